@@ -1,0 +1,111 @@
+/**
+ * Bytes that stay where they are until somebody reads them.
+ *
+ * Weights are never loaded with a model: a buffer of a model is a ByteRange, and only the weight streams and the
+ * model runner read it, in pieces.
+ */
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { MinmaxqError, reasonOf } from "../errors.ts";
+
+/** Immutable bytes read by position. */
+export interface ByteSource {
+  /** Size in bytes; may be past 2^32. */
+  readonly size: number;
+  /** How messages call it: a path, or "memory". */
+  readonly name: string;
+  /** Set when the bytes are a file that a Worker can open by itself. */
+  readonly path?: string;
+  /** Fills `target` with the bytes at `offset`. Throws a MinmaxqError when the source ends too early. */
+  readInto(target: Uint8Array, offset: number): void;
+  close(): void;
+}
+
+/** A piece of a source. */
+export interface ByteRange {
+  readonly source: ByteSource;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Bytes that do not exist yet: somebody fills them in while the file is written. */
+export interface Deferred {
+  readonly deferred: true;
+  readonly length: number;
+}
+
+/** What a model's buffer holds. */
+export type Content = ByteRange | Deferred;
+
+export function isDeferred(content: Content): content is Deferred {
+  return "deferred" in content;
+}
+
+export class MemoryBytes implements ByteSource {
+  readonly size: number;
+
+  constructor(
+    readonly bytes: Uint8Array,
+    readonly name = "memory",
+  ) {
+    this.size = bytes.byteLength;
+  }
+
+  readInto(target: Uint8Array, offset: number): void {
+    if (offset + target.byteLength > this.size) throw truncated(this, offset, target.byteLength);
+    target.set(this.bytes.subarray(offset, offset + target.byteLength));
+  }
+
+  close(): void {}
+}
+
+export class FileBytes implements ByteSource {
+  readonly size: number;
+  readonly name: string;
+  private readonly fd: number;
+
+  constructor(readonly path: string) {
+    this.name = path;
+    try {
+      this.fd = openSync(path, "r");
+    } catch (error) {
+      throw new MinmaxqError(`${path}: cannot be read (${reasonOf(error)})`, { cause: error });
+    }
+    const stat = fstatSync(this.fd);
+    if (!stat.isFile()) {
+      closeSync(this.fd);
+      throw new MinmaxqError(`${path}: is not a file; give the path of a .circle or .tflite model`);
+    }
+    this.size = stat.size;
+  }
+
+  readInto(target: Uint8Array, offset: number): void {
+    // readSync may return less than asked (signals, 2 GiB limit of the system call), so ask until done.
+    for (let done = 0; done < target.byteLength; ) {
+      const count = readSync(this.fd, target, done, target.byteLength - done, offset + done);
+      if (count === 0) throw truncated(this, offset, target.byteLength);
+      done += count;
+    }
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}
+
+/** The range's bytes as a fresh array. For small things; weights go through src/weights. */
+export function readRange(range: ByteRange): Uint8Array {
+  const bytes = new Uint8Array(range.length);
+  range.source.readInto(bytes, range.offset);
+  return bytes;
+}
+
+/** A range over bytes that are in memory. */
+export function rangeOf(bytes: Uint8Array): ByteRange {
+  return { source: new MemoryBytes(bytes), offset: 0, length: bytes.byteLength };
+}
+
+function truncated(source: ByteSource, offset: number, length: number): MinmaxqError {
+  return new MinmaxqError(
+    `${source.name}: ends too early: ${length} bytes wanted at byte ${offset}, the file has ${source.size}; it is truncated or changed while it was read`,
+  );
+}
