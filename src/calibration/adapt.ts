@@ -1,0 +1,67 @@
+/**
+ * Operators that TFLite knows too, but of which LiteRT wants another form than Circle files (or weight-only quantized models) have.
+ */
+import {
+  BuiltinOperator,
+  nameOf,
+  type Operator,
+  type SubGraph,
+  type Tensor,
+  TensorType,
+} from "../model/index.ts";
+import type { LoweringTarget } from "./lowering.ts";
+
+/** Operators with weights (operand 1 of conv-likes) and a bias. */
+const WEIGHTED: ReadonlySet<BuiltinOperator> = new Set([
+  BuiltinOperator.CONV_2D,
+  BuiltinOperator.DEPTHWISE_CONV_2D,
+  BuiltinOperator.FULLY_CONNECTED,
+  BuiltinOperator.TRANSPOSE_CONV,
+  BuiltinOperator.BATCH_MATMUL,
+]);
+
+/** What makes an operator unfit for LiteRT although it knows the kind; undefined when all is well. */
+export function refusal(operator: Operator, graph: SubGraph): string | undefined {
+  const options = operator.builtinOptions;
+  if (options?.type === "FullyConnectedOptions" && options.value?.weightsFormat === 127) {
+    return "its weights are shuffled (SHUFFLED16x1FLOAT32), a Circle-only format; use the model from before that optimisation";
+  }
+  const state = operator.inputs?.find((index) => index >= 0 && graph.tensors?.[index]?.isVariable);
+  if (state !== undefined) {
+    return `it keeps a state (variable tensor "${graph.tensors![state]!.name ?? state}"), and LiteRT's WASM build loads no such models; export the model with the recurrence unrolled`;
+  }
+  return undefined;
+}
+
+/** The operator as LiteRT wants it; may emit others before it. */
+export function adapt(
+  operator: Operator,
+  code: BuiltinOperator,
+  constants: ReadonlySet<number>,
+  target: LoweringTarget,
+): Operator {
+  if (!WEIGHTED.has(code)) return operator;
+  const inputs = [...(operator.inputs ?? [])];
+  const activation = inputs[code === BuiltinOperator.TRANSPOSE_CONV ? 2 : 0] ?? -1;
+  if (activation < 0 || !isType(target.tensor(activation), "FLOAT32")) return { ...operator };
+  // Quantized weights of a float operator: LiteRT would quantize the activations too (hybrid kernels), and the ranges would be those of
+  // another model. So the weights are dequantized first.
+  const weights = inputs[1] ?? -1;
+  if (weights >= 0 && constants.has(weights) && isType(target.tensor(weights), "INT8", "INT4", "UINT8")) {
+    const float = target.add(Array.from(target.tensor(weights).shape ?? []));
+    target.emit(BuiltinOperator.DEQUANTIZE, [weights], [float]);
+    inputs[1] = float;
+  }
+  // The bias may be left out, but not be -1; CONV_2D wants one always.
+  const hasBias = code !== BuiltinOperator.BATCH_MATMUL;
+  if (hasBias && inputs.at(-1) === -1) inputs.pop();
+  if (code === BuiltinOperator.CONV_2D && inputs.length === 2) {
+    const channels = target.tensor(inputs[1]!).shape?.[0] ?? 0;
+    inputs.push(target.constant(new Float32Array(channels), [channels]));
+  }
+  return { ...operator, inputs: Int32Array.from(inputs) };
+}
+
+function isType(tensor: Tensor, ...names: string[]): boolean {
+  return names.includes(nameOf(TensorType, tensor.type ?? TensorType.FLOAT32));
+}

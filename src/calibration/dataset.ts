@@ -1,0 +1,122 @@
+/**
+ * Sample inputs: where a location is looked at and given to the reader of its format.
+ *
+ * | location | what it is |
+ * |---|---|
+ * | `x.npy`, `x.npz` | NumPy arrays, one stack of records a model input (npy.ts, npz.ts) |
+ * | `x.h5`, `x.hdf5` | the reference's HDF5 layout, §7.2 (hdf5.ts) |
+ * | `x.txt`, `x.list` | names of raw files, one line a record, §7.2 (files.ts) |
+ * | a folder | one raw or `.npy` file a record (files.ts) |
+ * | `random`, `random:N`, `random:N:SEED` | made up, reproducible (random.ts) |
+ *
+ * The word `random` always means made-up data; a file or folder of that name is written `./random`.
+ */
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { MinmaxqError, reasonOf, UsageError } from "../errors.ts";
+import { openDirectory, openList } from "./files.ts";
+import { openHdf5 } from "./hdf5.ts";
+import { elementOf, type InputSpec } from "./inputs.ts";
+import { openNpy } from "./npy.ts";
+import { openNpz } from "./npz.ts";
+import { openRandom } from "./random.ts";
+
+export interface DataSet {
+  /** For people: `"face.npz" (16 records)`. */
+  readonly description: string;
+  /** Number of records; at least 1. */
+  readonly count: number;
+  /**
+   * The records in order: one little-endian byte array per model input, in model input order. The arrays are the
+   * receiver's. May be iterated several times; memory does not grow with the count.
+   */
+  records(): AsyncIterable<Uint8Array[]>;
+  close(): void;
+}
+
+type Opener = (location: string, inputs: readonly InputSpec[]) => DataSet | Promise<DataSet>;
+
+/** Values of `--input_data_format` (§7.1) and ours; also the meaning of file endings. */
+const FORMATS: Readonly<Record<string, Opener>> = {
+  npy: openNpy,
+  npz: openNpz,
+  h5: openHdf5,
+  hdf5: openHdf5,
+  list: openList,
+  filelist: openList,
+  txt: openList,
+  directory: openDirectory,
+  dir: openDirectory,
+  random: openRandom,
+};
+
+export interface DataSetOptions {
+  /** One of FORMATS. Without it the location tells: the word `random`, a folder, the file's ending, its first bytes. */
+  format?: string;
+}
+
+/**
+ * Opens sample data for a model and checks everything that can be checked without reading it whole: presence, types,
+ * shapes, sizes, number of inputs. Throws MinmaxqError with all problems found.
+ */
+export async function openDataSet(
+  location: string,
+  inputs: readonly InputSpec[],
+  options: DataSetOptions = {},
+): Promise<DataSet> {
+  const format = options.format ?? formatOf(location);
+  const open = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
+  if (open === undefined) {
+    throw new UsageError(
+      `data format "${format}" is not known; known formats: ${Object.keys(FORMATS).join(", ")} (exactly so written)`,
+    );
+  }
+  for (const input of inputs) elementOf(input);
+  const data = await open(location, inputs);
+  if (data.count === 0) {
+    data.close();
+    throw new MinmaxqError(`${location}: holds no records; at least one sample is needed`);
+  }
+  return data;
+}
+
+const MAGIC: readonly [string, string][] = [
+  ["\x93NUMPY", "npy"],
+  ["PK\x03\x04", "npz"],
+  ["PK\x05\x06", "npz"],
+  ["\x89HDF\r\n\x1a\n", "h5"],
+];
+
+function formatOf(location: string): string {
+  if (/^random(:|$)/.test(location)) return "random";
+  const folder = isFolder(location);
+  if (folder) return "directory";
+  const ending = /\.([^./\\]+)$/.exec(location)?.[1]?.toLowerCase() ?? "";
+  if (Object.hasOwn(FORMATS, ending) && ending !== "dir") return ending;
+  const start = firstBytes(location, 8);
+  const known = MAGIC.find(([magic]) => start.startsWith(magic));
+  if (known !== undefined) return known[1];
+  throw new UsageError(
+    `${location}: the format cannot be told from its name; name it .npy, .npz, .h5, .txt or .list, or give the format (${Object.keys(FORMATS).join(", ")})`,
+  );
+}
+
+function isFolder(location: string): boolean {
+  try {
+    return statSync(location).isDirectory();
+  } catch (error) {
+    const hint = (error as { code?: string }).code === "ENOENT" ? "there is no such file or folder" : reasonOf(error);
+    throw new MinmaxqError(`${location}: ${hint}; give sample data (.npy, .npz, .h5, list, folder) or "random"`, {
+      cause: error,
+    });
+  }
+}
+
+function firstBytes(path: string, count: number): string {
+  const bytes = new Uint8Array(count);
+  const fd = openSync(path, "r");
+  try {
+    return String.fromCharCode(...bytes.subarray(0, readSync(fd, bytes, 0, count, 0)));
+  } finally {
+    closeSync(fd);
+  }
+}

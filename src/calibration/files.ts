@@ -1,0 +1,178 @@
+/**
+ * Records as files: a list file, or a folder. Source of the rules: reference §7.2.
+ *
+ * List file: one record a line, names separated by single spaces. As many names as the model has inputs: one file an input;
+ * one name: one raw file with all inputs one after the other. Names are looked up from the current folder first (the reference's
+ * rule), then from the list file's folder. Blank lines are no records.
+ *
+ * Folder: files sorted by name (by code units, so number them 000, 001 …), those beginning with "." left out.
+ * Raw files hold all inputs one after the other. `.npy` files hold one record: with one input, one file a record; with several,
+ * `NAME_0.npy`, `NAME_1.npy` … are the inputs 0, 1 … of the record NAME.
+ *
+ * Files ending in `.npy` are read as NumPy arrays (shape and type checked), all others as raw little-endian bytes (only the
+ * size can be checked).
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, isAbsolute, join } from "node:path";
+import { MinmaxqError, reasonOf } from "../errors.ts";
+import { fileSize, fileStream, StreamReader } from "./chunks.ts";
+import type { DataSet } from "./dataset.ts";
+import { byteLength, type InputSpec, inputText } from "./inputs.ts";
+import { stackOf } from "./npy.ts";
+import { collect, throwAll } from "./problems.ts";
+
+/** Opens a list file. Throws MinmaxqError with every missing or ill-sized file. */
+export function openList(path: string, inputs: readonly InputSpec[]): DataSet {
+  fileSize(path);
+  const lines = readFileSync(path, "utf8").split("\n");
+  const problems: string[] = [];
+  const records: string[][] = [];
+  lines.forEach((raw, number) => {
+    const line = raw.trim();
+    if (line === "") return;
+    const place = `${path}:${number + 1}`;
+    const names = split(line, path);
+    if (names.length !== inputs.length && names.length !== 1) {
+      problems.push(
+        `${place}: wrong number of inputs: ${names.length} names for ${inputs.length} model inputs; give one file an input, or one with all of them`,
+      );
+      return;
+    }
+    const files = names.map((name) => find(name, path));
+    const missing = names.filter((_, i) => files[i] === undefined);
+    for (const name of missing) {
+      problems.push(`${place}: there is no file "${name}", neither from the current folder nor from the list's`);
+    }
+    if (missing.length > 0) return;
+    const record = files.map((file) => file!);
+    checkRecord(record, inputs, problems);
+    records.push(record);
+  });
+  throwAll(problems, `${path}: records that cannot be used`);
+  return dataSetOfFiles(path, records, inputs);
+}
+
+/** A line that as a whole names a file is that file, so one-file records may have spaces in their names. */
+function split(line: string, list: string): string[] {
+  return find(line, list) === undefined ? line.split(" ") : [line];
+}
+
+function find(name: string, list: string): string | undefined {
+  const places = isAbsolute(name) ? [name] : [name, join(dirname(list), name)];
+  return places.find((place) => existsSync(place));
+}
+
+/** Opens a folder. Throws MinmaxqError with every ill-sized file. */
+export function openDirectory(path: string, inputs: readonly InputSpec[]): DataSet {
+  let names: string[];
+  try {
+    names = readdirSync(path, { withFileTypes: true })
+      .filter((entry) => !entry.name.startsWith(".") && !entry.isDirectory())
+      .map((entry) => entry.name)
+      .sort();
+  } catch (error) {
+    throw new MinmaxqError(`${path}: is not a readable folder (${reasonOf(error)})`, { cause: error });
+  }
+  const arrays = names.filter(isNpy).length;
+  if (arrays > 0 && arrays < names.length) {
+    throw new MinmaxqError(
+      `${path}: holds .npy files and others (e.g. "${names.find((name) => !isNpy(name))}"); a folder holds one kind`,
+    );
+  }
+  const problems: string[] = [];
+  const groups = arrays > 0 && inputs.length > 1 ? byInput(path, names, inputs.length, problems) : names.map((n) => [n]);
+  const records = groups.map((group) => group.map((name) => join(path, name)));
+  for (const record of records) checkRecord(record, inputs, problems);
+  throwAll(problems, `${path}: files that cannot be used`);
+  return dataSetOfFiles(path, records, inputs);
+}
+
+/** `a_0.npy, a_1.npy, b_0.npy, b_1.npy` → `[[a_0, a_1], [b_0, b_1]]`. */
+function byInput(path: string, names: readonly string[], inputs: number, problems: string[]): string[][] {
+  const groups = new Map<string, string[]>();
+  for (const name of names) {
+    const match = /^(.*)_(\d+)\.npy$/.exec(name);
+    if (match === null || Number(match[2]) >= inputs) {
+      problems.push(
+        `${join(path, name)}: a model with ${inputs} inputs needs NAME_0.npy … NAME_${inputs - 1}.npy for the record NAME`,
+      );
+      continue;
+    }
+    const group = groups.get(match[1]!) ?? [];
+    group[Number(match[2])] = name;
+    groups.set(match[1]!, group);
+  }
+  for (const [record, group] of groups) {
+    for (let i = 0; i < inputs; i++) {
+      if (group[i] === undefined) problems.push(`${join(path, record)}_${i}.npy: there is no such file (input ${i} of record "${record}")`);
+    }
+  }
+  // Incomplete records are reported already.
+  return [...groups.values()].filter((group) => group.filter((name) => name !== undefined).length === inputs);
+}
+
+function isNpy(name: string): boolean {
+  return name.toLowerCase().endsWith(".npy");
+}
+
+/** Checks sizes (raw) or headers (`.npy`) of one record's files. */
+function checkRecord(files: readonly string[], inputs: readonly InputSpec[], problems: string[]): void {
+  if (files.length === inputs.length) {
+    files.forEach((file, i) => {
+      collect(problems, () => (isNpy(file) ? checkArray(file, inputs[i]!) : checkSize(file, [inputs[i]!])));
+    });
+  } else {
+    collect(problems, () => checkSize(files[0]!, inputs));
+  }
+}
+
+function checkArray(file: string, input: InputSpec): void {
+  const { count } = stackOf(fileStream(file), input);
+  if (count !== 1) throw new MinmaxqError(`${file}: holds ${count} records, one is wanted; give the file itself as sample data`);
+}
+
+function checkSize(file: string, inputs: readonly InputSpec[]): void {
+  const size = fileSize(file);
+  const wanted = inputs.reduce((sum, input) => sum + byteLength(input), 0);
+  if (size === wanted) return;
+  const what = inputs.length === 1 ? inputText(inputs[0]!) : `all ${inputs.length} model inputs one after the other`;
+  throw new MinmaxqError(`${file}: has ${size} bytes, ${what} ${inputs.length === 1 ? "needs" : "need"} ${wanted}`);
+}
+
+function dataSetOfFiles(path: string, records: readonly string[][], inputs: readonly InputSpec[]): DataSet {
+  const count = records.length;
+  return {
+    description: `${path} (${count} ${count === 1 ? "record" : "records"})`,
+    count,
+    async *records() {
+      for (const files of records) {
+        if (files.length === inputs.length) {
+          yield files.map((file, i) => (isNpy(file) ? readArray(file, inputs[i]!) : readRaw(file, [inputs[i]!])[0]!));
+        } else {
+          yield readRaw(files[0]!, inputs);
+        }
+      }
+    },
+    close() {},
+  };
+}
+
+function readArray(file: string, input: InputSpec): Uint8Array {
+  const pass = stackOf(fileStream(file), input).open();
+  try {
+    return pass.next().value!;
+  } finally {
+    pass.return?.();
+  }
+}
+
+function readRaw(file: string, inputs: readonly InputSpec[]): Uint8Array[] {
+  // The size is looked at again: the file may have changed since it was checked.
+  checkSize(file, inputs);
+  const reader = new StreamReader(fileStream(file));
+  try {
+    return inputs.map((input) => reader.read(byteLength(input)));
+  } finally {
+    reader.close();
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Values that do not depend on the record: shapes of tensors and what is computed from them and from constants
+ * (SHAPE → STRIDED_SLICE → PACK → RESHAPE is in most exported models). LiteRT cannot show results whose shape it learns only while it
+ * runs; once those operands are constants of the copy, it knows every shape beforehand.
+ *
+ * Operators are evaluated by LiteRT itself, in waves: a wave's operands are all constants or results of earlier waves.
+ */
+import { BuiltinOperator, type Model, type Operator, serializeModel, type SubGraph, TensorType } from "../model/index.ts";
+import { rangeOf } from "../model/bytes.ts";
+import { elementCount } from "./inputs.ts";
+import { codeOf, constantsOf, isFloat32, knownShape } from "./graph-facts.ts";
+import { CIRCLE_OPERATORS } from "./lowering.ts";
+import { loadEngine } from "./litert.ts";
+
+/** Bytes of tensors that are the same for every record, by tensor index. */
+export type Known = ReadonlyMap<number, Uint8Array>;
+
+/** Operators whose results are not a function of their operands, or that do nothing but unpack weights. */
+const NEVER: ReadonlySet<BuiltinOperator> = new Set([
+  BuiltinOperator.CUSTOM,
+  BuiltinOperator.DEQUANTIZE,
+  BuiltinOperator.DENSIFY,
+  BuiltinOperator.IF,
+  BuiltinOperator.WHILE,
+  BuiltinOperator.CALL,
+  BuiltinOperator.CALL_ONCE,
+  BuiltinOperator.VAR_HANDLE,
+  BuiltinOperator.READ_VARIABLE,
+  BuiltinOperator.ASSIGN_VARIABLE,
+  BuiltinOperator.HASHTABLE,
+  BuiltinOperator.HASHTABLE_FIND,
+  BuiltinOperator.HASHTABLE_IMPORT,
+  BuiltinOperator.HASHTABLE_SIZE,
+  BuiltinOperator.RANDOM_STANDARD_NORMAL,
+  BuiltinOperator.RANDOM_UNIFORM,
+  BuiltinOperator.MULTINOMIAL,
+  BuiltinOperator.STABLEHLO_RNG_BIT_GENERATOR,
+  BuiltinOperator.STABLEHLO_COMPOSITE,
+]);
+
+/** Shapes and indices are small; large constants computed by operators stay with them. */
+const LARGEST = 1 << 16;
+
+export async function foldConstants(model: Model, graph: SubGraph): Promise<Known> {
+  const constants = constantsOf(model, graph);
+  const known = new Map<number, Uint8Array>();
+  const operators = graph.operators ?? [];
+  for (const operator of operators) {
+    if (codeOf(model, operator) === BuiltinOperator.SHAPE) {
+      known.set(operator.outputs![0]!, shapeBytes(graph, operator));
+    }
+  }
+  const given = (index: number) => index < 0 || constants.has(index) || known.has(index);
+  for (let open = foldable(model, graph, given); open.length > 0; ) {
+    const wave = open.filter((operator) => Array.from(operator.inputs ?? []).every(given));
+    if (wave.length === 0) break;
+    for (const [index, bytes] of await evaluate(model, graph, wave, known)) known.set(index, bytes);
+    open = open.filter((operator) => !wave.includes(operator));
+  }
+  return known;
+}
+
+/** Whether a later operator still needs an operand that is neither a constant, nor known, nor float: shapes may then follow from data. */
+export function dependsOnData(model: Model, graph: SubGraph, known: Known): boolean {
+  const constants = constantsOf(model, graph);
+  return (graph.operators ?? []).some((operator) => {
+    const code = codeOf(model, operator);
+    if (code === BuiltinOperator.CUSTOM || code === BuiltinOperator.IF || code === BuiltinOperator.WHILE) return true;
+    return Array.from(operator.inputs ?? []).some(
+      (index) => index >= 0 && !constants.has(index) && !known.has(index) && !isFloat32(graph.tensors![index]!),
+    );
+  });
+}
+
+/** Operators that follow from constants alone and that something other than float32 comes of in the end. */
+function foldable(model: Model, graph: SubGraph, given: (index: number) => boolean): Operator[] {
+  const operators = graph.operators ?? [];
+  const results = new Set<number>();
+  const fits = (index: number) => elementCount(knownShape(graph.tensors![index]!)) <= LARGEST;
+  const candidates = operators.filter((operator) => {
+    const code = codeOf(model, operator);
+    const outputs = Array.from(operator.outputs ?? []).filter((index) => index >= 0);
+    const inputs = Array.from(operator.inputs ?? []);
+    const from = inputs.every((index) => given(index) || results.has(index));
+    if (!from || inputs.length === 0 || NEVER.has(code) || CIRCLE_OPERATORS.has(code)) return false;
+    if (outputs.every((index) => given(index)) || !outputs.every(fits)) return false;
+    for (const index of outputs) results.add(index);
+    return true;
+  });
+  // Backwards from the integers: float32 results count only where integers are computed from them.
+  const wanted = new Set<number>();
+  return candidates
+    .reverse()
+    .filter((operator) => {
+      const outputs = Array.from(operator.outputs ?? []).filter((index) => index >= 0);
+      const needed = outputs.some((index) => wanted.has(index) || !isFloat32(graph.tensors![index]!));
+      if (needed) for (const index of operator.inputs ?? []) wanted.add(index);
+      return needed;
+    })
+    .reverse();
+}
+
+/** Runs some operators by themselves; gives the bytes of their results. */
+async function evaluate(
+  model: Model,
+  graph: SubGraph,
+  operators: readonly Operator[],
+  known: Known,
+): Promise<Map<number, Uint8Array>> {
+  const buffers = [...(model.buffers ?? [])];
+  const tensors = (graph.tensors ?? []).map((tensor, index) => {
+    const bytes = known.get(index);
+    const buffer = bytes === undefined ? tensor.buffer : buffers.push({ data: rangeOf(bytes) }) - 1;
+    const shape = Int32Array.from(knownShape(tensor));
+    return { ...tensor, buffer, shape, name: `t${index}`, shapeSignature: undefined, quantization: undefined };
+  });
+  const outputs = [...new Set(operators.flatMap((operator) => Array.from(operator.outputs ?? [])))].filter((i) => i >= 0);
+  // Only the tensors in use: their constants are all that is written.
+  const used = [...new Set([...outputs, ...operators.flatMap((operator) => Array.from(operator.inputs ?? []))])].filter((i) => i >= 0);
+  const place = (index: number) => (index < 0 ? index : used.indexOf(index));
+  const part: SubGraph = {
+    tensors: used.map((index) => tensors[index]!),
+    inputs: new Int32Array(0),
+    outputs: Int32Array.from(outputs, place),
+    operators: operators.map((operator) => ({
+      ...operator,
+      inputs: Int32Array.from(operator.inputs ?? [], place),
+      outputs: Int32Array.from(operator.outputs ?? [], place),
+    })),
+  };
+  const wantedBuffers = new Set(part.tensors!.map((tensor) => tensor.buffer));
+  const bytes = await serializeModel(
+    {
+      version: 3,
+      operatorCodes: model.operatorCodes,
+      subgraphs: [part],
+      buffers: buffers.map((buffer, index) => (wantedBuffers.has(index) ? buffer : {})),
+    },
+    { dialect: "tflite" },
+  );
+  const engine = await loadEngine(bytes, outputs.map((index) => `t${index}`), false);
+  try {
+    const results = new Map<number, Uint8Array>();
+    await engine.run([], (output, value) => results.set(outputs[output]!, value.slice()));
+    return results;
+  } finally {
+    engine.close();
+  }
+}
+
+function shapeBytes(graph: SubGraph, operator: Operator): Uint8Array {
+  const shape = knownShape(graph.tensors![operator.inputs![0]!]!);
+  const long = graph.tensors![operator.outputs![0]!]!.type === TensorType.INT64;
+  const values = long ? BigInt64Array.from(shape, BigInt) : Int32Array.from(shape);
+  return new Uint8Array(values.buffer);
+}

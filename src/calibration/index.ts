@@ -1,0 +1,6 @@
+/** Calibration: sample data, running the float model, observers, reductions. */
+export { type DataSet, type DataSetOptions, openDataSet } from "./dataset.ts";
+export type { InputSpec } from "./inputs.ts";
+export { inputSpecs } from "./instrument.ts";
+export { type RecordedRange, type RecordOptions, recordRanges, recordSamples, type Samples } from "./record.ts";
+export { movingAverage, percentile, type Range, type Reduction, reduce } from "./reduce.ts";

@@ -1,0 +1,279 @@
+/**
+ * The copy of a model that LiteRT runs to show its inner values: a TFL3 model in which every float32 result of an operator is a graph
+ * output. What changes against the model:
+ *
+ * - only the chosen subgraph and those it calls are kept, the chosen one first;
+ * - dims are what `Tensor.shape` says (an unknown dim is 1 there); shape signatures and signature defs are dropped;
+ * - tensors are called t0, t1 … because real names repeat or are missing; messages use the real ones;
+ * - Circle-only operators become TFLite operators (lowering.ts).
+ *
+ * What is observed (reference §7.3): float32 graph inputs, from the data themselves, and every float32 result of every operator, graph
+ * output or not, used or not. Not observed: constants, also those that DEQUANTIZE or DENSIFY unpack; other types; what happens inside the
+ * subgraphs of control flow (the reference observes those while they run; LiteRT does not show them).
+ */
+import { rangeOf } from "../model/bytes.ts";
+import {
+  type BuiltinOptions,
+  type Model,
+  type Operator,
+  operatorName,
+  type OperatorCode,
+  type SubGraph,
+  type Tensor,
+  TensorType,
+  BuiltinOperator,
+} from "../model/index.ts";
+import { adapt, refusal } from "./adapt.ts";
+import type { InputSpec } from "./inputs.ts";
+import { elementCount } from "./inputs.ts";
+import type { Known } from "./fold.ts";
+import { codeOf, constantsOf, isFloat32, knownShape, nameOfTensor, subgraphOf, tensorOf } from "./graph-facts.ts";
+import { CIRCLE_OPERATORS, type LoweringTarget, typeText } from "./lowering.ts";
+import { throwAll } from "./problems.ts";
+
+/** A tensor whose range is recorded. */
+export interface Observed {
+  /** Its index in the original subgraph. */
+  readonly tensor: number;
+  readonly name: string;
+  readonly elements: number;
+}
+
+export interface Instrumented {
+  /** The copy, to be written as TFL3. */
+  readonly model: Model;
+  /** Positions (in the model's list of inputs) of the float32 inputs, and their tensors. */
+  readonly inputs: readonly (Observed & { readonly position: number })[];
+  /** The copy's outputs, in its order. */
+  readonly outputs: readonly Observed[];
+  /** Names of the outputs in the copy ("t7"). */
+  readonly outputNames: readonly string[];
+  /** Float32 results that cannot be observed: inside control flow. */
+  readonly unobserved: readonly string[];
+  /** Puts names back into LiteRT's messages: "Node number 3 (CONV_2D)" → `CONV_2D "conv1"`. */
+  explain(reason: string): string;
+}
+
+/** What a subgraph (0 by default) wants to be fed. Throws MinmaxqError when an input is empty or there is no such subgraph. */
+export function inputSpecs(model: Model, subgraph = 0): InputSpec[] {
+  const graph = subgraphOf(model, subgraph);
+  const specs = Array.from(graph.inputs ?? [], (index) => {
+    const tensor = tensorOf(graph, index);
+    return { name: nameOfTensor(tensor, index), dtype: typeText(tensor), shape: knownShape(tensor) };
+  });
+  throwAll(
+    specs.filter((spec) => elementCount(spec.shape) === 0).map((spec) => `model input "${spec.name}" has no elements: [${spec.shape.join(", ")}]`),
+    "inputs that cannot be fed",
+  );
+  return specs;
+}
+
+/** Makes the copy. Throws MinmaxqError with every operator that cannot be run. */
+export function instrument(model: Model, subgraph = 0, known: Known = new Map()): Instrumented {
+  const graph = subgraphOf(model, subgraph);
+  const kept = reachable(model, subgraph);
+  const codes: OperatorCode[] = [];
+  const buffers = [...(model.buffers ?? [])];
+  const problems: string[] = [];
+  const copies = kept.map((index) => {
+    const values = index === subgraph ? known : new Map();
+    const copy = copySubgraph(model, subgraphOf(model, index), { codes, buffers, problems, known: values });
+    for (const operator of copy.graph.operators ?? []) renumberCalls(operator, kept);
+    return copy;
+  });
+  throwAll(problems, "operators that LiteRT cannot run");
+
+  const main = copies[0]!;
+  const results = observedResults(model, graph);
+  main.graph.outputs = Int32Array.from(results, ({ tensor }) => tensor);
+  const inputs = Array.from(graph.inputs ?? [], (tensor, position) => ({ ...observed(graph, tensor), position })).filter(
+    ({ tensor, elements }) => isFloat32(tensorOf(graph, tensor)) && elements > 0,
+  );
+  return {
+    model: { version: 3, operatorCodes: codes, subgraphs: copies.map((copy) => copy.graph), buffers },
+    inputs,
+    outputs: results,
+    outputNames: results.map(({ tensor }) => `t${tensor}`),
+    unobserved: kept.slice(1).flatMap((index) => observedResults(model, subgraphOf(model, index)).map(({ name }) => name)),
+    explain: (reason) => explain(reason, main.origins, graph),
+  };
+}
+
+/** Operator results to observe, each once, in order of execution. */
+function observedResults(model: Model, graph: SubGraph): Observed[] {
+  const constants = constantsOf(model, graph);
+  const inputs = new Set(graph.inputs ?? []);
+  const results = new Map<number, Observed>();
+  for (const operator of graph.operators ?? []) {
+    const code = codeOf(model, operator);
+    const unpacks = code === BuiltinOperator.DEQUANTIZE || code === BuiltinOperator.DENSIFY;
+    const constant = unpacks && constants.has(operator.inputs?.[0] ?? -1);
+    for (const index of operator.outputs ?? []) {
+      if (index < 0) continue;
+      if (constant) constants.add(index);
+      else if (isFloat32(tensorOf(graph, index)) && !inputs.has(index)) {
+        const result = observed(graph, index);
+        if (result.elements > 0) results.set(index, result);
+      }
+    }
+  }
+  return [...results.values()];
+}
+
+interface Shared {
+  readonly codes: OperatorCode[];
+  readonly buffers: NonNullable<Model["buffers"]>;
+  readonly problems: string[];
+  readonly known: Known;
+}
+
+/** A copy of a subgraph that LiteRT accepts; `origins[i]` says in words which operator the copy's i-th operator comes from. */
+function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: SubGraph; origins: string[] } {
+  const tensors = (graph.tensors ?? []).map((tensor, index) => ({
+    ...tensor,
+    name: `t${index}`,
+    shape: Int32Array.from(knownShape(tensor)),
+    shapeSignature: undefined,
+    // Ranges recorded before are of no use to LiteRT, which refuses some of them.
+    quantization: isFloat32(tensor) ? undefined : tensor.quantization,
+  }));
+  const constants = constantsOf(model, graph);
+  const operators: Operator[] = [];
+  const origins: string[] = [];
+  for (const operator of graph.operators ?? []) {
+    if (isReplaced(operator, graph, shared.known)) {
+      for (const index of operator.outputs ?? []) {
+        if (index >= 0) tensors[index]!.buffer = shared.buffers.push({ data: rangeOf(shared.known.get(index)!) }) - 1;
+      }
+      continue;
+    }
+    const code = model.operatorCodes?.[operator.opcodeIndex ?? 0] ?? {};
+    const origin = originOf(model, graph, operator);
+    const emit = (copy: Operator, copyCode: OperatorCode) => {
+      operators.push({ ...copy, opcodeIndex: opcodeIndex(shared.codes, copyCode) });
+      origins.push(origin);
+    };
+    const lower = CIRCLE_OPERATORS.get(code.builtinCode ?? 0);
+    const to = target(tensors, shared.buffers, emit);
+    const reason = lower ? lower(operator, to) : refusal(operator, graph);
+    if (reason !== undefined) shared.problems.push(`${origin} cannot be run: ${reason}`);
+    if (!lower) emit({ ...adapt(operator, code.builtinCode ?? BuiltinOperator.ADD, constants, to) }, code);
+  }
+  return {
+    graph: { tensors, operators, inputs: graph.inputs, outputs: graph.outputs, name: graph.name },
+    origins,
+  };
+}
+
+/** Whether constants stand for an operator: all its results are known and none is observed. */
+function isReplaced(operator: Operator, graph: SubGraph, known: Known): boolean {
+  const results = Array.from(operator.outputs ?? []).filter((index) => index >= 0);
+  return results.length > 0 && results.every((index) => known.has(index) && !isFloat32(tensorOf(graph, index)));
+}
+
+function target(
+  tensors: Tensor[],
+  buffers: Shared["buffers"],
+  emit: (operator: Operator, code: OperatorCode) => void,
+): LoweringTarget {
+  const add = (tensor: Tensor): number => tensors.push({ ...tensor, name: `t${tensors.length}` }) - 1;
+  return {
+    tensor: (index) => tensors[index]!,
+    add: (shape) => add({ shape: Int32Array.from(shape), type: TensorType.FLOAT32, buffer: 0 }),
+    constant(values, shape) {
+      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      const buffer = buffers.push({ data: rangeOf(bytes) }) - 1;
+      const type = values instanceof Float32Array ? TensorType.FLOAT32 : TensorType.INT32;
+      return add({ shape: Int32Array.from(shape), type, buffer });
+    },
+    emit(builtinCode, inputs, outputs, builtinOptions?: BuiltinOptions) {
+      const operator = { inputs: Int32Array.from(inputs), outputs: Int32Array.from(outputs), builtinOptions };
+      emit(operator, { builtinCode, version: 1 });
+    },
+  };
+}
+
+function opcodeIndex(codes: OperatorCode[], code: OperatorCode): number {
+  const same = (other: OperatorCode) =>
+    other.builtinCode === code.builtinCode && other.version === code.version && other.customCode === code.customCode;
+  const index = codes.findIndex(same);
+  return index >= 0 ? index : codes.push(code) - 1;
+}
+
+/** Fields of option tables that hold the number of a subgraph. */
+const CALLS: Readonly<Record<string, readonly string[]>> = {
+  IfOptions: ["thenSubgraphIndex", "elseSubgraphIndex"],
+  WhileOptions: ["condSubgraphIndex", "bodySubgraphIndex"],
+  CallOptions: ["subgraph"],
+  CallOnceOptions: ["initSubgraphIndex"],
+  StableHLOCompositeOptions: ["decompositionSubgraphIndex"],
+  StablehloReduceOptions: ["bodySubgraphIndex"],
+  StablehloReduceWindowOptions: ["bodySubgraphIndex"],
+  StablehloScatterOptions: ["updateComputationRegionSubgraphIndex"],
+  StablehloSortOptions: ["comparatorSubgraphIndex"],
+  StablehloWhileOptions: ["condSubgraphIndex", "bodySubgraphIndex"],
+};
+
+type Union = { type: string; value: Record<string, unknown> | null } | undefined;
+
+function calls(operator: Operator): { options: Record<string, unknown>; fields: readonly string[] }[] {
+  return ([operator.builtinOptions, operator.builtinOptions2] as Union[]).flatMap((union) =>
+    union?.value && CALLS[union.type] ? [{ options: union.value, fields: CALLS[union.type]! }] : [],
+  );
+}
+
+/** The chosen subgraph and all it calls, in the order they are found. */
+function reachable(model: Model, subgraph: number): number[] {
+  const found = [subgraph];
+  for (let i = 0; i < found.length; i++) {
+    for (const operator of subgraphOf(model, found[i]!).operators ?? []) {
+      for (const { options, fields } of calls(operator)) {
+        for (const field of fields) {
+          const callee = Number(options[field] ?? 0);
+          if (!found.includes(callee)) found.push(callee);
+        }
+      }
+    }
+  }
+  return found;
+}
+
+/** Copies an operator's options with the subgraphs' new numbers; the model's own options stay as they are. */
+function renumberCalls(operator: Operator, kept: readonly number[]): void {
+  const renumber = (union: Union): Union => {
+    const fields = union?.value ? CALLS[union.type] : undefined;
+    if (union === undefined || fields === undefined) return union;
+    const renumbered = fields.map((field) => [field, kept.indexOf(Number(union.value![field] ?? 0))]);
+    return { type: union.type, value: { ...union.value, ...Object.fromEntries(renumbered) } };
+  };
+  operator.builtinOptions = renumber(operator.builtinOptions as Union) as Operator["builtinOptions"];
+  operator.builtinOptions2 = renumber(operator.builtinOptions2 as Union) as Operator["builtinOptions2"];
+}
+
+/**
+ * LiteRT names operators by number and kind; people know them by their results. An operator LiteRT does not have at all is named with
+ * what to do about it.
+ */
+function explain(reason: string, origins: readonly string[], graph: SubGraph): string {
+  const dynamic = /custom allocation for output tensor .*?\(index (\d+)\)/.exec(reason)?.[1];
+  if (dynamic !== undefined) {
+    const index = Number(dynamic);
+    const name = index < (graph.tensors?.length ?? 0) ? nameOfTensor(tensorOf(graph, index), index) : `t${index}`;
+    return `tensor "${name}": its shape follows from the data, and LiteRT cannot show such tensors; export the model with fixed shapes to record its ranges`;
+  }
+  const named = reason.replace(/[Nn]ode number (\d+) \([^)]*\)/g, (text, number) => origins[Number(number)] ?? text);
+  const custom = /(?:unresolved custom op: |custom op(?:code)? )'?([\w.:]+)/.exec(named)?.[1];
+  if (custom === undefined) return named;
+  const users = origins.filter((origin) => origin.startsWith(`CUSTOM:${custom} `));
+  return `${users.join(", ") || custom}: LiteRT does not know this custom operator, so the model cannot be run to record ranges; record it where the operator exists, or replace it when the model is exported`;
+}
+
+function originOf(model: Model, graph: SubGraph, operator: Operator): string {
+  const result = operator.outputs?.find((index) => index >= 0);
+  return `${operatorName(model, operator)} "${result === undefined ? "" : nameOfTensor(tensorOf(graph, result), result)}"`;
+}
+
+function observed(graph: SubGraph, index: number): Observed {
+  const tensor = tensorOf(graph, index);
+  return { tensor: index, name: nameOfTensor(tensor, index), elements: elementCount(knownShape(tensor)) };
+}

@@ -1,0 +1,134 @@
+/**
+ * Runs records on workers. Each worker takes the next record when it is free; results are put in record order, so they do not depend
+ * on the number of workers or on who was faster.
+ */
+import { availableParallelism, freemem } from "node:os";
+import { MinmaxqError } from "../errors.ts";
+import type { DataSet } from "./dataset.ts";
+import type { FromWorker, Job, ToWorker } from "./worker.ts";
+
+/** What one worker's engine needs besides the model and its results (measured: about 340 MB resident with a small model). */
+const WORKER_BYTES = 340e6;
+
+export interface PoolOptions {
+  /** Number of workers; by default as many as there are cores, records and memory. */
+  workers?: number;
+  /** Bytes of one record's inputs and observed results, for the memory estimate. */
+  recordBytes: number;
+  /** Called after each record. */
+  onProgress?(done: number, total: number): void;
+}
+
+/** How many workers to start: never more than records; by default as many as cores and three quarters of the free memory allow. */
+export function workerCount(records: number, modelBytes: number, options: PoolOptions): number {
+  if (options.workers !== undefined) return Math.max(1, Math.min(options.workers, records));
+  // The engine holds the model, XNNPACK's packed copy of its weights, and every result at once.
+  const each = WORKER_BYTES + 2 * modelBytes + 2 * options.recordBytes;
+  const fit = Math.floor((0.75 * freemem()) / each);
+  return Math.max(1, Math.min(availableParallelism(), records, fit));
+}
+
+/**
+ * Runs every record of `data` and gives what the observers said of each, in record order, and what each worker's observer said at its
+ * end. `name(error)` may make a better message of a worker's reason. Throws MinmaxqError.
+ */
+export async function runRecords(
+  job: Job,
+  data: DataSet,
+  options: PoolOptions,
+  explain: (reason: string, record?: number) => string,
+): Promise<{ records: unknown[]; ends: unknown[] }> {
+  const results: unknown[] = new Array(data.count);
+  const ends: unknown[] = [];
+  const workers: WorkerHandle[] = [];
+  const records = data.records()[Symbol.asyncIterator]();
+  // Records are read by one at a time: an async generator answers overlapping next() calls in order.
+  let given = 0;
+  let done = 0;
+  const drive = async (worker: WorkerHandle): Promise<void> => {
+    await worker.ask({ kind: "job", job });
+    for (;;) {
+      const next = await records.next();
+      if (next.done) break;
+      const record = given++;
+      const answer = await worker.ask({ kind: "record", record, inputs: next.value });
+      if (answer.kind === "record") results[answer.record] = answer.result;
+      options.onProgress?.(++done, data.count);
+    }
+    const answer = await worker.ask({ kind: "end" });
+    if (answer.kind === "end") ends.push(answer.result);
+  };
+  try {
+    const count = workerCount(data.count, job.model?.byteLength ?? 0, options);
+    for (let i = 0; i < count; i++) workers.push(new WorkerHandle(explain));
+    await Promise.all(workers.map(drive));
+  } finally {
+    for (const worker of workers) worker.stop();
+    await records.return?.();
+  }
+  if (given !== data.count) throw new Error(`${data.description} gave ${given} records, ${data.count} were announced`);
+  return { records: results, ends };
+}
+
+/** One worker, asked one thing at a time. Whatever goes wrong in it becomes a MinmaxqError of the question that is open. */
+class WorkerHandle {
+  private readonly worker: Worker;
+  private open: { resolve(answer: FromWorker): void; reject(error: Error): void } | undefined;
+  /** The record that is being run, for messages. */
+  private record: number | undefined;
+  private failure: Error | undefined;
+  private stopped = false;
+
+  constructor(private readonly explain: (reason: string, record?: number) => string) {
+    this.worker = new Worker(workerUrl());
+    this.worker.onmessage = (event: MessageEvent<FromWorker>) => {
+      const answer = event.data;
+      if (answer.kind === "error") this.fail(answer.reason);
+      else this.settle((open) => open.resolve(answer));
+    };
+    this.worker.onerror = (event: ErrorEvent) => {
+      event.preventDefault?.();
+      this.fail(`the worker crashed: ${event.message || "no reason given"}`);
+    };
+    this.worker.addEventListener("close", () => {
+      if (!this.stopped) this.fail("the worker ended by itself (out of memory?); try fewer workers");
+    });
+  }
+
+  ask(message: ToWorker): Promise<FromWorker> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    this.record = message.kind === "record" ? message.record : undefined;
+    return new Promise((resolve, reject) => {
+      this.open = { resolve, reject };
+      // Inputs are the receiver's (DataSet.records): their memory moves over instead of being copied.
+      const transfer = message.kind === "record" ? [...new Set(message.inputs.map((bytes) => bytes.buffer as ArrayBuffer))] : [];
+      this.worker.postMessage(message, transfer);
+    });
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.worker.terminate();
+  }
+
+  private fail(reason: string): void {
+    this.failure ??= new MinmaxqError(this.explain(reason, this.record));
+    const failure = this.failure;
+    this.settle((open) => open.reject(failure));
+  }
+
+  private settle(how: (open: NonNullable<WorkerHandle["open"]>) => void): void {
+    const open = this.open;
+    this.open = undefined;
+    if (open !== undefined) how(open);
+  }
+}
+
+/**
+ * Where worker.ts is: next to this file when run from source; in the executable below its root, which is the folder that all entry
+ * points share. Those are src/main.ts and src/…/worker.ts, so the root is src/.
+ */
+function workerUrl(): string {
+  const compiled = import.meta.url.includes("/$bunfs/") || import.meta.url.includes("/~BUN/");
+  return new URL(compiled ? "./calibration/worker.ts" : "./worker.ts", import.meta.url).href;
+}

@@ -1,0 +1,23 @@
+/** Many problems of one kind as one error: data sets have thousands of files, nobody reads thousands of lines. */
+import { MinmaxqError, Problems } from "../errors.ts";
+
+const MOST = 20;
+
+/** Throws one MinmaxqError for all `lines` (the first 20 in full); does nothing when there are none. */
+export function throwAll(lines: readonly string[], summary: string): void {
+  const problems = new Problems();
+  for (const line of lines.slice(0, MOST)) problems.add(line);
+  if (lines.length > MOST) problems.add(`… and ${lines.length - MOST} more`);
+  problems.throwIfAny(lines.length > MOST ? `${summary}: ${lines.length} problems, the first ones` : summary);
+}
+
+/** Runs `check`, and gives the lines of the MinmaxqError it throws instead of throwing it. */
+export function collect<T>(lines: string[], check: () => T): T | undefined {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof MinmaxqError)) throw error;
+    lines.push(error.message);
+    return undefined;
+  }
+}

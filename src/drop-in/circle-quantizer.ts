@@ -1,0 +1,79 @@
+/**
+ * The drop-in front of ONE's `circle-quantizer`: its arguments, its order, its treatment of operators without a rule (§5).
+ *
+ * Options take exactly their number of following words, even such that begin with a dash, and mix with the two positionals.
+ */
+import { MinmaxqError, UsageError } from "../errors.ts";
+import type { Dtype } from "../graph/graph.ts";
+import { openModel } from "../model/index.ts";
+import type { QuantizeOptions } from "../passes/context.ts";
+import { fakeQuantizeWeights } from "../passes/fake-quantize-weights.ts";
+import { inferDtypes } from "../passes/infer-dtypes.ts";
+import { quantizeGraph } from "../pipeline.ts";
+import { verifyAll, workspace, writeWorkspace } from "../quantize.ts";
+import { choice, dtypeList, GRANULARITIES, type Parsed, parseWords, QUANTIZED_DTYPES, type WordOption } from "./words.ts";
+
+/** The reference's options: how many words each takes, and which are modes (exactly one must be chosen). */
+export const OPTIONS: Readonly<Record<string, WordOption>> = {
+  "--quantize_dequantize_weights": { words: 3, mode: true, help: "IN_DTYPE OUT_DTYPE GRANULARITY: fake-quantize weights" },
+  "--quantize_with_minmax": { words: 3, mode: true, help: "IN_DTYPE OUT_DTYPE GRANULARITY: quantize with recorded ranges" },
+  "--TF-style_maxpool": { words: 0, help: "MAX_POOL_2D takes its input's parameters" },
+  "--save_min_max": { words: 0, help: "keep recorded ranges in the result" },
+  "--input_type": { words: 1, help: "dtypes of the inputs, separated by commas" },
+  "--output_type": { words: 1, help: "dtypes of the outputs, separated by commas" },
+  "--generate_profile_data": { words: 0, help: "accepted; minmaxq writes no profile data" },
+  "--verbose": { words: 0, help: "print stack traces of errors" },
+};
+
+export const HELP = `minmaxq circle-quantizer [options] INPUT OUTPUT
+Takes the arguments of ONE's circle-quantizer.`;
+
+export async function runCircleQuantizer(words: readonly string[]): Promise<void> {
+  const parsed = parseWords(words, OPTIONS, 2);
+  const modes = Object.keys(OPTIONS).filter((name) => OPTIONS[name]!.mode && parsed.options.has(name));
+  if (modes.length !== 1) {
+    const all = Object.keys(OPTIONS).filter((name) => OPTIONS[name]!.mode);
+    throw new UsageError(`choose exactly one of ${all.join(", ")}`);
+  }
+  const [input, output] = parsed.positionals as [string, string];
+  const options = quantizeOptions(parsed, modes[0]!);
+  const opened = openModel(input);
+  try {
+    const space = workspace(opened, options);
+    for (const graph of space.graphs) {
+      if (modes[0] === "--quantize_with_minmax") {
+        quantizeGraph(graph, space.context);
+      } else {
+        fakeQuantizeWeights(graph, space.context);
+        inferDtypes(graph);
+      }
+    }
+    space.context.scanner.throwProblems();
+    const check = modes[0] === "--quantize_with_minmax" ? () => verifyAll(space, false) : undefined;
+    await writeWorkspace(space, output, "circle", check);
+    for (const note of space.context.notes) console.error(`warning: ${note.text}`);
+  } finally {
+    opened.close();
+  }
+}
+
+function quantizeOptions(parsed: Parsed, mode: string): QuantizeOptions {
+  const [inputDtype, outputDtype, granularity] = parsed.options.get(mode)!;
+  choice(mode, inputDtype!, { float32: "FLOAT32" });
+  const dtype = choice(mode, outputDtype!, QUANTIZED_DTYPES);
+  const chosen = choice(mode, granularity!, GRANULARITIES);
+  const list = (name: string): Dtype[] | undefined => {
+    const value = parsed.options.get(name)?.[0];
+    return value === undefined ? undefined : dtypeList(name, value);
+  };
+  if (chosen === "layer" && dtype !== "UINT8")
+    throw new MinmaxqError(`${mode}: layer-wise quantization supports uint8 only; use granularity channel for ${outputDtype}`);
+  return {
+    dtype,
+    granularity: chosen,
+    inputDtypes: list("--input_type"),
+    outputDtypes: list("--output_type"),
+    tfStyleMaxpool: parsed.options.has("--TF-style_maxpool"),
+    saveMinMax: parsed.options.has("--save_min_max"),
+  };
+}

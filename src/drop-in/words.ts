@@ -1,0 +1,71 @@
+/** Arguments as the reference's tools take them: each option has a fixed number of words. */
+import { UsageError } from "../errors.ts";
+import type { Dtype } from "../graph/graph.ts";
+import type { Granularity, QuantizedDtype } from "../scheme.ts";
+
+export interface WordOption {
+  /** How many words follow. */
+  readonly words: number;
+  /** One of the modes of which exactly one is chosen. */
+  readonly mode?: true;
+  readonly help: string;
+}
+
+export interface Parsed {
+  readonly options: ReadonlyMap<string, readonly string[]>;
+  readonly positionals: readonly string[];
+}
+
+/** Splits words into options with their values and `positionals` positionals. Throws a UsageError. */
+export function parseWords(
+  words: readonly string[],
+  known: Readonly<Record<string, WordOption>>,
+  positionals: number,
+): Parsed {
+  const options = new Map<string, readonly string[]>();
+  const rest: string[] = [];
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    const option = known[word];
+    if (option) {
+      const values = words.slice(i + 1, i + 1 + option.words);
+      if (values.length < option.words)
+        throw new UsageError(`${word}: takes ${option.words} value(s), got ${values.length}`);
+      options.set(word, values);
+      i += option.words;
+    } else if (word.startsWith("-")) {
+      throw new UsageError(`unknown option ${word}; see --help`);
+    } else {
+      rest.push(word);
+    }
+  }
+  if (rest.length !== positionals)
+    throw new UsageError(`${positionals} paths are expected, got ${rest.length}; see --help`);
+  return { options, positionals: rest };
+}
+
+export const QUANTIZED_DTYPES: Readonly<Record<string, QuantizedDtype>> = { uint8: "UINT8", int16: "INT16" };
+export const GRANULARITIES: Readonly<Record<string, Granularity>> = { layer: "layer", channel: "channel" };
+
+/** dtypes of inputs and outputs as people write them (§4.4). */
+export const IO_DTYPES: Readonly<Record<string, Dtype>> = {
+  uint8: "UINT8",
+  int16: "INT16",
+  int32: "INT32",
+  int64: "INT64",
+  float32: "FLOAT32",
+  bool: "BOOL",
+};
+
+/** A value by its name, in any case. Throws a UsageError that lists the names. */
+export function choice<T>(option: string, value: string, values: Readonly<Record<string, T>>): T {
+  const found = values[value.toLowerCase()];
+  if (found === undefined)
+    throw new UsageError(`${option}: "${value}" is not possible; choose ${Object.keys(values).join(", ")}`);
+  return found;
+}
+
+/** dtypes separated by commas. */
+export function dtypeList(option: string, value: string): Dtype[] {
+  return value.split(",").map((each) => choice(option, each, IO_DTYPES));
+}

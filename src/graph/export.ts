@@ -1,0 +1,263 @@
+/**
+ * Graphs → tables. What no pass touched keeps its table as it was read; what the outputs do not reach is not written.
+ */
+import { MinmaxqError } from "../errors.ts";
+import {
+  BuiltinOperator,
+  type Buffer,
+  type Content,
+  type Model,
+  type Operator,
+  type OperatorCode,
+  type QuantizationParameters,
+  type SubGraph,
+  type Tensor,
+  TensorType,
+} from "../model/index.ts";
+import type { Constant } from "../weights/constant.ts";
+import { activeNodes, type Graph, type Node, resultsOf } from "./graph.ts";
+import type { QuantParam } from "./quantparam.ts";
+
+/** A constant that has to be computed while the file is written. */
+export interface PendingConstant {
+  readonly deferred: true;
+  readonly length: number;
+  readonly constant: Constant;
+  /** For messages. */
+  readonly name: string;
+}
+
+export function isPending(content: Content): content is Content & PendingConstant {
+  return "deferred" in content && "constant" in content;
+}
+
+/**
+ * The model with its subgraphs replaced by the graphs' contents (`graphs[i]` undefined: subgraph i stays as it is).
+ * Buffers that nothing refers to any more are dropped. `model` itself is not changed.
+ */
+export function exportModel(model: Model, graphs: readonly (Graph | undefined)[]): Model {
+  const target: Target = { model, codes: [...(model.operatorCodes ?? [])], buffers: [...(model.buffers ?? [])] };
+  const renumbered: (Map<Tensor, number> | undefined)[] = [];
+  const outputs: (Map<number, number> | undefined)[] = [];
+  const subgraphs = (model.subgraphs ?? []).map((subgraph, index) => {
+    const graph = graphs[index];
+    if (!graph) return subgraph;
+    const written = exportGraph(target, subgraph, graph);
+    renumbered[index] = written.indexOfTable;
+    outputs[index] = written.replacedOutputs;
+    return written.subgraph;
+  });
+  const signatureDefs = model.signatureDefs?.map((signature) => {
+    const index = signature.subgraphIndex ?? 0;
+    const tables = model.subgraphs?.[index]?.tensors ?? [];
+    const moved = renumbered[index];
+    if (!moved) return signature;
+    const move = (tensorIndex: number | undefined) => moved.get(tables[tensorIndex ?? 0]!) ?? 0;
+    return {
+      ...signature,
+      inputs: signature.inputs?.map((map) => ({ ...map, tensorIndex: move(map.tensorIndex) })),
+      outputs: signature.outputs?.map((map) => ({
+        ...map,
+        tensorIndex: outputs[index]?.get(map.tensorIndex ?? 0) ?? move(map.tensorIndex),
+      })),
+    };
+  });
+  const next: Model = { ...model, operatorCodes: target.codes, subgraphs, buffers: target.buffers };
+  if (signatureDefs) next.signatureDefs = signatureDefs;
+  return withoutUnusedBuffers(next);
+}
+
+interface Target {
+  readonly model: Model;
+  readonly codes: OperatorCode[];
+  readonly buffers: Buffer[];
+}
+
+function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
+  const operators = operatorsInOrder(graph);
+  const tensors: Tensor[] = [];
+  const indexOf = new Map<Node, number>();
+  const indexOfTable = new Map<Tensor, number>();
+  const names = new Set<string>();
+  const nodes = tensorNodes(graph, operators);
+  // Nodes as read keep their names; clones and new operators make way.
+  for (const node of nodes) if (isFirstOf(node, nodes)) names.add(node.name);
+  for (const node of nodes) {
+    indexOf.set(node, tensors.length);
+    const first = isFirstOf(node, nodes);
+    if (first && node.tensor) indexOfTable.set(node.tensor, tensors.length);
+    const name = first ? node.name : uniqueName(node.name, names);
+    tensors.push(tensorOf(target, node, name));
+  }
+  const at = (node: Node | null) => (node ? indexOf.get(node)! : -1);
+  // A result that nobody uses has a node of its own all the same, so only results the file did not have are −1.
+  const written = operators.map((node): Operator => {
+    const table: Operator = { ...node.operator };
+    const results = resultsOf(node);
+    table.opcodeIndex = codeIndex(target, node);
+    table.inputs = Int32Array.from(node.inputs, at);
+    table.outputs = isSingle(node)
+      ? Int32Array.of(at(node))
+      : Int32Array.from(node.operator?.outputs ?? [], (_, i) => at(results.find((r) => r.resultIndex === i) ?? null));
+    if (node.options) table.builtinOptions = node.options;
+    return table;
+  });
+  const inputs = Int32Array.from(graph.inputs, at);
+  const outputs = Int32Array.from(graph.outputs, (output) => at(output.inputs[0]!));
+  const replacedOutputs = new Map<number, number>();
+  subgraph.outputs?.forEach((old, i) => replacedOutputs.set(old, outputs[i]!));
+  return { subgraph: { ...subgraph, tensors, operators: written, inputs, outputs }, indexOfTable, replacedOutputs };
+}
+
+/** The operator *is* its result's tensor (§1.4). */
+function isSingle(node: Node): boolean {
+  return node.tensor !== null || node.operator === null;
+}
+
+/**
+ * Operators to write, each after those it depends on, in file order where that allows it. Written are those that the
+ * outputs reach and those that yield nothing (they act on variables).
+ */
+function operatorsInOrder(graph: Graph): Node[] {
+  const roots = new Set(activeNodes(graph).filter((node) => node.kind === "operator"));
+  for (const node of graph.nodes) {
+    if (node.kind === "operator" && actsOnItsOwn(node)) roots.add(node);
+  }
+  const order: Node[] = [];
+  const seen = new Set<Node>();
+  const visit = (root: Node) => {
+    const stack = [{ node: root, next: 0 }];
+    seen.add(root);
+    while (stack.length > 0) {
+      const top = stack[stack.length - 1]!;
+      const operand = top.node.inputs[top.next++];
+      if (top.next > top.node.inputs.length) {
+        if (top.node.kind === "operator") order.push(top.node);
+        stack.pop();
+      } else if (operand && !seen.has(operand)) {
+        seen.add(operand);
+        stack.push({ node: operand, next: 0 });
+      }
+    }
+  };
+  for (const node of graph.nodes) if (roots.has(node) && !seen.has(node)) visit(node);
+  return order;
+}
+
+/** Yields no tensor, or changes a variable: its effect is not seen in the outputs' operands. */
+function actsOnItsOwn(node: Node): boolean {
+  if (node.operator === null) return false;
+  if ((node.operator.outputs?.length ?? 0) === 0) return true;
+  return node.inputs.some((operand) => operand?.kind === "variable" && operand.tensor?.isVariable === true);
+}
+
+/** Nodes that need a tensor: inputs, operands and results of written operators, outputs. As read first, in file order. */
+function tensorNodes(graph: Graph, operators: readonly Node[]): Node[] {
+  const needed = new Set<Node>(graph.inputs);
+  for (const node of operators) {
+    for (const operand of node.inputs) if (operand) needed.add(operand);
+    if (isSingle(node)) needed.add(node);
+    else for (const result of resultsOf(node)) needed.add(result);
+  }
+  for (const output of graph.outputs) needed.add(output.inputs[0]!);
+  return graph.nodes.filter((node) => needed.has(node));
+}
+
+/** The first node that carries a tensor's table; later ones are clones. */
+function isFirstOf(node: Node, nodes: readonly Node[]): boolean {
+  if (!node.tensor) return false;
+  let first = firstByTable.get(nodes);
+  if (!first) {
+    first = new Map();
+    for (const each of nodes) if (each.tensor && !first.has(each.tensor)) first.set(each.tensor, each);
+    firstByTable.set(nodes, first);
+  }
+  return first.get(node.tensor) === node;
+}
+
+const firstByTable = new WeakMap<readonly Node[], Map<Tensor, Node>>();
+
+function uniqueName(name: string, names: Set<string>): string {
+  let unique = name;
+  for (let i = 1; names.has(unique); i++) unique = `${name}_${i}`;
+  names.add(unique);
+  return unique;
+}
+
+function tensorOf(target: Target, node: Node, name: string): Tensor {
+  const table: Tensor = node.tensor ? { ...node.tensor } : { shape: Int32Array.from(node.shape), buffer: 0 };
+  table.name = name;
+  table.type = TensorType[node.dtype];
+  if (node.quant !== node.quantAsRead) {
+    if (node.quant) table.quantization = quantizationOf(node.quant);
+    else delete table.quantization;
+  } else if (!node.tensor && node.quant) {
+    table.quantization = quantizationOf(node.quant);
+  }
+  if (node.kind === "constant") {
+    const constant = node.constant!;
+    const asRead = node.tensor && target.model.buffers?.[node.tensor.buffer ?? 0]?.data;
+    const untouched = constant.kind === "stored" && (asRead === constant.content || (!asRead && constant.length === 0));
+    if (!untouched) {
+      table.buffer = target.buffers.length;
+      target.buffers.push({ data: contentOf(constant, node.name) });
+      delete table.sparsity;
+    }
+  }
+  return table;
+}
+
+function contentOf(constant: Constant, name: string): Content {
+  if (constant.kind === "stored") return constant.content;
+  const pending: PendingConstant = { deferred: true, length: constant.length, constant, name };
+  return pending;
+}
+
+function quantizationOf(quant: QuantParam): QuantizationParameters {
+  const table: QuantizationParameters = { quantizedDimension: quant.axis };
+  if (quant.min.length > 0 && quant.max.length > 0) {
+    table.min = quant.min;
+    table.max = quant.max;
+  }
+  if (quant.scale.length > 0 && quant.zeroPoint.length > 0) {
+    table.scale = quant.scale;
+    table.zeroPoint = quant.zeroPoint;
+  }
+  return table;
+}
+
+function codeIndex(target: Target, node: Node): number {
+  if (node.operator) return node.operator.opcodeIndex ?? 0;
+  const builtinCode = BuiltinOperator[node.op as keyof typeof BuiltinOperator];
+  if (builtinCode === undefined) throw new MinmaxqError(`${node.op} is no operator of the schema`);
+  const found = target.codes.findIndex((code) => code.builtinCode === builtinCode && (code.version ?? 1) === node.version);
+  if (found >= 0) return found;
+  return target.codes.push({ builtinCode, version: node.version }) - 1;
+}
+
+/** Buffer 0 is the empty sentinel and stays; metadata keeps its buffers. */
+function withoutUnusedBuffers(model: Model): Model {
+  const old = model.buffers ?? [];
+  const used = new Set<number>([0]);
+  for (const subgraph of model.subgraphs ?? []) for (const tensor of subgraph.tensors ?? []) used.add(tensor.buffer ?? 0);
+  for (const entry of model.metadata ?? []) used.add(entry.buffer ?? 0);
+  for (const index of model.metadataBuffer ?? []) used.add(index);
+  if (used.size === old.length) return model;
+  const moved = new Map<number, number>();
+  const buffers = old.filter((_, index) => {
+    if (used.has(index)) moved.set(index, moved.size);
+    return used.has(index);
+  });
+  const to = (index: number | undefined) => moved.get(index ?? 0) ?? 0;
+  const next: Model = {
+    ...model,
+    buffers,
+    subgraphs: model.subgraphs?.map((subgraph) => ({
+      ...subgraph,
+      tensors: subgraph.tensors?.map((tensor) => ({ ...tensor, buffer: to(tensor.buffer) })),
+    })),
+  };
+  if (model.metadata) next.metadata = model.metadata.map((entry) => ({ ...entry, buffer: to(entry.buffer) }));
+  if (model.metadataBuffer) next.metadataBuffer = model.metadataBuffer.map(to);
+  return next;
+}

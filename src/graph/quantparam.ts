@@ -1,0 +1,100 @@
+/**
+ * Quantization parameters of one tensor and where they come from.
+ *
+ * Never changed in place, with one exception: the scales and zero points of large weights are known only when the
+ * weights are streamed, so their vectors have the right length from the start and are filled in then (`pending`).
+ */
+
+/** How a parameter came to be. Shown by `inspect` and in messages. */
+export type Provenance =
+  | { from: "file" }
+  | { from: "recorded"; how: string }
+  | { from: "own values" }
+  | { from: "range"; of: string }
+  | { from: "predefined"; kind: string }
+  | { from: "integer scale" }
+  | { from: "backward"; node: string }
+  | { from: "forward"; node: string }
+  | { from: "unit channels" }
+  | { from: "input × weights"; input: string; weights: string };
+
+export interface QuantParam {
+  /** Range; both empty once the tensor is quantized and ranges are dropped. Length 1, or the channel count. */
+  readonly min: Float32Array;
+  readonly max: Float32Array;
+  /** Length 1 (per layer) or the channel count. */
+  readonly scale: Float32Array;
+  readonly zeroPoint: BigInt64Array;
+  /** Per-channel axis; 0 when per layer. */
+  readonly axis: number;
+  readonly provenance: Provenance;
+}
+
+const NO_FLOATS = new Float32Array(0);
+const NO_LONGS = new BigInt64Array(0);
+
+/** A quantparam from the members that are there. */
+export function quantParam(members: Partial<QuantParam> & { provenance: Provenance }): QuantParam {
+  return { min: NO_FLOATS, max: NO_FLOATS, scale: NO_FLOATS, zeroPoint: NO_LONGS, axis: 0, ...members };
+}
+
+/** A per-layer quantparam of one scale and zero point. */
+export function perLayer(
+  scale: number,
+  zeroPoint: number,
+  provenance: Provenance,
+  ranges?: Pick<QuantParam, "min" | "max"> | null,
+): QuantParam {
+  return quantParam({
+    scale: Float32Array.of(scale),
+    zeroPoint: BigInt64Array.of(BigInt(zeroPoint)),
+    ...(ranges ? { min: ranges.min, max: ranges.max } : {}),
+    provenance,
+  });
+}
+
+/** A range recorded for an activation. */
+export function hasRange(quant: QuantParam | null): quant is QuantParam {
+  return quant !== null && quant.min.length > 0 && quant.max.length > 0;
+}
+
+/** Exactly one scale and one zero point (the reference's `lwq`). */
+export function isPerLayer(quant: QuantParam | null): quant is QuantParam {
+  return quant !== null && quant.scale.length === 1 && quant.zeroPoint.length === 1;
+}
+
+/** Equal scales (by f32 value), zero points and axis. */
+export function sameScaleAndZeroPoint(a: QuantParam, b: QuantParam): boolean {
+  return (
+    a.scale.length === b.scale.length &&
+    a.zeroPoint.length === b.zeroPoint.length &&
+    a.scale.every((scale, i) => scale === b.scale[i]) &&
+    a.zeroPoint.every((zeroPoint, i) => zeroPoint === b.zeroPoint[i])
+  );
+}
+
+/** Provenance as one phrase. */
+export function provenanceText(provenance: Provenance): string {
+  switch (provenance.from) {
+    case "file":
+      return "as in the file";
+    case "recorded":
+      return `recorded (${provenance.how})`;
+    case "own values":
+      return "own values";
+    case "range":
+      return `from ${provenance.of}`;
+    case "predefined":
+      return `predefined (${provenance.kind})`;
+    case "integer scale":
+      return "range rounded to an integer scale";
+    case "backward":
+      return `backward from ${provenance.node}`;
+    case "forward":
+      return `forward from ${provenance.node}`;
+    case "unit channels":
+      return "one unit a channel";
+    case "input × weights":
+      return `scale of ${provenance.input} × scale of ${provenance.weights}`;
+  }
+}

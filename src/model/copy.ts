@@ -1,0 +1,42 @@
+/** Copies contents from their sources to their places with few, large writes. */
+import { isDeferred } from "./bytes.ts";
+import type { Layout } from "./layout.ts";
+
+/** Bytes of the window: large enough that system calls do not count. */
+const WINDOW = 4 << 20;
+
+/**
+ * Writes all contents that are ByteRanges, the gaps between contents (zeros) and the length prefixes. A window slides over the file:
+ * pieces are read straight into it and it is written when it is full. Deferred contents are left alone.
+ */
+export function copyContents(layout: Layout, write: (bytes: Uint8Array, offset: number) => void): void {
+  const window = new Uint8Array(WINDOW);
+  const view = new DataView(window.buffer);
+  let start = layout.metadata;
+  let used = 0;
+  const flush = () => {
+    if (used > 0) write(window.subarray(0, used), start);
+    start += used;
+    used = 0;
+  };
+  for (const { content, offset, prefixed } of layout.places) {
+    const gap = offset - (start + used);
+    if (used + gap > WINDOW) flush();
+    window.fill(0, used, used + gap);
+    used += gap;
+    if (prefixed) view.setUint32(used - 4, content.length, true);
+    if (isDeferred(content)) {
+      flush();
+      start += content.length;
+      continue;
+    }
+    for (let done = 0; done < content.length; ) {
+      if (used === WINDOW) flush();
+      const count = Math.min(content.length - done, WINDOW - used);
+      content.source.readInto(window.subarray(used, used + count), content.offset + done);
+      used += count;
+      done += count;
+    }
+  }
+  flush();
+}

@@ -1,0 +1,230 @@
+/**
+ * Tables → FlatBuffer bytes, without the weights.
+ *
+ * What is present in memory is present in the file, also scalars that equal their default and empty vectors, so a
+ * model that is read and written says the same. Weights get a place later: the encoder leaves a gap for each
+ * reference and tells where (`References`).
+ */
+import { Builder } from "flatbuffers";
+import { MinmaxqError } from "../errors.ts";
+import type { Content } from "./bytes.ts";
+import { deprecatedCode } from "./operator-codes.ts";
+import { ARRAYS, SCALAR_SIZE, type Scalar, type TypedArray } from "./scalars.ts";
+import {
+  DIALECTS,
+  type Dialect,
+  type DialectSchema,
+  ENUMS,
+  type FieldSchema,
+  type Model,
+  nameOf,
+  type ScalarType,
+} from "./schema.gen.ts";
+
+/** A gap in the metadata that wants the place of a content. */
+export interface Reference {
+  readonly content: Content;
+  /** Where the gap is, from the beginning of the metadata. */
+  readonly at: number;
+  /** vector: 4 bytes, distance to the data's length prefix. offset: 8 bytes, place in the file. */
+  readonly kind: "vector" | "offset";
+}
+
+export interface Encoded {
+  readonly bytes: Uint8Array;
+  readonly references: readonly Reference[];
+}
+
+type Table = Readonly<Record<string, unknown>>;
+/** What a table's field holds before the table itself is written: an offset in the builder, or a scalar. */
+type Prepared = { field: FieldSchema; slot: number; value: Scalar; reference?: Content };
+
+const FILE_ENDING = { circle: ".circle", tflite: ".tflite" } as const;
+
+/**
+ * Encodes a model's tables. With `external`, buffers lie behind the FlatBuffer and are named by offset and size;
+ * without, they are vectors whose reference is 4 bytes. Throws a MinmaxqError for what the dialect cannot say.
+ */
+export function encodeModel(model: Model, dialect: Dialect, external: boolean): Encoded {
+  return new Encoder(dialect, external).encode(model as Table);
+}
+
+class Encoder {
+  private readonly builder = new Builder(1 << 16);
+  private readonly schema: DialectSchema;
+  private readonly path: (string | number)[] = [];
+  /** `at` counts from the end here, as positions in a builder do. */
+  private readonly references: Reference[] = [];
+  private readonly enumNumbers = new Map<string, Map<number, number>>();
+
+  constructor(
+    private readonly dialect: Dialect,
+    private readonly external: boolean,
+  ) {
+    this.schema = DIALECTS[dialect];
+    for (const [name, members] of Object.entries(this.schema.enums))
+      this.enumNumbers.set(name, new Map(Object.entries(members).map(([member, n]) => [ENUMS[name]![member]!, n])));
+    this.builder.forceDefaults(true);
+  }
+
+  encode(model: Table): Encoded {
+    this.builder.finish(this.table("Model", model), this.schema.identifier);
+    const bytes = this.builder.asUint8Array();
+    const references = this.references.map((reference) => ({ ...reference, at: bytes.length - reference.at }));
+    return { bytes, references };
+  }
+
+  private fail(what: string): never {
+    const path = this.path.map((part, i) => (typeof part === "number" ? `[${part}]` : i ? `.${part}` : part)).join("");
+    throw new MinmaxqError(`${path}: ${what} cannot be written to a ${FILE_ENDING[this.dialect]} file`);
+  }
+
+  /** Writes a table behind everything that it refers to; gives its place in the builder. */
+  private table(name: string, given: Table): number {
+    const fields = this.schema.tables[name];
+    if (!fields) this.fail(name);
+    const table = this.adapt(name, given);
+    this.checkMembers(name, table, fields);
+    const prepared: Prepared[] = [];
+    for (const field of fields) {
+      const value = table[field.name];
+      if (value === undefined) continue;
+      this.path.push(field.name);
+      this.prepare(field, value, prepared);
+      this.path.pop();
+    }
+    const { builder } = this;
+    builder.startObject(slotsOf(fields));
+    for (const { field, slot, value, reference } of prepared) {
+      if (field.kind === "scalar") this.addScalar(field.type as ScalarType, slot, value);
+      else if (slot !== field.slot) builder.addFieldInt8(slot, value as number, 0);
+      else if (field.kind === "content") builder.addFieldInt32(slot, 0, 0);
+      else builder.addFieldOffset(slot, value as number, 0);
+      if (reference) {
+        this.references.push({
+          content: reference,
+          at: builder.offset(),
+          kind: field.kind === "content" ? "vector" : "offset",
+        });
+      }
+    }
+    return builder.endObject();
+  }
+
+  private prepare(field: FieldSchema, value: unknown, into: Prepared[]): void {
+    const add = (value: Scalar, slot = field.slot) => into.push({ field, slot, value });
+    switch (field.kind) {
+      case "scalar":
+        // A content in a scalar's place: its offset in the file (see adapt).
+        if (typeof value === "object") into.push({ field, slot: field.slot, value: 0n, reference: value as Content });
+        else add(field.enum ? this.enumNumber(field.enum, value as number) : (value as Scalar));
+        return;
+      case "string":
+        add(this.builder.createString(value as string));
+        return;
+      case "table":
+        add(this.table(field.type, value as Table));
+        return;
+      case "scalars":
+        add(this.scalars(field, value as TypedArray));
+        return;
+      case "tables":
+        add(this.tables(field.type, value as Table[]));
+        return;
+      case "content":
+        into.push({ field, slot: field.slot, value: 0, reference: value as Content });
+        return;
+      case "union": {
+        const union = value as { type: string; value: Table | null };
+        const tag = union.type === "NONE" ? 0 : this.schema.unions[field.type]![union.type];
+        if (tag === undefined) this.fail(union.type);
+        add(tag, field.slot - 1);
+        if (union.value) add(this.table(union.type, union.value));
+        return;
+      }
+    }
+  }
+
+  private enumNumber(name: string, value: number): number {
+    const number = this.enumNumbers.get(name)!.get(value);
+    if (number !== undefined) return number;
+    const member = nameOf(ENUMS[name]!, value);
+    if (member !== String(value)) this.fail(`${name} ${member}`);
+    return value;
+  }
+
+  private addScalar(type: ScalarType, slot: number, value: Scalar): void {
+    const { builder } = this;
+    if (type === "float") builder.addFieldFloat32(slot, value as number, 0);
+    else if (type === "double") builder.addFieldFloat64(slot, value as number, 0);
+    else if (SCALAR_SIZE[type] === 8) builder.addFieldInt64(slot, BigInt(value), 0n);
+    else if (SCALAR_SIZE[type] === 4) builder.addFieldInt32(slot, Number(value), 0);
+    else if (SCALAR_SIZE[type] === 2) builder.addFieldInt16(slot, Number(value), 0);
+    else builder.addFieldInt8(slot, Number(value), 0);
+  }
+
+  private scalars(field: FieldSchema, values: TypedArray): number {
+    const { builder } = this;
+    const type = field.type as ScalarType;
+    const array = values instanceof ARRAYS[type] ? values : ARRAYS[type].from(values as Iterable<never>);
+    const size = SCALAR_SIZE[type];
+    builder.startVector(size, array.length, Math.max(size, field.align ?? 1));
+    builder.pad(array.byteLength);
+    const all = builder.dataBuffer();
+    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    all.bytes().set(bytes, all.capacity() - builder.offset());
+    return builder.endVector();
+  }
+
+  private tables(type: string, tables: readonly Table[]): number {
+    const { builder } = this;
+    const places = tables.map((table, i) => {
+      this.path.push(i);
+      const place = this.table(type, table);
+      this.path.pop();
+      return place;
+    });
+    builder.startVector(4, places.length, 4);
+    for (let i = places.length - 1; i >= 0; i--) builder.addOffset(places[i]!);
+    return builder.endVector();
+  }
+
+  /** Members without a place in this dialect are an error, unless they say no more than absence does. */
+  private checkMembers(name: string, table: Table, fields: readonly FieldSchema[]): void {
+    for (const member of Object.keys(table)) {
+      const value = table[member];
+      if (value === undefined || fields.some((field) => field.name === member)) continue;
+      const other = DIALECTS[this.dialect === "circle" ? "tflite" : "circle"].tables[name] ?? [];
+      const foreign = other.find((field) => field.name === member);
+      if (!foreign) throw new Error(`${name} has no field ${member}`);
+      if (foreign.default === value) continue;
+      this.path.push(member);
+      this.fail("this field");
+    }
+  }
+
+  /** The tables that are not in memory as they are in the file; the counterpart of the reader's. */
+  private adapt(name: string, table: Table): Table {
+    if (name === "OperatorCode") {
+      const builtinCode = (table.builtinCode as number | undefined) ?? 0;
+      return { ...table, builtinCode, deprecatedBuiltinCode: deprecatedCode(builtinCode) };
+    }
+    if (name === "Operator" && table.largeCustomOptions) {
+      const { largeCustomOptions, ...rest } = table;
+      const content = largeCustomOptions as Content;
+      const size = BigInt(content.length);
+      return { ...rest, largeCustomOptionsOffset: content, largeCustomOptionsSize: size };
+    }
+    if (name === "Buffer" && this.external && table.data) {
+      const { data, ...rest } = table;
+      const content = data as Content;
+      // Sizes 0 and 1 mean "none" to some readers; such contents stay inside.
+      if (content.length > 1) return { ...rest, offset: content, size: BigInt(content.length) };
+    }
+    return table;
+  }
+}
+
+function slotsOf(fields: readonly FieldSchema[]): number {
+  return fields.reduce((slots, field) => Math.max(slots, field.slot + 1), 0);
+}

@@ -1,0 +1,21 @@
+/** File ⇄ tables: what the rest of minmaxq uses of a model file. */
+import { DIALECTS, type Tables } from "./schema.gen.ts";
+
+export type { ByteRange, ByteSource, Content, Deferred } from "./bytes.ts";
+export { operatorName } from "./operator-codes.ts";
+export { type OpenedModel, openModel, readModel } from "./read.ts";
+export * from "./schema.gen.ts";
+export { removeTemporaryFiles } from "./temporary.ts";
+export { byteLength, bytesPerElement, elementCount } from "./tensor-types.ts";
+export { type Fill, type FillTarget, type Placed, serializeModel, type WriteOptions, writeModel } from "./write.ts";
+
+/** A copy of a table in which absent scalars have the schema's defaults: `withDefaults("Conv2DOptions", {}).strideW` is 0. */
+export function withDefaults<K extends keyof Tables>(table: K, value: Tables[K] | null | undefined): Tables[K] {
+  const result: Record<string, unknown> = { ...value };
+  for (const dialect of [DIALECTS.circle, DIALECTS.tflite]) {
+    for (const field of dialect.tables[table] ?? []) {
+      if (field.default !== undefined && result[field.name] === undefined) result[field.name] = field.default;
+    }
+  }
+  return result as Tables[K];
+}

@@ -1,0 +1,316 @@
+/**
+ * File → tables. One generic reader walks the schema's description of the format; nothing in the file is trusted.
+ *
+ * - Every position is checked against the file's size (pages.ts), so damage cannot read outside.
+ * - What is loaded is charged against a budget, because damaged offsets may let a small file describe gigabytes
+ *   (many references to one long vector).
+ * - The schema has no table that contains itself, so depth is bounded by the schema.
+ * - Weights are not read: Buffer.data, and data outside the FlatBuffer, become ByteRanges.
+ */
+import { MinmaxqError } from "../errors.ts";
+import { type ByteRange, type ByteSource, FileBytes } from "./bytes.ts";
+import { checkModel, quoted } from "./check.ts";
+import { identify } from "./identify.ts";
+import { resolveOperatorCode } from "./operator-codes.ts";
+import { Pages } from "./pages.ts";
+import { ARRAYS, READ_SCALAR, SCALAR_SIZE, type Scalar } from "./scalars.ts";
+import {
+  type Buffer,
+  DIALECTS,
+  type Dialect,
+  type DialectSchema,
+  ENUMS,
+  type FieldSchema,
+  type Model,
+  type Operator,
+  type OperatorCode,
+  type ScalarType,
+} from "./schema.gen.ts";
+
+/** A model and the bytes behind it. */
+export interface OpenedModel {
+  /** The tables, in the Circle dialect whatever the file's. */
+  readonly model: Model;
+  /** The file's dialect; write with the same one to keep the format. */
+  readonly dialect: Dialect;
+  readonly source: ByteSource;
+  /** What the file has beyond the schema, one line each; empty for nearly all files. */
+  readonly unknown: string[];
+  /** True when weights lie behind the FlatBuffer (Buffer.offset/size), as in files past 2 GiB. */
+  readonly external: boolean;
+  /** Closes the source; after that the model's buffers cannot be read any more. */
+  close(): void;
+}
+
+/** A table as the reader sees it. */
+type Table = Record<string, unknown>;
+
+const BUDGET_BASE = 16 * 2 ** 20;
+const BUDGET_CAP = 512 * 2 ** 20;
+/** What a table costs at least in memory, bytes. */
+const TABLE_COST = 128;
+const NOTES_KEPT = 200;
+
+/** Opens a model file. Throws a MinmaxqError of one line for anything wrong with it. */
+export function openModel(path: string): OpenedModel {
+  const source = new FileBytes(path);
+  try {
+    return readModel(source);
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}
+
+/** Reads a model's tables from any bytes. Throws a MinmaxqError of one line for anything wrong with them. */
+export function readModel(source: ByteSource): OpenedModel {
+  const dialect = identify(source);
+  const reader = new Reader(source, dialect);
+  const model = reader.root();
+  checkModel(model, (path, what, near) => reader.damaged(what, path, near));
+  return { model, dialect, source, unknown: reader.unknown, external: reader.external, close: () => source.close() };
+}
+
+class Reader {
+  readonly unknown: string[] = [];
+  external = false;
+  private readonly schema: DialectSchema;
+  private readonly pages: Pages;
+  /** Where we are: names of fields and indices of elements. */
+  private readonly path: (string | number)[] = [];
+  /** Where each table lies, for messages. */
+  private readonly places = new Map<object, number>();
+  private readonly unionNames = new Map<string, Map<number, string>>();
+  private readonly enumNumbers = new Map<string, Map<number, number>>();
+  private budget: number;
+
+  constructor(
+    private readonly source: ByteSource,
+    private readonly dialect: Dialect,
+  ) {
+    this.schema = DIALECTS[dialect];
+    this.budget = BUDGET_BASE + Math.min(2 * source.size, BUDGET_CAP);
+    this.pages = new Pages(source, (position, length) =>
+      this.damaged(`needs ${length} bytes at byte ${position}, the file has ${source.size}`),
+    );
+    for (const [union, tags] of Object.entries(this.schema.unions))
+      this.unionNames.set(union, new Map(Object.entries(tags).map(([table, tag]) => [tag, table])));
+    for (const [name, members] of Object.entries(this.schema.enums))
+      this.enumNumbers.set(name, new Map(Object.entries(members).map(([member, n]) => [n, ENUMS[name]![member]!])));
+  }
+
+  root(): Model {
+    return this.table("Model", this.follow(0)) as Model;
+  }
+
+  /** Throws the one error for damage; `near` is a table whose place is told. */
+  damaged(what: string, path = this.pathText(), near?: object): never {
+    const place = near && this.places.get(near);
+    const at = place === undefined ? "" : ` (table at byte ${place})`;
+    throw new MinmaxqError(
+      `${this.source.name}: ${path ? `${path}: ` : ""}${what}${at}; the file is damaged or truncated; copy or export it again`,
+    );
+  }
+
+  private pathText(): string {
+    return this.path.map((part, i) => (typeof part === "number" ? `[${part}]` : i ? `.${part}` : part)).join("");
+  }
+
+  private note(what: string): void {
+    if (this.unknown.length < NOTES_KEPT) this.unknown.push(`${this.pathText() || "model"}: ${what}`);
+    else if (this.unknown.length === NOTES_KEPT) this.unknown.push("… and more");
+  }
+
+  private charge(bytes: number): void {
+    this.budget -= bytes;
+    if (this.budget < 0) this.damaged("describes far more than the file can hold");
+  }
+
+  /** Where a reference points. */
+  private follow(position: number): number {
+    const offset = this.pages.u32(position);
+    if (offset === 0) this.damaged(`points to itself at byte ${position}`);
+    const target = position + offset;
+    this.pages.check(target, 4);
+    return target;
+  }
+
+  /** Length of a vector whose elements are all inside the file. */
+  private vectorLength(at: number, elementSize: number): number {
+    const length = this.pages.u32(at);
+    if (at + 4 + length * elementSize > this.source.size) {
+      this.damaged(`has ${length} elements at byte ${at}, past the end of the file at byte ${this.source.size}`);
+    }
+    return length;
+  }
+
+  private table(name: string, at: number): Table {
+    const { pages, path } = this;
+    const vtable = at - pages.i32(at);
+    pages.check(vtable, 4);
+    const vtableSize = pages.u16(vtable);
+    if (vtableSize < 4 || vtableSize % 2) this.damaged(`has a broken field list at byte ${vtable}`);
+    pages.check(vtable, vtableSize);
+    this.charge(TABLE_COST + vtableSize);
+    const slots = (vtableSize - 4) / 2;
+    const place = (slot: number) => {
+      const offset = slot < slots ? pages.u16(vtable + 4 + 2 * slot) : 0;
+      if (offset > 0 && offset < 4) this.damaged(`has a broken field list at byte ${vtable}`);
+      return offset && at + offset;
+    };
+
+    const result: Table = {};
+    this.places.set(result, at);
+    let known = 0;
+    for (const field of this.schema.tables[name]!) {
+      known = field.slot + 1;
+      if (field.slot >= slots && !(field.kind === "union" && field.slot - 1 < slots)) continue;
+      path.push(field.name);
+      const value = field.kind === "union" ? this.union(field, place) : this.field(field, place(field.slot));
+      if (value !== undefined) result[field.name] = value;
+      path.pop();
+    }
+    for (let slot = known; slot < slots; slot++) {
+      if (place(slot)) this.note(`field ${slot} of ${name} is newer than the schema and is not kept`);
+    }
+    this.adapt(name, result);
+    return result;
+  }
+
+  private field(field: FieldSchema, at: number): unknown {
+    if (at === 0) return undefined;
+    switch (field.kind) {
+      case "scalar":
+        return this.scalar(field, at);
+      case "string":
+        return this.string(this.follow(at));
+      case "table":
+        return this.table(field.type, this.follow(at));
+      case "scalars":
+        return this.scalars(field.type as ScalarType, this.follow(at));
+      case "tables":
+        return this.tables(field.type, this.follow(at));
+      case "content":
+        return this.content(this.follow(at));
+      case "union":
+        return undefined;
+    }
+  }
+
+  private scalar(field: FieldSchema, at: number): Scalar {
+    const value = READ_SCALAR[field.type as ScalarType](this.pages, at);
+    if (!field.enum) return value;
+    const translated = this.enumNumbers.get(field.enum)!.get(value as number);
+    if (translated !== undefined) return translated;
+    // A number that means something else in memory cannot be kept.
+    if (field.enum === "BuiltinOperator") return value;
+    if (Object.values(ENUMS[field.enum]!).includes(value as number)) {
+      throw new MinmaxqError(
+        `${this.source.name}: ${this.pathText()}: ${value} is no ${field.enum} of the ${this.dialect} format; export the model again`,
+      );
+    }
+    this.note(`${value} is no ${field.enum} of the schema; it is kept as a number`);
+    return value;
+  }
+
+  private string(at: number): string {
+    const length = this.vectorLength(at, 1);
+    this.charge(16 + length);
+    const bytes = this.pages.bytes(at + 4, length);
+    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+    if (text.includes("\ufffd") && differ(new TextEncoder().encode(text), bytes)) {
+      this.note("is not UTF-8; the bytes that are not are replaced");
+    }
+    return text;
+  }
+
+  private scalars(type: ScalarType, at: number): unknown {
+    const size = SCALAR_SIZE[type];
+    const length = this.vectorLength(at, size);
+    this.charge(32 + length * size);
+    // A copy, because real files have misaligned vectors.
+    return new ARRAYS[type](this.pages.bytes(at + 4, length * size).buffer);
+  }
+
+  private tables(type: string, at: number): Table[] {
+    const length = this.vectorLength(at, 4);
+    this.charge(length * 8);
+    const result: Table[] = [];
+    for (let i = 0; i < length; i++) {
+      this.path.push(i);
+      result.push(this.table(type, this.follow(at + 4 + 4 * i)));
+      this.path.pop();
+    }
+    return result;
+  }
+
+  private content(at: number): ByteRange {
+    return { source: this.source, offset: at + 4, length: this.vectorLength(at, 1) };
+  }
+
+  private union(field: FieldSchema, place: (slot: number) => number): unknown {
+    const tagAt = place(field.slot - 1);
+    const at = place(field.slot);
+    const tag = tagAt && this.pages.u8(tagAt);
+    if (tag === 0) {
+      if (at) this.note("has a value without a type, which is not kept");
+      return tagAt ? { type: "NONE", value: null } : undefined;
+    }
+    const type = this.unionNames.get(field.type)!.get(tag);
+    if (type === undefined) {
+      this.note(`type ${tag} of ${field.type} is newer than the schema and is not kept`);
+      return undefined;
+    }
+    return { type, value: at ? this.table(type, this.follow(at)) : null };
+  }
+
+  /** Bytes at an offset from the file's beginning; offsets 0 and 1 mean none (1 is a placeholder of writers). */
+  private outside(offset: bigint | undefined, size: bigint | undefined): ByteRange | undefined {
+    if (offset === undefined || offset <= 1n) return undefined;
+    const length = size ?? 0n;
+    if (offset + length > BigInt(this.source.size)) {
+      this.damaged(`has ${length} bytes at byte ${offset}, past the end of the file at byte ${this.source.size}`);
+    }
+    return { source: this.source, offset: Number(offset), length: Number(length) };
+  }
+
+  /** The tables that are not in memory as they are in the file, or not understood. */
+  private adapt(name: string, table: Table): void {
+    if (name === "OperatorCode") {
+      const code = resolveOperatorCode(table as { deprecatedBuiltinCode?: number }, this.dialect);
+      if (typeof code === "string") {
+        throw new MinmaxqError(`${this.source.name}: ${this.pathText()}: ${code}`);
+      }
+      (table as OperatorCode).builtinCode = code;
+      delete table.deprecatedBuiltinCode;
+    } else if (name === "Buffer") {
+      const buffer = table as Buffer;
+      const range = this.outside(buffer.offset, buffer.size);
+      if (!range) return;
+      delete buffer.offset;
+      delete buffer.size;
+      if (buffer.data && "source" in buffer.data && buffer.data.length > 0) {
+        this.note("has data inside and outside the FlatBuffer; that inside is kept");
+        return;
+      }
+      this.external = true;
+      buffer.data = range;
+    } else if (name === "Operator") {
+      const operator = table as Operator;
+      const range = this.outside(operator.largeCustomOptionsOffset, operator.largeCustomOptionsSize);
+      if (!range) return;
+      delete operator.largeCustomOptionsOffset;
+      delete operator.largeCustomOptionsSize;
+      operator.largeCustomOptions = range;
+    } else if (name === "Tensor" && table.externalBuffer) {
+      throw new MinmaxqError(
+        `${this.source.name}: ${this.pathText()}${quoted(table.name as string)}: its data lies in another file (external buffer ${table.externalBuffer}), which minmaxq cannot read; export the model with its weights inside`,
+      );
+    }
+  }
+}
+
+/** True when the bytes differ. */
+function differ(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length !== b.length || a.some((byte, i) => byte !== b[i]);
+}

@@ -1,0 +1,34 @@
+/** Files under way: written beside their target, renamed when they are whole, removed when anything goes wrong. */
+import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+
+const underWay = new Set<string>();
+
+/** A name for a file under way beside `path`, on the same disk so that renaming is one step. */
+export function temporaryPath(path: string): string {
+  const name = `.${basename(path).slice(0, 180)}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
+  const result = join(dirname(path), name);
+  underWay.add(result);
+  return result;
+}
+
+/** The file has its final name now. */
+export function temporaryDone(path: string): void {
+  underWay.delete(path);
+}
+
+/** Removes one file under way. Never throws. */
+export function removeTemporary(path: string): void {
+  underWay.delete(path);
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Nothing better can be done about a file that cannot be removed.
+  }
+}
+
+/** Removes all files under way; for a handler of SIGINT. Never throws. */
+export function removeTemporaryFiles(): void {
+  for (const path of [...underWay]) removeTemporary(path);
+}

@@ -1,0 +1,122 @@
+/**
+ * Before the phases, for `quantize` only: operators that cannot be quantized soundly stay float, with Dequantize and Quantize at
+ * their borders.
+ *
+ *     x ─▶ CUSTOM ─▶ y   →   x ─▶ Dequantize ─▶ CUSTOM (float) ─▶ Quantize (y's range) ─▶ …
+ *
+ * The drop-in front does not run this; it treats such operators as the reference does (§9.1).
+ */
+import { addDequantize, addQuantize } from "../graph/edit.ts";
+import { activeNodes, describe, type Dtype, type Graph, isConstant, type Node, resultsOf, setInput } from "../graph/graph.ts";
+import { hasRule, operandsWith, rowOf } from "../operators.ts";
+import { nonConstantOperands } from "./check-before.ts";
+import { type Context, granularityOf } from "./context.ts";
+import { canonicalDtypes } from "./io-dtypes.ts";
+
+export function keepFloat(graph: Graph, context: Context): void {
+  const wantedOutputs = canonicalDtypes("output", graph.outputs, context.options.outputDtypes, context.options.dtype);
+  const operators = activeNodes(graph).filter((node) => node.kind === "operator");
+  const kept: Node[] = [];
+  for (const node of operators) {
+    if (!touchesFloat(node)) {
+      // Shape arithmetic and the like: nothing to quantize, constants of any kind are fine.
+      if (!hasRule(node.op) || rowOf(node.op).constants === "refused") node.float = NOTHING_TO_DO;
+      continue;
+    }
+    const reason = reasonToStayFloat(node, context);
+    if (reason === null) continue;
+    node.float = reason;
+    kept.push(node);
+    context.notes.push({ kind: "float", text: `${describe(node)}: ${reason}` });
+  }
+  for (const node of kept) for (const result of resultsOf(node)) result.float = node.float;
+  for (const node of kept) {
+    dequantizeOperands(graph, node);
+    for (const yielded of yieldedBy(node)) quantizeResult(graph, yielded, wantedOutputs);
+  }
+  for (const output of graph.outputs) {
+    if (isConstant(output.inputs[0]) && output.dtype === "FLOAT32") {
+      keepOutput(output);
+      context.notes.push({ kind: "float", text: `output "${output.name}": is a constant` });
+    }
+  }
+}
+
+const NOTHING_TO_DO = "has no float tensors";
+
+/** Why an operator cannot be quantized, or null. */
+function reasonToStayFloat(node: Node, context: Context): string | null {
+  const row = rowOf(node.op);
+  if (row.looksAtShapeOnly) return null;
+  if (!hasRule(node.op)) return node.op === "CUSTOM" ? "custom operators cannot be quantized" : "there is no rule to quantize this kind";
+  if (row.verify === "cast") return "a cast keeps numbers as they are, so it has no scale";
+  if (row.dtype && typeof row.dtype === "object" && "fixed" in row.dtype && row.dtype.fixed === "FLOAT32")
+    return "its result is float by definition";
+  if (row.constants === "refused" && node.inputs.some((operand) => isConstant(operand)))
+    return "it has a constant operand, for which there is no rule";
+  const [dynamic] = nonConstantOperands(node);
+  if (dynamic) return `its ${dynamic.name} "${node.inputs[dynamic.index]!.name}" is not a constant`;
+  for (const operand of [...node.inputs, ...yieldedBy(node)]) {
+    if (operand && OTHER_FLOATS.has(operand.dtype)) return `"${operand.name}" is ${operand.dtype}`;
+  }
+  if (granularityOf(context, node) !== "channel") return null;
+  for (const index of operandsWith(row, node.inputs.length, "unit")) {
+    const { name, shape } = node.inputs[index]!;
+    if (shape.length === 0 || shape.slice(0, -1).some((dim) => dim !== 1))
+      return `"${name}" has shape [${shape}]; per channel only its last dimension may be above 1`;
+  }
+  for (const index of operandsWith(row, node.inputs.length, "bias")) {
+    const operand = node.inputs[index];
+    if (operand && operand.shape.slice(0, -1).some((dim) => dim !== 1))
+      return `bias "${operand.name}" has shape [${operand.shape}]; it should be [1,…,1,channels]`;
+  }
+  return null;
+}
+
+const OTHER_FLOATS: ReadonlySet<Dtype> = new Set<Dtype>(["FLOAT16", "BFLOAT16", "FLOAT64", "COMPLEX64", "COMPLEX128"]);
+
+function yieldedBy(node: Node): Node[] {
+  const results = resultsOf(node);
+  return results.length > 0 ? results : [node];
+}
+
+function touchesFloat(node: Node): boolean {
+  return [...node.inputs, ...yieldedBy(node)].some((tensor) => tensor?.dtype === "FLOAT32");
+}
+
+/** Float operators read float: one Dequantize a tensor, shared by all float operators that read it. */
+function dequantizeOperands(graph: Graph, node: Node): void {
+  node.inputs.forEach((operand, index) => {
+    if (!operand || operand.dtype !== "FLOAT32" || isConstant(operand) || operand.float) return;
+    if (operand.kind === "variable" && !operand.quant) return;
+    const shared = [...operand.users].find((user) => user.op === "DEQUANTIZE" && user.float === BORDER);
+    const dequantize = shared ?? addDequantize(graph, operand);
+    dequantize.float = BORDER;
+    setInput(node, index, dequantize);
+  });
+}
+
+const BORDER = "leads to a float operator";
+
+/** Quantized operators and outputs read a Quantize with the float result's recorded range. */
+function quantizeResult(graph: Graph, yielded: Node, wantedOutputs: readonly Dtype[]): void {
+  const { quant } = yielded;
+  if (yielded.dtype !== "FLOAT32") return;
+  yielded.quant = null;
+  for (const user of yielded.users) {
+    if (user.kind === "output" && wantedOutputs[graph.outputs.indexOf(user)] === "FLOAT32") keepOutput(user);
+  }
+  const readers = [...yielded.users].filter((user) => !user.float && user.kind !== "result");
+  if (readers.length === 0) return;
+  const quantize = addQuantize(graph, yielded, "FLOAT32", quant);
+  for (const user of readers) {
+    user.inputs.forEach((operand, index) => {
+      if (operand === yielded) setInput(user, index, quantize);
+    });
+  }
+}
+
+function keepOutput(output: Node): void {
+  output.float = "a float operator yields it";
+  output.quant = null;
+}

@@ -1,0 +1,60 @@
+/** Constants quantized by their own values or by a neighbour's parameters: used by several phases (§3.4, §3.7). */
+import { inverse } from "../arithmetic.ts";
+import { MinmaxqError } from "../errors.ts";
+import { describe, type Node } from "../graph/graph.ts";
+import { perLayer, type QuantParam } from "../graph/quantparam.ts";
+import { parametersOfRange, type QuantizedDtype, SCHEMES, type Scheme } from "../scheme.ts";
+import { type Constant, encoded, wholeTensor } from "../weights/constant.ts";
+import type { Context } from "./context.ts";
+
+/**
+ * Quantizes a constant in place by the range of its own values: kernel QA or QS (§3.7). A range that it had is kept.
+ *
+ * Throws a MinmaxqError naming the constant when it is not FLOAT32 or has NaN or infinite values.
+ */
+export function quantizeByOwnValues(context: Context, node: Node, scheme: Scheme): void {
+  const constant = floatConstant(node);
+  const { min, max } = context.scanner.range(node.name, constant);
+  const { scale, zeroPoint, nudgedMin, nudgedMax } = parametersOfRange(scheme, min, max);
+  const quant = perLayer(scale, zeroPoint, { from: "own values" }, node.quant);
+  node.constant = encoded(
+    constant,
+    {
+      rule: "clip",
+      symmetric: scheme.symmetric,
+      limit: scheme.limit,
+      layout: wholeTensor(constant.count),
+      parameters: {
+        scale: quant.scale,
+        zeroPoint: quant.zeroPoint,
+        nudgedMin: Float32Array.of(nudgedMin),
+        nudgedMax: Float32Array.of(nudgedMax),
+      },
+    },
+    scheme.bits / 8,
+  );
+  node.quant = quant;
+  node.dtype = scheme.dtype;
+}
+
+/** Quantizes a constant in place with given parameters: kernel QP (§3.4). */
+export function quantizeByParameters(node: Node, dtype: QuantizedDtype, quant: QuantParam): void {
+  const constant = floatConstant(node);
+  const scale = quant.scale[0]!;
+  if (!Number.isFinite(inverse(scale)))
+    throw new MinmaxqError(`${describe(node)}: cannot be quantized with scale ${scale} of its neighbour`);
+  node.constant = encoded(
+    constant,
+    { rule: "propagated", symmetric: SCHEMES[dtype].symmetric, scale, zeroPoint: Number(quant.zeroPoint[0]) },
+    SCHEMES[dtype].bits / 8,
+  );
+  node.quant = quant;
+  node.dtype = dtype;
+}
+
+/** The description of a constant that must be FLOAT32. */
+export function floatConstant(node: Node): Constant {
+  if (node.dtype !== "FLOAT32" || !node.constant)
+    throw new MinmaxqError(`${describe(node)}: is ${node.dtype}; only FLOAT32 constants can be quantized here`);
+  return node.constant;
+}

@@ -1,0 +1,96 @@
+/**
+ * Phase 8: weights of convolutions and the like, and gamma/beta/alpha, get a quantized copy of their own for each user (§3.5).
+ *
+ *     CONV_2D filter FLOAT32 [O,H,W,I]   →   UINT8, per channel: a scale and a zero point for each O
+ *
+ * Only decides: ranges are scanned and elements encoded when the file is written, so scales and zero points are vectors
+ * of the right length that are filled in then.
+ */
+import { MinmaxqError } from "../errors.ts";
+import { ownConstant } from "../graph/edit.ts";
+import { activeNodes, describe, type Graph, isConstant, type Node } from "../graph/graph.ts";
+import { quantParam } from "../graph/quantparam.ts";
+import { type OperandRole, roleOf, rowOf } from "../operators.ts";
+import { type Granularity, isQuantized, SCHEMES, type Scheme } from "../scheme.ts";
+import { channelsAlong, emptyParameters, encoded, wholeTensor } from "../weights/constant.ts";
+import { type Context, granularityOf, schemeOf, warn } from "./context.ts";
+import { floatConstant, quantizeByOwnValues } from "./own-values.ts";
+
+export function quantizeWeights(graph: Graph, context: Context): void {
+  for (const node of activeNodes(graph)) {
+    if (node.kind !== "operator" || node.float) continue;
+    const row = rowOf(node.op);
+    for (const [index, operand] of node.inputs.entries()) {
+      const role = roleOf(row, index);
+      if (role.role !== "weights" && role.role !== "unit") continue;
+      if (!isConstant(operand) || isQuantized(operand) || operand.dtype !== "FLOAT32") continue;
+      const own = ownConstant(graph, node, index);
+      const scheme = schemeOf(context, node);
+      const granularity = granularityOf(context, node);
+      if (role.role === "weights") quantizeFilter(own, role, scheme, granularity, node);
+      else if (granularity === "layer") quantizeByOwnValues(context, own, scheme);
+      else quantizeUnits(context, own, scheme);
+    }
+  }
+}
+
+function quantizeFilter(
+  weights: Node,
+  role: OperandRole & { role: "weights" },
+  modelScheme: Scheme,
+  granularity: Granularity,
+  user: Node,
+): void {
+  // Per layer the reference knows uint8 only, whatever the layer's dtype (§3.5.2).
+  const scheme = granularity === "layer" ? SCHEMES.UINT8 : modelScheme;
+  const { symmetric, limit } = scheme;
+  const values = floatConstant(weights);
+  if (granularity === "channel" && role.axis >= weights.shape.length)
+    throw new MinmaxqError(
+      `${describe(user)}: ${role.name} "${weights.name}" has shape [${weights.shape}], but its channels are expected along axis ${role.axis}`,
+    );
+  const layout = granularity === "layer" ? wholeTensor(values.count) : channelsAlong(weights.shape, role.axis);
+  const axis = granularity === "layer" ? 0 : role.axis;
+  const bytes = scheme.bits / 8;
+
+  const fake = weights.quant;
+  const isFakeQuantized =
+    fake !== null && fake.scale.length === layout.channels && (symmetric || fake.min.length === layout.channels);
+  if (isFakeQuantized) {
+    // The ranges are those of the fake-quantization before; its parameters stay (QA0, QS0).
+    const { min, scale, zeroPoint } = fake;
+    weights.constant = encoded(values, { rule: "known", symmetric, layout, min, scale }, bytes);
+    weights.quant = quantParam({ ...fake, zeroPoint, axis });
+  } else {
+    const parameters = emptyParameters(layout.channels);
+    weights.constant = encoded(values, { rule: "scan", symmetric, limit, layout, parameters }, bytes);
+    const { scale, zeroPoint } = parameters;
+    weights.quant = quantParam({ scale, zeroPoint, axis, provenance: { from: "own values" } });
+  }
+  weights.dtype = scheme.dtype;
+}
+
+/** gamma, beta, alpha per channel: the size of each value becomes its scale, the value itself ±1 (§3.5.3). */
+function quantizeUnits(context: Context, unit: Node, scheme: Scheme): void {
+  const { shape } = unit;
+  if (shape.length === 0 || shape.slice(0, -1).some((dim) => dim !== 1))
+    throw new MinmaxqError(
+      `constant "${unit.name}": has shape [${shape}]; per channel all dimensions but the last must be 1. Quantize its layer with granularity "layer"`,
+    );
+  const values = context.scanner.values(unit.name, floatConstant(unit));
+  const scale = new Float32Array(values.length);
+  const zeroPoint = new BigInt64Array(values.length);
+  const quantized = scheme.symmetric ? new Int16Array(values.length) : new Uint8Array(values.length);
+  values.forEach((value, channel) => {
+    const positive = value >= 0;
+    // −0.0 counts as ≥ 0 and stores scale −0.0 (§10.14).
+    scale[channel] = positive ? value : -value;
+    zeroPoint[channel] = positive || scheme.symmetric ? 0n : 1n;
+    quantized[channel] = positive ? 1 : scheme.symmetric ? -1 : 0;
+  });
+  if (scale.includes(0))
+    warn(context, `constant "${unit.name}": has channels of value 0; their scale is 0, as in the reference`);
+  unit.constant = context.scanner.stored(quantized);
+  unit.quant = quantParam({ scale, zeroPoint, axis: shape.length - 1, provenance: { from: "unit channels" } });
+  unit.dtype = scheme.dtype;
+}

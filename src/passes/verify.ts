@@ -1,0 +1,231 @@
+/**
+ * The verifier (§6): does every operator have the dtypes, granularity and scales that its row promises? Lists all problems.
+ *
+ * `quantize` may keep operators float on purpose; an operator all of whose tensors are float then is an island and fine.
+ * The drop-in front allows none, as the reference.
+ */
+import { activeNodes, describe, type Dtype, type Graph, isConstant, type Node, resultsOf } from "../graph/graph.ts";
+import { dtypeOption } from "../graph/options.ts";
+import { isPerLayer } from "../graph/quantparam.ts";
+import { roundHalfAway } from "../arithmetic.ts";
+import { type OperandRole, type OperatorRow, roleOf, rowOf } from "../operators.ts";
+import { SCHEMES, type Scheme } from "../scheme.ts";
+import { predefined } from "../special.ts";
+import { type Context, granularityOf, schemeOf } from "./context.ts";
+
+export interface VerifyOptions {
+  /** Operators whose tensors are all float may stay so. */
+  readonly allowFloat: boolean;
+}
+
+/** All problems of a graph, one line each, with tensor names; empty when it verifies. */
+export function verify(graph: Graph, context: Context, options: VerifyOptions): string[] {
+  const problems: string[] = [];
+  for (const node of activeNodes(graph)) {
+    const operator = node.kind === "result" ? node.inputs[0]! : node;
+    if (operator.kind !== "operator" || operator.float) continue;
+    const row = rowOf(operator.op);
+    if (!row.verify) continue;
+    if (options.allowFloat && isFloatIsland(operator)) continue;
+    const check = new Check(node, operator, row, schemeOf(context, node), problems);
+    if (node.kind === "result") check.result();
+    else check.operator(granularityOf(context, node) === "channel");
+  }
+  return problems;
+}
+
+function isFloatIsland(operator: Node): boolean {
+  const tensors = [...operator.inputs, ...(rowOf(operator.op).multiple ? resultsOf(operator) : [operator])];
+  return tensors.some((t) => t?.dtype === "FLOAT32") && tensors.every((t) => !t || !isQuantizedDtype(t));
+}
+
+function isQuantizedDtype(node: Node): boolean {
+  return node.dtype === "UINT8" || node.dtype === "INT16" || node.dtype === "INT8";
+}
+
+/** The checks of one operator or result. */
+class Check {
+  constructor(
+    private readonly node: Node,
+    private readonly op: Node,
+    private readonly row: OperatorRow,
+    private readonly scheme: Scheme,
+    private readonly problems: string[],
+  ) {}
+
+  /** A result of SPLIT, SPLIT_V or UNPACK: the dtype, and exactly the operand's parameters. */
+  result(): void {
+    if (this.row.verify !== "same parameters") return;
+    this.dtype(this.node, "result", this.scheme.dtype);
+    this.sameAsOperand();
+    this.perLayer(this.node, "result");
+  }
+
+  operator(perChannel: boolean): void {
+    switch (this.row.verify) {
+      case "cast":
+        return this.cast();
+      case "reshape":
+        return this.reshape();
+      case "index result":
+        this.dtype(this.node, "result", dtypeOption(this.node, "outputType"));
+        return this.operands(perChannel);
+      case "roles or all integer":
+        if (this.isAll("INT32") || this.isAll("INT64")) return;
+        break;
+      case "same parameters":
+        if (this.row.multiple) return this.operands(perChannel);
+        this.sameAsOperand();
+    }
+    if (this.row.out.role === "boolean") {
+      this.dtype(this.node, "result", "BOOL");
+    } else {
+      this.dtype(this.node, "result", this.scheme.dtype);
+      this.perLayer(this.node, "result");
+      this.specialParameters();
+    }
+    this.operands(perChannel);
+  }
+
+  private operands(perChannel: boolean): void {
+    this.op.inputs.forEach((operand, index) => {
+      this.operand(operand, index, roleOf(this.row, index), perChannel);
+    });
+  }
+
+  private operand(operand: Node | null, index: number, role: OperandRole, perChannel: boolean): void {
+    const what = `operand ${index}`;
+    if (!operand) {
+      if (role.role !== "bias" && role.role !== "raw") this.problem(`${what} is absent`);
+      return;
+    }
+    switch (role.role) {
+      case "raw":
+        if (role.dtypes.length > 0 && !role.dtypes.includes(operand.dtype) && this.rawMatters(operand))
+          this.problem(`${what} "${operand.name}" is ${operand.dtype}, expected ${role.dtypes.join(" or ")}`);
+        return;
+      case "activation":
+        this.dtype(operand, what, this.scheme.dtype);
+        return this.perLayer(operand, what);
+      case "unit":
+        this.dtype(operand, role.name, this.scheme.dtype);
+        return perChannel ? this.perChannel(operand, role.name, operand.shape.length - 1) : this.perLayer(operand, role.name);
+      case "weights":
+        this.dtype(operand, role.name, this.scheme.dtype);
+        return perChannel ? this.perChannel(operand, role.name, role.axis) : this.perLayer(operand, role.name);
+      case "bias":
+        if (!isConstant(operand)) return;
+        this.dtype(operand, role.name, this.scheme.biasDtype);
+        if (perChannel) this.perChannel(operand, role.name, operand.shape.length - 1);
+        else this.perLayer(operand, role.name);
+        this.biasScale(operand);
+    }
+  }
+
+  /** Optional index operands of unchecked kinds are whatever they are. */
+  private rawMatters(operand: Node): boolean {
+    return operand.kind !== "variable";
+  }
+
+  private isAll(dtype: Dtype): boolean {
+    return this.node.dtype === dtype && this.op.inputs.every((operand) => operand?.dtype === dtype);
+  }
+
+  private dtype(tensor: Node, what: string, expected: Dtype): void {
+    if (tensor.dtype === expected) return;
+    const where = what === "result" ? "its result" : `${what} "${tensor.name}"`;
+    const remedy =
+      tensor.dtype === "FLOAT32" && !isConstant(tensor) && !tensor.quant ? " (no range was recorded for it)" : "";
+    this.problem(`wrong dtype: ${where} is ${tensor.dtype}, expected ${expected}${remedy}`);
+  }
+
+  private perLayer(tensor: Node, what: string): void {
+    if (isPerLayer(tensor.quant)) return;
+    this.problem(`wrong granularity: ${what} "${tensor.name}" must have one scale and one zero point`);
+  }
+
+  private perChannel(tensor: Node, what: string, axis: number): void {
+    const channels = tensor.shape[axis];
+    const quant = tensor.quant;
+    if (quant && quant.axis === axis && quant.scale.length === channels && quant.zeroPoint.length === channels) return;
+    this.problem(
+      `wrong granularity: ${what} "${tensor.name}" must have ${channels} scales and zero points along axis ${axis}`,
+    );
+  }
+
+  /** |bias scale − input scale × weight scale| < 2⁻²³, absolute, as the reference. */
+  private biasScale(bias: Node): void {
+    const find = (role: OperandRole["role"]) => this.op.inputs.find((_, index) => roleOf(this.row, index).role === role);
+    const input = find("activation")?.quant?.scale;
+    const weights = find("weights")?.quant?.scale;
+    const own = bias.quant?.scale;
+    const f32 = Math.fround;
+    const holds =
+      own &&
+      input?.length === 1 &&
+      weights?.length === own.length &&
+      own.every((scale, i) => Math.abs(f32(scale - f32(input[0]! * weights[i]!))) < 2 ** -23);
+    if (!holds) this.problem(`wrong bias scale: bias "${bias.name}" must have input scale × weight scale`);
+  }
+
+  private sameAsOperand(): void {
+    const out = this.row.out;
+    if (out.role !== "same") return;
+    const source = this.op.inputs[out.operand];
+    const a = this.node.quant;
+    const b = source?.quant;
+    if (a && b && a.scale[0] === b.scale[0] && a.zeroPoint[0] === b.zeroPoint[0]) return;
+    this.problem(`its parameters must be those of "${source?.name ?? "its operand"}"`);
+  }
+
+  private specialParameters(): void {
+    const out = this.row.out;
+    if (out.role !== "special") return;
+    const quant = this.node.quant;
+    const scale = quant?.scale[0];
+    if (out.kind === "integer") {
+      if (scale === undefined || scale !== Math.fround(roundHalfAway(scale)))
+        this.problem(`its scale ${scale} must be an integer`);
+      return;
+    }
+    const fixed = predefined(out.kind, this.scheme.dtype as keyof typeof SCHEMES, null);
+    if (scale !== fixed.scale[0] || quant?.zeroPoint[0] !== fixed.zeroPoint[0])
+      this.problem(`its parameters must be those of ${out.kind}: scale ${fixed.scale[0]}, zero point ${fixed.zeroPoint[0]}`);
+  }
+
+  private cast(): void {
+    for (const [tensor, name] of [
+      [this.op.inputs[0], "inDataType"],
+      [this.node, "outDataType"],
+    ] as const) {
+      if (!tensor?.quant) continue;
+      this.dtype(tensor, tensor === this.node ? "result" : "operand 0", this.scheme.dtype);
+      if (dtypeOption(this.node, name) !== tensor.dtype)
+        this.problem(`its option ${name} is ${dtypeOption(this.node, name)}, but "${tensor.name}" is ${tensor.dtype}`);
+      this.perLayer(tensor, "tensor");
+    }
+  }
+
+  private reshape(): void {
+    const [tensor, shape] = this.op.inputs;
+    if (!tensor) return this.problem("operand 0 is absent");
+    if (this.node.quant) {
+      this.dtype(this.node, "result", this.scheme.dtype);
+      this.dtype(tensor, "operand 0", this.scheme.dtype);
+    } else if (tensor.dtype !== this.node.dtype) {
+      this.problem(`wrong dtype: operand 0 "${tensor.name}" is ${tensor.dtype}, its result ${this.node.dtype}`);
+    }
+    if (isConstant(shape) && shape.dtype !== "INT32")
+      this.problem(`operand 1 "${shape.name}" is ${shape.dtype}, expected INT32`);
+    if (!tensor.quant !== !this.node.quant)
+      return this.problem(`wrong granularity: "${tensor.name}" and its result must both have parameters or neither`);
+    if (this.node.quant) {
+      this.perLayer(this.node, "result");
+      this.perLayer(tensor, "operand 0");
+    }
+  }
+
+  private problem(text: string): void {
+    this.problems.push(`${describe(this.node)}: ${text}`);
+  }
+}

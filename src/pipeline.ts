@@ -1,0 +1,67 @@
+/**
+ * TABLE OF CONTENTS of min/max quantization: the phases in their exact order (reference §2.2).
+ *
+ * Each is one file in src/passes; the reason says why it stands where it stands.
+ */
+import type { Dtype, Graph } from "./graph/graph.ts";
+import { checkBefore } from "./passes/check-before.ts";
+import type { Context, Pass } from "./passes/context.ts";
+import { dropRanges } from "./passes/drop-ranges.ts";
+import { inferDtypes } from "./passes/infer-dtypes.ts";
+import { insertQuantize } from "./passes/insert-quantize.ts";
+import { canonicalDtypes, setInputDtypes, setOutputDtypes, updateOutputDtypes } from "./passes/io-dtypes.ts";
+import { propagateBackward } from "./passes/propagate-backward.ts";
+import { propagateForward } from "./passes/propagate-forward.ts";
+import { quantizeActivations } from "./passes/quantize-activations.ts";
+import { quantizeBias } from "./passes/quantize-bias.ts";
+import { quantizeConstants } from "./passes/quantize-constants.ts";
+import { quantizeSpecial } from "./passes/quantize-special.ts";
+import { quantizeWeights } from "./passes/quantize-weights.ts";
+import { removeRedundantQuantize } from "./passes/remove-redundant-quantize.ts";
+
+interface Step {
+  readonly name: string;
+  readonly run: Pass;
+  /** Repeated until it changes nothing. */
+  readonly repeat?: true;
+  readonly why: string;
+}
+
+/** The steps for one graph; requested dtypes of inputs and outputs are resolved before any node changes. */
+export function steps(graph: Graph, { options }: Context): Step[] {
+  const inputs: Dtype[] = canonicalDtypes("input", graph.inputs, options.inputDtypes, options.dtype);
+  const outputs: Dtype[] = canonicalDtypes("output", graph.outputs, options.outputDtypes, options.dtype);
+  return [
+    { name: "check", run: checkBefore, why: "weights and biases must be constants" },
+    { name: "quantize activations", run: quantizeActivations, why: "everything else derives from activation ranges" },
+    { name: "insert Quantize", run: insertQuantize, why: "layers with a dtype of their own, before parameters move" },
+    { name: "remove redundant Quantize", run: removeRedundantQuantize, repeat: true, why: "neighbours of equal dtype" },
+    { name: "propagate backward", run: propagateBackward, why: "before special kinds, which overwrite what it gave them" },
+    { name: "quantize constants", run: quantizeConstants, why: "constants that no neighbour's parameters reached" },
+    { name: "quantize special", run: quantizeSpecial, why: "functions with a range of their own" },
+    { name: "propagate forward", run: propagateForward, repeat: true, why: "needs the final parameters of the sources" },
+    { name: "quantize weights", run: quantizeWeights, why: "after activations, before the biases that need both scales" },
+    { name: "quantize bias", run: quantizeBias, why: "needs input and weight scales" },
+    { name: "output dtypes", run: updateOutputDtypes, why: "declares what the producers have become" },
+    { name: "set input dtypes", run: (g) => setInputDtypes(g, inputs), why: "needs ranges, so before they are dropped" },
+    { name: "set output dtypes", run: (g) => setOutputDtypes(g, outputs), why: "needs ranges, so before they are dropped" },
+    { name: "remove redundant Quantize", run: removeRedundantQuantize, repeat: true, why: "those the dtypes above brought" },
+    { name: "drop ranges", run: dropRanges, why: "nothing needs them any more" },
+    { name: "infer dtypes", run: inferDtypes, why: "tensors without a range follow their operands" },
+  ];
+}
+
+/** Quantizes one graph in place. */
+export function quantizeGraph(graph: Graph, context: Context): void {
+  for (const step of steps(graph, context)) {
+    const started = performance.now();
+    let rounds = 0;
+    let again: boolean;
+    do {
+      again = step.run(graph, context) === true && step.repeat === true;
+      rounds++;
+    } while (again);
+    if (process.env.MINMAXQ_DEBUG)
+      console.error(`${step.name}: ${(performance.now() - started).toFixed(1)} ms, ${rounds} round(s); ${step.why}`);
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * A model through the whole pipeline: tables → graphs → passes → tables → file. Commands call these functions.
+ */
+import { MinmaxqError } from "./errors.ts";
+import { exportModel } from "./graph/export.ts";
+import type { Graph } from "./graph/graph.ts";
+import { importGraph } from "./graph/import.ts";
+import type { Dialect, Fill, Model, OpenedModel } from "./model/index.ts";
+import { writeModel } from "./model/index.ts";
+import type { Context, LayerSetting, Note, QuantizeOptions } from "./passes/context.ts";
+import { prepare } from "./passes/prepare.ts";
+import { verify } from "./passes/verify.ts";
+import { fillConstants } from "./weights/fill.ts";
+import { ConstantScanner } from "./weights/scan.ts";
+
+/** A model whose subgraphs are graphs that passes can work on. */
+export interface Workspace {
+  readonly opened: OpenedModel;
+  readonly graphs: readonly Graph[];
+  readonly context: Context;
+}
+
+/** Imports and prepares every subgraph. */
+export function workspace(
+  opened: OpenedModel,
+  options: QuantizeOptions,
+  layers: ReadonlyMap<string, LayerSetting> = new Map(),
+): Workspace {
+  const graphs = (opened.model.subgraphs ?? []).map((_, index) => importGraph(opened.model, index));
+  if (graphs.length === 0) throw new MinmaxqError(`${opened.source.name}: has no subgraph; there is nothing to quantize`);
+  for (const graph of graphs) prepare(graph);
+  return { opened, graphs, context: { options, layers, scanner: new ConstantScanner(), notes: [] as Note[] } };
+}
+
+/** The workspace's graphs as a model; contents that have to be computed are described. */
+export function modelOf({ opened, graphs }: Workspace): Model {
+  return exportModel(opened.model, graphs);
+}
+
+/** Checks every graph; `fill` has to have run, because bias scales are checked. Throws one error that lists all problems. */
+export function verifyAll({ opened, graphs, context }: Workspace, allowFloat: boolean): void {
+  const problems = graphs.flatMap((graph) => verify(graph, context, { allowFloat }));
+  if (problems.length === 0) return;
+  const lines = problems.map((line) => `  ${line}`).join("\n");
+  throw new MinmaxqError(`${opened.source.name}: the result does not verify, ${problems.length} problem(s):\n${lines}`);
+}
+
+/** Writes the workspace's model; `check` runs once all weights are known and before the file gets its name. */
+export async function writeWorkspace(
+  space: Workspace,
+  path: string,
+  dialect: Dialect,
+  check?: () => void,
+  threads?: number,
+): Promise<void> {
+  const fill: Fill = async (target, placed) => {
+    await fillConstants(target, placed, threads);
+    check?.();
+  };
+  const model = modelOf(space);
+  await writeModel(dialect === "circle" ? { ...model, version: 0 } : { ...model, version: 3 }, path, {
+    dialect,
+    fill,
+    external: space.opened.external,
+  });
+}

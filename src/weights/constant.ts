@@ -1,0 +1,104 @@
+/**
+ * Constants as descriptions: where the bytes are and what happens to them on the way out.
+ *
+ * Nothing here reads weights. The weight stream (stream.ts) and small helpers (scan.ts) interpret a description.
+ */
+import type { QuantParam } from "../graph/quantparam.ts";
+import type { ByteRange } from "../model/bytes.ts";
+
+/** How float32 elements are seen: row-major [outer, channels, inner]; one channel when per layer. */
+export interface ChannelLayout {
+  readonly outer: number;
+  readonly channels: number;
+  readonly inner: number;
+}
+
+/** Representable ranges and scales of weights, each of length `channels`; filled in when they are scanned. */
+export interface ChannelParameters {
+  readonly scale: Float32Array;
+  readonly zeroPoint: BigInt64Array;
+  readonly nudgedMin: Float32Array;
+  readonly nudgedMax: Float32Array;
+}
+
+/**
+ * How float32 elements become integers (names of §3.4):
+ * - `scan`: range of each channel first, then QA (asymmetric) or QS (symmetric); `parameters` are filled in by the stream.
+ * - `clip`: the same with parameters known already.
+ * - `known`: QA0/QS0, no clipping, parameters from the fake-quantization before.
+ * - `propagated`: QP, parameters from a neighbour.
+ * - `bias`: QB (§3.6), scales from input and weights; `quant.scale` is filled in by the stream.
+ */
+export type Encoding =
+  | { rule: "scan"; symmetric: boolean; limit: number; layout: ChannelLayout; parameters: ChannelParameters }
+  | { rule: "clip"; symmetric: boolean; limit: number; layout: ChannelLayout; parameters: ChannelParameters }
+  | { rule: "known"; symmetric: boolean; layout: ChannelLayout; min: Float32Array; scale: Float32Array }
+  | { rule: "propagated"; symmetric: boolean; scale: number; zeroPoint: number }
+  | { rule: "bias"; wide: boolean; inputScale: number; weights: QuantParam; quant: QuantParam; onOverflow(count: number): void };
+
+/** What a constant holds. `count` is the number of elements, `length` the number of bytes of the described form. */
+export type Constant =
+  /** Bytes as they are in a file or in memory. */
+  | { readonly kind: "stored"; readonly content: ByteRange; readonly count: number; readonly length: number }
+  /** float16 seen as float32. */
+  | { readonly kind: "half"; readonly of: Constant; readonly count: number; readonly length: number }
+  /** Sparse elements laid out densely (same element type). */
+  | {
+      readonly kind: "dense";
+      readonly of: Constant;
+      readonly expand: (packed: Uint8Array) => Uint8Array;
+      readonly count: number;
+      readonly length: number;
+    }
+  /** float32 rounded to quantized values and back (§5.2). `scan` parameters are known by then. */
+  | {
+      readonly kind: "fake";
+      readonly of: Constant;
+      readonly symmetric: boolean;
+      readonly limit: number;
+      readonly layout: ChannelLayout;
+      readonly parameters: ChannelParameters;
+      readonly count: number;
+      readonly length: number;
+    }
+  /** float32 encoded as integers. `bytes` is the size of one. */
+  | {
+      readonly kind: "encoded";
+      readonly of: Constant;
+      readonly encoding: Encoding;
+      readonly bytes: number;
+      readonly count: number;
+      readonly length: number;
+    };
+
+/** A constant of bytes that exist. */
+export function stored(content: ByteRange, count: number): Constant {
+  return { kind: "stored", content, count, length: content.length };
+}
+
+/** A constant that encodes `of` into integers of `bytes` bytes. */
+export function encoded(of: Constant, encoding: Encoding, bytes: number): Constant {
+  return { kind: "encoded", of, encoding, bytes, count: of.count, length: of.count * bytes };
+}
+
+/** One channel over everything. */
+export function wholeTensor(count: number): ChannelLayout {
+  return { outer: 1, channels: 1, inner: count };
+}
+
+/** The layout of channels along `axis` of a shape. */
+export function channelsAlong(shape: readonly number[], axis: number): ChannelLayout {
+  const product = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
+  return { outer: product(shape.slice(0, axis)), channels: shape[axis] ?? 1, inner: product(shape.slice(axis + 1)) };
+}
+
+/** Empty parameters for `channels` channels, to be filled in: on shared memory, so that Workers write in place. */
+export function emptyParameters(channels: number): ChannelParameters {
+  const floats = () => new Float32Array(new SharedArrayBuffer(channels * 4));
+  return {
+    scale: floats(),
+    zeroPoint: new BigInt64Array(new SharedArrayBuffer(channels * 8)),
+    nudgedMin: floats(),
+    nudgedMax: floats(),
+  };
+}

@@ -1,0 +1,313 @@
+/**
+ * Kernels on WASM memory, without copies.
+ *
+ *     stream.scoped(() => {
+ *       const block = stream.reserve(chunk.length);
+ *       source.readInto(block.bytes(), chunk.offset);                // straight into WASM memory
+ *       const result = stream.asym(block, layout, nmin, nmax, inv);  // a view of WASM memory
+ *       writeSync(fd, result, 0, result.byteLength, position);       // straight out of it
+ *     });                                                            // memory is free again
+ *
+ * Memory grows on demand, and growing detaches all views: take `block.bytes()` anew after any other call, and use a
+ * result before the next one.
+ */
+import type { Observation, Range } from "../../build/kernels.d.ts";
+
+/** Values as [outer, channels, inner]; parameters and ranges have one value a channel. */
+export interface Layout {
+  readonly channels: number;
+  readonly inner: number;
+}
+
+/** The layout of a tensor with one scale. */
+export const WHOLE: Layout = { channels: 1, inner: 1 };
+
+/** A piece of WASM memory. */
+export interface Block {
+  readonly pointer: number;
+  readonly byteLength: number;
+  /** The memory itself; valid until memory grows, so ask again after any other call. */
+  bytes(): Uint8Array<ArrayBuffer>;
+}
+
+type TypedArray = Float32Array | Uint16Array | Int16Array | Int8Array | Uint8Array;
+
+/** The module's exports: each list is a pointer and a count, a result a pointer to a record (see kernels/). */
+type Exports = Record<string, (...parameters: number[]) => number>;
+
+export class KernelStream {
+  private readonly memory: WebAssembly.Memory;
+  private readonly exports: Exports;
+
+  constructor(instance: WebAssembly.Instance) {
+    this.memory = instance.exports.memory as WebAssembly.Memory;
+    this.exports = instance.exports as unknown as Exports;
+  }
+
+  /** `byteLength` bytes of WASM memory, not cleared, starting at a multiple of 16. Free again after the scope or reset(). */
+  reserve(byteLength: number): Block {
+    return this.block(this.call("reserve", byteLength), byteLength);
+  }
+
+  /** A part of a block; may start at any byte. */
+  part(block: Block, byteOffset: number, byteLength: number): Block {
+    if (byteOffset < 0 || byteOffset + byteLength > block.byteLength)
+      throw new RangeError("part is outside of its block");
+    return this.block(block.pointer + byteOffset, byteLength);
+  }
+
+  /** A kernel's result, which lies in WASM memory, as the block that the next kernel reads. */
+  blockOf(result: TypedArray): Block {
+    if (result.buffer !== this.memory.buffer) throw new RangeError("the result is not in this memory any more");
+    return this.block(result.byteOffset, result.byteLength);
+  }
+
+  /** A block with a copy of `values`. */
+  copyIn(values: TypedArray): Block {
+    const block = this.reserve(values.byteLength);
+    block.bytes().set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    return block;
+  }
+
+  /** Runs `work` and frees what was reserved meanwhile. */
+  scoped<R>(work: () => R): R {
+    const mark = this.call("mark");
+    try {
+      return work();
+    } finally {
+      this.call("release", mark);
+    }
+  }
+
+  /** Frees everything. The memory itself stays with the instance. */
+  reset(): void {
+    this.exports.reset!();
+  }
+
+  /** Range of all floats of a block, reference §3.1; nothing there: FLT_MAX and -FLT_MAX. */
+  minmax(values: Block): Range {
+    const record = this.record("minmax", 3, ...floats(values));
+    return { min: asFloat(record[0]!), max: asFloat(record[1]!), nans: record[2]! };
+  }
+
+  /** Range of an activation, §7.3: NaN and -FLT_MAX are skipped; `seen` is 0 when nothing was left. */
+  observe(values: Block): Observation {
+    const record = this.record("observe", 3, ...floats(values));
+    return { min: asFloat(record[0]!), max: asFloat(record[1]!), seen: record[2]! };
+  }
+
+  /**
+   * Ranges of the channels, §3.1: copies, one value a channel. Without `start` a channel's first element starts its
+   * range (NaN stays); with it the scan goes on from there: give the ranges of the part before, or `laterStart` when
+   * parts are scanned apart and joined by `mergeRanges`.
+   */
+  channels(
+    values: Block,
+    layout: Layout,
+    start?: { mins: Float32Array; maxs: Float32Array },
+  ): { mins: Float32Array<ArrayBuffer>; maxs: Float32Array<ArrayBuffer>; nans: number } {
+    const mins = start === undefined ? [0, 0] : this.list(start.mins, layout.channels);
+    const maxs = start === undefined ? [0, 0] : this.list(start.maxs, layout.channels);
+    const [minsAt, minCount, maxsAt, maxCount, nans] = this.record(
+      "channels",
+      5,
+      ...this.layout(values, layout),
+      ...mins,
+      ...maxs,
+    );
+    return {
+      mins: new Float32Array(this.memory.buffer, minsAt, minCount).slice(),
+      maxs: new Float32Array(this.memory.buffer, maxsAt, maxCount).slice(),
+      nans: nans!,
+    };
+  }
+
+  /** QA, §3.4: 0..255, one byte an element. */
+  asym(
+    values: Block,
+    layout: Layout,
+    nmin: Float32Array,
+    nmax: Float32Array,
+    inv: Float32Array,
+  ): Uint8Array<ArrayBuffer> {
+    return this.result(Uint8Array, "asym", ...this.layout(values, layout), ...this.lists(layout, nmin, nmax, inv));
+  }
+
+  /** QA0, §3.4: without clipping. */
+  asym0(values: Block, layout: Layout, min: Float32Array, inv: Float32Array): Uint8Array<ArrayBuffer> {
+    return this.result(Uint8Array, "asym0", ...this.layout(values, layout), ...this.lists(layout, min, inv));
+  }
+
+  /** QS, §3.4: ±limit, limit up to 32767. */
+  sym(
+    values: Block,
+    layout: Layout,
+    nmin: Float32Array,
+    nmax: Float32Array,
+    inv: Float32Array,
+    limit: number,
+  ): Int16Array<ArrayBuffer> {
+    const lists = this.lists(layout, nmin, nmax, inv);
+    return this.result(Int16Array, "sym", ...this.layout(values, layout), ...lists, limit);
+  }
+
+  /** QS0, §3.4: without clipping, ±32767. */
+  sym0(values: Block, layout: Layout, inv: Float32Array): Int16Array<ArrayBuffer> {
+    return this.result(Int16Array, "sym0", ...this.layout(values, layout), ...this.lists(layout, inv));
+  }
+
+  /** QS with one byte an element: limit 127 (int8) or 7 (int4, still unpacked; see nibbles). */
+  symbyte(
+    values: Block,
+    layout: Layout,
+    nmin: Float32Array,
+    nmax: Float32Array,
+    inv: Float32Array,
+    limit: number,
+  ): Int8Array<ArrayBuffer> {
+    const lists = this.lists(layout, nmin, nmax, inv);
+    return this.result(Int8Array, "symbyte", ...this.layout(values, layout), ...lists, limit);
+  }
+
+  /** QP, §3.4: 0..255 with given scale and zero point. */
+  propagatebyte(values: Block, inv: number, zeroPoint: number): Uint8Array<ArrayBuffer> {
+    return this.result(Uint8Array, "propagatebyte", ...floats(values), inv, zeroPoint);
+  }
+
+  /** QP, §3.4: ±32767. */
+  propagateshort(values: Block, inv: number, zeroPoint: number): Int16Array<ArrayBuffer> {
+    return this.result(Int16Array, "propagateshort", ...floats(values), inv, zeroPoint);
+  }
+
+  /** §5.2: QA, then f32(q) * scale + nmin. */
+  fakeasym(
+    values: Block,
+    layout: Layout,
+    nmin: Float32Array,
+    nmax: Float32Array,
+    inv: Float32Array,
+    scale: Float32Array,
+  ): Float32Array<ArrayBuffer> {
+    const lists = this.lists(layout, nmin, nmax, inv, scale);
+    return this.result<Float32Array<ArrayBuffer>>(Float32Array, "fakeasym", ...this.layout(values, layout), ...lists);
+  }
+
+  /** §5.2: QS, then f32(q) * scale. */
+  fakesym(
+    values: Block,
+    layout: Layout,
+    nmin: Float32Array,
+    nmax: Float32Array,
+    inv: Float32Array,
+    scale: Float32Array,
+    limit: number,
+  ): Float32Array<ArrayBuffer> {
+    const lists = this.lists(layout, nmin, nmax, inv, scale);
+    return this.result<Float32Array<ArrayBuffer>>(
+      Float32Array,
+      "fakesym",
+      ...this.layout(values, layout),
+      ...lists,
+      limit,
+    );
+  }
+
+  /** §3.6: copies of the scales sin * sw[i], the int32 values, and how many of them did not fit. */
+  bias(values: Block, sin: number, sw: Float32Array): [Float32Array, Int32Array, number] {
+    const [scales, count, integers, length, overflowed] = this.biasRecord("bias", values, sin, sw);
+    return [
+      new Float32Array(this.memory.buffer, scales, count).slice(),
+      new Int32Array(this.memory.buffer, integers, length).slice(),
+      overflowed!,
+    ];
+  }
+
+  /** §3.6 with int64 values, for int16 activations. */
+  biaslong(values: Block, sin: number, sw: Float32Array): [Float32Array, BigInt64Array, number] {
+    const [scales, count, integers, length, overflowed] = this.biasRecord("biaslong", values, sin, sw);
+    return [
+      new Float32Array(this.memory.buffer, scales, count).slice(),
+      new BigInt64Array(this.memory.buffer, integers, length).slice(),
+      overflowed!,
+    ];
+  }
+
+  /** float16 bit patterns as float32, exact. */
+  half(values: Block): Float32Array<ArrayBuffer> {
+    return this.result<Float32Array<ArrayBuffer>>(Float32Array, "half", values.pointer, elements(values, 2));
+  }
+
+  /** int4 values, one a byte, packed two a byte, the first in the low four bits (§5.4). */
+  nibbles(values: Block): Uint8Array<ArrayBuffer> {
+    return this.result(Uint8Array, "nibbles", values.pointer, values.byteLength);
+  }
+
+  private block(pointer: number, byteLength: number): Block {
+    return { pointer, byteLength, bytes: () => new Uint8Array(this.memory.buffer, pointer, byteLength) };
+  }
+
+  /** Pointers come back as signed numbers; WASM memory may be larger than 2 GiB. */
+  private call(name: string, ...parameters: number[]): number {
+    return this.exports[name]!(...parameters) >>> 0;
+  }
+
+  /** A kernel's result record as its 32-bit words. */
+  private record(name: string, words: number, ...parameters: number[]): Uint32Array {
+    const pointer = this.call(name, ...parameters);
+    return new Uint32Array(this.memory.buffer, pointer, words);
+  }
+
+  /** A kernel's result list as a view. */
+  private result<T>(
+    Type: new (buffer: ArrayBuffer, offset: number, length: number) => T,
+    name: string,
+    ...parameters: number[]
+  ): T {
+    const [pointer, length] = this.record(name, 2, ...parameters);
+    return new Type(this.memory.buffer as ArrayBuffer, pointer!, length!);
+  }
+
+  private biasRecord(name: string, values: Block, sin: number, sw: Float32Array): Uint32Array {
+    const count = elements(values, 4);
+    if (sw.length !== 1 && sw.length !== count)
+      throw new RangeError(`${name}: ${sw.length} weight scales for ${count} values`);
+    const list = this.copyIn(sw);
+    return this.record(name, 5, values.pointer, count, sin, list.pointer, sw.length);
+  }
+
+  /** Pointer and count of the values, then channels and inner. */
+  private layout(values: Block, { channels, inner }: Layout): number[] {
+    const count = elements(values, 4);
+    if (!(channels > 0 && inner > 0) || count % (channels * inner) !== 0) {
+      throw new RangeError(`${count} values cannot be [outer, ${channels}, ${inner}]`);
+    }
+    return [values.pointer, count, channels, inner];
+  }
+
+  private list(list: Float32Array, channels: number): number[] {
+    if (list.length !== channels) throw new RangeError(`a list of ${list.length} values for ${channels} channels`);
+    return [this.copyIn(list).pointer, channels];
+  }
+
+  private lists({ channels }: Layout, ...lists: Float32Array[]): number[] {
+    return lists.flatMap((list) => this.list(list, channels));
+  }
+}
+
+const word = new DataView(new ArrayBuffer(4));
+
+/** The float with these bits. */
+function asFloat(bits: number): number {
+  word.setUint32(0, bits);
+  return word.getFloat32(0);
+}
+
+function elements(block: Block, size: number): number {
+  if (block.byteLength % size !== 0) throw new RangeError(`${block.byteLength} bytes are no whole elements of ${size}`);
+  return block.byteLength / size;
+}
+
+/** Pointer and count of float values. */
+function floats(block: Block): number[] {
+  return [block.pointer, elements(block, 4)];
+}

@@ -1,0 +1,96 @@
+/**
+ * The kernels' host side: an instance of build/kernels.wasm, and two ways to call it.
+ *
+ * - `kernels.minmax(array)`, `kernels.asym(array, …)` …: typed arrays in, fresh typed arrays out; the functions of
+ *   kernels.wit with the types that the build makes from it. For constants that are in memory anyway.
+ * - `kernels.stream`: the same kernels on bytes that already lie in WASM memory, results as views of WASM memory. For
+ *   weights: the file is read into a `Block` and written from the result, so no byte is copied in between.
+ *
+ * An instance belongs to one thread; each Worker loads its own. Values are [outer, channels, inner] in storage order:
+ * element i belongs to channel (i / inner) % channels. One scale for all: channels 1, inner 1.
+ */
+import { readFileSync } from "node:fs";
+import type { Root as KernelFunctions, Observation, Range } from "../../build/kernels.d.ts";
+import wasmPath from "../../build/kernels.wasm" with { type: "file" };
+import { type Block, KernelStream, type Layout } from "./kernel-stream.ts";
+
+export type { Block, KernelFunctions, KernelStream, Layout, Observation, Range };
+
+/** Mins and maxs of channels, one value a channel; how many elements were NaN. */
+export type ChannelRanges = { mins: Float32Array; maxs: Float32Array; nans: number };
+
+/** The functions of kernels.wit on typed arrays, and the stream. */
+export interface Kernels extends KernelFunctions {
+  /** The same kernels without copies. */
+  readonly stream: KernelStream;
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+/** A new instance with its own memory (starts at 64 KiB and grows). Compiles the module once a thread. */
+export function loadKernels(): Kernels {
+  compiled ??= new WebAssembly.Module(readFileSync(wasmPath));
+  return copying(new KernelStream(new WebAssembly.Instance(compiled)));
+}
+
+/**
+ * Continues ranges with those of a later part of the same channels, in place.
+ *
+ * Exact when the first part was scanned with `channels(values, …)` and every later one with `laterStart` as its start
+ * lists (or, for whole tensors, both with `minmax`): strict comparison keeps the earlier part's zero, and NaN at
+ * the start of a channel stays, as in one scan in storage order (reference §3.1).
+ */
+export function mergeRanges(into: ChannelRanges, later: ChannelRanges): void {
+  for (let channel = 0; channel < into.mins.length; channel++) {
+    if (later.mins[channel]! < into.mins[channel]!) into.mins[channel] = later.mins[channel]!;
+    if (later.maxs[channel]! > into.maxs[channel]!) into.maxs[channel] = later.maxs[channel]!;
+  }
+  into.nans += later.nans;
+}
+
+/** Start of a later part that is scanned apart from the first one: loses against every element. */
+export function laterStart(channels: number): { mins: Float32Array; maxs: Float32Array } {
+  return {
+    mins: new Float32Array(channels).fill(Number.POSITIVE_INFINITY),
+    maxs: new Float32Array(channels).fill(Number.NEGATIVE_INFINITY),
+  };
+}
+
+/** Wraps every kernel of a stream: arguments are copied in, results out, and the memory is given back. */
+function copying(stream: KernelStream): Kernels {
+  type Values = Float32Array | Uint16Array | Int8Array;
+  const on = <R>(values: Values, call: (block: Block) => R, copy: (result: R) => R): R =>
+    stream.scoped(() => copy(call(stream.copyIn(values))));
+  const list = <T extends { slice(): T }>(result: T): T => result.slice();
+  const same = <T>(result: T): T => result;
+  return {
+    stream,
+    minmax: (values) => on(values, (block) => stream.minmax(block), same),
+    observe: (values) => on(values, (block) => stream.observe(block), same),
+    channels: (values, channels, inner, mins, maxs) => {
+      const start = mins.length > 0 || maxs.length > 0 ? { mins, maxs } : undefined;
+      const ranges = on(values, (block) => stream.channels(block, { channels, inner }, start), same);
+      return [ranges.mins, ranges.maxs, ranges.nans];
+    },
+    asym: (values, channels, inner, nmin, nmax, inv) =>
+      on(values, (block) => stream.asym(block, { channels, inner }, nmin, nmax, inv), list),
+    asym0: (values, channels, inner, min, inv) =>
+      on(values, (block) => stream.asym0(block, { channels, inner }, min, inv), list),
+    sym: (values, channels, inner, nmin, nmax, inv, limit) =>
+      on(values, (block) => stream.sym(block, { channels, inner }, nmin, nmax, inv, limit), list),
+    sym0: (values, channels, inner, inv) => on(values, (block) => stream.sym0(block, { channels, inner }, inv), list),
+    symbyte: (values, channels, inner, nmin, nmax, inv, limit) =>
+      on(values, (block) => stream.symbyte(block, { channels, inner }, nmin, nmax, inv, limit), list),
+    propagatebyte: (values, inv, zeroPoint) => on(values, (block) => stream.propagatebyte(block, inv, zeroPoint), list),
+    propagateshort: (values, inv, zeroPoint) =>
+      on(values, (block) => stream.propagateshort(block, inv, zeroPoint), list),
+    fakeasym: (values, channels, inner, nmin, nmax, inv, scale) =>
+      on(values, (block) => stream.fakeasym(block, { channels, inner }, nmin, nmax, inv, scale), list),
+    fakesym: (values, channels, inner, nmin, nmax, inv, scale, limit) =>
+      on(values, (block) => stream.fakesym(block, { channels, inner }, nmin, nmax, inv, scale, limit), list),
+    bias: (values, sin, sw) => on(values, (block) => stream.bias(block, sin, sw), same),
+    biaslong: (values, sin, sw) => on(values, (block) => stream.biaslong(block, sin, sw), same),
+    half: (values) => on(values, (block) => stream.half(block), list),
+    nibbles: (values) => on(values, (block) => stream.nibbles(block), list),
+  };
+}

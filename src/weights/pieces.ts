@@ -1,0 +1,56 @@
+/**
+ * Cutting a tensor into pieces that fit in memory and still are [outer, channels, inner] each.
+ *
+ *     [1, 512, 3·3·256], at most 1 Mi elements   →   455 whole channels, then 57
+ *     [9, 64, 1], everything fits                →   one piece
+ */
+import type { ChannelLayout } from "./constant.ts";
+
+/** Elements first … first+count−1 of a tensor: `channels` channels from `channel` on, runs of `inner` elements. */
+export interface Piece {
+  readonly first: number;
+  readonly count: number;
+  readonly channel: number;
+  readonly channels: number;
+  readonly inner: number;
+}
+
+/** Pieces of at most `limit` elements (or one element a channel), in storage order. */
+export function piecesOf(layout: ChannelLayout, limit: number): Piece[] {
+  const { outer, channels, inner } = layout;
+  const row = channels * inner;
+  const pieces: Piece[] = [];
+  if (row === 0 || outer === 0) return pieces;
+  if (row <= limit) {
+    if (outer === 1) return [{ first: 0, count: row, channel: 0, channels, inner }];
+    const rows = Math.floor(limit / row);
+    for (let o = 0; o < outer; o += rows) {
+      const count = Math.min(rows, outer - o) * row;
+      pieces.push({ first: o * row, count, channel: 0, channels, inner });
+    }
+    return pieces;
+  }
+  for (let o = 0; o < outer; o++) {
+    if (inner <= limit) {
+      const together = Math.floor(limit / inner);
+      for (let channel = 0; channel < channels; channel += together) {
+        const some = Math.min(together, channels - channel);
+        pieces.push({ first: o * row + channel * inner, count: some * inner, channel, channels: some, inner });
+      }
+    } else {
+      for (let channel = 0; channel < channels; channel++) {
+        for (let at = 0; at < inner; at += limit) {
+          const count = Math.min(limit, inner - at);
+          pieces.push({ first: o * row + channel * inner + at, count, channel, channels: 1, inner: count });
+        }
+      }
+    }
+  }
+  return pieces;
+}
+
+/** Whether every channel lies in one piece, so that a piece can be scanned and encoded in one read. */
+export function piecesAreIndependent(layout: ChannelLayout, limit: number): boolean {
+  const { outer, channels, inner } = layout;
+  return outer * channels * inner <= limit || (outer === 1 && inner <= limit);
+}

@@ -1,0 +1,151 @@
+/** Sharing the pieces of large constants among threads: one counter in shared memory says which piece comes next. */
+import { closeSync, openSync, writeSync } from "node:fs";
+import { MinmaxqError, type Problems, reasonOf } from "../errors.ts";
+import { FileBytes } from "../model/bytes.ts";
+import type { FillTarget } from "../model/index.ts";
+import type { Constant } from "./constant.ts";
+import { streamPiece } from "./encode.ts";
+import { type KernelStream, loadKernels } from "./kernels.ts";
+import type { Piece } from "./pieces.ts";
+
+type EncodedConstant = Constant & { kind: "encoded" };
+
+/** A constant that any thread can work on: its bytes are in a file, its parameters in shared memory. */
+export interface SharedJob {
+  readonly name: string;
+  readonly constant: EncodedConstant;
+  /** Of its first byte in the new file. */
+  readonly offset: number;
+}
+
+/** One piece of one job. */
+export interface Task {
+  readonly job: number;
+  readonly piece: Piece;
+}
+
+/** What a Worker gets. Sources are given by path; each thread opens files by itself. */
+export interface WorkOrder {
+  readonly jobs: readonly SharedJob[];
+  readonly tasks: readonly Task[];
+  readonly counter: Int32Array;
+  readonly output: string;
+}
+
+export type WorkReport = { problems: string[] } | { failed: string };
+
+/** The job, or null when its description cannot go to another thread. */
+export function sharedJob(name: string, constant: EncodedConstant, offset: number): SharedJob | null {
+  return shareable(constant) ? { name, constant, offset } : null;
+}
+
+function shareable(constant: Constant): boolean {
+  switch (constant.kind) {
+    case "stored":
+      return constant.content.source.path !== undefined;
+    case "dense":
+      return false;
+    case "encoded":
+      return constant.encoding.rule !== "bias" && shareable(constant.of);
+    default:
+      return shareable(constant.of);
+  }
+}
+
+/** A description whose source is only a path, for the message to a Worker; `open` gives it a source again. */
+function overSources(constant: Constant, source: (path: string) => unknown): Constant {
+  if (constant.kind === "stored") {
+    const { content } = constant;
+    return { ...constant, content: { ...content, source: source(content.source.path!) as never } };
+  }
+  return { ...constant, of: overSources(constant.of, source) } as Constant;
+}
+
+/** Works on all tasks with `threads` threads, this one among them. */
+export async function takePieces(
+  jobs: readonly SharedJob[],
+  tasks: readonly Task[],
+  target: FillTarget,
+  threads: number,
+  stream: KernelStream,
+  problems: Problems,
+): Promise<void> {
+  if (tasks.length === 0) return;
+  const counter = new Int32Array(new SharedArrayBuffer(4));
+  const order: WorkOrder = {
+    jobs: jobs.map((job) => ({ ...job, constant: overSources(job.constant, (path) => ({ path })) as EncodedConstant })),
+    tasks,
+    counter,
+    output: target.path!,
+  };
+  const others = Array.from({ length: threads - 1 }, () => workElsewhere(order));
+  // This thread starts at once; the others join when they are up.
+  const own = work(jobs, tasks, counter, stream, (bytes, offset) => target.write(bytes, offset));
+  const reports = await Promise.all(others);
+  for (const problem of [...own, ...reports.flat()]) problems.add(problem);
+}
+
+function workElsewhere(order: WorkOrder): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
+    const end = (settle: () => void) => {
+      worker.terminate();
+      settle();
+    };
+    worker.onmessage = ({ data }: MessageEvent<WorkReport>) =>
+      end(() => ("failed" in data ? reject(new MinmaxqError(data.failed)) : resolve(data.problems)));
+    worker.onerror = (event) =>
+      end(() => reject(new MinmaxqError(`a worker thread of the weight stream ended: ${event.message}`)));
+    worker.postMessage(order);
+  });
+}
+
+/** A Worker's whole job. */
+export function workOn(order: WorkOrder): WorkReport {
+  const sources = new Map<string, FileBytes>();
+  let fd: number | undefined;
+  try {
+    fd = openSync(order.output, "r+");
+    const output = fd;
+    const source = (path: string) => {
+      const known = sources.get(path) ?? new FileBytes(path);
+      sources.set(path, known);
+      return known;
+    };
+    const jobs = order.jobs.map((job) => ({
+      ...job,
+      constant: overSources(job.constant, source) as EncodedConstant,
+    }));
+    const write = (bytes: Uint8Array, offset: number) => {
+      for (let done = 0; done < bytes.length; )
+        done += writeSync(output, bytes, done, bytes.length - done, offset + done);
+    };
+    return { problems: work(jobs, order.tasks, order.counter, loadKernels().stream, write) };
+  } catch (error) {
+    return { failed: reasonOf(error) };
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+    for (const each of sources.values()) each.close();
+  }
+}
+
+/** Takes task after task until none is left. */
+function work(
+  jobs: readonly SharedJob[],
+  tasks: readonly Task[],
+  counter: Int32Array,
+  stream: KernelStream,
+  write: (bytes: Uint8Array, offset: number) => void,
+): string[] {
+  const problems: string[] = [];
+  for (;;) {
+    const next = Atomics.add(counter, 0, 1);
+    const task = tasks[next];
+    if (!task) return problems;
+    const { name, constant, offset } = jobs[task.job]!;
+    const problem = streamPiece(stream, name, constant, task.piece, true, (bytes) =>
+      write(bytes, offset + task.piece.first * constant.bytes),
+    );
+    if (problem) problems.push(problem);
+  }
+}

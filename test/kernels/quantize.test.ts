@@ -1,0 +1,150 @@
+import { expect, test } from "bun:test";
+import { loadKernels } from "../../src/weights/kernels.ts";
+import { bitsOf, floats, KINDS, parameters } from "./data.ts";
+import * as oracle from "./oracle.ts";
+
+const kernels = loadKernels();
+const { stream } = kernels;
+
+/** Layouts that take every way through the loops: runs, rows, repeated rows, tails of all lengths. */
+const LAYOUTS = [
+  ...Array.from({ length: 68 }, (_, length) => ({ outer: length, channels: 1, inner: 1 })),
+  ...Array.from({ length: 36 }, (_, inner) => ({ outer: 2, channels: 3, inner: inner + 1 })),
+  ...[2, 3, 4, 7, 15, 16, 17, 64, 255, 256, 257, 300].flatMap((channels) =>
+    [1, 2, 9, 70].map((outer) => ({ outer, channels, inner: 1 })),
+  ),
+  ...[2, 9, 15, 16].map((inner) => ({ outer: 50, channels: 6, inner })),
+];
+
+test("asym, asym0, sym, symbyte, sym0, fakeasym, fakesym are the scalar rules in every layout, also unaligned", () => {
+  for (const { outer, channels, inner } of LAYOUTS) {
+    for (const kind of KINDS) {
+      const seed = outer * 1009 + channels * 31 + inner;
+      const values = floats(kind, outer * channels * inner, seed);
+      const p = parameters(channels, seed);
+      const shape = { channels, inner };
+      stream.scoped(() => {
+        const offset = seed % 4;
+        const block = stream.part(stream.reserve(values.byteLength + offset), offset, values.byteLength);
+        block.bytes().set(new Uint8Array(values.buffer));
+        expect(stream.asym(block, shape, p.nmin, p.nmax, p.inv)).toEqual(oracle.asym(values, shape, p));
+        expect(stream.asym0(block, shape, p.nmin, p.inv)).toEqual(oracle.asym0(values, shape, p));
+        for (const limit of [32767, 127, 7]) {
+          const wanted = oracle.sym(values, shape, p, limit);
+          expect(stream.sym(block, shape, p.nmin, p.nmax, p.inv, limit)).toEqual(wanted);
+          if (limit < 128) {
+            expect(stream.symbyte(block, shape, p.nmin, p.nmax, p.inv, limit)).toEqual(Int8Array.from(wanted));
+          }
+          expect(bitsOf(stream.fakesym(block, shape, p.nmin, p.nmax, p.inv, p.scale, limit))).toEqual(
+            bitsOf(oracle.fakesym(values, shape, p, limit)),
+          );
+        }
+        expect(stream.sym0(block, shape, p.inv)).toEqual(oracle.sym0(values, shape, p));
+        expect(bitsOf(stream.fakeasym(block, shape, p.nmin, p.nmax, p.inv, p.scale))).toEqual(
+          bitsOf(oracle.fakeasym(values, shape, p)),
+        );
+      });
+    }
+  }
+});
+
+test("the copying versions give the same and leave no memory behind", () => {
+  const values = floats("ordinary", 600, 5);
+  const p = parameters(6, 5);
+  const shape = { channels: 6, inner: 10 };
+  const before = stream.reserve(1).pointer;
+  expect(kernels.asym(values, 6, 10, p.nmin, p.nmax, p.inv)).toEqual(oracle.asym(values, shape, p));
+  expect(kernels.asym0(values, 6, 10, p.nmin, p.inv)).toEqual(oracle.asym0(values, shape, p));
+  expect(kernels.sym(values, 6, 10, p.nmin, p.nmax, p.inv, 127)).toEqual(oracle.sym(values, shape, p, 127));
+  expect(kernels.sym0(values, 6, 10, p.inv)).toEqual(oracle.sym0(values, shape, p));
+  expect(kernels.fakeasym(values, 6, 10, p.nmin, p.nmax, p.inv, p.scale)).toEqual(oracle.fakeasym(values, shape, p));
+  expect(stream.reserve(1).pointer).toBe(before + 16);
+  stream.reset();
+});
+
+test("propagation multiplies in float64 and adds the zero point after rounding", () => {
+  for (const kind of KINDS) {
+    for (let length = 0; length <= 21; length++) {
+      for (const zeroPoint of [0, 3, 128, 255, -7, 16777217, -2147483648]) {
+        const values = floats(kind, length, length * 7 + zeroPoint);
+        for (const scale of [1, 0.003, 7.25, 1e-8, 1e10]) {
+          const inv = Math.fround(1 / Math.fround(scale));
+          expect(kernels.propagatebyte(values, inv, zeroPoint)).toEqual(
+            Uint8Array.from(values, (v) => oracle.propagate(v, inv, zeroPoint, 0, 255)),
+          );
+          expect(kernels.propagateshort(values, inv, zeroPoint)).toEqual(
+            Int16Array.from(values, (v) => oracle.propagate(v, inv, zeroPoint, -32767, 32767)),
+          );
+        }
+      }
+    }
+  }
+});
+
+test("biases: scale is the product, overflow goes to the nearer limit and is counted", () => {
+  for (const kind of KINDS) {
+    for (let length = 0; length <= 20; length++) {
+      for (const sin of [1, 0.02, 1e-20, 1e-38, 0]) {
+        const values = floats(kind, length, length);
+        for (const sw of [parameters(1, length).scale, parameters(length, length).scale]) {
+          const short = kernels.bias(values, sin, sw);
+          const wanted = oracle.bias(values, Math.fround(sin), sw, 32);
+          expect(bitsOf(short[0])).toEqual(bitsOf(wanted.scales));
+          expect([Array.from(short[1], BigInt), short[2]]).toEqual([wanted.integers, wanted.overflowed]);
+          const long = kernels.biaslong(values, sin, sw);
+          const wantedLong = oracle.bias(values, Math.fround(sin), sw, 64);
+          expect(bitsOf(long[0])).toEqual(bitsOf(wantedLong.scales));
+          expect([Array.from(long[1]), long[2]]).toEqual([wantedLong.integers, wantedLong.overflowed]);
+        }
+      }
+    }
+  }
+});
+
+test("half is exact for all 65536 patterns", () => {
+  const patterns = Uint16Array.from({ length: 65536 }, (_, h) => h);
+  expect(bitsOf(kernels.half(patterns))).toEqual(Uint32Array.from(patterns, (h) => oracle.half(h)));
+  for (let length = 0; length < 20; length++) {
+    expect(bitsOf(kernels.half(patterns.slice(31740, 31740 + length)))).toEqual(
+      Uint32Array.from({ length }, (_, i) => oracle.half(31740 + i)),
+    );
+  }
+});
+
+test("nibbles: the first of two is low, an odd last one is followed by 0", () => {
+  expect([...kernels.nibbles(Int8Array.of(1, -1, -7, 7, 5))]).toEqual([0xf1, 0x79, 0x05]);
+  expect([...kernels.nibbles(new Int8Array(0))]).toEqual([]);
+});
+
+test("contradicting lengths are refused before a kernel sees them", () => {
+  const p = parameters(3, 1);
+  expect(() => kernels.asym(new Float32Array(7), 3, 1, p.nmin, p.nmax, p.inv)).toThrow("[outer, 3, 1]");
+  expect(() => kernels.asym(new Float32Array(6), 2, 1, p.nmin, p.nmax, p.inv)).toThrow("3 values for 2 channels");
+  expect(() => kernels.bias(new Float32Array(4), 1, new Float32Array(3))).toThrow("3 weight scales for 4 values");
+  expect(() => kernels.symbyte(new Float32Array(3), 3, 1, p.nmin, p.nmax, p.inv, 128)).toThrow();
+});
+
+// 2^32 floats take most of a minute: MINMAXQ_EXHAUSTIVE=1 bun test test/kernels
+test.skipIf(process.env.MINMAXQ_EXHAUSTIVE !== "1")(
+  "rounding is C's for every float",
+  () => {
+    const one = Float32Array.of(1);
+    const low = Float32Array.of(Number.NEGATIVE_INFINITY);
+    const high = Float32Array.of(Number.POSITIVE_INFINITY);
+    const count = 2 ** 20;
+    const bits = new Uint32Array(count);
+    const values = new Float32Array(bits.buffer);
+    for (let start = 0; start < 2 ** 32; start += count) {
+      for (let i = 0; i < count; i++) bits[i] = start + i;
+      const found = kernels.sym(values, 1, 1, low, high, one, 32767);
+      for (let i = 0; i < count; i++) {
+        const v = values[i]!;
+        const whole = Math.trunc(v);
+        const rounded = Math.abs(v - whole) >= 0.5 ? whole + Math.sign(v) : whole;
+        const wanted = v > 32767 ? 32767 : v < -32767 ? -32767 : Number.isNaN(v) ? 0 : rounded;
+        if (found[i] !== wanted + 0) throw new Error(`${v} was rounded to ${found[i]}`);
+      }
+    }
+  },
+  600_000,
+);
