@@ -44,7 +44,14 @@ export type BackwardRule =
   | { rule: "operand"; operand: number };
 
 /** Result dtype (inference after quantization, §2.1): that of an operand, fixed, from an option, or what it is. */
-export type DtypeRule = { operand: number } | { fixed: Dtype } | { option: string } | "own";
+export type DtypeRule =
+  | { operand: number }
+  | { fixed: Dtype }
+  | { option: string }
+  | { results: readonly Dtype[] }
+  /** Declared dtype of the inputs or outputs of the subgraph that an option names. */
+  | { subgraph: string; side: "inputs" | "outputs" }
+  | "own";
 
 export interface OperatorRow {
   readonly in: readonly OperandRole[];
@@ -331,14 +338,14 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   GATHER_ND: unruled(),
   GRU: unruled(),
   HARD_SWISH: unruled(),
-  IF: unruled({ multiple: true, dtype: "own" }),
+  IF: unruled({ multiple: true, dtype: { subgraph: "thenSubgraphIndex", side: "outputs" } }),
   L2_NORMALIZATION: unruled({ fuses: true }),
   L2_POOL_2D: unruled({ fuses: true }),
   LOG: unruled(),
   MATRIX_DIAG: unruled(),
   MATRIX_SET_DIAG: unruled(),
-  NON_MAX_SUPPRESSION_V4: unruled({ multiple: true, dtype: "own" }),
-  NON_MAX_SUPPRESSION_V5: unruled({ multiple: true, dtype: "own" }),
+  NON_MAX_SUPPRESSION_V4: unruled({ multiple: true, dtype: { results: ["INT32", "INT32"] } }),
+  NON_MAX_SUPPRESSION_V5: unruled({ multiple: true, dtype: { results: ["INT32", "FLOAT32", "INT32"] } }),
   RANGE: unruled(),
   RANK: unruled({ looksAtShapeOnly: true, dtype: { fixed: "INT32" } }),
   RELU_0_TO_1: unruled(),
@@ -357,7 +364,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   SVDF: unruled({ fuses: true }),
   UNIDIRECTIONAL_SEQUENCE_LSTM: unruled({ fuses: true }),
   WHERE: unruled({ dtype: { fixed: "INT64" } }),
-  WHILE: unruled({ multiple: true, dtype: "own" }),
+  WHILE: unruled({ multiple: true, dtype: { subgraph: "condSubgraphIndex", side: "inputs" } }),
   ZEROS_LIKE: unruled(),
 };
 

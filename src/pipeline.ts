@@ -47,7 +47,7 @@ export function steps(graph: Graph, { options }: Context): Step[] {
     { name: "set output dtypes", run: (g) => setOutputDtypes(g, outputs), why: "needs ranges, so before they are dropped" },
     { name: "remove redundant Quantize", run: removeRedundantQuantize, repeat: true, why: "those the dtypes above brought" },
     { name: "drop ranges", run: dropRanges, why: "nothing needs them any more" },
-    { name: "infer dtypes", run: inferDtypes, why: "tensors without a range follow their operands" },
+    { name: "infer dtypes", run: (g, c) => inferDtypes(g, c.graphs), why: "tensors without a range follow their operands" },
   ];
 }
 

@@ -8,6 +8,7 @@ import { importGraph } from "./graph/import.ts";
 import type { Dialect, Fill, Model, OpenedModel } from "./model/index.ts";
 import { writeModel } from "./model/index.ts";
 import type { Context, LayerSetting, Note, QuantizeOptions } from "./passes/context.ts";
+import { inferDtypes } from "./passes/infer-dtypes.ts";
 import { prepare } from "./passes/prepare.ts";
 import { verify } from "./passes/verify.ts";
 import { fillConstants } from "./weights/fill.ts";
@@ -20,20 +21,23 @@ export interface Workspace {
   readonly context: Context;
 }
 
-/** Imports and prepares every subgraph. */
+/** Imports and prepares every subgraph; `likeReference` as the drop-in front does it (src/passes/prepare.ts). */
 export function workspace(
   opened: OpenedModel,
   options: QuantizeOptions,
   layers: ReadonlyMap<string, LayerSetting> = new Map(),
+  likeReference = false,
 ): Workspace {
   const graphs = (opened.model.subgraphs ?? []).map((_, index) => importGraph(opened.model, index));
   if (graphs.length === 0) throw new MinmaxqError(`${opened.source.name}: has no subgraph; there is nothing to quantize`);
-  for (const graph of graphs) prepare(graph);
-  return { opened, graphs, context: { options, layers, scanner: new ConstantScanner(), notes: [] as Note[] } };
+  for (const graph of graphs) prepare(graph, likeReference);
+  return { opened, graphs, context: { options, layers, graphs, scanner: new ConstantScanner(), notes: [] as Note[] } };
 }
 
 /** The workspace's graphs as a model; contents that have to be computed are described. */
 export function modelOf({ opened, graphs }: Workspace): Model {
+  // Control flow takes dtypes of graphs that may have been quantized after it.
+  for (const graph of graphs) inferDtypes(graph, graphs);
   return exportModel(opened.model, graphs);
 }
 

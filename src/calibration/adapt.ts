@@ -1,14 +1,7 @@
 /**
  * Operators that TFLite knows too, but of which LiteRT wants another form than Circle files (or weight-only quantized models) have.
  */
-import {
-  BuiltinOperator,
-  nameOf,
-  type Operator,
-  type SubGraph,
-  type Tensor,
-  TensorType,
-} from "../model/index.ts";
+import { BuiltinOperator, nameOf, type Operator, type SubGraph, type Tensor, TensorType } from "../model/index.ts";
 import type { LoweringTarget } from "./lowering.ts";
 
 /** Operators with weights (operand 1 of conv-likes) and a bias. */
@@ -26,7 +19,7 @@ export function refusal(operator: Operator, graph: SubGraph): string | undefined
   if (options?.type === "FullyConnectedOptions" && options.value?.weightsFormat === 127) {
     return "its weights are shuffled (SHUFFLED16x1FLOAT32), a Circle-only format; use the model from before that optimisation";
   }
-  const state = operator.inputs?.find((index) => index >= 0 && graph.tensors?.[index]?.isVariable);
+  const state = operator.inputs?.find((index) => index >= 0 && graph.tensors?.[index]?.isVariable === true);
   if (state !== undefined) {
     return `it keeps a state (variable tensor "${graph.tensors![state]!.name ?? state}"), and LiteRT's WASM build loads no such models; export the model with the recurrence unrolled`;
   }

@@ -80,7 +80,8 @@ export function openDirectory(path: string, inputs: readonly InputSpec[]): DataS
     );
   }
   const problems: string[] = [];
-  const groups = arrays > 0 && inputs.length > 1 ? byInput(path, names, inputs.length, problems) : names.map((n) => [n]);
+  const groups =
+    arrays > 0 && inputs.length > 1 ? byInput(path, names, inputs.length, problems) : names.map((n) => [n]);
   const records = groups.map((group) => group.map((name) => join(path, name)));
   for (const record of records) checkRecord(record, inputs, problems);
   throwAll(problems, `${path}: files that cannot be used`);
@@ -104,7 +105,8 @@ function byInput(path: string, names: readonly string[], inputs: number, problem
   }
   for (const [record, group] of groups) {
     for (let i = 0; i < inputs; i++) {
-      if (group[i] === undefined) problems.push(`${join(path, record)}_${i}.npy: there is no such file (input ${i} of record "${record}")`);
+      if (group[i] === undefined)
+        problems.push(`${join(path, record)}_${i}.npy: there is no such file (input ${i} of record "${record}")`);
     }
   }
   // Incomplete records are reported already.
@@ -128,7 +130,8 @@ function checkRecord(files: readonly string[], inputs: readonly InputSpec[], pro
 
 function checkArray(file: string, input: InputSpec): void {
   const { count } = stackOf(fileStream(file), input);
-  if (count !== 1) throw new MinmaxqError(`${file}: holds ${count} records, one is wanted; give the file itself as sample data`);
+  if (count !== 1)
+    throw new MinmaxqError(`${file}: holds ${count} records, one is wanted; give the file itself as sample data`);
 }
 
 function checkSize(file: string, inputs: readonly InputSpec[]): void {

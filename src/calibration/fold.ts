@@ -5,12 +5,20 @@
  *
  * Operators are evaluated by LiteRT itself, in waves: a wave's operands are all constants or results of earlier waves.
  */
-import { BuiltinOperator, type Model, type Operator, serializeModel, type SubGraph, TensorType } from "../model/index.ts";
+
 import { rangeOf } from "../model/bytes.ts";
-import { elementCount } from "./inputs.ts";
+import {
+  BuiltinOperator,
+  type Model,
+  type Operator,
+  type SubGraph,
+  serializeModel,
+  TensorType,
+} from "../model/index.ts";
 import { codeOf, constantsOf, isFloat32, knownShape } from "./graph-facts.ts";
-import { CIRCLE_OPERATORS } from "./lowering.ts";
+import { elementCount } from "./inputs.ts";
 import { loadEngine } from "./litert.ts";
+import { CIRCLE_OPERATORS } from "./lowering.ts";
 
 /** Bytes of tensors that are the same for every record, by tensor index. */
 export type Known = ReadonlyMap<number, Uint8Array>;
@@ -114,9 +122,13 @@ async function evaluate(
     const shape = Int32Array.from(knownShape(tensor));
     return { ...tensor, buffer, shape, name: `t${index}`, shapeSignature: undefined, quantization: undefined };
   });
-  const outputs = [...new Set(operators.flatMap((operator) => Array.from(operator.outputs ?? [])))].filter((i) => i >= 0);
+  const outputs = [...new Set(operators.flatMap((operator) => Array.from(operator.outputs ?? [])))].filter(
+    (i) => i >= 0,
+  );
   // Only the tensors in use: their constants are all that is written.
-  const used = [...new Set([...outputs, ...operators.flatMap((operator) => Array.from(operator.inputs ?? []))])].filter((i) => i >= 0);
+  const used = [...new Set([...outputs, ...operators.flatMap((operator) => Array.from(operator.inputs ?? []))])].filter(
+    (i) => i >= 0,
+  );
   const place = (index: number) => (index < 0 ? index : used.indexOf(index));
   const part: SubGraph = {
     tensors: used.map((index) => tensors[index]!),
@@ -138,7 +150,11 @@ async function evaluate(
     },
     { dialect: "tflite" },
   );
-  const engine = await loadEngine(bytes, outputs.map((index) => `t${index}`), false);
+  const engine = await loadEngine(
+    bytes,
+    outputs.map((index) => `t${index}`),
+    false,
+  );
   try {
     const results = new Map<number, Uint8Array>();
     await engine.run([], (output, value) => results.set(outputs[output]!, value.slice()));

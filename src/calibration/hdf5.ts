@@ -15,7 +15,11 @@ import { byteLength, elementOf, type InputSpec, inputText, sameShape, shapeText 
 import { throwAll } from "./problems.ts";
 
 /** The library itself; its declarations leave out the memory functions every Emscripten module has. */
-type H5Module = Awaited<typeof ready> & { _malloc(size: number): number; _free(pointer: number): void; HEAPU8: Uint8Array };
+type H5Module = Awaited<typeof ready> & {
+  _malloc(size: number): number;
+  _free(pointer: number): void;
+  HEAPU8: Uint8Array;
+};
 
 export async function openHdf5(path: string, inputs: readonly InputSpec[]): Promise<DataSet> {
   fileSize(path);
@@ -128,7 +132,9 @@ function readDataset(path: string, file: File, library: H5Module, place: string,
     library.get_dataset_data(file.file_id, place, null, null, null, BigInt(pointer));
     return library.HEAPU8.slice(pointer, pointer + size);
   } catch (error) {
-    throw new MinmaxqError(`${path}: ${place} cannot be read (${reasonOf(error)}); the file is damaged`, { cause: error });
+    throw new MinmaxqError(`${path}: ${place} cannot be read (${reasonOf(error)}); the file is damaged`, {
+      cause: error,
+    });
   } finally {
     library._free(pointer);
   }

@@ -13,21 +13,21 @@
  */
 import { rangeOf } from "../model/bytes.ts";
 import {
+  BuiltinOperator,
   type BuiltinOptions,
   type Model,
   type Operator,
-  operatorName,
   type OperatorCode,
+  operatorName,
   type SubGraph,
   type Tensor,
   TensorType,
-  BuiltinOperator,
 } from "../model/index.ts";
 import { adapt, refusal } from "./adapt.ts";
-import type { InputSpec } from "./inputs.ts";
-import { elementCount } from "./inputs.ts";
 import type { Known } from "./fold.ts";
 import { codeOf, constantsOf, isFloat32, knownShape, nameOfTensor, subgraphOf, tensorOf } from "./graph-facts.ts";
+import type { InputSpec } from "./inputs.ts";
+import { elementCount } from "./inputs.ts";
 import { CIRCLE_OPERATORS, type LoweringTarget, typeText } from "./lowering.ts";
 import { throwAll } from "./problems.ts";
 
@@ -62,7 +62,9 @@ export function inputSpecs(model: Model, subgraph = 0): InputSpec[] {
     return { name: nameOfTensor(tensor, index), dtype: typeText(tensor), shape: knownShape(tensor) };
   });
   throwAll(
-    specs.filter((spec) => elementCount(spec.shape) === 0).map((spec) => `model input "${spec.name}" has no elements: [${spec.shape.join(", ")}]`),
+    specs
+      .filter((spec) => elementCount(spec.shape) === 0)
+      .map((spec) => `model input "${spec.name}" has no elements: [${spec.shape.join(", ")}]`),
     "inputs that cannot be fed",
   );
   return specs;
@@ -86,15 +88,18 @@ export function instrument(model: Model, subgraph = 0, known: Known = new Map())
   const main = copies[0]!;
   const results = observedResults(model, graph);
   main.graph.outputs = Int32Array.from(results, ({ tensor }) => tensor);
-  const inputs = Array.from(graph.inputs ?? [], (tensor, position) => ({ ...observed(graph, tensor), position })).filter(
-    ({ tensor, elements }) => isFloat32(tensorOf(graph, tensor)) && elements > 0,
-  );
+  const inputs = Array.from(graph.inputs ?? [], (tensor, position) => ({
+    ...observed(graph, tensor),
+    position,
+  })).filter(({ tensor, elements }) => isFloat32(tensorOf(graph, tensor)) && elements > 0);
   return {
     model: { version: 3, operatorCodes: codes, subgraphs: copies.map((copy) => copy.graph), buffers },
     inputs,
     outputs: results,
     outputNames: results.map(({ tensor }) => `t${tensor}`),
-    unobserved: kept.slice(1).flatMap((index) => observedResults(model, subgraphOf(model, index)).map(({ name }) => name)),
+    unobserved: kept
+      .slice(1)
+      .flatMap((index) => observedResults(model, subgraphOf(model, index)).map(({ name }) => name)),
     explain: (reason) => explain(reason, main.origins, graph),
   };
 }

@@ -57,7 +57,8 @@ export async function loadEngine(
 
   const environment = wasm.LiteRtEnvironment.create(null);
   const pointer = wasm._malloc(model.byteLength);
-  if (pointer === 0) throw new EngineError(`no memory for a model of ${model.byteLength} bytes (WASM memory ends at 4 GiB)`);
+  if (pointer === 0)
+    throw new EngineError(`no memory for a model of ${model.byteLength} bytes (WASM memory ends at 4 GiB)`);
   wasm.HEAPU8.set(model, pointer);
   const loaded = await attempt("the model cannot be loaded", () =>
     wasm.loadModel(environment, pointer, model.byteLength),
@@ -92,7 +93,8 @@ export async function loadEngine(
       while (inputs.length < values.length) inputs.push(makeInput(inputs.length));
       values.forEach((bytes, i) => {
         const { buffer, size } = inputs[i]!;
-        if (bytes.byteLength !== size) throw new EngineError(`input ${i} has ${bytes.byteLength} bytes, LiteRT wants ${size}`);
+        if (bytes.byteLength !== size)
+          throw new EngineError(`input ${i} has ${bytes.byteLength} bytes, LiteRT wants ${size}`);
         const at = buffer.lock(wasm.LiteRtTensorBufferLockMode.WRITE);
         wasm.HEAPU8.set(bytes, at);
         buffer.unlock();
@@ -156,7 +158,14 @@ async function loadBindings(fastMath: boolean): Promise<Loaded> {
   const glue = fastMath ? relaxedGlue : compatGlue;
   const wasmBinary = new Uint8Array(await Bun.file(fastMath ? relaxedWasm : compatWasm).arrayBuffer());
   // The glue asks for Node's modules by name; a compiled executable has no `require` to give it.
-  const modules: Readonly<Record<string, unknown>> = { "node:fs": fs, "node:path": path, "node:url": url, fs, path, url };
+  const modules: Readonly<Record<string, unknown>> = {
+    "node:fs": fs,
+    "node:path": path,
+    "node:url": url,
+    fs,
+    path,
+    url,
+  };
   const require = (name: string): unknown => {
     if (Object.hasOwn(modules, name)) return modules[name];
     throw new Error(`LiteRT's script asks for the module ${name}`);

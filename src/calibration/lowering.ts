@@ -69,7 +69,10 @@ function instanceNorm(operator: Operator, target: LoweringTarget): string | unde
   const tanh = activation === ActivationFunctionType.TANH;
   const sum = tanh ? target.add(shape) : y;
   const fused = tanh ? ActivationFunctionType.NONE : activation;
-  target.emit(BuiltinOperator.ADD, [scaled, beta], [sum], { type: "AddOptions", value: { fusedActivationFunction: fused } });
+  target.emit(BuiltinOperator.ADD, [scaled, beta], [sum], {
+    type: "AddOptions",
+    value: { fusedActivationFunction: fused },
+  });
   if (tanh) target.emit(BuiltinOperator.TANH, [sum], [y]);
   return undefined;
 }

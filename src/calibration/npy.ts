@@ -125,11 +125,7 @@ export function readHeader(stream: ByteStream): NpyHeader {
   }
 }
 
-function parseHeader(
-  text: string,
-  name: string,
-  bad: (why: string) => MinmaxqError,
-): Omit<NpyHeader, "dataOffset"> {
+function parseHeader(text: string, name: string, bad: (why: string) => MinmaxqError): Omit<NpyHeader, "dataOffset"> {
   if (/'descr'\s*:\s*\[/.test(text)) {
     throw new MinmaxqError(`${name}: holds structured elements (several fields each); save one plain array an input`);
   }

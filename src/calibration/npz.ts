@@ -92,7 +92,8 @@ function parseEntries(view: DataView, count: number, bad: (why: string) => Minma
   const entries: Entry[] = [];
   const decoder = new TextDecoder();
   for (let i = 0, at = 0; i < count; i++) {
-    if (at + 46 > view.byteLength || view.getUint32(at, true) !== 0x02014b50) throw bad("its central directory is damaged");
+    if (at + 46 > view.byteLength || view.getUint32(at, true) !== 0x02014b50)
+      throw bad("its central directory is damaged");
     const nameLength = view.getUint16(at + 28, true);
     const extraLength = view.getUint16(at + 30, true);
     const next = at + 46 + nameLength + extraLength + view.getUint16(at + 32, true);
@@ -100,7 +101,8 @@ function parseEntries(view: DataView, count: number, bad: (why: string) => Minma
     const name = decoder.decode(new Uint8Array(view.buffer, at + 46, nameLength));
     const method = view.getUint16(at + 10, true);
     if (view.getUint16(at + 8, true) & 1) throw bad(`entry "${name}" is encrypted`);
-    if (method !== 0 && method !== 8) throw bad(`entry "${name}" is packed by method ${method}; only stored and deflated are known`);
+    if (method !== 0 && method !== 8)
+      throw bad(`entry "${name}" is packed by method ${method}; only stored and deflated are known`);
     let size = view.getUint32(at + 24, true);
     let packedSize = view.getUint32(at + 20, true);
     let headerOffset = view.getUint32(at + 42, true);
@@ -145,7 +147,8 @@ function entryStream(path: string, entry: Entry): ByteStream {
     } finally {
       packed.return?.();
     }
-    if (total !== entry.size || crc >>> 0 !== entry.crc) throw new MinmaxqError(`${name}: is damaged (its checksum differs)`);
+    if (total !== entry.size || crc >>> 0 !== entry.crc)
+      throw new MinmaxqError(`${name}: is damaged (its checksum differs)`);
   }
   return { name, size: entry.size, open: pieces };
 }

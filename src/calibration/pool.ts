@@ -101,7 +101,8 @@ class WorkerHandle {
     return new Promise((resolve, reject) => {
       this.open = { resolve, reject };
       // Inputs are the receiver's (DataSet.records): their memory moves over instead of being copied.
-      const transfer = message.kind === "record" ? [...new Set(message.inputs.map((bytes) => bytes.buffer as ArrayBuffer))] : [];
+      const transfer =
+        message.kind === "record" ? [...new Set(message.inputs.map((bytes) => bytes.buffer as ArrayBuffer))] : [];
       this.worker.postMessage(message, transfer);
     });
   }

@@ -17,7 +17,9 @@ const DEFAULT_SEED = 0;
 export function openRandom(location: string, inputs: readonly InputSpec[]): DataSet {
   const match = /^random(?::(\d+)(?::(\d+))?)?$/.exec(location);
   if (match === null) {
-    throw new UsageError(`"${location}": made-up data are asked for by random, random:COUNT or random:COUNT:SEED, e.g. random:16:1`);
+    throw new UsageError(
+      `"${location}": made-up data are asked for by random, random:COUNT or random:COUNT:SEED, e.g. random:16:1`,
+    );
   }
   const count = Number(match[1] ?? DEFAULT_COUNT);
   const seed = Number(match[2] ?? DEFAULT_SEED);
@@ -27,7 +29,9 @@ export function openRandom(location: string, inputs: readonly InputSpec[]): Data
   throwAll(
     inputs
       .filter((input) => FILL[input.dtype] === undefined)
-      .map((input) => `${inputText(input)}: random data are made for ${Object.keys(FILL).join(", ")} only; give real data`),
+      .map(
+        (input) => `${inputText(input)}: random data are made for ${Object.keys(FILL).join(", ")} only; give real data`,
+      ),
     "no random data can be made",
   );
   return {

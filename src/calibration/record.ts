@@ -7,7 +7,7 @@ import type { DataSet } from "./dataset.ts";
 import { dependsOnData, foldConstants } from "./fold.ts";
 import { subgraphOf } from "./graph-facts.ts";
 import { byteLength } from "./inputs.ts";
-import { instrument, inputSpecs, type Observed } from "./instrument.ts";
+import { inputSpecs, instrument, type Observed } from "./instrument.ts";
 import { runRecords } from "./pool.ts";
 import { throwAll } from "./problems.ts";
 import { checkReduction, type Range, type Reduction, reduce } from "./reduce.ts";
@@ -98,7 +98,10 @@ function samplesOf(observed: readonly Observed[], records: readonly Float32Array
     const mins = Float32Array.from(records, (record) => record[2 * place]!);
     const maxs = Float32Array.from(records, (record) => record[2 * place + 1]!);
     const empty = mins.findIndex((min) => Number.isNaN(min));
-    if (empty >= 0) problems.push(`tensor "${tensor.name}": all values are NaN in record ${empty}; the model or that record is broken`);
+    if (empty >= 0)
+      problems.push(
+        `tensor "${tensor.name}": all values are NaN in record ${empty}; the model or that record is broken`,
+      );
     return { ...tensor, mins, maxs };
   });
   throwAll(problems, "tensors without a range");

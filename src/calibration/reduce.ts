@@ -24,17 +24,24 @@ const f32 = Math.fround;
  */
 export function checkReduction(reduction: Reduction): void {
   if (reduction.kind === "percentile") {
-    for (const [name, p] of [["min", reduction.min], ["max", reduction.max]] as const) {
+    for (const [name, p] of [
+      ["min", reduction.min],
+      ["max", reduction.max],
+    ] as const) {
       if (!(p >= 0 && p <= 100)) throw new UsageError(`the ${name} percentile is ${p}; it must be from 0 to 100`);
     }
     if (reduction.min > reduction.max) {
-      throw new UsageError(`the min percentile ${reduction.min} is above the max percentile ${reduction.max}; ranges would be upside down`);
+      throw new UsageError(
+        `the min percentile ${reduction.min} is above the max percentile ${reduction.max}; ranges would be upside down`,
+      );
     }
   }
   if (reduction.kind === "moving_average") {
     const { batch, constant } = reduction;
-    if (!Number.isInteger(batch) || batch < 1) throw new UsageError(`the moving average's batch is ${batch}; it must be a whole number from 1`);
-    if (!(constant >= 0 && constant <= 1)) throw new UsageError(`the moving average's constant is ${constant}; it must be from 0 to 1`);
+    if (!Number.isInteger(batch) || batch < 1)
+      throw new UsageError(`the moving average's batch is ${batch}; it must be a whole number from 1`);
+    if (!(constant >= 0 && constant <= 1))
+      throw new UsageError(`the moving average's constant is ${constant}; it must be from 0 to 1`);
   }
 }
 

@@ -1,9 +1,10 @@
 /**
  * A worker: one engine, one observer, records one after the other. Second entry point of the executable (pool.ts starts it).
  */
+
+import { reasonOf } from "../errors.ts";
 import { type Engine, loadEngine } from "./litert.ts";
 import { OBSERVERS, type Observer, type ObserverKind } from "./observe.ts";
-import { reasonOf } from "../errors.ts";
 
 /** What a worker is to do, told once. Everything here is the same for all workers of a recording. */
 export interface Job {

@@ -39,13 +39,13 @@ export async function runCircleQuantizer(words: readonly string[]): Promise<void
   const options = quantizeOptions(parsed, modes[0]!);
   const opened = openModel(input);
   try {
-    const space = workspace(opened, options);
+    const space = workspace(opened, options, new Map(), true);
     for (const graph of space.graphs) {
       if (modes[0] === "--quantize_with_minmax") {
         quantizeGraph(graph, space.context);
       } else {
         fakeQuantizeWeights(graph, space.context);
-        inferDtypes(graph);
+        inferDtypes(graph, space.graphs);
       }
     }
     space.context.scanner.throwProblems();

@@ -201,10 +201,14 @@ function tensorOf(target: Target, node: Node, name: string): Tensor {
     if (!untouched) {
       table.buffer = target.buffers.length;
       target.buffers.push({ data: contentOf(constant, node.name) });
-      delete table.sparsity;
+      if (isLaidOutDensely(constant)) delete table.sparsity;
     }
   }
   return table;
+}
+
+function isLaidOutDensely(constant: Constant): boolean {
+  return constant.kind === "dense" || (constant.kind !== "stored" && isLaidOutDensely(constant.of));
 }
 
 function contentOf(constant: Constant, name: string): Content {

@@ -30,6 +30,8 @@ export interface Context {
   readonly options: QuantizeOptions;
   /** Settings by node name; clones and outputs inherit them by their name (§2.3). */
   readonly layers: ReadonlyMap<string, LayerSetting>;
+  /** All subgraphs of the model. */
+  readonly graphs: readonly Graph[];
   /** Reads constants where a decision depends on their values. */
   readonly scanner: ConstantScanner;
   readonly notes: Note[];

@@ -11,9 +11,13 @@ import { bytesPerElement, TensorType } from "../model/index.ts";
 import type { Constant } from "../weights/constant.ts";
 import { expander } from "../weights/densify.ts";
 
-export function prepare(graph: Graph): void {
+/**
+ * `likeReference`: a sparse constant whose bytes would fill the dense tensor is taken as if it were dense, as the reference does
+ * (golden FullyConnected_004); otherwise every sparse constant is laid out densely for everybody who reads it.
+ */
+export function prepare(graph: Graph, likeReference = false): void {
   for (const node of [...graph.nodes]) {
-    if (isConstant(node) && node.tensor?.sparsity) makeDense(graph, node);
+    if (isConstant(node) && node.tensor?.sparsity) makeDense(graph, node, likeReference);
     if (node.kind !== "operator") continue;
     const source = node.inputs[0];
     if (!isConstant(source)) continue;
@@ -32,12 +36,13 @@ function become(graph: Graph, node: Node, dtype: Node["dtype"], constant: Consta
   replace(node, made);
 }
 
-/** A sparse constant is seen dense by everybody who reads it. */
-function makeDense(graph: Graph, node: Node & { constant: Constant }): void {
+function makeDense(graph: Graph, node: Node & { constant: Constant }, likeReference: boolean): void {
   const size = bytesPerElement(TensorType[node.dtype]);
   const { sparsity } = node.tensor!;
   if (!sparsity || !size || size < 1) return;
   const count = node.shape.reduce((a, b) => a * b, 1);
+  const isRead = [...node.users].some((user) => user.op === "DENSIFY");
+  if (likeReference && !isRead && node.constant.length === count * size) return;
   const constant: Constant = {
     kind: "dense",
     of: node.constant,

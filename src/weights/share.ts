@@ -3,6 +3,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { MinmaxqError, type Problems, reasonOf } from "../errors.ts";
 import { FileBytes } from "../model/bytes.ts";
 import type { FillTarget } from "../model/index.ts";
+import { startWorker } from "../workers.ts";
 import type { Constant } from "./constant.ts";
 import { streamPiece } from "./encode.ts";
 import { type KernelStream, loadKernels } from "./kernels.ts";
@@ -87,7 +88,7 @@ export async function takePieces(
 
 function workElsewhere(order: WorkOrder): Promise<string[]> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
+    const worker = startWorker("weights");
     const end = (settle: () => void) => {
       worker.terminate();
       settle();

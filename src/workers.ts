@@ -1,0 +1,9 @@
+/**
+ * Starting Workers. This file lies directly in src/ because the compiled executable resolves Worker addresses against
+ * its own root, where the entry points keep their folders: the same relative address works from source and compiled.
+ */
+
+/** A Worker running src/NAME/worker.ts. */
+export function startWorker(name: "weights" | "calibration"): Worker {
+  return new Worker(new URL(`./${name}/worker.ts`, import.meta.url).href);
+}

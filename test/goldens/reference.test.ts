@@ -1,0 +1,76 @@
+/**
+ * What the reference made of some 4,000 models' cases, bit for bit (../shared/goldens).
+ *
+ *     MINMAXQ_GOLDEN_REPORT=/tmp/mismatches.txt bun test test/goldens    also lists every mismatch in a file
+ */
+import { afterAll, afterEach, beforeEach, describe, expect, type Mock, spyOn, test } from "bun:test";
+import { appendFileSync, existsSync, writeFileSync } from "node:fs";
+import { join, normalize } from "node:path";
+import { runCircleQuantizer } from "../../src/drop-in/circle-quantizer.ts";
+import { GOLDENS, type GoldenCase, goldensOf, runGolden, titleOf } from "../helpers/goldens.ts";
+
+const GROUPS = ["recipes", "dredd", "onnx", "random", "real"];
+
+/** Modes of the drop-in that are there. A new one is added here, and its cases run. */
+const MODES = ["--quantize_with_minmax", "--quantize_dequantize_weights"];
+/** Options that are not there yet. */
+const NOT_YET = ["--config"];
+
+/** The one selection: cases all of whose steps use what is there. */
+function supported({ steps }: GoldenCase): boolean {
+  return steps.every((step) => MODES.some((mode) => step[0] === mode) && !NOT_YET.some((name) => step.includes(name)));
+}
+
+/** How many mismatches a failing test lists. */
+const SHOWN = 20;
+const TIMEOUT = 180_000;
+const report = process.env.MINMAXQ_GOLDEN_REPORT;
+const totals = { equal: 0, refused: 0, accepted: 0, wrong: 0 };
+
+let warnings: Mock<typeof console.error>;
+// Warnings of thousands of cases would bury everything else.
+beforeEach(() => {
+  warnings = spyOn(console, "error").mockImplementation(() => {});
+});
+afterEach(() => {
+  warnings.mockRestore();
+});
+
+if (existsSync(GOLDENS)) {
+  if (report) writeFileSync(report, "");
+  for (const group of GROUPS) defineGroup(group);
+  afterAll(() => {
+    const { equal, refused, accepted, wrong } = totals;
+    const refusals = `of those the reference refuses ${refused} refused, ${accepted} accepted`;
+    console.log(`goldens: ${equal} equal, ${wrong} wrong; ${refusals}`);
+  });
+} else {
+  console.log(`${normalize(join(GOLDENS, "."))} is not there: golden tests skipped`);
+  for (const group of GROUPS) test.skip(`goldens ${group}`, () => {});
+}
+
+function defineGroup(group: string): void {
+  describe(`goldens ${group}`, () => {
+    for (const [kind, goldens] of goldensOf(group, supported)) {
+      const expected = goldens.filter((golden) => golden.expected !== undefined).length;
+      const also = goldens.length > expected ? `, ${goldens.length - expected} that the reference refuses` : "";
+      const name = `${kind}: ${expected} cases${also}`;
+      test(
+        name,
+        async () => {
+          const wrong: string[] = [];
+          for (const golden of goldens) {
+            const { verdict, lines } = await runGolden(golden, runCircleQuantizer);
+            totals[verdict]++;
+            if (verdict !== "wrong") continue;
+            wrong.push(`${titleOf(golden)}: ${lines.slice(0, 3).join(" | ")}${lines.length > 3 ? " | …" : ""}`);
+            if (report) appendFileSync(report, `${group}/${titleOf(golden)}\n${lines.map((l) => `    ${l}\n`).join("")}`);
+          }
+          const more = wrong.length > SHOWN ? [`… and ${wrong.length - SHOWN} more`] : [];
+          expect([...wrong.slice(0, SHOWN), ...more]).toEqual([]);
+        },
+        TIMEOUT,
+      );
+    }
+  });
+}
