@@ -1,11 +1,59 @@
 #!/usr/bin/env bun
-import { runCircleQuantizer } from "./drop-in/circle-quantizer.ts";
-import { MinmaxqError } from "./errors.ts";
+/** argv → command → exit code: the only file that prints errors or exits. */
+import { basename } from "node:path";
+import pkg from "../package.json" with { type: "json" };
+import { coloursFor, terminal } from "./cli/output.ts";
+import { runProgram } from "./cli/program.ts";
+import { HELP as CIRCLE_QUANTIZER_HELP, runCircleQuantizer } from "./drop-in/circle-quantizer.ts";
+import { HELP as RECORD_MINMAX_HELP, runRecordMinmax } from "./drop-in/record-minmax.ts";
+import { MinmaxqError, reasonOf } from "./errors.ts";
+import { removeTemporaryFiles } from "./model/index.ts";
 
+const FRONTS: Readonly<Record<string, { run(words: readonly string[]): Promise<void>; help(): string }>> = {
+  "circle-quantizer": { run: (words) => runCircleQuantizer(words, terminal), help: CIRCLE_QUANTIZER_HELP },
+  "record-minmax": { run: (words) => runRecordMinmax(words, terminal), help: RECORD_MINMAX_HELP },
+};
+
+/** A drop-in front by its name as first word, or by the executable's own name. */
+async function run(words: readonly string[]): Promise<void> {
+  const called = basename(process.execPath === process.argv[0] ? process.argv0 : (process.argv[0] ?? ""));
+  const byName = FRONTS[called];
+  const front = byName ?? FRONTS[words[0] ?? ""];
+  if (!front) return runProgram(words, terminal);
+  const rest = byName ? words : words.slice(1);
+  if (rest[0] === "-h" || rest[0] === "--help") return terminal.print(front.help());
+  if (rest[0] === "--version") return terminal.print(`minmaxq ${pkg.version}`);
+  return front.run(rest);
+}
+
+function report(error: unknown, words: readonly string[]): number {
+  const colours = coloursFor(process.stderr);
+  const verbose = words.includes("--verbose");
+  const expected = error instanceof MinmaxqError;
+  const text = expected
+    ? error.message
+    : `internal error: ${reasonOf(error)}; please report it with the model and the output of --verbose`;
+  terminal.tell(`${colours.red("minmaxq:")} ${text}`);
+  if (verbose && error instanceof Error) terminal.tell(error.stack ?? "");
+  return expected ? error.exitCode : 1;
+}
+
+function interrupted(signal: string): void {
+  removeTemporaryFiles();
+  terminal.tell(`minmaxq: stopped by ${signal}; nothing was written`);
+  process.exit(1);
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted(signal));
+// A reader that has seen enough (head) is no error.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+}
+
+const words = process.argv.slice(2);
 try {
-  await runCircleQuantizer(process.argv.slice(3));
+  await run(words);
+  process.exit(0);
 } catch (error) {
-  if (!(error instanceof MinmaxqError)) throw error;
-  console.error(`minmaxq: ${error.message}`);
-  process.exit(error.exitCode);
+  process.exit(report(error, words));
 }

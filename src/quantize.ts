@@ -2,7 +2,7 @@
  * A model through the whole pipeline: tables → graphs → passes → tables → file. Commands call these functions.
  */
 import { MinmaxqError } from "./errors.ts";
-import { exportModel } from "./graph/export.ts";
+import { type Exported, exportModel } from "./graph/export.ts";
 import type { Graph } from "./graph/graph.ts";
 import { importGraph } from "./graph/import.ts";
 import type { Dialect, Fill, Model, OpenedModel } from "./model/index.ts";
@@ -35,18 +35,25 @@ export function workspace(
 }
 
 /** The workspace's graphs as a model; contents that have to be computed are described. */
-export function modelOf({ opened, graphs }: Workspace): Model {
-  // Control flow takes dtypes of graphs that may have been quantized after it.
-  for (const graph of graphs) inferDtypes(graph, graphs);
+export function exportWorkspace({ opened, graphs }: Workspace): Exported {
   return exportModel(opened.model, graphs);
 }
 
-/** Checks every graph; `fill` has to have run, because bias scales are checked. Throws one error that lists all problems. */
-export function verifyAll({ opened, graphs, context }: Workspace, allowFloat: boolean): void {
-  const problems = graphs.flatMap((graph) => verify(graph, context, { allowFloat }));
+/** Lets dtypes follow once all graphs are quantized: control flow takes dtypes of graphs that come after it. */
+export function inferAll({ graphs }: Workspace): void {
+  for (const graph of graphs) inferDtypes(graph, graphs);
+}
+
+/** Problems of all graphs; `fill` has to have run, because bias scales are checked. */
+export function verifyAll({ graphs, context }: Workspace, allowFloat: boolean): string[] {
+  return graphs.flatMap((graph) => verify(graph, context, { allowFloat }));
+}
+
+/** Throws one error that lists all problems. */
+export function throwProblems(name: string, problems: readonly string[]): void {
   if (problems.length === 0) return;
   const lines = problems.map((line) => `  ${line}`).join("\n");
-  throw new MinmaxqError(`${opened.source.name}: the result does not verify, ${problems.length} problem(s):\n${lines}`);
+  throw new MinmaxqError(`${name}: does not verify, ${problems.length} problem(s):\n${lines}`);
 }
 
 /** Writes the workspace's model; `check` runs once all weights are known and before the file gets its name. */
@@ -61,10 +68,19 @@ export async function writeWorkspace(
     await fillConstants(target, placed, threads);
     check?.();
   };
-  const model = modelOf(space);
-  await writeModel(dialect === "circle" ? { ...model, version: 0 } : { ...model, version: 3 }, path, {
-    dialect,
-    fill,
-    external: space.opened.external,
-  });
+  await writeAs(exportWorkspace(space).model, path, dialect, space.opened.external, fill);
 }
+
+/** Writes a model in a format. */
+export async function writeAs(
+  model: Model,
+  path: string,
+  dialect: Dialect,
+  external: boolean,
+  fill?: Fill,
+): Promise<void> {
+  await writeModel({ ...model, version: VERSIONS[dialect] }, path, { dialect, fill, external });
+}
+
+/** Model.version as the formats' tools write it. */
+const VERSIONS: Record<Dialect, number> = { circle: 0, tflite: 3 };

@@ -88,6 +88,11 @@ export class StreamReader {
     }
   }
 
+  /** Checks that nothing is left, which makes a packed stream check its checksum. */
+  end(): void {
+    if (this.more()) throw new MinmaxqError(`${this.stream.name}: has more data than its header announces`);
+  }
+
   close(): void {
     this.pieces.return?.();
   }

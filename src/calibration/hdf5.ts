@@ -26,6 +26,8 @@ export async function openHdf5(path: string, inputs: readonly InputSpec[]): Prom
   // Loaded on demand: the library is 4 MB of WASM that only this format needs.
   const h5 = await import("h5wasm/node");
   const library = (await h5.ready) as H5Module;
+  // Errors are to be thrown; without this the library prints its own stack to the terminal.
+  library.activate_throwing_error_handler();
   const file = openFile(path, h5.File);
   try {
     const names = checkFile(path, file, inputs);

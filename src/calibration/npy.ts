@@ -162,6 +162,7 @@ function* plainRecords(layout: Layout): Generator<Uint8Array, void, void> {
     reader.skip(layout.header.dataOffset);
     for (let record = 0; record < layout.count; record++) {
       const bytes = reader.read(layout.recordElements * layout.width);
+      if (record === layout.count - 1) reader.end();
       if (layout.header.bigEndian) reverseElements(bytes, swapWidth(layout));
       yield bytes;
     }
@@ -202,6 +203,7 @@ function* fortranRecords(layout: Layout): Generator<Uint8Array, void, void> {
           for (let b = 0; b < width; b++) records[r]![to + b] = run[r * width + b]!;
         }
       }
+      reader.end();
     } finally {
       reader.close();
     }

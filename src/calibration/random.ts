@@ -86,7 +86,7 @@ function anyBytes(bytes: Uint8Array, _count: number, next: Generator32): void {
   for (let i = 0; i < bytes.length; i++) bytes[i] = next() >>> 24;
 }
 
-/** xoshiro128** 1.1, https://prng.di.unimi.it/xoshiro128starstar.c */
+/** Seeded xoshiro128** 1.1, https://prng.di.unimi.it/xoshiro128starstar.c */
 export function xoshiro128(seed: number): Generator32 {
   let mix = seed >>> 0;
   const splitmix = (): number => {
@@ -96,7 +96,11 @@ export function xoshiro128(seed: number): Generator32 {
     z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
     return (z ^ (z >>> 16)) >>> 0;
   };
-  let [a, b, c, d] = [splitmix(), splitmix(), splitmix(), splitmix()];
+  return xoshiro128From(splitmix(), splitmix(), splitmix(), splitmix());
+}
+
+/** The generator in a given state. */
+export function xoshiro128From(a: number, b: number, c: number, d: number): Generator32 {
   return () => {
     const scrambled = Math.imul(b, 5);
     const result = Math.imul((scrambled << 7) | (scrambled >>> 25), 9) >>> 0;

@@ -4,14 +4,15 @@
  * Options take exactly their number of following words, even such that begin with a dash, and mix with the two positionals.
  */
 import { MinmaxqError, UsageError } from "../errors.ts";
+import type { Output } from "../commands/command.ts";
 import type { Dtype } from "../graph/graph.ts";
 import { openModel } from "../model/index.ts";
 import type { QuantizeOptions } from "../passes/context.ts";
 import { fakeQuantizeWeights } from "../passes/fake-quantize-weights.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { quantizeGraph } from "../pipeline.ts";
-import { verifyAll, workspace, writeWorkspace } from "../quantize.ts";
-import { choice, dtypeList, GRANULARITIES, type Parsed, parseWords, QUANTIZED_DTYPES, type WordOption } from "./words.ts";
+import { inferAll, throwProblems, verifyAll, workspace, writeWorkspace } from "../quantize.ts";
+import { choice, dtypeList, GRANULARITIES, type Parsed, parseWords, QUANTIZED_DTYPES, usage, type WordOption } from "./words.ts";
 
 /** The reference's options: how many words each takes, and which are modes (exactly one must be chosen). */
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
@@ -25,17 +26,18 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--verbose": { words: 0, help: "print stack traces of errors" },
 };
 
-export const HELP = `minmaxq circle-quantizer [options] INPUT OUTPUT
-Takes the arguments of ONE's circle-quantizer.`;
+const SILENT = { tell: () => {} };
 
-export async function runCircleQuantizer(words: readonly string[]): Promise<void> {
+export const HELP = () => usage("circle-quantizer", " INPUT OUTPUT", OPTIONS);
+
+export async function runCircleQuantizer(words: readonly string[], output: Pick<Output, "tell"> = SILENT): Promise<void> {
   const parsed = parseWords(words, OPTIONS, 2);
   const modes = Object.keys(OPTIONS).filter((name) => OPTIONS[name]!.mode && parsed.options.has(name));
   if (modes.length !== 1) {
     const all = Object.keys(OPTIONS).filter((name) => OPTIONS[name]!.mode);
     throw new UsageError(`choose exactly one of ${all.join(", ")}`);
   }
-  const [input, output] = parsed.positionals as [string, string];
+  const [input, path] = parsed.positionals as [string, string];
   const options = quantizeOptions(parsed, modes[0]!);
   const opened = openModel(input);
   try {
@@ -49,9 +51,11 @@ export async function runCircleQuantizer(words: readonly string[]): Promise<void
       }
     }
     space.context.scanner.throwProblems();
-    const check = modes[0] === "--quantize_with_minmax" ? () => verifyAll(space, false) : undefined;
-    await writeWorkspace(space, output, "circle", check);
-    for (const note of space.context.notes) console.error(`warning: ${note.text}`);
+    inferAll(space);
+    const check =
+      modes[0] === "--quantize_with_minmax" ? () => throwProblems(input, verifyAll(space, false)) : undefined;
+    await writeWorkspace(space, path, "circle", check);
+    for (const note of space.context.notes) output.tell(`warning: ${note.text}`);
   } finally {
     opened.close();
   }

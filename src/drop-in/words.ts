@@ -1,4 +1,5 @@
 /** Arguments as the reference's tools take them: each option has a fixed number of words. */
+import { IO_DTYPES } from "../cli/options.ts";
 import { UsageError } from "../errors.ts";
 import type { Dtype } from "../graph/graph.ts";
 import type { Granularity, QuantizedDtype } from "../scheme.ts";
@@ -47,16 +48,6 @@ export function parseWords(
 export const QUANTIZED_DTYPES: Readonly<Record<string, QuantizedDtype>> = { uint8: "UINT8", int16: "INT16" };
 export const GRANULARITIES: Readonly<Record<string, Granularity>> = { layer: "layer", channel: "channel" };
 
-/** dtypes of inputs and outputs as people write them (§4.4). */
-export const IO_DTYPES: Readonly<Record<string, Dtype>> = {
-  uint8: "UINT8",
-  int16: "INT16",
-  int32: "INT32",
-  int64: "INT64",
-  float32: "FLOAT32",
-  bool: "BOOL",
-};
-
 /** A value by its name, in any case. Throws a UsageError that lists the names. */
 export function choice<T>(option: string, value: string, values: Readonly<Record<string, T>>): T {
   const found = values[value.toLowerCase()];
@@ -68,4 +59,17 @@ export function choice<T>(option: string, value: string, values: Readonly<Record
 /** dtypes separated by commas. */
 export function dtypeList(option: string, value: string): Dtype[] {
   return value.split(",").map((each) => choice(option, each, IO_DTYPES));
+}
+
+/** Help of a drop-in front. */
+export function usage(name: string, positionals: string, known: Readonly<Record<string, WordOption>>): string {
+  const width = Math.max(...Object.keys(known).map((option) => option.length));
+  const rows = Object.entries(known).map(([option, { help }]) => `  ${option.padEnd(width)}  ${help}`);
+  return [
+    `Usage: minmaxq ${name} [options]${positionals}`,
+    `Takes the arguments of ONE's ${name}; also when the executable is called ${name}.`,
+    "",
+    "Options:",
+    ...rows,
+  ].join("\n");
 }

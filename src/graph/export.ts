@@ -31,20 +31,28 @@ export function isPending(content: Content): content is Content & PendingConstan
   return "deferred" in content && "constant" in content;
 }
 
+export interface Exported {
+  readonly model: Model;
+  /** The node of each tensor, by subgraph and tensor index; undefined for subgraphs that stayed as they are. */
+  readonly nodes: readonly (readonly Node[] | undefined)[];
+}
+
 /**
  * The model with its subgraphs replaced by the graphs' contents (`graphs[i]` undefined: subgraph i stays as it is).
  * Buffers that nothing refers to any more are dropped. `model` itself is not changed.
  */
-export function exportModel(model: Model, graphs: readonly (Graph | undefined)[]): Model {
+export function exportModel(model: Model, graphs: readonly (Graph | undefined)[]): Exported {
   const target: Target = { model, codes: [...(model.operatorCodes ?? [])], buffers: [...(model.buffers ?? [])] };
   const renumbered: (Map<Tensor, number> | undefined)[] = [];
   const outputs: (Map<number, number> | undefined)[] = [];
+  const nodes: (readonly Node[] | undefined)[] = [];
   const subgraphs = (model.subgraphs ?? []).map((subgraph, index) => {
     const graph = graphs[index];
     if (!graph) return subgraph;
     const written = exportGraph(target, subgraph, graph);
     renumbered[index] = written.indexOfTable;
     outputs[index] = written.replacedOutputs;
+    nodes[index] = written.nodes;
     return written.subgraph;
   });
   const signatureDefs = model.signatureDefs?.map((signature) => {
@@ -64,7 +72,7 @@ export function exportModel(model: Model, graphs: readonly (Graph | undefined)[]
   });
   const next: Model = { ...model, operatorCodes: target.codes, subgraphs, buffers: target.buffers };
   if (signatureDefs) next.signatureDefs = signatureDefs;
-  return withoutUnusedBuffers(next);
+  return { model: withoutUnusedBuffers(next), nodes };
 }
 
 interface Target {
@@ -106,7 +114,7 @@ function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
   const outputs = Int32Array.from(graph.outputs, (output) => at(output.inputs[0]!));
   const replacedOutputs = new Map<number, number>();
   subgraph.outputs?.forEach((old, i) => replacedOutputs.set(old, outputs[i]!));
-  return { subgraph: { ...subgraph, tensors, operators: written, inputs, outputs }, indexOfTable, replacedOutputs };
+  return { subgraph: { ...subgraph, tensors, operators: written, inputs, outputs }, nodes, indexOfTable, replacedOutputs };
 }
 
 /** The operator *is* its result's tensor (§1.4). */

@@ -13,11 +13,10 @@ import { nonConstantOperands } from "./check-before.ts";
 import { type Context, granularityOf } from "./context.ts";
 import { canonicalDtypes } from "./io-dtypes.ts";
 
-export function keepFloat(graph: Graph, context: Context): void {
-  const wantedOutputs = canonicalDtypes("output", graph.outputs, context.options.outputDtypes, context.options.dtype);
-  const operators = activeNodes(graph).filter((node) => node.kind === "operator");
-  const kept: Node[] = [];
-  for (const node of operators) {
+/** Marks what stays float and notes why. Runs before weights are fake-quantized, which skips marked operators. */
+export function chooseFloat(graph: Graph, context: Context): void {
+  for (const node of activeNodes(graph)) {
+    if (node.kind !== "operator") continue;
     if (!touchesFloat(node)) {
       // Shape arithmetic and the like: nothing to quantize, constants of any kind are fine.
       if (!hasRule(node.op) || rowOf(node.op).constants === "refused") node.float = NOTHING_TO_DO;
@@ -26,19 +25,23 @@ export function keepFloat(graph: Graph, context: Context): void {
     const reason = reasonToStayFloat(node, context);
     if (reason === null) continue;
     node.float = reason;
-    kept.push(node);
+    for (const result of resultsOf(node)) result.float = reason;
     context.notes.push({ kind: "float", text: `${describe(node)}: ${reason}` });
   }
-  for (const node of kept) for (const result of resultsOf(node)) result.float = node.float;
-  for (const node of kept) {
+  for (const output of graph.outputs) {
+    if (!isConstant(output.inputs[0]) || output.dtype !== "FLOAT32") continue;
+    keepOutput(output);
+    context.notes.push({ kind: "float", text: `output "${output.name}": is a constant` });
+  }
+}
+
+/** Puts Dequantize and Quantize at the borders of what was marked. Runs when ranges are known, before the phases. */
+export function insertFloatBorders(graph: Graph, context: Context): void {
+  const wantedOutputs = canonicalDtypes("output", graph.outputs, context.options.outputDtypes, context.options.dtype);
+  for (const node of activeNodes(graph)) {
+    if (node.kind !== "operator" || !node.float || node.float === NOTHING_TO_DO) continue;
     dequantizeOperands(graph, node);
     for (const yielded of yieldedBy(node)) quantizeResult(graph, yielded, wantedOutputs);
-  }
-  for (const output of graph.outputs) {
-    if (isConstant(output.inputs[0]) && output.dtype === "FLOAT32") {
-      keepOutput(output);
-      context.notes.push({ kind: "float", text: `output "${output.name}": is a constant` });
-    }
   }
 }
 

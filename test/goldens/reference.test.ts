@@ -64,7 +64,8 @@ function defineGroup(group: string): void {
             totals[verdict]++;
             if (verdict !== "wrong") continue;
             wrong.push(`${titleOf(golden)}: ${lines.slice(0, 3).join(" | ")}${lines.length > 3 ? " | …" : ""}`);
-            if (report) appendFileSync(report, `${group}/${titleOf(golden)}\n${lines.map((l) => `    ${l}\n`).join("")}`);
+            if (report)
+              appendFileSync(report, `${group}/${titleOf(golden)}\n${lines.map((l) => `    ${l}\n`).join("")}`);
           }
           const more = wrong.length > SHOWN ? [`… and ${wrong.length - SHOWN} more`] : [];
           expect([...wrong.slice(0, SHOWN), ...more]).toEqual([]);

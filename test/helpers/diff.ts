@@ -70,9 +70,7 @@ function operatorDiff(a: GraphFacts, left: OperatorFacts, b: GraphFacts, right: 
     lines.push(...tensorDiff(`${where} operand ${i} ${p.name}`, p, q, !p.const));
   }
   for (let i = 0; i < Math.min(left.outputs.length, right.outputs.length); i++) {
-    lines.push(
-      ...tensorDiff(`${where} result ${i}`, tensorAt(a, left.outputs[i]!), tensorAt(b, right.outputs[i]!)),
-    );
+    lines.push(...tensorDiff(`${where} result ${i}`, tensorAt(a, left.outputs[i]!), tensorAt(b, right.outputs[i]!)));
   }
   return lines;
 }

@@ -7,9 +7,9 @@
 import { readFileSync } from "node:fs";
 import { type ByteRange, isDeferred, readRange } from "../../src/model/bytes.ts";
 import {
-  type Buffer as ModelBuffer,
   DIALECTS,
   type FieldSchema,
+  type Buffer as ModelBuffer,
   nameOf,
   type Operator,
   openModel,

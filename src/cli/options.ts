@@ -1,0 +1,149 @@
+/**
+ * THE OPTION TABLE: one row an option of the plain commands. Help, parsing and checks derive from it.
+ *
+ * The drop-in fronts have the reference's own options (src/drop-in).
+ */
+import { InvalidArgumentError } from "commander";
+import type { Dtype } from "../graph/graph.ts";
+
+export interface OptionRow {
+  /** As commander wants it: "-o, --output <path>". */
+  readonly flags: string;
+  readonly help: string;
+  /** Text → value; throws InvalidArgumentError with a sentence. */
+  readonly parse?: (text: string) => unknown;
+  readonly default?: unknown;
+  /** What the default is, where the value alone does not say it. */
+  readonly defaultText?: string;
+  readonly required?: true;
+}
+
+export const IO_DTYPES: Readonly<Record<string, Dtype>> = {
+  uint8: "UINT8",
+  int16: "INT16",
+  int32: "INT32",
+  int64: "INT64",
+  float32: "FLOAT32",
+  bool: "BOOL",
+};
+
+const oneOf =
+  <T>(values: Readonly<Record<string, T>>) =>
+  (text: string): T => {
+    const key = text.toLowerCase();
+    if (Object.hasOwn(values, key)) return values[key]!;
+    throw new InvalidArgumentError(`Choose ${Object.keys(values).join(" or ")}.`);
+  };
+
+const listOf =
+  <T>(one: (text: string) => T) =>
+  (text: string): T[] =>
+    text.split(",").map((each) => one(each.trim()));
+
+const number =
+  (what: string, accept: (value: number) => boolean) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === "" || !accept(value)) throw new InvalidArgumentError(`It must be ${what}.`);
+    return value;
+  };
+
+const whole = number("a whole number from 1", (n) => Number.isSafeInteger(n) && n >= 1);
+const percentage = number("a number from 0 to 100", (n) => n >= 0 && n <= 100);
+const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
+
+const ioDtypes = listOf(oneOf(IO_DTYPES));
+
+export const OPTIONS = {
+  output: { flags: "-o, --output <path>", help: "where to write the model", required: true },
+  data: {
+    flags: "--data <samples>",
+    help: "sample inputs: .npy, .npz, .h5, a list file, a folder, or random[:N[:SEED]]",
+  },
+  dataFormat: {
+    flags: "--data-format <format>",
+    help: "format of --data when its name does not tell: npy, npz, h5, list, dir, random",
+  },
+  dtype: {
+    flags: "--dtype <dtype>",
+    help: "quantized dtype of activations and weights: uint8 or int16",
+    parse: oneOf({ uint8: "UINT8", int16: "INT16" } as const),
+    default: "UINT8",
+    defaultText: "uint8",
+  },
+  granularity: {
+    flags: "--granularity <granularity>",
+    help: "scales of weights: one a layer or one a channel",
+    parse: oneOf({ layer: "layer", channel: "channel" } as const),
+    default: "channel",
+  },
+  inputDtype: {
+    flags: "--input-dtype <dtypes>",
+    help: "dtype of the inputs (uint8, int16, float32), one for all or one each, separated by commas",
+    parse: ioDtypes,
+    defaultText: "that of --dtype",
+  },
+  outputDtype: {
+    flags: "--output-dtype <dtypes>",
+    help: "dtype of the outputs, as --input-dtype",
+    parse: ioDtypes,
+    defaultText: "that of --dtype",
+  },
+  tfStyleMaxpool: { flags: "--tf-style-maxpool", help: "MAX_POOL_2D takes its input's scale and zero point" },
+  saveMinMax: { flags: "--save-min-max", help: "keep the recorded ranges in the result" },
+  strict: { flags: "--strict", help: "refuse a model with operators that would stay float, naming all of them" },
+  force: { flags: "--force", help: "allow the output to replace the input" },
+  mode: {
+    flags: "--mode <mode>",
+    help: "how ranges of the samples become one: percentile, moving_average or minmax",
+    parse: oneOf({ percentile: "percentile", moving_average: "moving_average", minmax: "minmax" } as const),
+    default: "percentile",
+  },
+  minPercentile: { flags: "--min-percentile <p>", help: "of the samples' minima", parse: percentage, default: 1 },
+  maxPercentile: { flags: "--max-percentile <p>", help: "of the samples' maxima", parse: percentage, default: 99 },
+  movingAvgBatch: { flags: "--moving-avg-batch <n>", help: "samples in a batch", parse: whole, default: 16 },
+  movingAvgConst: { flags: "--moving-avg-const <c>", help: "weight of a new batch", parse: share, default: 0.1 },
+  numThreads: {
+    flags: "--num-threads <n>",
+    help: "workers that run the model",
+    parse: whole,
+    defaultText: "as many as cores and memory allow",
+  },
+  fastMath: {
+    flags: "--fast-math",
+    help: "run the model with fused multiply-add: faster, but the last bits depend on the machine",
+  },
+  to: {
+    flags: "--to <format>",
+    help: "circle or tflite",
+    parse: oneOf({ circle: "circle", tflite: "tflite" } as const),
+    defaultText: "by the output's ending, else circle",
+  },
+  json: { flags: "--json", help: "print JSON" },
+} as const satisfies Record<string, OptionRow>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+/** Values of the options as commands see them. */
+export interface OptionValues {
+  output: string;
+  data?: string;
+  dataFormat?: string;
+  dtype: "UINT8" | "INT16";
+  granularity: "layer" | "channel";
+  inputDtype?: Dtype[];
+  outputDtype?: Dtype[];
+  tfStyleMaxpool?: boolean;
+  saveMinMax?: boolean;
+  strict?: boolean;
+  force?: boolean;
+  mode: "percentile" | "moving_average" | "minmax";
+  minPercentile: number;
+  maxPercentile: number;
+  movingAvgBatch: number;
+  movingAvgConst: number;
+  numThreads?: number;
+  fastMath?: boolean;
+  to?: "circle" | "tflite";
+  json?: boolean;
+}

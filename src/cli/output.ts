@@ -1,0 +1,57 @@
+/** What people see: lines, colours only on a terminal, progress. */
+import { Presets, SingleBar } from "cli-progress";
+import picocolors from "picocolors";
+import type { Output } from "../commands/command.ts";
+
+/** Colours for a stream; none where it is no terminal, NO_COLOR is set, or the terminal is dumb. FORCE_COLOR wins. */
+export function coloursFor(stream: { isTTY?: boolean }): ReturnType<typeof picocolors.createColors> {
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+  const wanted = FORCE_COLOR ? true : !NO_COLOR && stream.isTTY === true && TERM !== "dumb";
+  return picocolors.createColors(wanted);
+}
+
+/** Seconds between two progress lines where there is no terminal. */
+const LINE_EVERY = 10;
+
+export const terminal: Output = {
+  print: (line) => void process.stdout.write(`${line}\n`),
+  tell: (line) => void process.stderr.write(`${line}\n`),
+  progress: (what) => (process.stderr.isTTY ? bar(what) : lines(what)),
+};
+
+/** A bar on stderr that disappears when it is done. */
+function bar(what: string): (done: number, total: number) => void {
+  let shown: SingleBar | undefined;
+  return (done, total) => {
+    if (!shown) {
+      const format = `${what} {bar} {value}/{total} {eta_formatted}`;
+      shown = new SingleBar({ format, stream: process.stderr, clearOnComplete: true }, Presets.shades_classic);
+      shown.start(total, done);
+    }
+    shown.update(done);
+    if (done >= total) shown.stop();
+  };
+}
+
+/** A line every so often: for logs. */
+function lines(what: string): (done: number, total: number) => void {
+  let last = performance.now();
+  return (done, total) => {
+    const now = performance.now();
+    if (done < total && now - last < LINE_EVERY * 1000) return;
+    last = now;
+    terminal.tell(`${what} ${done}/${total}`);
+  };
+}
+
+/** "229 KB", "1.0 GB": powers of ten, as file managers say it. */
+export function sizeText(bytes: number): string {
+  const units = ["bytes", "KB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return unit === 0 ? `${bytes} bytes` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}

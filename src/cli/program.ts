@@ -1,0 +1,71 @@
+/** Commands as commander's program: help, checks and typo hints come from the tables. */
+import { Command as Program, CommanderError, Option } from "commander";
+import pkg from "../../package.json" with { type: "json" };
+import type { Command, Output } from "../commands/command.ts";
+import { convert } from "../commands/convert.ts";
+import { inspect } from "../commands/inspect.ts";
+import { quantize } from "../commands/quantize.ts";
+import { record } from "../commands/record.ts";
+import { verify } from "../commands/verify.ts";
+import { UsageError } from "../errors.ts";
+import { type OptionName, OPTIONS, type OptionRow, type OptionValues } from "./options.ts";
+
+export const COMMANDS: readonly Command[] = [quantize, record, inspect, convert, verify];
+
+/** The drop-in fronts, for the list in the help; src/main.ts runs them. */
+export const DROP_INS: Readonly<Record<string, string>> = {
+  "circle-quantizer": "takes the arguments of ONE's circle-quantizer",
+  "record-minmax": "takes the arguments of ONE's record-minmax",
+};
+
+/** Parses the command line and runs its command. Throws UsageError for a wrong one. */
+export async function runProgram(words: readonly string[], output: Output): Promise<void> {
+  const program = new Program("minmaxq")
+    .description(pkg.description)
+    .version(pkg.version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .option("--verbose", "print stack traces of errors")
+    .configureOutput({ writeErr: () => {} })
+    .exitOverride()
+    .addHelpText("after", "\nExit codes: 0 done, 1 the model or data is wrong, 2 the command line is wrong.");
+  for (const command of COMMANDS) addCommand(program, command, output);
+  for (const [name, summary] of Object.entries(DROP_INS)) program.command(name).summary(summary).description(summary);
+  try {
+    if (words.length === 0) {
+      program.outputHelp();
+      return;
+    }
+    await program.parseAsync([...words], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return;
+    throw new UsageError(`${error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ")}; see --help`);
+  }
+}
+
+function addCommand(program: Program, command: Command, output: Output): void {
+  const added = program
+    .command(command.name)
+    .summary(command.summary)
+    .description(command.summary)
+    .helpOption("-h, --help", "print this help")
+    .exitOverride()
+    .option("--verbose", "print stack traces of errors")
+    .addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
+  for (const positional of command.positionals) added.argument(`<${positional}>`);
+  for (const name of command.options) added.addOption(commanderOption(name, command.demands?.includes(name) ?? false));
+  added.action((...parameters) => {
+    const positionals = parameters.slice(0, command.positionals.length) as string[];
+    return command.run(positionals, added.opts<OptionValues>(), output);
+  });
+}
+
+function commanderOption(name: OptionName, demanded: boolean): Option {
+  const row: OptionRow = OPTIONS[name];
+  const help = row.defaultText && row.default === undefined ? `${row.help} (default: ${row.defaultText})` : row.help;
+  const option = new Option(row.flags, help);
+  if (row.parse) option.argParser(row.parse);
+  if (row.default !== undefined) option.default(row.default, row.defaultText);
+  if (row.required || demanded) option.makeOptionMandatory();
+  return option;
+}

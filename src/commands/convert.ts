@@ -1,0 +1,30 @@
+/** `minmaxq convert`: the same model in the other format. Everything is kept; nothing is optimized or renamed. */
+import { statSync } from "node:fs";
+import type { OptionValues } from "../cli/options.ts";
+import { sizeText } from "../cli/output.ts";
+import { openModel } from "../model/index.ts";
+import { writeAs } from "../quantize.ts";
+import type { Command, Output } from "./command.ts";
+import { checkOutput, dialectOf } from "./paths.ts";
+
+export const convert: Command = {
+  name: "convert",
+  summary: "convert between .tflite and .circle, keeping everything",
+  positionals: ["model"],
+  options: ["output", "to", "force"],
+  examples: ["minmaxq convert model.tflite -o model.circle", "minmaxq convert model.circle -o model.tflite"],
+  run,
+};
+
+async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
+  checkOutput(input!, options.output, options.force);
+  const opened = openModel(input!);
+  try {
+    for (const line of opened.unknown) output.tell(`warning: ${line}`);
+    const dialect = dialectOf(options.output, options.to);
+    await writeAs(opened.model, options.output, dialect, opened.external);
+    output.print(`${options.output}: ${opened.dialect} → ${dialect}, ${sizeText(statSync(options.output).size)}`);
+  } finally {
+    opened.close();
+  }
+}

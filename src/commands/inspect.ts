@@ -1,0 +1,139 @@
+/** `minmaxq inspect`: what is in a model, for people or as JSON. */
+import type { OptionValues } from "../cli/options.ts";
+import { coloursFor, sizeText } from "../cli/output.ts";
+import {
+  elementCount,
+  type Model,
+  nameOf,
+  openModel,
+  operatorName,
+  type SubGraph,
+  type Tensor,
+  TensorType,
+} from "../model/index.ts";
+import type { Command, Output } from "./command.ts";
+
+export const inspect: Command = {
+  name: "inspect",
+  summary: "show a model's inputs, outputs, operators and quantization",
+  positionals: ["model"],
+  options: ["json"],
+  examples: ["minmaxq inspect model.circle", "minmaxq inspect model.q8.circle --json | jq '.subgraphs[0].operators[0]'"],
+  run,
+};
+
+async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
+  const opened = openModel(input!);
+  try {
+    const facts = {
+      path: input!,
+      format: opened.dialect,
+      bytes: opened.source.size,
+      description: opened.model.description ?? "",
+      subgraphs: (opened.model.subgraphs ?? []).map((subgraph) => factsOf(opened.model, subgraph)),
+      signatures: (opened.model.signatureDefs ?? []).map((signature) => signature.signatureKey ?? ""),
+      metadata: (opened.model.metadata ?? []).map((entry) => entry.name ?? ""),
+      unknown: opened.unknown,
+    };
+    if (options.json) output.print(JSON.stringify(facts, null, 2));
+    else for (const line of asText(facts)) output.print(line);
+  } finally {
+    opened.close();
+  }
+}
+
+type Facts = {
+  path: string;
+  format: string;
+  bytes: number;
+  description: string;
+  subgraphs: SubgraphFacts[];
+  signatures: string[];
+  metadata: string[];
+  unknown: string[];
+};
+type SubgraphFacts = ReturnType<typeof factsOf>;
+type TensorFacts = ReturnType<typeof tensorFacts>;
+
+function factsOf(model: Model, subgraph: SubGraph) {
+  const tensors = (subgraph.tensors ?? []).map((tensor) => tensorFacts(model, tensor));
+  return {
+    name: subgraph.name ?? "",
+    inputs: [...(subgraph.inputs ?? [])],
+    outputs: [...(subgraph.outputs ?? [])],
+    tensors,
+    operators: (subgraph.operators ?? []).map((operator) => ({
+      op: operatorName(model, operator),
+      inputs: [...(operator.inputs ?? [])],
+      outputs: [...(operator.outputs ?? [])],
+    })),
+  };
+}
+
+function tensorFacts(model: Model, tensor: Tensor) {
+  const { min, max, scale, zeroPoint, quantizedDimension } = tensor.quantization ?? {};
+  const data = model.buffers?.[tensor.buffer ?? 0]?.data;
+  return {
+    name: tensor.name ?? "",
+    dtype: nameOf(TensorType, tensor.type ?? 0),
+    shape: [...(tensor.shape ?? [])],
+    constant: (data?.length ?? 0) > 0,
+    bytes: data?.length ?? 0,
+    ...(min?.length && max?.length ? { min: [...min], max: [...max] } : {}),
+    ...(scale?.length ? { scale: [...scale], zeroPoint: [...(zeroPoint ?? [])].map(Number) } : {}),
+    ...((scale?.length ?? 0) > 1 ? { axis: quantizedDimension ?? 0 } : {}),
+  };
+}
+
+function asText(facts: Facts): string[] {
+  const colours = coloursFor(process.stdout);
+  const lines = [`${colours.bold(facts.path)}: ${facts.format}, ${sizeText(facts.bytes)}`];
+  if (facts.description) lines.push(`  made by: ${facts.description}`);
+  if (facts.signatures.length > 0) lines.push(`  signatures: ${facts.signatures.join(", ")}`);
+  if (facts.metadata.length > 0) lines.push(`  metadata: ${facts.metadata.join(", ")}`);
+  for (const line of facts.unknown) lines.push(`  ${colours.yellow("not understood")}: ${line}`);
+  for (const [index, graph] of facts.subgraphs.entries()) {
+    if (facts.subgraphs.length > 1) lines.push(colours.bold(`subgraph ${index} "${graph.name}"`));
+    lines.push(...graphText(graph, colours));
+  }
+  return lines;
+}
+
+function graphText(graph: SubgraphFacts, colours: ReturnType<typeof coloursFor>): string[] {
+  const at = (index: number) => graph.tensors[index]!;
+  const lines = [
+    `  ${graph.operators.length} operators, ${graph.tensors.length} tensors (${counts(graph.tensors.map((t) => t.dtype))})`,
+  ];
+  for (const index of graph.inputs) lines.push(`  ${colours.cyan("input ")} ${tensorText(at(index))}`);
+  for (const index of graph.outputs) lines.push(`  ${colours.cyan("output")} ${tensorText(at(index))}`);
+  const width = Math.max(...graph.operators.map(({ op }) => op.length), 0);
+  for (const { op, inputs, outputs } of graph.operators) {
+    lines.push(`  ${colours.green(op.padEnd(width))} ${outputs.map((o) => (o < 0 ? "–" : tensorText(at(o)))).join("; ")}`);
+    for (const input of inputs) {
+      if (input >= 0 && at(input).constant && elementCount(at(input).shape) > 1)
+        lines.push(`  ${" ".repeat(width)}   ${colours.dim(tensorText(at(input)))}`);
+    }
+  }
+  return lines;
+}
+
+/** `conv1 UINT8[1,8,8,16] scale 0.0235 zero point 128`. */
+function tensorText(tensor: TensorFacts): string {
+  const parts = [tensor.name, `${tensor.dtype}[${tensor.shape}]`];
+  const { scale, zeroPoint, min, max } = tensor;
+  if (scale?.length === 1) parts.push(`scale ${short(scale[0]!)} zero point ${zeroPoint?.[0] ?? 0}`);
+  else if (scale) parts.push(`${scale.length} scales ${short(Math.min(...scale))}…${short(Math.max(...scale))} along axis ${tensor.axis}`);
+  if (min?.length === 1) parts.push(`range ${short(min[0]!)}…${short(max![0]!)}`);
+  return parts.join(" ");
+}
+
+/** Six digits say enough for people; --json has all. */
+function short(value: number): string {
+  return String(Number(value.toPrecision(6)));
+}
+
+function counts(values: readonly string[]): string {
+  const found = new Map<string, number>();
+  for (const value of values) found.set(value, (found.get(value) ?? 0) + 1);
+  return [...found].map(([value, count]) => `${count} ${value}`).join(", ");
+}

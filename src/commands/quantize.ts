@@ -1,0 +1,136 @@
+/**
+ * `minmaxq quantize`: the main job. With samples: fake-quantize weights → record → quantize, in memory; without: recorded
+ * ranges of the file.
+ */
+import { statSync } from "node:fs";
+import type { OptionValues } from "../cli/options.ts";
+import { sizeText } from "../cli/output.ts";
+import { MinmaxqError, UsageError } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
+import { hasRange, quantParam } from "../graph/quantparam.ts";
+import { openModel } from "../model/index.ts";
+import { calledSubgraphs } from "../graph/subgraphs.ts";
+import { checkRanges } from "../passes/check-ranges.ts";
+import { fakeQuantizeWeights } from "../passes/fake-quantize-weights.ts";
+import { chooseFloat, insertFloatBorders } from "../passes/keep-float.ts";
+import { quantizeGraph } from "../pipeline.ts";
+import { exportWorkspace, inferAll, throwProblems, verifyAll, type Workspace, workspace, writeWorkspace } from "../quantize.ts";
+import { fillConstants } from "../weights/fill.ts";
+import type { Command, Output } from "./command.ts";
+import { checkOutput, dialectOf } from "./paths.ts";
+import { record, RECORDING_OPTIONS } from "./recording.ts";
+import { summary } from "./summary.ts";
+
+export const quantize: Command = {
+  name: "quantize",
+  summary: "quantize a float model after training",
+  positionals: ["model"],
+  options: [
+    "output",
+    ...RECORDING_OPTIONS,
+    "dtype",
+    "granularity",
+    "inputDtype",
+    "outputDtype",
+    "tfStyleMaxpool",
+    "saveMinMax",
+    "strict",
+    "force",
+  ],
+  examples: [
+    "minmaxq quantize model.tflite --data samples.npz -o model.q8.circle",
+    "minmaxq quantize recorded.circle --dtype int16 -o model.q16.circle",
+    "minmaxq quantize model.tflite --data samples/ --input-dtype float32 --output-dtype float32 -o model.q8.circle",
+  ],
+  run,
+};
+
+async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
+  const started = performance.now();
+  if (options.granularity === "layer" && options.dtype === "INT16")
+    throw new UsageError("--granularity layer: works with uint8 only, as in ONE; use --granularity channel for int16");
+  checkOutput(input!, options.output, options.force);
+  const opened = openModel(input!);
+  try {
+    for (const line of opened.unknown) output.tell(`warning: ${line}`);
+    const space = workspace(opened, options);
+    const graphs = graphsToQuantize(space, options);
+    for (const graph of graphs) chooseFloat(graph, space.context);
+    refuseIfStrict(space, options);
+    const how = options.data === undefined ? null : await recordInto(space, graphs, options, output);
+    refuseWithoutRanges(opened.source.name, graphs);
+    for (const graph of graphs) insertFloatBorders(graph, space.context);
+    for (const graph of graphs) checkRanges(graph);
+    for (const graph of graphs) quantizeGraph(graph, space.context);
+    space.context.scanner.throwProblems();
+    inferAll(space);
+    const dialect = dialectOf(options.output);
+    await writeWorkspace(space, options.output, dialect, () =>
+      throwProblems(`${input}: the quantized model`, verifyAll({ ...space, graphs }, true)),
+    );
+    const sizes = `${sizeText(opened.source.size)} → ${sizeText(statSync(options.output).size)}`;
+    const seconds = (performance.now() - started) / 1000;
+    for (const line of summary(space, graphs, { path: options.output, sizes, how, seconds })) output.print(line);
+  } finally {
+    opened.close();
+  }
+}
+
+/** Subgraphs that control flow runs stay float; of others only those with ranges (or the first, which samples are for). */
+function graphsToQuantize(space: Workspace, options: OptionValues): Graph[] {
+  const called = calledSubgraphs(space.opened.model);
+  return space.graphs.filter((graph, index) => {
+    const recorded = graph.nodes.some((node) => hasRange(node.quant));
+    const wanted = options.data !== undefined ? index === 0 : recorded || index === 0;
+    if (wanted && !called.has(index)) return true;
+    const reason = called.has(index) ? "control flow runs it" : "it has no recorded ranges";
+    space.context.notes.push({ kind: "float", text: `subgraph ${index} "${graph.name}": ${reason}` });
+    return false;
+  });
+}
+
+function refuseIfStrict({ opened, context }: Workspace, { strict }: OptionValues): void {
+  const kept = context.notes.filter((note) => note.kind === "float");
+  if (!strict || kept.length === 0) return;
+  const lines = kept.map((note) => `  ${note.text}`).join("\n");
+  throw new MinmaxqError(
+    `${opened.source.name}: ${kept.length} part(s) cannot be quantized; without --strict they stay float:\n${lines}`,
+  );
+}
+
+/** Nothing recorded at all is said once, not for every tensor. */
+function refuseWithoutRanges(name: string, graphs: readonly Graph[]): void {
+  const nodes = graphs.flatMap((graph) => graph.nodes);
+  if (nodes.some((node) => hasRange(node.quant) && node.kind !== "constant")) return;
+  const float = nodes.some((node) => node.dtype === "FLOAT32" && node.kind !== "constant");
+  throw new MinmaxqError(
+    float
+      ? `${name}: has no recorded ranges; give sample inputs with --data (random[:N] for a try), or run 'minmaxq record' first`
+      : `${name}: has no float tensors; there is nothing to quantize`,
+  );
+}
+
+/** Fake-quantizes weights, runs the model on the samples and sets the ranges of subgraph 0. */
+async function recordInto(
+  space: Workspace,
+  [graph]: readonly Graph[],
+  options: OptionValues,
+  output: Output,
+): Promise<string> {
+  if (!graph) throw new MinmaxqError(`${space.opened.source.name}: its first subgraph cannot be recorded`);
+  fakeQuantizeWeights(graph, space.context);
+  space.context.scanner.throwProblems();
+  const { model, nodes } = exportWorkspace(space);
+  const { ranges, how } = await record(model, options, output, fillConstants);
+  for (const [tensor, { min, max }] of ranges) {
+    const node = nodes[0]?.[tensor];
+    if (!node || node.kind === "constant") continue;
+    node.quant = quantParam({
+      min: Float32Array.of(min),
+      max: Float32Array.of(max),
+      provenance: { from: "recorded", how },
+    });
+  }
+  for (const node of graph.outputs) if (!node.float) node.quant = node.inputs[0]?.quant ?? null;
+  return how;
+}

@@ -1,0 +1,54 @@
+/** `minmaxq record`: runs the float model on samples and writes the ranges of its activations into it. */
+import type { OptionValues } from "../cli/options.ts";
+import { openModel, type Model } from "../model/index.ts";
+import { writeAs } from "../quantize.ts";
+import type { Command, Output } from "./command.ts";
+import { checkOutput, dialectOf } from "./paths.ts";
+import { record as recordRanges, RECORDING_OPTIONS } from "./recording.ts";
+
+export const record: Command = {
+  name: "record",
+  summary: "run a float model on samples and write the ranges into it",
+  positionals: ["model"],
+  options: ["output", ...RECORDING_OPTIONS, "force"],
+  demands: ["data"],
+  examples: [
+    "minmaxq record model.circle --data samples/ -o model.recorded.circle",
+    "minmaxq record model.tflite --data samples.h5 --mode moving_average -o model.recorded.circle",
+  ],
+  run,
+};
+
+async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
+  checkOutput(input!, options.output, options.force);
+  const opened = openModel(input!);
+  try {
+    for (const line of opened.unknown) output.tell(`warning: ${line}`);
+    const { ranges, how } = await recordRanges(opened.model, options, output);
+    await writeAs(withRanges(opened.model, ranges), options.output, dialectOf(options.output), opened.external);
+    output.print(`${options.output}: ${ranges.size} ranges, ${how}`);
+  } finally {
+    opened.close();
+  }
+}
+
+/** The model with ranges on tensors of its first subgraph; their old parameters are replaced (§7.4). */
+export function withRanges(model: Model, ranges: ReadonlyMap<number, { min: number; max: number }>): Model {
+  const subgraphs = model.subgraphs?.map((subgraph, index) => {
+    if (index !== 0) return subgraph;
+    const tensors = subgraph.tensors?.map((tensor, i) => {
+      const range = ranges.get(i);
+      if (!range) return tensor;
+      return {
+        ...tensor,
+        quantization: {
+          min: Float32Array.of(range.min),
+          max: Float32Array.of(range.max),
+          quantizedDimension: 0,
+        },
+      };
+    });
+    return { ...subgraph, tensors };
+  });
+  return { ...model, subgraphs };
+}

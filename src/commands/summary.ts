@@ -1,0 +1,35 @@
+/** What `quantize` says it did. */
+import { coloursFor } from "../cli/output.ts";
+import { activeNodes, type Graph, isConstant } from "../graph/graph.ts";
+import { SCHEMES } from "../scheme.ts";
+import type { Workspace } from "../quantize.ts";
+
+export interface Facts {
+  readonly path: string;
+  readonly sizes: string;
+  /** How ranges were recorded; null when they were in the file. */
+  readonly how: string | null;
+  readonly seconds: number;
+}
+
+export function summary({ context }: Workspace, graphs: readonly Graph[], facts: Facts): string[] {
+  const colours = coloursFor(process.stdout);
+  const { options } = context;
+  const nodes = graphs.flatMap(activeNodes);
+  const quantized = nodes.filter((node) => node.quant?.scale.length && node.kind !== "output" && node.dtype !== "FLOAT32");
+  const activations = quantized.filter((node) => !isConstant(node)).length;
+  const constants = quantized.length - activations;
+  const lines = [
+    `${colours.bold(facts.path)}: ${SCHEMES[options.dtype].name}, one scale a ${options.granularity}, ${facts.sizes}, ${facts.seconds.toFixed(1)} s`,
+    `  ${activations} activations and ${constants} constants quantized; verified`,
+    `  ranges: ${facts.how ?? "as recorded in the model"}`,
+  ];
+  const float = context.notes.filter((note) => note.kind === "float");
+  if (float.length > 0) {
+    lines.push(`  ${colours.yellow("stays float")} (${float.length}):`);
+    for (const note of float) lines.push(`    ${note.text}`);
+  }
+  const warnings = context.notes.filter((note) => note.kind === "warning");
+  for (const note of warnings) lines.push(`  ${colours.yellow("warning")}: ${note.text}`);
+  return lines;
+}

@@ -1,0 +1,56 @@
+/** `minmaxq verify`: lists everything in a quantized model that breaks the rules of its operators. */
+import type { OptionValues } from "../cli/options.ts";
+import { MinmaxqError } from "../errors.ts";
+import { activeNodes, isConstant, type Node } from "../graph/graph.ts";
+import { openModel } from "../model/index.ts";
+import type { LayerSetting } from "../passes/context.ts";
+import { operandsWith, rowOf } from "../operators.ts";
+import { SCHEMES, type QuantizedDtype } from "../scheme.ts";
+import { throwProblems, verifyAll, workspace } from "../quantize.ts";
+import type { Command, Output } from "./command.ts";
+
+export const verify: Command = {
+  name: "verify",
+  summary: "check a quantized model and list all problems",
+  positionals: ["model"],
+  options: ["json"],
+  examples: ["minmaxq verify model.q8.circle"],
+  run,
+};
+
+async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
+  const opened = openModel(input!);
+  try {
+    const layers = new Map<string, LayerSetting>();
+    const space = workspace(opened, { dtype: "UINT8", granularity: "channel" }, layers);
+    const nodes = space.graphs.flatMap(activeNodes);
+    // Every operator is held to the scheme that its own result has, so mixed precision needs no settings here.
+    for (const node of nodes) layers.set(node.name, settingOf(node));
+    const quantized = nodes.filter((node) => node.kind !== "output" && isActivation(node)).length;
+    const problems = verifyAll(space, true);
+    if (options.json) output.print(JSON.stringify({ model: input, quantized, problems }, null, 2));
+    if (quantized === 0 && problems.length === 0)
+      throw new MinmaxqError(`${input}: has no quantized activations; run 'minmaxq quantize' first`);
+    if (options.json && problems.length > 0) throw new MinmaxqError(`${input}: ${problems.length} problem(s)`);
+    throwProblems(input!, problems);
+    if (!options.json) output.print(`${input}: verified, ${quantized} quantized activations`);
+  } finally {
+    opened.close();
+  }
+}
+
+function isActivation(node: Node): boolean {
+  return !isConstant(node) && node.quant !== null && node.dtype in SCHEMES;
+}
+
+/** The scheme of a node's result (of its first operand that has one, where the result is none), and its weights' granularity. */
+function settingOf(node: Node): LayerSetting {
+  const row = rowOf(node.op);
+  const typed = [node, ...node.inputs].find((tensor) => tensor && tensor.dtype in SCHEMES);
+  const parametric = [...operandsWith(row, node.inputs.length, "weights"), ...operandsWith(row, node.inputs.length, "unit")];
+  const perLayer = parametric.some((index) => {
+    const quant = node.inputs[index]?.quant;
+    return quant?.scale.length === 1 && node.inputs[index]!.shape.some((dim) => dim > 1);
+  });
+  return { dtype: (typed?.dtype ?? "UINT8") as QuantizedDtype, granularity: perLayer ? "layer" : "channel" };
+}

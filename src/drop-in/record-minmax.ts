@@ -1,0 +1,80 @@
+/** The drop-in front of ONE's `record-minmax`: its arguments (§7.1), our recording. */
+import { UsageError } from "../errors.ts";
+import { record } from "../commands/record.ts";
+import type { Output } from "../commands/command.ts";
+import { OPTIONS as TABLE, type OptionValues } from "../cli/options.ts";
+import { InvalidArgumentError } from "commander";
+import { type Parsed, parseWords, usage, type WordOption } from "./words.ts";
+
+export const OPTIONS: Readonly<Record<string, WordOption>> = {
+  "--input_model": { words: 1, help: "float model (required)" },
+  "--output_model": { words: 1, help: "where to write the recorded model (required)" },
+  "--input_data": { words: 1, help: "samples; without it 3 records of random data" },
+  "--input_data_format": { words: 1, help: "h5 (default), hdf5, list, filelist, directory or dir" },
+  "--mode": { words: 1, help: "percentile (default) or moving_average" },
+  "--min_percentile": { words: 1, help: "1.0 by default" },
+  "--max_percentile": { words: 1, help: "99.0 by default" },
+  "--moving_avg_batch": { words: 1, help: "16 by default" },
+  "--moving_avg_const": { words: 1, help: "0.1 by default" },
+  "--num_threads": { words: 1, help: "workers; results do not depend on it" },
+  "--generate_profile_data": { words: 0, help: "accepted; minmaxq writes no profile data" },
+  "--verbose": { words: 0, help: "print stack traces of errors" },
+};
+
+export const HELP = () => usage("record-minmax", "", OPTIONS);
+
+export async function runRecordMinmax(words: readonly string[], output: Output): Promise<void> {
+  const parsed = parseWords(words, OPTIONS, 0);
+  const text = (name: string) => parsed.options.get(name)?.[0];
+  const input = text("--input_model");
+  const path = text("--output_model");
+  if (!input || !path) throw new UsageError("--input_model and --output_model are required; see --help");
+  const data = text("--input_data");
+  await record.run(
+    [input],
+    {
+      ...defaults(),
+      output: path,
+      force: true,
+      data: data ?? "random",
+      dataFormat: data === undefined ? "random" : (text("--input_data_format") ?? "h5"),
+      ...reductionOf(parsed),
+    } as OptionValues,
+    output,
+  );
+}
+
+function defaults(): Partial<OptionValues> {
+  const { mode, minPercentile, maxPercentile, movingAvgBatch, movingAvgConst } = TABLE;
+  return {
+    mode: mode.default,
+    minPercentile: minPercentile.default,
+    maxPercentile: maxPercentile.default,
+    movingAvgBatch: movingAvgBatch.default,
+    movingAvgConst: movingAvgConst.default,
+  };
+}
+
+/** The reference's options are rows of our own table under other names. */
+function reductionOf(parsed: Parsed): Partial<OptionValues> {
+  const same = {
+    "--mode": "mode",
+    "--min_percentile": "minPercentile",
+    "--max_percentile": "maxPercentile",
+    "--moving_avg_batch": "movingAvgBatch",
+    "--moving_avg_const": "movingAvgConst",
+    "--num_threads": "numThreads",
+  } as const;
+  const values: Record<string, unknown> = {};
+  for (const [word, name] of Object.entries(same)) {
+    const text = parsed.options.get(word)?.[0];
+    if (text === undefined) continue;
+    try {
+      values[name] = TABLE[name].parse(text);
+    } catch (error) {
+      if (error instanceof InvalidArgumentError) throw new UsageError(`${word}: "${text}" is not possible. ${error.message}`);
+      throw error;
+    }
+  }
+  return values;
+}

@@ -1,0 +1,26 @@
+/**
+ * For `quantize`: every float activation that is to be quantized needs a recorded range. The reference crashes or leaves such
+ * tensors float; here all of them are named, before any work is done.
+ */
+import { Problems } from "../errors.ts";
+import { activeNodes, describe, type Graph, type Node } from "../graph/graph.ts";
+import { hasRange } from "../graph/quantparam.ts";
+import { rowOf } from "../operators.ts";
+
+export function checkRanges(graph: Graph): void {
+  const problems = new Problems();
+  for (const node of activeNodes(graph)) {
+    if (needsRange(node) && !hasRange(node.quant)) problems.add(describe(node));
+  }
+  problems.throwIfAny("these tensors have no recorded range; give sample inputs with --data, or run 'minmaxq record' first");
+}
+
+/** A float activation that quantization gives a scale. */
+export function needsRange(node: Node): boolean {
+  if (node.dtype !== "FLOAT32" || node.float) return false;
+  if (node.kind === "operator") {
+    const row = rowOf(node.op);
+    return !row.multiple && row.out.role !== "raw" && row.out.role !== "boolean";
+  }
+  return node.kind === "input" || node.kind === "result" || node.kind === "variable";
+}
