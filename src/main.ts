@@ -16,8 +16,7 @@ const FRONTS: Readonly<Record<string, { run(words: readonly string[]): Promise<v
 
 /** A drop-in front by its name as first word, or by the executable's own name. */
 async function run(words: readonly string[]): Promise<void> {
-  const called = basename(process.execPath === process.argv[0] ? process.argv0 : (process.argv[0] ?? ""));
-  const byName = FRONTS[called];
+  const byName = FRONTS[basename(process.argv0, ".exe")];
   const front = byName ?? FRONTS[words[0] ?? ""];
   if (!front) return runProgram(words, terminal);
   const rest = byName ? words : words.slice(1);

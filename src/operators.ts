@@ -117,13 +117,13 @@ const comparison = (more: Partial<OperatorRow> = {}): OperatorRow => ({
 });
 
 /** The reduction kinds: operand 1 are the axes. */
-const reduction = (more: Partial<OperatorRow> = {}): OperatorRow => ({ ...unary(more), in: [activation, raw("INT32")] });
+const reduction = (more: Partial<OperatorRow> = {}): OperatorRow => ({
+  ...unary(more),
+  in: [activation, raw("INT32")],
+});
 
 /** Input, weights and bias with an accumulator. */
-const convolution = (
-  operands: readonly OperandRole[],
-  more: Partial<OperatorRow> = {},
-): OperatorRow => ({
+const convolution = (operands: readonly OperandRole[], more: Partial<OperatorRow> = {}): OperatorRow => ({
   in: operands,
   out: recorded,
   fuses: true,
@@ -301,11 +301,22 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     fake: nothing,
     dtype: { operand: 1 },
   }),
-  SPLIT_V: unary({ in: [activation, raw(), raw()], out: sameAs(0), multiple: true, verify: "same parameters", fake: nothing }),
+  SPLIT_V: unary({
+    in: [activation, raw(), raw()],
+    out: sameAs(0),
+    multiple: true,
+    verify: "same parameters",
+    fake: nothing,
+  }),
   SQRT: unary({ verify: "roles", fake: qdq }),
   SQUARED_DIFFERENCE: binary({ constants: "refused", mixed: undefined, fake: qdq }),
   SQUEEZE: unary(),
-  STRIDED_SLICE: unary({ in: [activation, raw(), raw(), raw()], out: sameAs(0), verify: "same parameters", fake: nothing }),
+  STRIDED_SLICE: unary({
+    in: [activation, raw(), raw(), raw()],
+    out: sameAs(0),
+    verify: "same parameters",
+    fake: nothing,
+  }),
   SUB: binary({ fuses: true, fake: qdq }),
   SUM: reduction({ verify: "roles", fake: qdq }),
   TANH: unary({ out: special("tanh"), verify: "roles", fake: qdq }),

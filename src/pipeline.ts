@@ -36,18 +36,48 @@ export function steps(graph: Graph, { options }: Context): Step[] {
     { name: "quantize activations", run: quantizeActivations, why: "everything else derives from activation ranges" },
     { name: "insert Quantize", run: insertQuantize, why: "layers with a dtype of their own, before parameters move" },
     { name: "remove redundant Quantize", run: removeRedundantQuantize, repeat: true, why: "neighbours of equal dtype" },
-    { name: "propagate backward", run: propagateBackward, why: "before special kinds, which overwrite what it gave them" },
+    {
+      name: "propagate backward",
+      run: propagateBackward,
+      why: "before special kinds, which overwrite what it gave them",
+    },
     { name: "quantize constants", run: quantizeConstants, why: "constants that no neighbour's parameters reached" },
     { name: "quantize special", run: quantizeSpecial, why: "functions with a range of their own" },
-    { name: "propagate forward", run: propagateForward, repeat: true, why: "needs the final parameters of the sources" },
-    { name: "quantize weights", run: quantizeWeights, why: "after activations, before the biases that need both scales" },
+    {
+      name: "propagate forward",
+      run: propagateForward,
+      repeat: true,
+      why: "needs the final parameters of the sources",
+    },
+    {
+      name: "quantize weights",
+      run: quantizeWeights,
+      why: "after activations, before the biases that need both scales",
+    },
     { name: "quantize bias", run: quantizeBias, why: "needs input and weight scales" },
     { name: "output dtypes", run: updateOutputDtypes, why: "declares what the producers have become" },
-    { name: "set input dtypes", run: (g) => setInputDtypes(g, inputs), why: "needs ranges, so before they are dropped" },
-    { name: "set output dtypes", run: (g) => setOutputDtypes(g, outputs), why: "needs ranges, so before they are dropped" },
-    { name: "remove redundant Quantize", run: removeRedundantQuantize, repeat: true, why: "those the dtypes above brought" },
+    {
+      name: "set input dtypes",
+      run: (g) => setInputDtypes(g, inputs),
+      why: "needs ranges, so before they are dropped",
+    },
+    {
+      name: "set output dtypes",
+      run: (g) => setOutputDtypes(g, outputs),
+      why: "needs ranges, so before they are dropped",
+    },
+    {
+      name: "remove redundant Quantize",
+      run: removeRedundantQuantize,
+      repeat: true,
+      why: "those the dtypes above brought",
+    },
     { name: "drop ranges", run: dropRanges, why: "nothing needs them any more" },
-    { name: "infer dtypes", run: (g, c) => inferDtypes(g, c.graphs), why: "tensors without a range follow their operands" },
+    {
+      name: "infer dtypes",
+      run: (g, c) => inferDtypes(g, c.graphs),
+      why: "tensors without a range follow their operands",
+    },
   ];
 }
 

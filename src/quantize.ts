@@ -29,7 +29,8 @@ export function workspace(
   likeReference = false,
 ): Workspace {
   const graphs = (opened.model.subgraphs ?? []).map((_, index) => importGraph(opened.model, index));
-  if (graphs.length === 0) throw new MinmaxqError(`${opened.source.name}: has no subgraph; there is nothing to quantize`);
+  if (graphs.length === 0)
+    throw new MinmaxqError(`${opened.source.name}: has no subgraph; there is nothing to quantize`);
   for (const graph of graphs) prepare(graph, likeReference);
   return { opened, graphs, context: { options, layers, graphs, scanner: new ConstantScanner(), notes: [] as Note[] } };
 }

@@ -40,7 +40,7 @@ export function activationKind(node: Node): SpecialKind | null {
   while (at) {
     if (at.kind === "operator" && fusedActivation(at) === "TANH") return "tanh";
     const operator: Node | null | undefined = at.kind === "result" ? at.inputs[0] : at;
-    if (!operator || operator.kind !== "operator") return null;
+    if (operator?.kind !== "operator") return null;
     const out: ResultRole = rowOf(operator.op).out;
     if (out.role === "special") return out.kind;
     // A max-pool only shares its operand's parameters on request; its kind is its own.

@@ -17,7 +17,7 @@ import {
 } from "../model/index.ts";
 import { codeOf, constantsOf, isFloat32, knownShape } from "./graph-facts.ts";
 import { elementCount } from "./inputs.ts";
-import { loadEngine } from "./litert.ts";
+import { compileLibrary, loadEngine } from "./litert.ts";
 import { CIRCLE_OPERATORS } from "./lowering.ts";
 
 /** Bytes of tensors that are the same for every record, by tensor index. */
@@ -153,6 +153,7 @@ async function evaluate(
   const engine = await loadEngine(
     bytes,
     outputs.map((index) => `t${index}`),
+    await compileLibrary(false),
     false,
   );
   try {

@@ -267,7 +267,7 @@ function explain(reason: string, origins: readonly string[], graph: SubGraph): s
     return `tensor "${name}": its shape follows from the data, and LiteRT cannot show such tensors; export the model with fixed shapes to record its ranges`;
   }
   const named = reason.replace(/[Nn]ode number (\d+) \([^)]*\)/g, (text, number) => origins[Number(number)] ?? text);
-  const custom = /(?:unresolved custom op: |custom op(?:code)? )'?([\w.:]+)/.exec(named)?.[1];
+  const custom = /(?:unresolved custom op: )'?(.+?)'?\.?(?:;|$)/.exec(named)?.[1];
   if (custom === undefined) return named;
   const users = origins.filter((origin) => origin.startsWith(`CUSTOM:${custom} `));
   return `${users.join(", ") || custom}: LiteRT does not know this custom operator, so the model cannot be run to record ranges; record it where the operator exists, or replace it when the model is exported`;

@@ -8,6 +8,7 @@ import { dependsOnData, foldConstants } from "./fold.ts";
 import { subgraphOf } from "./graph-facts.ts";
 import { byteLength } from "./inputs.ts";
 import { inputSpecs, instrument, type Observed } from "./instrument.ts";
+import { compileLibrary } from "./litert.ts";
 import { runRecords } from "./pool.ts";
 import { throwAll } from "./problems.ts";
 import { checkReduction, type Range, type Reduction, reduce } from "./reduce.ts";
@@ -74,19 +75,25 @@ export async function recordSamples(
   const observed = [...plan.inputs, ...plan.outputs];
   const results = observed.reduce((sum, { elements }) => sum + 4 * elements, 0);
   const inputs = inputSpecs(model, subgraph).reduce((sum, input) => sum + byteLength(input), 0);
+  const fastMath = options.fastMath ?? false;
+  const runs = plan.outputs.length > 0;
   const { records } = await runRecords(
     {
-      model: plan.outputs.length === 0 ? undefined : await sharedBytes(plan.model, options.fill),
+      model: runs ? await sharedBytes(plan.model, options.fill) : undefined,
+      library: runs ? await compileLibrary(fastMath) : undefined,
       outputNames: plan.outputNames,
       observedInputs: plan.inputs.map(({ position }) => position),
       observer: "minmax",
       settle: dependsOnData(model, graph, known),
-      fastMath: options.fastMath ?? false,
+      fastMath,
     },
     data,
     { workers: options.workers, recordBytes: results + inputs, onProgress: options.onProgress },
-    (reason, record) =>
-      `${record === undefined ? "" : `record ${record} of ${data.description}: `}${plan.explain(reason)}`,
+    (reason, record) => {
+      // LiteRT prepares operators in the first run only, so those problems come with a record but are not its own.
+      const ofRecord = record !== undefined && !/failed to prepare|custom op|custom allocation/.test(reason);
+      return `${ofRecord ? `record ${record} of ${data.description}: ` : ""}${plan.explain(reason)}`;
+    },
   );
   return samplesOf(observed, records as Float32Array[]);
 }

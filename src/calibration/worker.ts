@@ -10,6 +10,8 @@ import { OBSERVERS, type Observer, type ObserverKind } from "./observe.ts";
 export interface Job {
   /** The instrumented TFL3 model in shared memory; absent when inputs are all there is to observe. */
   readonly model?: SharedArrayBuffer;
+  /** LiteRT, compiled (compileLibrary); with the model. */
+  readonly library?: WebAssembly.Module;
   readonly outputNames: readonly string[];
   /** Which model inputs are observed themselves; they come before the outputs in the list of observed tensors. */
   readonly observedInputs: readonly number[];
@@ -46,7 +48,7 @@ async function handle(message: ToWorker): Promise<FromWorker> {
       job = message.job;
       observer = OBSERVERS[job.observer](job.observedInputs.length + job.outputNames.length);
       if (job.model !== undefined) {
-        engine = await loadEngine(new Uint8Array(job.model), job.outputNames, job.fastMath);
+        engine = await loadEngine(new Uint8Array(job.model), job.outputNames, job.library!, job.fastMath);
       }
       return { kind: "ready" };
     case "record":

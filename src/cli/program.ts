@@ -1,5 +1,5 @@
 /** Commands as commander's program: help, checks and typo hints come from the tables. */
-import { Command as Program, CommanderError, Option } from "commander";
+import { CommanderError, Option, Command as Program } from "commander";
 import pkg from "../../package.json" with { type: "json" };
 import type { Command, Output } from "../commands/command.ts";
 import { convert } from "../commands/convert.ts";
@@ -8,7 +8,7 @@ import { quantize } from "../commands/quantize.ts";
 import { record } from "../commands/record.ts";
 import { verify } from "../commands/verify.ts";
 import { UsageError } from "../errors.ts";
-import { type OptionName, OPTIONS, type OptionRow, type OptionValues } from "./options.ts";
+import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "./options.ts";
 
 export const COMMANDS: readonly Command[] = [quantize, record, inspect, convert, verify];
 

@@ -18,7 +18,10 @@ export const inspect: Command = {
   summary: "show a model's inputs, outputs, operators and quantization",
   positionals: ["model"],
   options: ["json"],
-  examples: ["minmaxq inspect model.circle", "minmaxq inspect model.q8.circle --json | jq '.subgraphs[0].operators[0]'"],
+  examples: [
+    "minmaxq inspect model.circle",
+    "minmaxq inspect model.q8.circle --json | jq '.subgraphs[0].operators[0]'",
+  ],
   run,
 };
 
@@ -108,7 +111,9 @@ function graphText(graph: SubgraphFacts, colours: ReturnType<typeof coloursFor>)
   for (const index of graph.outputs) lines.push(`  ${colours.cyan("output")} ${tensorText(at(index))}`);
   const width = Math.max(...graph.operators.map(({ op }) => op.length), 0);
   for (const { op, inputs, outputs } of graph.operators) {
-    lines.push(`  ${colours.green(op.padEnd(width))} ${outputs.map((o) => (o < 0 ? "–" : tensorText(at(o)))).join("; ")}`);
+    lines.push(
+      `  ${colours.green(op.padEnd(width))} ${outputs.map((o) => (o < 0 ? "–" : tensorText(at(o)))).join("; ")}`,
+    );
     for (const input of inputs) {
       if (input >= 0 && at(input).constant && elementCount(at(input).shape) > 1)
         lines.push(`  ${" ".repeat(width)}   ${colours.dim(tensorText(at(input)))}`);
@@ -122,7 +127,10 @@ function tensorText(tensor: TensorFacts): string {
   const parts = [tensor.name, `${tensor.dtype}[${tensor.shape}]`];
   const { scale, zeroPoint, min, max } = tensor;
   if (scale?.length === 1) parts.push(`scale ${short(scale[0]!)} zero point ${zeroPoint?.[0] ?? 0}`);
-  else if (scale) parts.push(`${scale.length} scales ${short(Math.min(...scale))}…${short(Math.max(...scale))} along axis ${tensor.axis}`);
+  else if (scale)
+    parts.push(
+      `${scale.length} scales ${short(Math.min(...scale))}…${short(Math.max(...scale))} along axis ${tensor.axis}`,
+    );
   if (min?.length === 1) parts.push(`range ${short(min[0]!)}…${short(max![0]!)}`);
   return parts.join(" ");
 }

@@ -8,17 +8,25 @@ import { sizeText } from "../cli/output.ts";
 import { MinmaxqError, UsageError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { hasRange, quantParam } from "../graph/quantparam.ts";
-import { openModel } from "../model/index.ts";
 import { calledSubgraphs } from "../graph/subgraphs.ts";
+import { openModel } from "../model/index.ts";
 import { checkRanges } from "../passes/check-ranges.ts";
 import { fakeQuantizeWeights } from "../passes/fake-quantize-weights.ts";
 import { chooseFloat, insertFloatBorders } from "../passes/keep-float.ts";
 import { quantizeGraph } from "../pipeline.ts";
-import { exportWorkspace, inferAll, throwProblems, verifyAll, type Workspace, workspace, writeWorkspace } from "../quantize.ts";
+import {
+  exportWorkspace,
+  inferAll,
+  throwProblems,
+  verifyAll,
+  type Workspace,
+  workspace,
+  writeWorkspace,
+} from "../quantize.ts";
 import { fillConstants } from "../weights/fill.ts";
 import type { Command, Output } from "./command.ts";
 import { checkOutput, dialectOf } from "./paths.ts";
-import { record, RECORDING_OPTIONS } from "./recording.ts";
+import { RECORDING_OPTIONS, record } from "./recording.ts";
 import { summary } from "./summary.ts";
 
 export const quantize: Command = {

@@ -1,10 +1,10 @@
 /** `minmaxq record`: runs the float model on samples and writes the ranges of its activations into it. */
 import type { OptionValues } from "../cli/options.ts";
-import { openModel, type Model } from "../model/index.ts";
+import { type Model, openModel } from "../model/index.ts";
 import { writeAs } from "../quantize.ts";
 import type { Command, Output } from "./command.ts";
 import { checkOutput, dialectOf } from "./paths.ts";
-import { record as recordRanges, RECORDING_OPTIONS } from "./recording.ts";
+import { RECORDING_OPTIONS, record as recordRanges } from "./recording.ts";
 
 export const record: Command = {
   name: "record",

@@ -1,5 +1,5 @@
 /** Recording ranges for a model: what `quantize --data` and `record` share. */
-import { openDataSet, inputSpecs, type RecordedRange, recordRanges, type Reduction } from "../calibration/index.ts";
+import { inputSpecs, openDataSet, type RecordedRange, type Reduction, recordRanges } from "../calibration/index.ts";
 import type { OptionName, OptionValues } from "../cli/options.ts";
 import type { Fill, Model } from "../model/index.ts";
 import type { Output } from "./command.ts";
@@ -35,7 +35,9 @@ export async function record(model: Model, options: OptionValues, output: Output
       fastMath: options.fastMath,
       onProgress: output.progress("recording"),
       onUnobserved: (names) =>
-        output.tell(`not recorded, because they lie inside control flow: ${names.map((name) => `"${name}"`).join(", ")}`),
+        output.tell(
+          `not recorded, because they lie inside control flow: ${names.map((name) => `"${name}"`).join(", ")}`,
+        ),
       fill,
     });
     return { ranges, how: `${reductionText(reduction)} of ${data.count} sample${data.count === 1 ? "" : "s"}` };

@@ -1,8 +1,8 @@
 /** What `quantize` says it did. */
 import { coloursFor } from "../cli/output.ts";
 import { activeNodes, type Graph, isConstant } from "../graph/graph.ts";
-import { SCHEMES } from "../scheme.ts";
 import type { Workspace } from "../quantize.ts";
+import { SCHEMES } from "../scheme.ts";
 
 export interface Facts {
   readonly path: string;
@@ -16,7 +16,9 @@ export function summary({ context }: Workspace, graphs: readonly Graph[], facts:
   const colours = coloursFor(process.stdout);
   const { options } = context;
   const nodes = graphs.flatMap(activeNodes);
-  const quantized = nodes.filter((node) => node.quant?.scale.length && node.kind !== "output" && node.dtype !== "FLOAT32");
+  const quantized = nodes.filter(
+    (node) => node.quant?.scale.length && node.kind !== "output" && node.dtype !== "FLOAT32",
+  );
   const activations = quantized.filter((node) => !isConstant(node)).length;
   const constants = quantized.length - activations;
   const lines = [

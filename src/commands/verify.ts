@@ -3,10 +3,10 @@ import type { OptionValues } from "../cli/options.ts";
 import { MinmaxqError } from "../errors.ts";
 import { activeNodes, isConstant, type Node } from "../graph/graph.ts";
 import { openModel } from "../model/index.ts";
-import type { LayerSetting } from "../passes/context.ts";
 import { operandsWith, rowOf } from "../operators.ts";
-import { SCHEMES, type QuantizedDtype } from "../scheme.ts";
+import type { LayerSetting } from "../passes/context.ts";
 import { throwProblems, verifyAll, workspace } from "../quantize.ts";
+import { type QuantizedDtype, SCHEMES } from "../scheme.ts";
 import type { Command, Output } from "./command.ts";
 
 export const verify: Command = {
@@ -25,7 +25,8 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     const space = workspace(opened, { dtype: "UINT8", granularity: "channel" }, layers);
     const nodes = space.graphs.flatMap(activeNodes);
     // Every operator is held to the scheme that its own result has, so mixed precision needs no settings here.
-    for (const node of nodes) layers.set(node.name, settingOf(node));
+    for (const node of nodes)
+      if (node.kind === "operator" || node.kind === "result") layers.set(node.name, settingOf(node));
     const quantized = nodes.filter((node) => node.kind !== "output" && isActivation(node)).length;
     const problems = verifyAll(space, true);
     if (options.json) output.print(JSON.stringify({ model: input, quantized, problems }, null, 2));
@@ -47,7 +48,10 @@ function isActivation(node: Node): boolean {
 function settingOf(node: Node): LayerSetting {
   const row = rowOf(node.op);
   const typed = [node, ...node.inputs].find((tensor) => tensor && tensor.dtype in SCHEMES);
-  const parametric = [...operandsWith(row, node.inputs.length, "weights"), ...operandsWith(row, node.inputs.length, "unit")];
+  const parametric = [
+    ...operandsWith(row, node.inputs.length, "weights"),
+    ...operandsWith(row, node.inputs.length, "unit"),
+  ];
   const perLayer = parametric.some((index) => {
     const quant = node.inputs[index]?.quant;
     return quant?.scale.length === 1 && node.inputs[index]!.shape.some((dim) => dim > 1);

@@ -3,8 +3,9 @@
  *
  * Options take exactly their number of following words, even such that begin with a dash, and mix with the two positionals.
  */
-import { MinmaxqError, UsageError } from "../errors.ts";
+
 import type { Output } from "../commands/command.ts";
+import { MinmaxqError, UsageError } from "../errors.ts";
 import type { Dtype } from "../graph/graph.ts";
 import { openModel } from "../model/index.ts";
 import type { QuantizeOptions } from "../passes/context.ts";
@@ -12,12 +13,29 @@ import { fakeQuantizeWeights } from "../passes/fake-quantize-weights.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { quantizeGraph } from "../pipeline.ts";
 import { inferAll, throwProblems, verifyAll, workspace, writeWorkspace } from "../quantize.ts";
-import { choice, dtypeList, GRANULARITIES, type Parsed, parseWords, QUANTIZED_DTYPES, usage, type WordOption } from "./words.ts";
+import {
+  choice,
+  dtypeList,
+  GRANULARITIES,
+  type Parsed,
+  parseWords,
+  QUANTIZED_DTYPES,
+  usage,
+  type WordOption,
+} from "./words.ts";
 
 /** The reference's options: how many words each takes, and which are modes (exactly one must be chosen). */
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
-  "--quantize_dequantize_weights": { words: 3, mode: true, help: "IN_DTYPE OUT_DTYPE GRANULARITY: fake-quantize weights" },
-  "--quantize_with_minmax": { words: 3, mode: true, help: "IN_DTYPE OUT_DTYPE GRANULARITY: quantize with recorded ranges" },
+  "--quantize_dequantize_weights": {
+    words: 3,
+    mode: true,
+    help: "IN_DTYPE OUT_DTYPE GRANULARITY: fake-quantize weights",
+  },
+  "--quantize_with_minmax": {
+    words: 3,
+    mode: true,
+    help: "IN_DTYPE OUT_DTYPE GRANULARITY: quantize with recorded ranges",
+  },
   "--TF-style_maxpool": { words: 0, help: "MAX_POOL_2D takes its input's parameters" },
   "--save_min_max": { words: 0, help: "keep recorded ranges in the result" },
   "--input_type": { words: 1, help: "dtypes of the inputs, separated by commas" },
@@ -30,7 +48,10 @@ const SILENT = { tell: () => {} };
 
 export const HELP = () => usage("circle-quantizer", " INPUT OUTPUT", OPTIONS);
 
-export async function runCircleQuantizer(words: readonly string[], output: Pick<Output, "tell"> = SILENT): Promise<void> {
+export async function runCircleQuantizer(
+  words: readonly string[],
+  output: Pick<Output, "tell"> = SILENT,
+): Promise<void> {
   const parsed = parseWords(words, OPTIONS, 2);
   const modes = Object.keys(OPTIONS).filter((name) => OPTIONS[name]!.mode && parsed.options.has(name));
   if (modes.length !== 1) {
@@ -71,7 +92,9 @@ function quantizeOptions(parsed: Parsed, mode: string): QuantizeOptions {
     return value === undefined ? undefined : dtypeList(name, value);
   };
   if (chosen === "layer" && dtype !== "UINT8")
-    throw new MinmaxqError(`${mode}: layer-wise quantization supports uint8 only; use granularity channel for ${outputDtype}`);
+    throw new MinmaxqError(
+      `${mode}: layer-wise quantization supports uint8 only; use granularity channel for ${outputDtype}`,
+    );
   return {
     dtype,
     granularity: chosen,

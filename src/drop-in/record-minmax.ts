@@ -1,9 +1,10 @@
 /** The drop-in front of ONE's `record-minmax`: its arguments (§7.1), our recording. */
-import { UsageError } from "../errors.ts";
-import { record } from "../commands/record.ts";
-import type { Output } from "../commands/command.ts";
-import { OPTIONS as TABLE, type OptionValues } from "../cli/options.ts";
+
 import { InvalidArgumentError } from "commander";
+import { type OptionValues, OPTIONS as TABLE } from "../cli/options.ts";
+import type { Output } from "../commands/command.ts";
+import { record } from "../commands/record.ts";
+import { UsageError } from "../errors.ts";
 import { type Parsed, parseWords, usage, type WordOption } from "./words.ts";
 
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
@@ -72,7 +73,8 @@ function reductionOf(parsed: Parsed): Partial<OptionValues> {
     try {
       values[name] = TABLE[name].parse(text);
     } catch (error) {
-      if (error instanceof InvalidArgumentError) throw new UsageError(`${word}: "${text}" is not possible. ${error.message}`);
+      if (error instanceof InvalidArgumentError)
+        throw new UsageError(`${word}: "${text}" is not possible. ${error.message}`);
       throw error;
     }
   }

@@ -3,8 +3,8 @@
  */
 import { MinmaxqError } from "../errors.ts";
 import {
-  BuiltinOperator,
   type Buffer,
+  BuiltinOperator,
   type Content,
   type Model,
   type Operator,
@@ -113,8 +113,13 @@ function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
   const inputs = Int32Array.from(graph.inputs, at);
   const outputs = Int32Array.from(graph.outputs, (output) => at(output.inputs[0]!));
   const replacedOutputs = new Map<number, number>();
-  subgraph.outputs?.forEach((old, i) => replacedOutputs.set(old, outputs[i]!));
-  return { subgraph: { ...subgraph, tensors, operators: written, inputs, outputs }, nodes, indexOfTable, replacedOutputs };
+  for (const [i, old] of (subgraph.outputs ?? new Int32Array()).entries()) replacedOutputs.set(old, outputs[i]!);
+  return {
+    subgraph: { ...subgraph, tensors, operators: written, inputs, outputs },
+    nodes,
+    indexOfTable,
+    replacedOutputs,
+  };
 }
 
 /** The operator *is* its result's tensor (§1.4). */
@@ -242,7 +247,9 @@ function codeIndex(target: Target, node: Node): number {
   if (node.operator) return node.operator.opcodeIndex ?? 0;
   const builtinCode = BuiltinOperator[node.op as keyof typeof BuiltinOperator];
   if (builtinCode === undefined) throw new MinmaxqError(`${node.op} is no operator of the schema`);
-  const found = target.codes.findIndex((code) => code.builtinCode === builtinCode && (code.version ?? 1) === node.version);
+  const found = target.codes.findIndex(
+    (code) => code.builtinCode === builtinCode && (code.version ?? 1) === node.version,
+  );
   if (found >= 0) return found;
   return target.codes.push({ builtinCode, version: node.version }) - 1;
 }
@@ -251,7 +258,8 @@ function codeIndex(target: Target, node: Node): number {
 function withoutUnusedBuffers(model: Model): Model {
   const old = model.buffers ?? [];
   const used = new Set<number>([0]);
-  for (const subgraph of model.subgraphs ?? []) for (const tensor of subgraph.tensors ?? []) used.add(tensor.buffer ?? 0);
+  for (const subgraph of model.subgraphs ?? [])
+    for (const tensor of subgraph.tensors ?? []) used.add(tensor.buffer ?? 0);
   for (const entry of model.metadata ?? []) used.add(entry.buffer ?? 0);
   for (const index of model.metadataBuffer ?? []) used.add(index);
   if (used.size === old.length) return model;

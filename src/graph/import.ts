@@ -1,6 +1,13 @@
 /** Tables of a subgraph → graph. */
 import { MinmaxqError } from "../errors.ts";
-import { BuiltinOperator, type Model, nameOf, type QuantizationParameters, type Tensor, TensorType } from "../model/index.ts";
+import {
+  BuiltinOperator,
+  type Model,
+  nameOf,
+  type QuantizationParameters,
+  type Tensor,
+  TensorType,
+} from "../model/index.ts";
 import { rowOf } from "../operators.ts";
 import { stored } from "../weights/constant.ts";
 import { addNode, type Dtype, type Graph, type Node } from "./graph.ts";
@@ -67,7 +74,14 @@ export function importGraph(model: Model, index: number): Graph {
   for (const tensor of outputs) {
     const from = nodeOf[tensor]!;
     graph.outputs.push(
-      addNode(graph, { kind: "output", name: from.name, dtype: from.dtype, shape: from.shape, quant: from.quant, inputs: [from] }),
+      addNode(graph, {
+        kind: "output",
+        name: from.name,
+        dtype: from.dtype,
+        shape: from.shape,
+        quant: from.quant,
+        inputs: [from],
+      }),
     );
   }
   return graph;
@@ -163,7 +177,14 @@ function dtypeOf(tensor: Tensor): Dtype {
 /** What a tensor's table says of its node. */
 function tensorFields(tensor: Tensor): Pick<Node, "name" | "dtype" | "shape" | "quant" | "quantAsRead" | "tensor"> {
   const quant = quantOf(tensor.quantization);
-  return { name: tensor.name ?? "", dtype: dtypeOf(tensor), shape: [...(tensor.shape ?? [])], quant, quantAsRead: quant, tensor };
+  return {
+    name: tensor.name ?? "",
+    dtype: dtypeOf(tensor),
+    shape: [...(tensor.shape ?? [])],
+    quant,
+    quantAsRead: quant,
+    tensor,
+  };
 }
 
 /** Only a (min, max) pair or a (scale, zero point) pair makes a quantparam (§1.1). */

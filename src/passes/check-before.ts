@@ -29,7 +29,10 @@ export function checkBefore(graph: Graph): void {
 }
 
 /** Operands that must be constants and are not. */
-export function nonConstantOperands(node: { op: string; inputs: readonly unknown[] }): { index: number; name: string }[] {
+export function nonConstantOperands(node: {
+  op: string;
+  inputs: readonly unknown[];
+}): { index: number; name: string }[] {
   const row = rowOf(node.op);
   return node.inputs.flatMap((operand, index) => {
     const name = requiredConstant(roleOf(row, index));

@@ -10,9 +10,14 @@ import { rowOf } from "../operators.ts";
 export function checkRanges(graph: Graph): void {
   const problems = new Problems();
   for (const node of activeNodes(graph)) {
-    if (needsRange(node) && !hasRange(node.quant)) problems.add(describe(node));
+    if (!needsRange(node) || hasRange(node.quant)) continue;
+    // A Quantize at the border of a float operator has that operator's range.
+    const border = node.operator === null && node.op === "QUANTIZE";
+    problems.add(describe((border && node.inputs[0]) || node));
   }
-  problems.throwIfAny("these tensors have no recorded range; give sample inputs with --data, or run 'minmaxq record' first");
+  problems.throwIfAny(
+    "these tensors have no recorded range; give sample inputs with --data, or run 'minmaxq record' first",
+  );
 }
 
 /** A float activation that quantization gives a scale. */

@@ -6,10 +6,20 @@
  * Constants get none: they are quantized straight to the layer's dtype later. Two operands that are the same tensor
  * share one Quantize; unlike the reference (§4.1), the result is quantized back then, too.
  */
-import { addQuantize, insertAfter } from "../graph/edit.ts";
-import { activeNodes, type Dtype, describe, type Graph, isConstant, type Node, resultsOf, setInput } from "../graph/graph.ts";
-import { hasRange, perLayer, type QuantParam } from "../graph/quantparam.ts";
+
 import { Problems } from "../errors.ts";
+import { addQuantize, insertAfter } from "../graph/edit.ts";
+import {
+  activeNodes,
+  type Dtype,
+  describe,
+  type Graph,
+  isConstant,
+  type Node,
+  resultsOf,
+  setInput,
+} from "../graph/graph.ts";
+import { hasRange, perLayer, type QuantParam } from "../graph/quantparam.ts";
 import { operandsWith, rowOf } from "../operators.ts";
 import { parametersOfRange, type QuantizedDtype, SCHEMES } from "../scheme.ts";
 import { activationKind, predefined, withIntegerScale } from "../special.ts";

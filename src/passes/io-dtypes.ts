@@ -6,7 +6,7 @@
  */
 import { MinmaxqError, Problems } from "../errors.ts";
 import { addDequantize, insertAfter } from "../graph/edit.ts";
-import { describe, type Dtype, type Graph, type Node, setInput } from "../graph/graph.ts";
+import { type Dtype, describe, type Graph, type Node, setInput } from "../graph/graph.ts";
 import { hasRange, quantParam } from "../graph/quantparam.ts";
 import { parametersOfRange, type QuantizedDtype, SCHEMES } from "../scheme.ts";
 import type { Context } from "./context.ts";
@@ -26,7 +26,9 @@ export function canonicalDtypes(
     throw new MinmaxqError(
       `--${what}-dtype: ${list.length} dtypes for ${nodes.length} ${what}s; give one for all or one for each, in their order`,
     );
-  const expanded = nodes.map((node, i) => (list.length > 1 ? list[i]! : node.dtype === "FLOAT32" ? list[0]! : node.dtype));
+  const expanded = nodes.map((node, i) =>
+    list.length > 1 ? list[i]! : node.dtype === "FLOAT32" ? list[0]! : node.dtype,
+  );
   const problems = new Problems();
   nodes.forEach((node, i) => {
     const dtype = expanded[i]!;

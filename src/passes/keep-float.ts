@@ -7,7 +7,16 @@
  * The drop-in front does not run this; it treats such operators as the reference does (§9.1).
  */
 import { addDequantize, addQuantize } from "../graph/edit.ts";
-import { activeNodes, describe, type Dtype, type Graph, isConstant, type Node, resultsOf, setInput } from "../graph/graph.ts";
+import {
+  activeNodes,
+  type Dtype,
+  describe,
+  type Graph,
+  isConstant,
+  type Node,
+  resultsOf,
+  setInput,
+} from "../graph/graph.ts";
 import { hasRule, operandsWith, rowOf } from "../operators.ts";
 import { nonConstantOperands } from "./check-before.ts";
 import { type Context, granularityOf } from "./context.ts";
@@ -51,7 +60,8 @@ const NOTHING_TO_DO = "has no float tensors";
 function reasonToStayFloat(node: Node, context: Context): string | null {
   const row = rowOf(node.op);
   if (row.looksAtShapeOnly) return null;
-  if (!hasRule(node.op)) return node.op === "CUSTOM" ? "custom operators cannot be quantized" : "there is no rule to quantize this kind";
+  if (!hasRule(node.op))
+    return node.op === "CUSTOM" ? "custom operators cannot be quantized" : "there is no rule to quantize this kind";
   if (row.verify === "cast") return "a cast keeps numbers as they are, so it has no scale";
   if (row.dtype && typeof row.dtype === "object" && "fixed" in row.dtype && row.dtype.fixed === "FLOAT32")
     return "its result is float by definition";
@@ -64,13 +74,15 @@ function reasonToStayFloat(node: Node, context: Context): string | null {
   }
   if (granularityOf(context, node) !== "channel") return null;
   for (const index of operandsWith(row, node.inputs.length, "unit")) {
-    const { name, shape } = node.inputs[index]!;
+    const operand = node.inputs[index];
+    if (!operand) return "an operand is missing";
+    const { name, shape } = operand;
     if (shape.length === 0 || shape.slice(0, -1).some((dim) => dim !== 1))
       return `"${name}" has shape [${shape}]; per channel only its last dimension may be above 1`;
   }
   for (const index of operandsWith(row, node.inputs.length, "bias")) {
     const operand = node.inputs[index];
-    if (operand && operand.shape.slice(0, -1).some((dim) => dim !== 1))
+    if (operand?.shape.slice(0, -1).some((dim) => dim !== 1))
       return `bias "${operand.name}" has shape [${operand.shape}]; it should be [1,…,1,channels]`;
   }
   return null;
@@ -90,7 +102,7 @@ function touchesFloat(node: Node): boolean {
 /** Float operators read float: one Dequantize a tensor, shared by all float operators that read it. */
 function dequantizeOperands(graph: Graph, node: Node): void {
   node.inputs.forEach((operand, index) => {
-    if (!operand || operand.dtype !== "FLOAT32" || isConstant(operand) || operand.float) return;
+    if (operand?.dtype !== "FLOAT32" || isConstant(operand) || operand.float) return;
     if (operand.kind === "variable" && !operand.quant) return;
     const shared = [...operand.users].find((user) => user.op === "DEQUANTIZE" && user.float === BORDER);
     const dequantize = shared ?? addDequantize(graph, operand);

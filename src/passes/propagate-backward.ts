@@ -76,7 +76,11 @@ function pushToAll(graph: Graph, node: Node, indices: Iterable<number>): void {
 function quantizeConstants(graph: Graph, context: Context, node: Node): void {
   for (const [index, operand] of node.inputs.entries()) {
     if (isConstant(operand) && !isQuantized(operand))
-      quantizeByOwnValues(context, ownConstant(graph, node, index), SCHEMES[node.dtype as QuantizedDtype] ?? schemeOf(context, node));
+      quantizeByOwnValues(
+        context,
+        ownConstant(graph, node, index),
+        SCHEMES[node.dtype as QuantizedDtype] ?? schemeOf(context, node),
+      );
   }
 }
 

@@ -5,7 +5,7 @@
  *
  * Ranges and dtypes are not copied. A Quantize operator follows its operand's kind in its own dtype.
  */
-import { type Graph, activeNodes, type Node } from "../graph/graph.ts";
+import { activeNodes, type Graph, type Node } from "../graph/graph.ts";
 import { type QuantParam, quantParam, sameScaleAndZeroPoint } from "../graph/quantparam.ts";
 import { type ResultRole, rowOf } from "../operators.ts";
 import { activationKind, predefined, withIntegerScale } from "../special.ts";

@@ -4,12 +4,13 @@
  * `quantize` may keep operators float on purpose; an operator all of whose tensors are float then is an island and fine.
  * The drop-in front allows none, as the reference.
  */
-import { activeNodes, describe, type Dtype, type Graph, isConstant, type Node, resultsOf } from "../graph/graph.ts";
+
+import { roundHalfAway } from "../arithmetic.ts";
+import { activeNodes, type Dtype, describe, type Graph, isConstant, type Node, resultsOf } from "../graph/graph.ts";
 import { dtypeOption } from "../graph/options.ts";
 import { isPerLayer } from "../graph/quantparam.ts";
-import { roundHalfAway } from "../arithmetic.ts";
 import { type OperandRole, type OperatorRow, roleOf, rowOf } from "../operators.ts";
-import { SCHEMES, type Scheme } from "../scheme.ts";
+import type { SCHEMES, Scheme } from "../scheme.ts";
 import { predefined } from "../special.ts";
 import { type Context, granularityOf, schemeOf } from "./context.ts";
 
@@ -109,7 +110,9 @@ class Check {
         return this.perLayer(operand, what);
       case "unit":
         this.dtype(operand, role.name, this.scheme.dtype);
-        return perChannel ? this.perChannel(operand, role.name, operand.shape.length - 1) : this.perLayer(operand, role.name);
+        return perChannel
+          ? this.perChannel(operand, role.name, operand.shape.length - 1)
+          : this.perLayer(operand, role.name);
       case "weights":
         this.dtype(operand, role.name, this.scheme.dtype);
         return perChannel ? this.perChannel(operand, role.name, role.axis) : this.perLayer(operand, role.name);
@@ -155,7 +158,8 @@ class Check {
 
   /** |bias scale − input scale × weight scale| < 2⁻²³, absolute, as the reference. */
   private biasScale(bias: Node): void {
-    const find = (role: OperandRole["role"]) => this.op.inputs.find((_, index) => roleOf(this.row, index).role === role);
+    const find = (role: OperandRole["role"]) =>
+      this.op.inputs.find((_, index) => roleOf(this.row, index).role === role);
     const input = find("activation")?.quant?.scale;
     const weights = find("weights")?.quant?.scale;
     const own = bias.quant?.scale;
@@ -190,7 +194,9 @@ class Check {
     }
     const fixed = predefined(out.kind, this.scheme.dtype as keyof typeof SCHEMES, null);
     if (scale !== fixed.scale[0] || quant?.zeroPoint[0] !== fixed.zeroPoint[0])
-      this.problem(`its parameters must be those of ${out.kind}: scale ${fixed.scale[0]}, zero point ${fixed.zeroPoint[0]}`);
+      this.problem(
+        `its parameters must be those of ${out.kind}: scale ${fixed.scale[0]}, zero point ${fixed.zeroPoint[0]}`,
+      );
   }
 
   private cast(): void {

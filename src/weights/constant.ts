@@ -34,7 +34,14 @@ export type Encoding =
   | { rule: "clip"; symmetric: boolean; limit: number; layout: ChannelLayout; parameters: ChannelParameters }
   | { rule: "known"; symmetric: boolean; layout: ChannelLayout; min: Float32Array; scale: Float32Array }
   | { rule: "propagated"; symmetric: boolean; scale: number; zeroPoint: number }
-  | { rule: "bias"; wide: boolean; inputScale: number; weights: QuantParam; quant: QuantParam; onOverflow(count: number): void };
+  | {
+      rule: "bias";
+      wide: boolean;
+      inputScale: number;
+      weights: QuantParam;
+      quant: QuantParam;
+      onOverflow(count: number): void;
+    };
 
 /** What a constant holds. `count` is the number of elements, `length` the number of bytes of the described form. */
 export type Constant =

@@ -17,13 +17,17 @@ import { bytesOf, PIECE_LIMIT, problemOf, setParameters, streamPiece, WHOLE_LIMI
 import { loadBytes, loadFloats } from "./floats.ts";
 import { type ChannelRanges, type KernelStream, laterStart, loadKernels } from "./kernels.ts";
 import { type Piece, piecesAreIndependent, piecesOf } from "./pieces.ts";
-import { type SharedJob, sharedJob, takePieces, type Task } from "./share.ts";
+import { type SharedJob, sharedJob, type Task, takePieces } from "./share.ts";
 
 /** Below this many bytes of output a second thread costs more than it brings. */
 const WORTH_A_WORKER = 32 << 20;
 
 /** Writes every pending constant to its place. Throws one MinmaxqError for all constants with unusable values. */
-export async function fillConstants(target: FillTarget, placed: Placed[], threads = availableParallelism()): Promise<void> {
+export async function fillConstants(
+  target: FillTarget,
+  placed: Placed[],
+  threads = availableParallelism(),
+): Promise<void> {
   const problems = new Problems();
   const { stream } = loadKernels();
   const pending = placed.map(({ content, offset }) => {

@@ -154,6 +154,6 @@ describe("locations", () => {
     const odd = file(folder(), "data.csv", "1,2");
     expect(await messageOf(() => openDataSet(odd, [A]))).toContain("cannot be told from its name");
     expect(await messageOf(() => openDataSet(odd, [A], { format: "H5" }))).toContain('data format "H5" is not known');
-    expect(await messageOf(() => openDataSet(odd, [spec("s", "STRING", [1])]))).toContain("is STRING");
+    expect(await messageOf(() => openDataSet(odd, [spec("s", "STRING", [1])], { format: "list" }))).toContain("is STRING");
   });
 });
