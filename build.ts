@@ -91,7 +91,10 @@ export async function compileExecutable(outfile = "dist/minmaxq", target?: Bun.B
   await Bun.build({
     entrypoints: ["src/main.ts", ...workers],
     root: "src",
-    minify: { syntax: true },
+    minify: { syntax: true, whitespace: true },
+    // Parsed at build time: the executable starts in 20 ms instead of 100.
+    bytecode: true,
+    format: "esm",
     // What a .env or bunfig.toml in the current directory says is nothing to an installed program.
     compile: { outfile, ...(target && { target }), autoloadDotenv: false, autoloadBunfig: false },
   });

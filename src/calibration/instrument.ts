@@ -5,7 +5,7 @@
  * - only the chosen subgraph and those it calls are kept, the chosen one first;
  * - dims are what `Tensor.shape` says (an unknown dim is 1 there); shape signatures and signature defs are dropped;
  * - tensors are called t0, t1 … because real names repeat or are missing; messages use the real ones;
- * - Circle-only operators become TFLite operators (lowering.ts).
+ * - Circle-only operators become TFLite operators (lowering.ts), recurrent ones are unrolled (recurrent.ts).
  *
  * What is observed (reference §7.3): float32 graph inputs, from the data themselves, and every float32 result of every operator, graph
  * output or not, used or not. Not observed: constants, also those that DEQUANTIZE or DENSIFY unpack; other types; what happens inside the
@@ -30,6 +30,7 @@ import type { InputSpec } from "./inputs.ts";
 import { elementCount } from "./inputs.ts";
 import { CIRCLE_OPERATORS, type LoweringTarget, typeText } from "./lowering.ts";
 import { throwAll } from "./problems.ts";
+import { STATEFUL_OPERATORS } from "./recurrent.ts";
 
 /** A tensor whose range is recorded. */
 export interface Observed {
@@ -139,6 +140,8 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
     name: `t${index}`,
     shape: Int32Array.from(knownShape(tensor)),
     shapeSignature: undefined,
+    // LiteRT loads no variable tensors; operators that use theirs are unrolled (recurrent.ts) or refused (adapt.ts).
+    isVariable: undefined,
     // Ranges recorded before are of no use to LiteRT, which refuses some of them.
     quantization: isFloat32(tensor) ? undefined : tensor.quantization,
   }));
@@ -158,11 +161,12 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
       operators.push({ ...copy, opcodeIndex: opcodeIndex(shared.codes, copyCode) });
       origins.push(origin);
     };
-    const lower = CIRCLE_OPERATORS.get(code.builtinCode ?? 0);
+    const kind = code.builtinCode ?? BuiltinOperator.ADD;
+    const lower = CIRCLE_OPERATORS.get(kind) ?? STATEFUL_OPERATORS.get(kind);
     const to = target(tensors, shared.buffers, emit);
     const reason = lower ? lower(operator, to) : refusal(operator, graph);
     if (reason !== undefined) shared.problems.push(`${origin} cannot be run: ${reason}`);
-    if (!lower) emit({ ...adapt(operator, code.builtinCode ?? BuiltinOperator.ADD, constants, to) }, code);
+    if (!lower) emit({ ...adapt(operator, kind, constants, to) }, code);
   }
   return {
     graph: { tensors, operators, inputs: graph.inputs, outputs: graph.outputs, name: graph.name },

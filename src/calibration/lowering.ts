@@ -24,7 +24,7 @@ export interface LoweringTarget {
 }
 
 /** Emits operators for `operator`; gives a reason when it cannot. */
-type Lowering = (operator: Operator, target: LoweringTarget) => string | undefined;
+export type Lowering = (operator: Operator, target: LoweringTarget) => string | undefined;
 
 /** Every operator that LiteRT lacks because it is Circle's own. */
 export const CIRCLE_OPERATORS: ReadonlyMap<BuiltinOperator, Lowering> = new Map<BuiltinOperator, Lowering>([

@@ -4,6 +4,7 @@
  */
 import { availableParallelism, freemem } from "node:os";
 import { MinmaxqError } from "../errors.ts";
+import { startWorker } from "../workers.ts";
 import type { DataSet } from "./dataset.ts";
 import type { FromWorker, Job, ToWorker } from "./worker.ts";
 
@@ -80,7 +81,7 @@ class WorkerHandle {
   private stopped = false;
 
   constructor(private readonly explain: (reason: string, record?: number) => string) {
-    this.worker = new Worker(workerUrl());
+    this.worker = startWorker("calibration");
     this.worker.onmessage = (event: MessageEvent<FromWorker>) => {
       const answer = event.data;
       if (answer.kind === "error") this.fail(answer.reason);
@@ -123,13 +124,4 @@ class WorkerHandle {
     this.open = undefined;
     if (open !== undefined) how(open);
   }
-}
-
-/**
- * Where worker.ts is: next to this file when run from source; in the executable below its root, which is the folder that all entry
- * points share. Those are src/main.ts and src/…/worker.ts, so the root is src/.
- */
-function workerUrl(): string {
-  const compiled = import.meta.url.includes("/$bunfs/") || import.meta.url.includes("/~BUN/");
-  return new URL(compiled ? "./calibration/worker.ts" : "./worker.ts", import.meta.url).href;
 }

@@ -36,7 +36,7 @@ describe("list", () => {
     file(where, "b0", b[0]!);
     const path = file(where, "data.txt", "a0 b0\na0 none\na0 b0 b0\n");
     const message = await messageOf(() => openDataSet(path, [A, B]));
-    expect(message).toContain("a0: has 4 bytes, model input \"a\" (FLOAT32 [2]) needs 8");
+    expect(message).toContain('a0: has 4 bytes, model input "a" (FLOAT32 [2]) needs 8');
     expect(message).toContain(`data.txt:2: there is no file "none"`);
     expect(message).toContain("data.txt:3: wrong number of inputs: 3 names for 2 model inputs");
   });
@@ -154,6 +154,8 @@ describe("locations", () => {
     const odd = file(folder(), "data.csv", "1,2");
     expect(await messageOf(() => openDataSet(odd, [A]))).toContain("cannot be told from its name");
     expect(await messageOf(() => openDataSet(odd, [A], { format: "H5" }))).toContain('data format "H5" is not known');
-    expect(await messageOf(() => openDataSet(odd, [spec("s", "STRING", [1])], { format: "list" }))).toContain("is STRING");
+    expect(await messageOf(() => openDataSet(odd, [spec("s", "STRING", [1])], { format: "list" }))).toContain(
+      "is STRING",
+    );
   });
 });

@@ -73,8 +73,6 @@ for (const name of real ? readdirSync(real).sort() : []) {
 /** Cases of record-circle that cannot agree, and why. */
 const KNOWN: Readonly<Record<string, string>> = {
   PadV2_000: "its padding value is INT32 where its input is FLOAT32; LiteRT refuses that, and says so",
-  SVDF_001: "variable tensors: LiteRT's WASM build does not load them",
-  UnidirectionalSequenceLSTM_003: "variable tensors: LiteRT's WASM build does not load them",
   Slice_001: "begins at -1, outside its input; LiteRT refuses that, and says so",
   g00026:
     "-FLT_MAX times weights: the reference's TRANSPOSE_CONV clamps -inf to -FLT_MAX, which is then passed over; XNNPACK gives -inf",
@@ -92,48 +90,58 @@ function reductionOf(args: string[]): Reduction {
     return at < 0 ? otherwise : Number(args[at + 1]);
   };
   if (args.includes("moving_average")) {
-    return { kind: "moving_average", batch: value("--moving_avg_batch", 16), constant: value("--moving_avg_const", 0.1) };
+    return {
+      kind: "moving_average",
+      batch: value("--moving_avg_batch", 16),
+      constant: value("--moving_avg_const", 0.1),
+    };
   }
   return { kind: "percentile", min: value("--min_percentile", 1), max: value("--max_percentile", 99) };
 }
 
 const circle = shared("goldens/record-circle");
-test.if(circle !== undefined)("circle models", async () => {
-  const failed: string[] = [];
-  const names = readdirSync(circle!);
-  const check = async (name: string) => {
-    const golden: CircleCase = JSON.parse(readFileSync(join(circle!, name, "expected.json"), "utf8"));
-    try {
-      const samples = await samplesOf(join(circle!, name, "input.circle"), join(circle!, name, "data.h5"));
-      for (const [mode, args] of Object.entries(golden.modes)) {
-        const wanted = golden.expected[mode]!;
-        for (const sample of samples) {
-          const pair = wanted[sample.name];
-          const got = reduce(sample.mins, sample.maxs, reductionOf(args));
-          if (!pair) failed.push(`${name}: ${mode}: ${sample.name} is no recorded tensor of the reference`);
-          else if (!agree(got, pair)) failed.push(`${name}: ${mode}: ${sample.name} ${JSON.stringify([got, pair])}`);
+test.if(circle !== undefined)(
+  "circle models",
+  async () => {
+    const failed: string[] = [];
+    const names = readdirSync(circle!);
+    const check = async (name: string) => {
+      const golden: CircleCase = JSON.parse(readFileSync(join(circle!, name, "expected.json"), "utf8"));
+      try {
+        const samples = await samplesOf(join(circle!, name, "input.circle"), join(circle!, name, "data.h5"));
+        for (const [mode, args] of Object.entries(golden.modes)) {
+          const wanted = golden.expected[mode]!;
+          for (const sample of samples) {
+            const pair = wanted[sample.name];
+            const got = reduce(sample.mins, sample.maxs, reductionOf(args));
+            if (!pair) failed.push(`${name}: ${mode}: ${sample.name} is no recorded tensor of the reference`);
+            else if (!agree(got, pair)) failed.push(`${name}: ${mode}: ${sample.name} ${JSON.stringify([got, pair])}`);
+          }
+          // The reference's list also has constants that came with a range.
+          const opened = openModel(join(circle!, name, "input.circle"));
+          const before = opened.model
+            .subgraphs![0]!.tensors!.filter((tensor) => tensor.quantization?.min)
+            .map((t) => t.name);
+          opened.close();
+          for (const tensor of Object.keys(wanted)) {
+            if (before.includes(tensor) || samples.some((sample) => sample.name === tensor)) continue;
+            failed.push(`${name}: ${mode}: ${tensor} was not recorded`);
+          }
         }
-        // The reference's list also has constants that came with a range.
-        const opened = openModel(join(circle!, name, "input.circle"));
-        const before = opened.model.subgraphs![0]!.tensors!.filter((tensor) => tensor.quantization?.min).map((t) => t.name);
-        opened.close();
-        for (const tensor of Object.keys(wanted)) {
-          if (before.includes(tensor) || samples.some((sample) => sample.name === tensor)) continue;
-          failed.push(`${name}: ${mode}: ${tensor} was not recorded`);
-        }
+      } catch (error) {
+        failed.push(`${name}: ${(error as Error).message}`);
       }
-    } catch (error) {
-      failed.push(`${name}: ${(error as Error).message}`);
-    }
-  };
-  // Most of the time goes into starting workers, so two at a time.
-  await Promise.all(
-    [0, 1].map(async (half) => {
-      for (const [i, name] of names.entries()) if (i % 2 === half) await check(name);
-    }),
-  );
-  const cases = new Set(failed.map((line) => line.split(":")[0]!));
-  console.log(`record-circle: ${names.length - cases.size} of ${names.length} cases agree`);
-  expect(failed.filter((line) => !(line.split(":")[0]! in KNOWN))).toEqual([]);
-  expect([...cases].sort()).toEqual(Object.keys(KNOWN).sort());
-}, 300_000);
+    };
+    // Most of the time goes into starting workers, so two at a time.
+    await Promise.all(
+      [0, 1].map(async (half) => {
+        for (const [i, name] of names.entries()) if (i % 2 === half) await check(name);
+      }),
+    );
+    const cases = new Set(failed.map((line) => line.split(":")[0]!));
+    console.log(`record-circle: ${names.length - cases.size} of ${names.length} cases agree`);
+    expect(failed.filter((line) => !(line.split(":")[0]! in KNOWN))).toEqual([]);
+    expect([...cases].sort()).toEqual(Object.keys(KNOWN).sort());
+  },
+  300_000,
+);

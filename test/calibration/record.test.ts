@@ -134,7 +134,11 @@ describe("what is observed", () => {
 
   test("a shape that follows from the data is an error that names the tensor", async () => {
     const of = model(["x", "shape"], ["y"], (graph) =>
-      graph.tensor("x", [4]).tensor("shape", [2], "INT32").tensor("y", [2, 2]).operator("RESHAPE", ["x", "shape"], ["y"]),
+      graph
+        .tensor("x", [4])
+        .tensor("shape", [2], "INT32")
+        .tensor("y", [2, 2])
+        .operator("RESHAPE", ["x", "shape"], ["y"]),
     );
     const data = dataOf([floats(1, 2, 3, 4), bytesOf(Int32Array.of(2, 2))]);
     expect(await messageOf(() => ranges(of, data))).toContain('tensor "y": its shape follows from the data');
@@ -143,7 +147,10 @@ describe("what is observed", () => {
   test("control flow runs; what is inside is reported as not observed", async () => {
     const builder = new ModelBuilder();
     const branch = (kind: "NEG" | "ABS") =>
-      new GraphBuilder(builder).tensor("bx", [2]).tensor(`inner_${kind}`, [2]).operator(kind, ["bx"], [`inner_${kind}`]);
+      new GraphBuilder(builder)
+        .tensor("bx", [2])
+        .tensor(`inner_${kind}`, [2])
+        .operator(kind, ["bx"], [`inner_${kind}`]);
     const unrelated = new GraphBuilder(builder).tensor("z", [1]).graph(["z"], ["z"]);
     const main = new GraphBuilder(builder)
       .tensor("x", [2])
@@ -187,7 +194,9 @@ describe("Circle-only operators", () => {
       const values = x.filter((_, i) => i % 2 === channel);
       const mean = values.reduce((a, b) => a + b) / 4;
       const variance = values.reduce((a, b) => a + (b - mean) ** 2, 0) / 4;
-      return values.map((v) => Math.max(0, ((v - mean) / Math.sqrt(variance + 0.001)) * [2, 3][channel]! + [0.5, -1][channel]!));
+      return values.map((v) =>
+        Math.max(0, ((v - mean) / Math.sqrt(variance + 0.001)) * [2, 3][channel]! + [0.5, -1][channel]!),
+      );
     });
     const found = await ranges(of, dataOf([floats(...x)]));
     expect(Object.keys(found)).toEqual(["x", "y"]);
@@ -225,7 +234,8 @@ describe("Circle-only operators", () => {
       );
       const y = [x.slice(0, 4), x.slice(4)].flatMap((row) =>
         row.map((v, i) => {
-          const other = mode === "GPT_NEOX" ? (i < 2 ? -row[i + 2]! : row[i - 2]!) : i % 2 === 0 ? -row[i + 1]! : row[i - 1]!;
+          const other =
+            mode === "GPT_NEOX" ? (i < 2 ? -row[i + 2]! : row[i - 2]!) : i % 2 === 0 ? -row[i + 1]! : row[i - 1]!;
           return v * Math.cos(angles[i]!) + other * Math.sin(angles[i]!);
         }),
       );
@@ -246,7 +256,10 @@ describe("Circle-only operators", () => {
         .tensor("y", [2, 4])
         .operator("GRU", ["x"], ["g"])
         .operator("SVDF", ["g", "w", "w", "", "state"], ["s"])
-        .operator("FULLY_CONNECTED", ["s", "w"], ["y"], { type: "FullyConnectedOptions", value: { weightsFormat: 127 } }),
+        .operator("FULLY_CONNECTED", ["s", "w"], ["y"], {
+          type: "FullyConnectedOptions",
+          value: { weightsFormat: 127 },
+        }),
     );
     const message = await messageOf(() => ranges(of, dataOf([floats(...x)])));
     expect(message).toContain('GRU "g" cannot be run');
@@ -300,10 +313,7 @@ describe("failures", () => {
 });
 
 describe("a real model", () => {
-  const path = join(
-    import.meta.dir,
-    "../../node_modules/@mediapipe/face_detection/face_detection_short_range.tflite",
-  );
+  const path = join(import.meta.dir, "../../node_modules/@mediapipe/face_detection/face_detection_short_range.tflite");
 
   test("one and two workers give the same bits; every record is reported", async () => {
     const opened = openModel(path);
