@@ -19,9 +19,7 @@ const [SIDE, CHANNELS] = [128, 3];
 function run(command: string, args: readonly string[], shown = [command, ...args].join(" ")): void {
   console.log(`\n$ ${shown}`);
   const { status, error } = spawnSync(command, args, { stdio: "inherit" });
-  if (status === 0) return;
-  console.error(`demo: "${shown}" failed (${error?.message ?? `exit code ${status}`})`);
-  process.exit(1);
+  if (status !== 0) fail(shown, error?.message ?? `exit code ${status}`);
 }
 
 /** A seeded generator of numbers in [0, 1), so that everybody's demo says the same (mulberry32). */
@@ -62,6 +60,25 @@ function writeNpy(path: string, shape: readonly number[], data: Float32Array): v
   writeFileSync(path, Buffer.concat([magic, length, Buffer.from(header), Buffer.from(data.buffer)]));
 }
 
+/** Runs a program like `run`, but shows only the beginning of what it prints. */
+function runHead(command: string, args: readonly string[], lines: number): void {
+  const shown = [command, ...args].join(" ");
+  console.log(`\n$ ${shown}`);
+  const { status, error, stdout } = spawnSync(command, args, {
+    stdio: ["inherit", "pipe", "inherit"],
+    encoding: "utf8",
+  });
+  const all = (stdout ?? "").trimEnd().split("\n");
+  console.log(all.slice(0, lines).join("\n"));
+  if (all.length > lines) console.log(`… and ${all.length - lines} more lines`);
+  if (status !== 0) fail(shown, error?.message ?? `exit code ${status}`);
+}
+
+function fail(command: string, reason: string): never {
+  console.error(`demo: "${command}" failed (${reason})`);
+  process.exit(1);
+}
+
 function kilobytes(path: string): string {
   return `${(statSync(path).size / 1000).toFixed(0)} kB`;
 }
@@ -86,11 +103,11 @@ const data = new Float32Array(SAMPLES * SIDE * SIDE * CHANNELS);
 const random = randomNumbers(7);
 for (let i = 0; i < SAMPLES; i++) paint(data.subarray((i * data.length) / SAMPLES), random);
 writeNpy(samples, [SAMPLES, SIDE, SIDE, CHANNELS], data);
-console.log(`\n${model}: MediaPipe's face detector, float, ${kilobytes(model)}`);
+console.log(`\n${model}: MediaPipe's face detector, ${kilobytes(model)}, float (its weights are stored as float16)`);
 console.log(`${samples}: ${SAMPLES} smooth random pictures, ${SIDE} × ${SIDE} × ${CHANNELS}`);
 
 run(MINMAXQ, ["quantize", model, "--data", samples, "-o", result]);
-run(MINMAXQ, ["inspect", result]);
+runHead(MINMAXQ, ["inspect", result], 20);
 
 console.log(`
 ${model} ${kilobytes(model)} → ${result} ${kilobytes(result)}

@@ -5,6 +5,7 @@ import { MinmaxqError } from "./errors.ts";
 import { type Exported, exportModel } from "./graph/export.ts";
 import type { Graph } from "./graph/graph.ts";
 import { importGraph } from "./graph/import.ts";
+import { type LayerEntry, layerSettings } from "./layers.ts";
 import type { Dialect, Fill, Model, OpenedModel } from "./model/index.ts";
 import { writeModel } from "./model/index.ts";
 import type { Context, LayerSetting, Note, QuantizeOptions } from "./passes/context.ts";
@@ -25,14 +26,19 @@ export interface Workspace {
 export function workspace(
   opened: OpenedModel,
   options: QuantizeOptions,
-  layers: ReadonlyMap<string, LayerSetting> = new Map(),
   likeReference = false,
 ): Workspace {
   const graphs = (opened.model.subgraphs ?? []).map((_, index) => importGraph(opened.model, index));
   if (graphs.length === 0)
     throw new MinmaxqError(`${opened.source.name}: has no subgraph; there is nothing to quantize`);
   for (const graph of graphs) prepare(graph, likeReference);
+  const layers = new Map<string, LayerSetting>();
   return { opened, graphs, context: { options, layers, graphs, scanner: new ConstantScanner(), notes: [] as Note[] } };
+}
+
+/** Gives layers a dtype and granularity of their own. Before any pass. */
+export function setLayers({ graphs, context }: Workspace, lists: readonly (readonly LayerEntry[])[]): void {
+  for (const [name, setting] of layerSettings(graphs, lists)) context.layers.set(name, setting);
 }
 
 /** The workspace's graphs as a model; contents that have to be computed are described. */

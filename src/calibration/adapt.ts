@@ -19,6 +19,13 @@ export function refusal(operator: Operator, graph: SubGraph): string | undefined
   if (options?.type === "FullyConnectedOptions" && options.value?.weightsFormat === 127) {
     return "its weights are shuffled (SHUFFLED16x1FLOAT32), a Circle-only format; use the model from before that optimisation";
   }
+  // Types below UINT4 (-1, which TFLite has under another number) are Circle's own.
+  const foreign = [...(operator.inputs ?? []), ...(operator.outputs ?? [])]
+    .map((index) => graph.tensors?.[index])
+    .find((tensor) => tensor !== undefined && (tensor.type ?? 0) < TensorType.UINT4);
+  if (foreign !== undefined) {
+    return `"${foreign.name ?? ""}" is ${nameOf(TensorType, foreign.type!)}, a type that only Circle has; record ranges on the float model`;
+  }
   const state = operator.inputs?.find((index) => index >= 0 && graph.tensors?.[index]?.isVariable === true);
   if (state !== undefined) {
     return `it keeps a state (variable tensor "${graph.tensors![state]!.name ?? state}"), and LiteRT's WASM build loads no such models; export the model with the recurrence unrolled`;

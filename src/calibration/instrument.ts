@@ -162,7 +162,8 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
       origins.push(origin);
     };
     const kind = code.builtinCode ?? BuiltinOperator.ADD;
-    const lower = CIRCLE_OPERATORS.get(kind) ?? STATEFUL_OPERATORS.get(kind);
+    const stateful = operator.inputs?.some((index) => graph.tensors?.[index]?.isVariable);
+    const lower = CIRCLE_OPERATORS.get(kind) ?? (stateful ? STATEFUL_OPERATORS.get(kind) : undefined);
     const to = target(tensors, shared.buffers, emit);
     const reason = lower ? lower(operator, to) : refusal(operator, graph);
     if (reason !== undefined) shared.problems.push(`${origin} cannot be run: ${reason}`);

@@ -43,15 +43,18 @@ function sequenceLstm(operator: Operator, target: LoweringTarget): string | unde
     ["a projection", 16, 17],
     ["layer normalisation", 20, 23],
   ] as const) {
-    for (let place = first; place <= last; place++) if (operand(place) >= 0) return `it has ${name}, which cannot be unrolled yet`;
+    for (let place = first; place <= last; place++)
+      if (operand(place) >= 0) return `it has ${name}, which cannot be unrolled yet`;
   }
   for (let place = 1; place <= 8; place++) {
-    if (operand(place) < 0) return "it couples its input and forget gates (no input-to-input weights), which cannot be unrolled yet";
+    if (operand(place) < 0)
+      return "it couples its input and forget gates (no input-to-input weights), which cannot be unrolled yet";
     if (!isFloat(target.tensor(operand(place)))) return "its weights are quantized; use the float model";
   }
   if (options?.diagonalRecurrentTensors) return "its recurrent weights are diagonal, which cannot be unrolled yet";
   const act = options?.fusedActivationFunction ?? ActivationFunctionType.NONE;
-  if (act === ActivationFunctionType.SIGN_BIT) return `its activation ${nameOf(ActivationFunctionType, act)} cannot be run`;
+  if (act === ActivationFunctionType.SIGN_BIT)
+    return `its activation ${nameOf(ActivationFunctionType, act)} cannot be run`;
 
   const timeAxis = options?.timeMajor ? 0 : 1;
   const shape = Array.from(target.tensor(operand(0)).shape ?? []);
@@ -123,14 +126,18 @@ function sequenceLstm(operator: Operator, target: LoweringTarget): string | unde
 function svdf(operator: Operator, target: LoweringTarget): string | undefined {
   const [x, feature, time, bias] = Array.from(operator.inputs ?? []) as [number, number, number, number];
   const options = operator.builtinOptions?.type === "SVDFOptions" ? operator.builtinOptions.value : null;
-  if (!isFloat(target.tensor(feature)) || !isFloat(target.tensor(time))) return "its weights are quantized; use the float model";
+  if (!isFloat(target.tensor(feature)) || !isFloat(target.tensor(time)))
+    return "its weights are quantized; use the float model";
   const [filters, memory] = Array.from(target.tensor(time).shape ?? []) as [number, number];
   const rank = options?.rank || 1;
   const units = filters / rank;
   const batch = target.tensor(x).shape?.[0] ?? 1;
   const begin = target.constant(Int32Array.of(0, memory - 1), [2]);
   const size = target.constant(Int32Array.of(filters, 1), [2]);
-  const column = emitTo(target, BuiltinOperator.SLICE, [time, begin, size], [filters, 1], { type: "SliceOptions", value: {} });
+  const column = emitTo(target, BuiltinOperator.SLICE, [time, begin, size], [filters, 1], {
+    type: "SliceOptions",
+    value: {},
+  });
   const newest = emitTo(target, BuiltinOperator.FULLY_CONNECTED, [x, feature], [batch, filters], {
     type: "FullyConnectedOptions",
     value: {},
@@ -161,11 +168,19 @@ function emitTo(
 
 function binaryOn(target: LoweringTarget, shape: readonly number[]) {
   return (kind: "ADD" | "MUL", a: number, b: number): number =>
-    emitTo(target, BuiltinOperator[kind], [a, b], shape, { type: kind === "ADD" ? "AddOptions" : "MulOptions", value: {} });
+    emitTo(target, BuiltinOperator[kind], [a, b], shape, {
+      type: kind === "ADD" ? "AddOptions" : "MulOptions",
+      value: {},
+    });
 }
 
 function reshape(target: LoweringTarget, from: number, shape: readonly number[]): number {
-  return emitTo(target, BuiltinOperator.RESHAPE, [from, target.constant(Int32Array.from(shape), [shape.length])], shape);
+  return emitTo(
+    target,
+    BuiltinOperator.RESHAPE,
+    [from, target.constant(Int32Array.from(shape), [shape.length])],
+    shape,
+  );
 }
 
 /** Within ±limit; 0 is no limit. */

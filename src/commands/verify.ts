@@ -21,8 +21,8 @@ export const verify: Command = {
 async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
   const opened = openModel(input!);
   try {
-    const layers = new Map<string, LayerSetting>();
-    const space = workspace(opened, { dtype: "UINT8", granularity: "channel" }, layers);
+    const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
+    const { layers } = space.context;
     const nodes = space.graphs.flatMap(activeNodes);
     // Every operator is held to the scheme that its own result has, so mixed precision needs no settings here.
     for (const node of nodes)

@@ -4,6 +4,7 @@
  * Options take exactly their number of following words, even such that begin with a dash, and mix with the two positionals.
  */
 
+import { readConfig } from "../config.ts";
 import type { Output } from "../commands/command.ts";
 import { MinmaxqError, UsageError } from "../errors.ts";
 import type { Dtype } from "../graph/graph.ts";
@@ -12,7 +13,7 @@ import type { QuantizeOptions } from "../passes/context.ts";
 import { fakeQuantizeWeights } from "../passes/fake-quantize-weights.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { quantizeGraph } from "../pipeline.ts";
-import { inferAll, throwProblems, verifyAll, workspace, writeWorkspace } from "../quantize.ts";
+import { inferAll, setLayers, throwProblems, verifyAll, workspace, writeWorkspace } from "../quantize.ts";
 import {
   choice,
   dtypeList,
@@ -40,6 +41,7 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--save_min_max": { words: 0, help: "keep recorded ranges in the result" },
   "--input_type": { words: 1, help: "dtypes of the inputs, separated by commas" },
   "--output_type": { words: 1, help: "dtypes of the outputs, separated by commas" },
+  "--config": { words: 1, help: "JSON file of layers with a dtype and granularity of their own" },
   "--generate_profile_data": { words: 0, help: "accepted; minmaxq writes no profile data" },
   "--verbose": { words: 0, help: "print stack traces of errors" },
 };
@@ -62,7 +64,9 @@ export async function runCircleQuantizer(
   const options = quantizeOptions(parsed, modes[0]!);
   const opened = openModel(input);
   try {
-    const space = workspace(opened, options, new Map(), true);
+    const space = workspace(opened, options, true);
+    const config = parsed.options.get("--config")?.[0];
+    if (config !== undefined) setLayers(space, readConfig(config));
     for (const graph of space.graphs) {
       if (modes[0] === "--quantize_with_minmax") {
         quantizeGraph(graph, space.context);

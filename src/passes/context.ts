@@ -29,7 +29,7 @@ export interface Note {
 export interface Context {
   readonly options: QuantizeOptions;
   /** Settings by node name; clones and outputs inherit them by their name (§2.3). */
-  readonly layers: ReadonlyMap<string, LayerSetting>;
+  readonly layers: Map<string, LayerSetting>;
   /** All subgraphs of the model. */
   readonly graphs: readonly Graph[];
   /** Reads constants where a decision depends on their values. */

@@ -43,7 +43,9 @@ export function insertQuantize(graph: Graph, context: Context): void {
     for (const index of operands) {
       const operand = node.inputs[index];
       if (!operand || isConstant(operand) || !operand.quant) continue;
-      const quantize = quantized.get(operand) ?? quantizeOf(graph, operand, scheme.dtype);
+      // Variadic operators get one for each operand, as in the reference.
+      const shared = rowOf(node.op).rest ? undefined : quantized.get(operand);
+      const quantize = shared ?? quantizeOf(graph, operand, scheme.dtype);
       quantized.set(operand, quantize);
       setInput(node, index, quantize);
     }

@@ -175,7 +175,7 @@ describe("what is observed", () => {
   });
 });
 
-describe("Circle-only operators", () => {
+describe("operators LiteRT lacks", () => {
   const x = [1, -2, 3, 0.5, 5, -6, 7, 8];
 
   test("INSTANCE_NORM with fused RELU", async () => {
@@ -245,6 +245,49 @@ describe("Circle-only operators", () => {
     });
   }
 
+  test("UNIDIRECTIONAL_SEQUENCE_LSTM is unrolled; each record starts from the zero state", async () => {
+    const gates = [0, 1, 2, 3];
+    const w = gates.map((k) => Float32Array.of(0.5 - k, 0.25 * k));
+    const r = gates.map((k) => Float32Array.of(0.3 * k, -0.2, 0.1, 0.4 - 0.1 * k));
+    const b = gates.map((k) => Float32Array.of(0.1 * k, 1 - k));
+    const of = model(["x"], ["y"], (graph) => {
+      graph.tensor("x", [1, 3, 1]).tensor("y", [1, 3, 2]);
+      for (const k of gates)
+        graph.constant(`w${k}`, [2, 1], w[k]!).constant(`r${k}`, [2, 2], r[k]!).constant(`b${k}`, [2], b[k]!);
+      graph
+        .tensor("h", [1, 2], "FLOAT32", { isVariable: true })
+        .tensor("c", [1, 2], "FLOAT32", { isVariable: true })
+        .operator(
+          "UNIDIRECTIONAL_SEQUENCE_LSTM",
+          ["x", "w0", "w1", "w2", "w3", "r0", "r1", "r2", "r3", "", "", "", "b0", "b1", "b2", "b3", "", "", "h", "c"],
+          ["y"],
+          { type: "UnidirectionalSequenceLSTMOptions", value: { fusedActivationFunction: 4, cellClip: 0.5 } },
+        );
+    });
+    const logistic = (v: number) => 1 / (1 + Math.exp(-v));
+    const run = (x: number[]): number[] => {
+      let h = [0, 0];
+      let c = [0, 0];
+      return x.flatMap((v) => {
+        const at = (k: number, j: number) =>
+          w[k]![j]! * v + r[k]![2 * j]! * h[0]! + r[k]![2 * j + 1]! * h[1]! + b[k]![j]!;
+        c = c.map((old, j) => logistic(at(1, j)) * old + logistic(at(0, j)) * Math.tanh(at(2, j)));
+        c = c.map((value) => Math.max(-0.5, Math.min(0.5, value)));
+        h = c.map((value, j) => logistic(at(3, j)) * Math.tanh(value));
+        return h;
+      });
+    };
+    const records = [
+      [1, -2, 3],
+      [0.5, 0.1, -4],
+    ];
+    const found = await ranges(of, dataOf(...records.map((x) => [floats(...x)])));
+    const y = records.flatMap(run);
+    expect(Object.keys(found)).toEqual(["x", "y"]);
+    expect(found.y![0]).toBeCloseTo(Math.min(...y), 5);
+    expect(found.y![1]).toBeCloseTo(Math.max(...y), 5);
+  });
+
   test("those that cannot be run are all named", async () => {
     const of = model(["x"], ["y"], (graph) =>
       graph
@@ -255,7 +298,7 @@ describe("Circle-only operators", () => {
         .tensor("s", [2, 4])
         .tensor("y", [2, 4])
         .operator("GRU", ["x"], ["g"])
-        .operator("SVDF", ["g", "w", "w", "", "state"], ["s"])
+        .operator("UNIDIRECTIONAL_SEQUENCE_RNN", ["g", "w", "w", "", "state"], ["s"])
         .operator("FULLY_CONNECTED", ["s", "w"], ["y"], {
           type: "FullyConnectedOptions",
           value: { weightsFormat: 127 },
@@ -263,7 +306,9 @@ describe("Circle-only operators", () => {
     );
     const message = await messageOf(() => ranges(of, dataOf([floats(...x)])));
     expect(message).toContain('GRU "g" cannot be run');
-    expect(message).toContain('SVDF "s" cannot be run: it keeps a state (variable tensor "state")');
+    expect(message).toContain(
+      'UNIDIRECTIONAL_SEQUENCE_RNN "s" cannot be run: it keeps a state (variable tensor "state")',
+    );
     expect(message).toContain('FULLY_CONNECTED "y" cannot be run: its weights are shuffled');
   });
 });

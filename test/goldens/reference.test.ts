@@ -54,7 +54,7 @@ function defineGroup(group: string): void {
     for (const [kind, goldens] of goldensOf(group, supported)) {
       const expected = goldens.filter((golden) => golden.expected !== undefined).length;
       const also = goldens.length > expected ? `, ${goldens.length - expected} that the reference refuses` : "";
-      const name = `${kind}: ${expected} cases${also}`;
+      const name = `${kind}: ${expected} ${expected === 1 ? "case" : "cases"}${also}`;
       test(
         name,
         async () => {
