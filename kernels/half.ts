@@ -1,7 +1,7 @@
 /**
  * Representations that are not arithmetic: float16 read as float32, int4 packed into bytes.
  */
-import { listResult, reserve } from "./memory";
+import { demand, listResult, reserve } from "./memory";
 
 /**
  * Four float16 (zero-extended to 32 bits) as float32; exact for all 65536 patterns.
@@ -52,6 +52,18 @@ export function nibbles(values: usize, count: usize): usize {
     const low = load<u8>(values + first) & 15;
     const high = first + 1 < count ? load<u8>(values + first + 1) << 4 : 0;
     store<u8>(output + i, low | high);
+  }
+  return area;
+}
+
+/** int4 packed two a byte as one byte each: `signed` ≠ 0 extends the sign. `count` values of `bytes` bytes. → list<s8> */
+export function unpack(values: usize, bytes: usize, count: u32, signed: u32): usize {
+  demand((<usize>count + 1) >> 1 == bytes);
+  const output = reserve(count);
+  const area = listResult(output, count);
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const nibble: u8 = (load<u8>(values + (i >> 1)) >> (<u8>(i & 1) << 2)) & 15;
+    store<u8>(output + i, signed != 0 && nibble > 7 ? nibble | 0xf0 : nibble);
   }
   return area;
 }

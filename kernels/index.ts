@@ -9,7 +9,8 @@ export { channels, minmax, observe } from "./ranges";
 export { asym, asym0, propagatebyte, propagateshort, sym, sym0, symbyte } from "./quantize";
 export { fakeasym, fakesym } from "./fake";
 export { bias, biaslong } from "./bias";
-export { half, nibbles } from "./half";
+export { half, nibbles, unpack } from "./half";
+export { dequantize } from "./dequantize";
 
 import { reset } from "./memory";
 
@@ -60,5 +61,11 @@ export function cabi_post_half(_area: usize): void {
   reset();
 }
 export function cabi_post_nibbles(_area: usize): void {
+  reset();
+}
+export function cabi_post_unpack(_area: usize): void {
+  reset();
+}
+export function cabi_post_dequantize(_area: usize): void {
   reset();
 }

@@ -2,7 +2,7 @@
 /** argv → command → exit code: the only file that prints errors or exits. */
 import { basename } from "node:path";
 import pkg from "../package.json" with { type: "json" };
-import { coloursFor, terminal } from "./cli/output.ts";
+import { coloursFor, ReaderGone, terminal } from "./cli/output.ts";
 import { runProgram } from "./cli/program.ts";
 import { HELP as CIRCLE_QUANTIZER_HELP, runCircleQuantizer } from "./drop-in/circle-quantizer.ts";
 import { HELP as RECORD_MINMAX_HELP, runRecordMinmax } from "./drop-in/record-minmax.ts";
@@ -14,18 +14,24 @@ const FRONTS: Readonly<Record<string, { run(words: readonly string[]): Promise<v
   "record-minmax": { run: (words) => runRecordMinmax(words, terminal), help: RECORD_MINMAX_HELP },
 };
 
+function frontOf(name: string) {
+  return Object.hasOwn(FRONTS, name) ? FRONTS[name] : undefined;
+}
+
 /** A drop-in front by its name as first word, or by the executable's own name. */
 async function run(words: readonly string[]): Promise<void> {
-  const byName = FRONTS[basename(process.argv0, ".exe")];
-  const front = byName ?? FRONTS[words[0] ?? ""];
+  const byName = frontOf(basename(process.argv0, ".exe"));
+  const front = byName ?? frontOf(words[0] ?? "");
   if (!front) return runProgram(words, terminal);
   const rest = byName ? words : words.slice(1);
-  if (rest[0] === "-h" || rest[0] === "--help") return terminal.print(front.help());
+  if (rest.includes("-h") || rest.includes("--help")) return terminal.print(front.help());
   if (rest[0] === "--version") return terminal.print(`minmaxq ${pkg.version}`);
   return front.run(rest);
 }
 
 function report(error: unknown, words: readonly string[]): number {
+  // A reader that has seen enough (head) is no error.
+  if (error instanceof ReaderGone) return 0;
   const colours = coloursFor(process.stderr);
   const verbose = words.includes("--verbose");
   const expected = error instanceof MinmaxqError;
@@ -44,10 +50,8 @@ function interrupted(signal: string): void {
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted(signal));
-// A reader that has seen enough (head) is no error.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
-}
+// The progress bar's stream: nobody is left to be told.
+process.stderr.on("error", () => {});
 
 const words = process.argv.slice(2);
 try {

@@ -27,6 +27,11 @@ export const IO_DTYPES: Readonly<Record<string, Dtype>> = {
   bool: "BOOL",
 };
 
+const filled = (text: string): string => {
+  if (text.trim() === "") throw new InvalidArgumentError("It is empty.");
+  return text;
+};
+
 const oneOf =
   <T>(values: Readonly<Record<string, T>>) =>
   (text: string): T => {
@@ -55,10 +60,11 @@ const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
 const ioDtypes = listOf(oneOf(IO_DTYPES));
 
 export const OPTIONS = {
-  output: { flags: "-o, --output <path>", help: "where to write the model", required: true },
+  output: { flags: "-o, --output <path>", help: "where to write the model (required)", parse: filled, required: true },
   data: {
     flags: "--data <samples>",
     help: "sample inputs: .npy, .npz, .h5, a list file, a folder, or random[:N[:SEED]]",
+    parse: filled,
   },
   dataFormat: {
     flags: "--data-format <format>",

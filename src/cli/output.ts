@@ -1,7 +1,9 @@
 /** What people see: lines, colours only on a terminal, progress. */
+import { writeSync } from "node:fs";
 import { Presets, SingleBar } from "cli-progress";
 import picocolors from "picocolors";
 import type { Output } from "../commands/command.ts";
+import { MinmaxqError, reasonOf } from "../errors.ts";
 
 /** Colours for a stream; none where it is no terminal, NO_COLOR is set, or the terminal is dumb. FORCE_COLOR wins. */
 export function coloursFor(stream: { isTTY?: boolean }): ReturnType<typeof picocolors.createColors> {
@@ -13,11 +15,45 @@ export function coloursFor(stream: { isTTY?: boolean }): ReturnType<typeof picoc
 /** Seconds between two progress lines where there is no terminal. */
 const LINE_EVERY = 10;
 
+/** Whoever read stdout has closed it: there is nobody to work for. */
+export class ReaderGone extends Error {}
+
 export const terminal: Output = {
-  print: (line) => void process.stdout.write(`${line}\n`),
-  tell: (line) => void process.stderr.write(`${line}\n`),
+  print(line) {
+    try {
+      writeNow(1, `${line}\n`);
+    } catch (error) {
+      if (codeOf(error) === "EPIPE") throw new ReaderGone("stdout is closed", { cause: error });
+      throw new MinmaxqError(`the standard output cannot be written (${reasonOf(error)})`, { cause: error });
+    }
+  },
+  tell(line) {
+    try {
+      writeNow(2, `${line}\n`);
+    } catch {
+      // Nobody listens; the work itself goes on.
+    }
+  },
   progress: (what) => (process.stderr.isTTY ? bar(what) : lines(what)),
 };
+
+/** Writes all of `text` before it returns: what a stream still holds when the process exits is lost. */
+function writeNow(fd: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let done = 0; done < bytes.length; ) {
+    try {
+      done += writeSync(fd, bytes, done);
+    } catch (error) {
+      // A pipe that somebody else has made non-blocking is full.
+      if (codeOf(error) !== "EAGAIN") throw error;
+      Bun.sleepSync(1);
+    }
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as NodeJS.ErrnoException | null)?.code;
+}
 
 /** A bar on stderr that disappears when it is done. */
 function bar(what: string): (done: number, total: number) => void {

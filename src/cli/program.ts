@@ -25,7 +25,8 @@ export async function runProgram(words: readonly string[], output: Output): Prom
     .version(pkg.version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .option("--verbose", "print stack traces of errors")
-    .configureOutput({ writeErr: () => {} })
+    .configureOutput({ writeOut: (text) => output.print(text.replace(/\n$/, "")), writeErr: () => {} })
+    .helpCommand("help [command]", "print the help of a command")
     .exitOverride()
     .addHelpText("after", "\nExit codes: 0 done, 1 the model or data is wrong, 2 the command line is wrong.");
   for (const command of COMMANDS) addCommand(program, command, output);
@@ -39,8 +40,21 @@ export async function runProgram(words: readonly string[], output: Output): Prom
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return;
-    throw new UsageError(`${error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ")}; see --help`);
+    throw new UsageError(`${sentence(error.message)}; see '${helpFor(words)}'`);
   }
+}
+
+/** What commander says, as one line without its own punctuation. */
+function sentence(message: string): string {
+  return message
+    .replace(/^error: /, "")
+    .replace(/\s*\n\s*/g, " ")
+    .replace(/\.$/, "");
+}
+
+function helpFor(words: readonly string[]): string {
+  const command = COMMANDS.find(({ name }) => name === words.find((word) => !word.startsWith("-")));
+  return command ? `minmaxq ${command.name} --help` : "minmaxq --help";
 }
 
 function addCommand(program: Program, command: Command, output: Output): void {
@@ -50,22 +64,36 @@ function addCommand(program: Program, command: Command, output: Output): void {
     .description(command.summary)
     .helpOption("-h, --help", "print this help")
     .exitOverride()
-    .option("--verbose", "print stack traces of errors")
     .addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
   for (const positional of command.positionals) added.argument(`<${positional}>`);
-  for (const name of command.options) added.addOption(commanderOption(name, command.demands?.includes(name) ?? false));
+  for (const name of command.options) added.addOption(commanderOption(name));
+  added.option("--verbose", "print stack traces of errors");
   added.action((...parameters) => {
     const positionals = parameters.slice(0, command.positionals.length) as string[];
-    return command.run(positionals, added.opts<OptionValues>(), output);
+    const values = added.opts<OptionValues>();
+    refuseMissing(command, values);
+    return command.run(positionals, values, output);
   });
 }
 
-function commanderOption(name: OptionName, demanded: boolean): Option {
+/** Here and not by commander, which would look for missing options before it looks for misspelt ones. */
+function refuseMissing(command: Command, values: OptionValues): void {
+  const rows: Readonly<Record<OptionName, OptionRow>> = OPTIONS;
+  const missing = command.options.filter(
+    (name) => (rows[name].required || command.demands?.includes(name)) && values[name] === undefined,
+  );
+  if (missing.length === 0) return;
+  const flags = missing.map((name) => rows[name].flags).join(" and ");
+  throw new UsageError(
+    `${command.name} needs ${flags}, for example: ${command.examples[0]}; see 'minmaxq ${command.name} --help'`,
+  );
+}
+
+function commanderOption(name: OptionName): Option {
   const row: OptionRow = OPTIONS[name];
   const help = row.defaultText && row.default === undefined ? `${row.help} (default: ${row.defaultText})` : row.help;
   const option = new Option(row.flags, help);
   if (row.parse) option.argParser(row.parse);
-  if (row.default !== undefined) option.default(row.default, row.defaultText);
-  if (row.required || demanded) option.makeOptionMandatory();
+  if (row.default !== undefined) option.default(row.default, row.defaultText ?? String(row.default));
   return option;
 }

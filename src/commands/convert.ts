@@ -5,7 +5,7 @@ import { sizeText } from "../cli/output.ts";
 import { openModel } from "../model/index.ts";
 import { writeAs } from "../quantize.ts";
 import type { Command, Output } from "./command.ts";
-import { checkOutput, dialectOf } from "./paths.ts";
+import { checkPaths, dialectOf } from "./paths.ts";
 
 export const convert: Command = {
   name: "convert",
@@ -17,7 +17,7 @@ export const convert: Command = {
 };
 
 async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
-  checkOutput(input!, options.output, options.force);
+  checkPaths([input!], options.output, options.force);
   const opened = openModel(input!);
   try {
     for (const line of opened.unknown) output.tell(`warning: ${line}`);

@@ -12,6 +12,7 @@ import {
   TensorType,
 } from "../model/index.ts";
 import type { Command, Output } from "./command.ts";
+import { checkInput } from "./paths.ts";
 
 export const inspect: Command = {
   name: "inspect",
@@ -26,6 +27,7 @@ export const inspect: Command = {
 };
 
 async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
+  checkInput(input!);
   const opened = openModel(input!);
   try {
     const facts = {

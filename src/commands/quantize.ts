@@ -25,7 +25,7 @@ import {
 } from "../quantize.ts";
 import { fillConstants } from "../weights/fill.ts";
 import type { Command, Output } from "./command.ts";
-import { checkOutput, dialectOf } from "./paths.ts";
+import { checkPaths, dialectOf } from "./paths.ts";
 import { RECORDING_OPTIONS, record } from "./recording.ts";
 import { summary } from "./summary.ts";
 
@@ -57,11 +57,15 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
   const started = performance.now();
   if (options.granularity === "layer" && options.dtype === "INT16")
     throw new UsageError("--granularity layer: works with uint8 only, as in ONE; use --granularity channel for int16");
-  checkOutput(input!, options.output, options.force);
+  checkPaths([input!, options.data], options.output, options.force);
   const opened = openModel(input!);
   try {
     for (const line of opened.unknown) output.tell(`warning: ${line}`);
-    const space = workspace(opened, options);
+    const space = workspace(opened, {
+      ...options,
+      inputDtypes: options.inputDtype,
+      outputDtypes: options.outputDtype,
+    });
     const graphs = graphsToQuantize(space, options);
     for (const graph of graphs) chooseFloat(graph, space.context);
     refuseIfStrict(space, options);

@@ -3,7 +3,7 @@ import type { OptionValues } from "../cli/options.ts";
 import { type Model, openModel } from "../model/index.ts";
 import { writeAs } from "../quantize.ts";
 import type { Command, Output } from "./command.ts";
-import { checkOutput, dialectOf } from "./paths.ts";
+import { checkPaths, dialectOf } from "./paths.ts";
 import { RECORDING_OPTIONS, record as recordRanges } from "./recording.ts";
 
 export const record: Command = {
@@ -20,7 +20,7 @@ export const record: Command = {
 };
 
 async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
-  checkOutput(input!, options.output, options.force);
+  checkPaths([input!, options.data], options.output, options.force);
   const opened = openModel(input!);
   try {
     for (const line of opened.unknown) output.tell(`warning: ${line}`);

@@ -8,6 +8,7 @@ import type { LayerSetting } from "../passes/context.ts";
 import { throwProblems, verifyAll, workspace } from "../quantize.ts";
 import { type QuantizedDtype, SCHEMES } from "../scheme.ts";
 import type { Command, Output } from "./command.ts";
+import { checkInput } from "./paths.ts";
 
 export const verify: Command = {
   name: "verify",
@@ -19,6 +20,7 @@ export const verify: Command = {
 };
 
 async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
+  checkInput(input!);
   const opened = openModel(input!);
   try {
     const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });

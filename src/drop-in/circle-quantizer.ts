@@ -4,9 +4,10 @@
  * Options take exactly their number of following words, even such that begin with a dash, and mix with the two positionals.
  */
 
-import { readConfig } from "../config.ts";
 import type { Output } from "../commands/command.ts";
-import { MinmaxqError, UsageError } from "../errors.ts";
+import { checkPaths } from "../commands/paths.ts";
+import { readConfig } from "../config.ts";
+import { UsageError } from "../errors.ts";
 import type { Dtype } from "../graph/graph.ts";
 import { openModel } from "../model/index.ts";
 import type { QuantizeOptions } from "../passes/context.ts";
@@ -54,14 +55,15 @@ export async function runCircleQuantizer(
   words: readonly string[],
   output: Pick<Output, "tell"> = SILENT,
 ): Promise<void> {
-  const parsed = parseWords(words, OPTIONS, 2);
+  const parsed = parseWords(words, OPTIONS, ["INPUT", "OUTPUT"]);
   const modes = Object.keys(OPTIONS).filter((name) => OPTIONS[name]!.mode && parsed.options.has(name));
   if (modes.length !== 1) {
     const all = Object.keys(OPTIONS).filter((name) => OPTIONS[name]!.mode);
-    throw new UsageError(`choose exactly one of ${all.join(", ")}`);
+    throw new UsageError(`choose exactly one of ${all.join(", ")} (got ${modes.length}); see --help`);
   }
   const [input, path] = parsed.positionals as [string, string];
   const options = quantizeOptions(parsed, modes[0]!);
+  checkPaths([input], path, true);
   const opened = openModel(input);
   try {
     const space = workspace(opened, options, true);
@@ -96,7 +98,7 @@ function quantizeOptions(parsed: Parsed, mode: string): QuantizeOptions {
     return value === undefined ? undefined : dtypeList(name, value);
   };
   if (chosen === "layer" && dtype !== "UINT8")
-    throw new MinmaxqError(
+    throw new UsageError(
       `${mode}: layer-wise quantization supports uint8 only; use granularity channel for ${outputDtype}`,
     );
   return {

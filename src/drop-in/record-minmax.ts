@@ -25,11 +25,12 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
 export const HELP = () => usage("record-minmax", "", OPTIONS);
 
 export async function runRecordMinmax(words: readonly string[], output: Output): Promise<void> {
-  const parsed = parseWords(words, OPTIONS, 0);
+  const parsed = parseWords(words, OPTIONS, []);
   const text = (name: string) => parsed.options.get(name)?.[0];
   const input = text("--input_model");
   const path = text("--output_model");
-  if (!input || !path) throw new UsageError("--input_model and --output_model are required; see --help");
+  const missing = ["--input_model", "--output_model"].filter((name) => !text(name));
+  if (missing.length > 0 || !input || !path) throw new UsageError(`${missing.join(" and ")} missing; see --help`);
   const data = text("--input_data");
   await record.run(
     [input],

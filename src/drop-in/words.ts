@@ -17,21 +17,21 @@ export interface Parsed {
   readonly positionals: readonly string[];
 }
 
-/** Splits words into options with their values and `positionals` positionals. Throws a UsageError. */
+/** Splits words into options with their values and the named positionals. Throws a UsageError. */
 export function parseWords(
   words: readonly string[],
   known: Readonly<Record<string, WordOption>>,
-  positionals: number,
+  positionals: readonly string[],
 ): Parsed {
   const options = new Map<string, readonly string[]>();
   const rest: string[] = [];
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
-    const option = known[word];
+    const option = Object.hasOwn(known, word) ? known[word] : undefined;
     if (option) {
       const values = words.slice(i + 1, i + 1 + option.words);
       if (values.length < option.words)
-        throw new UsageError(`${word}: takes ${option.words} value(s), got ${values.length}`);
+        throw new UsageError(`${word}: takes ${option.words} value(s), got ${values.length}; see --help`);
       options.set(word, values);
       i += option.words;
     } else if (word.startsWith("-")) {
@@ -40,8 +40,10 @@ export function parseWords(
       rest.push(word);
     }
   }
-  if (rest.length !== positionals)
-    throw new UsageError(`${positionals} paths are expected, got ${rest.length}; see --help`);
+  if (rest.length < positionals.length)
+    throw new UsageError(`${positionals.slice(rest.length).join(" and ")} missing; see --help`);
+  if (rest.length > positionals.length)
+    throw new UsageError(`nothing is known to do with "${rest[positionals.length]}"; see --help`);
   return { options, positionals: rest };
 }
 
@@ -50,10 +52,10 @@ export const GRANULARITIES: Readonly<Record<string, Granularity>> = { layer: "la
 
 /** A value by its name, in any case. Throws a UsageError that lists the names. */
 export function choice<T>(option: string, value: string, values: Readonly<Record<string, T>>): T {
-  const found = values[value.toLowerCase()];
-  if (found === undefined)
+  const key = value.toLowerCase();
+  if (!Object.hasOwn(values, key))
     throw new UsageError(`${option}: "${value}" is not possible; choose ${Object.keys(values).join(", ")}`);
-  return found;
+  return values[key]!;
 }
 
 /** dtypes separated by commas. */

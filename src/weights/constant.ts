@@ -5,6 +5,7 @@
  */
 import type { QuantParam } from "../graph/quantparam.ts";
 import type { ByteRange } from "../model/bytes.ts";
+import type { IntegerKind } from "./kernels.ts";
 
 /** How float32 elements are seen: row-major [outer, channels, inner]; one channel when per layer. */
 export interface ChannelLayout {
@@ -68,7 +69,20 @@ export type Constant =
       readonly count: number;
       readonly length: number;
     }
-  /** float32 encoded as integers. `bytes` is the size of one. */
+  /** Integers as the float32 values they stand for (§5.6). `of` holds `dtype` elements. */
+  | {
+      readonly kind: "dequantized";
+      readonly of: Constant;
+      readonly dtype: IntegerKind | "INT4" | "UINT4";
+      readonly layout: ChannelLayout;
+      readonly scale: Float32Array;
+      readonly zeroPoint: BigInt64Array;
+      readonly count: number;
+      readonly length: number;
+    }
+  /** int8 bytes plus 128, as uint8 (§5.5). */
+  | { readonly kind: "shifted"; readonly of: Constant; readonly count: number; readonly length: number }
+  /** float32 encoded as integers. `bytes` is the size of one; ½ = two a byte. */
   | {
       readonly kind: "encoded";
       readonly of: Constant;
@@ -85,7 +99,7 @@ export function stored(content: ByteRange, count: number): Constant {
 
 /** A constant that encodes `of` into integers of `bytes` bytes. */
 export function encoded(of: Constant, encoding: Encoding, bytes: number): Constant {
-  return { kind: "encoded", of, encoding, bytes, count: of.count, length: of.count * bytes };
+  return { kind: "encoded", of, encoding, bytes, count: of.count, length: Math.ceil(of.count * bytes) };
 }
 
 /** One channel over everything. */

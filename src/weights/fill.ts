@@ -41,7 +41,8 @@ export async function fillConstants(
   const tasks: Task[] = [];
   for (const { pending: one, offset } of pending.filter((each) => !isBias(each))) {
     const { constant, name } = one;
-    const job = constant.kind === "encoded" ? sharedJob(name, constant, offset) : null;
+    const whole = constant.kind === "encoded" && constant.bytes >= 1;
+    const job = whole ? sharedJob(name, constant, offset) : null;
     const pieces = constant.kind === "encoded" ? onePassPieces(constant) : null;
     if (job && pieces && target.path !== undefined) {
       for (const piece of pieces) tasks.push({ job: jobs.length, piece });
@@ -92,11 +93,44 @@ function fillHere(
     if (problem) return problems.add(problem);
     setParameters(encoding.parameters, ranges, 0, encoding.symmetric, encoding.limit);
   }
+  const packer = bytes < 1 ? new NibblePacker(stream, (view, at) => target.write(view, offset + at)) : null;
   for (const piece of pieces ?? []) {
     const problem = streamPiece(stream, name, constant, piece, !scanned, (view) =>
-      target.write(view, offset + piece.first * bytes),
+      packer ? packer.add(view) : target.write(view, offset + piece.first * bytes),
     );
     if (problem) return problems.add(problem);
+  }
+  packer?.end();
+}
+
+/** Packs 4-bit values that come in pieces of any length, in order, two a byte. */
+class NibblePacker {
+  private left = new Uint8Array(0);
+  private at = 0;
+
+  constructor(
+    private readonly stream: KernelStream,
+    private readonly write: (bytes: Uint8Array, at: number) => void,
+  ) {}
+
+  add(values: Uint8Array): void {
+    const all = new Int8Array(this.left.length + values.length);
+    all.set(this.left);
+    all.set(values, this.left.length);
+    const even = all.length & ~1;
+    this.left = new Uint8Array(all.buffer.slice(even));
+    this.pack(all.subarray(0, even));
+  }
+
+  end(): void {
+    this.pack(new Int8Array(this.left.buffer));
+  }
+
+  private pack(values: Int8Array): void {
+    if (values.length === 0) return;
+    const packed = this.stream.nibbles(this.stream.copyIn(values));
+    this.write(packed, this.at);
+    this.at += packed.length;
   }
 }
 
@@ -115,11 +149,12 @@ function scanInto(ranges: ChannelRanges, stream: KernelStream, constant: Constan
 /** Constants that stay what they describe: float16 seen as float32, sparse ones made dense, fake-quantized ones. */
 function fillFloats(stream: KernelStream, target: FillTarget, constant: Constant, offset: number): void {
   const size = constant.count === 0 ? 0 : constant.length / constant.count;
-  const layout = constant.kind === "fake" ? constant.layout : wholeTensor(constant.count);
+  const perChannel = constant.kind === "fake" || constant.kind === "dequantized";
+  const layout = perChannel ? constant.layout : wholeTensor(constant.count);
   for (const piece of piecesOf(layout, PIECE_LIMIT)) {
     stream.scoped(() => {
       const block =
-        constant.kind === "dense" || constant.kind === "stored"
+        constant.kind === "dense" || constant.kind === "stored" || constant.kind === "shifted"
           ? loadBytes(stream, constant, piece.first * size, piece.count * size)
           : loadFloats(stream, constant, piece);
       target.write(block.bytes(), offset + piece.first * size);

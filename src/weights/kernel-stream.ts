@@ -30,7 +30,11 @@ export interface Block {
   bytes(): Uint8Array<ArrayBuffer>;
 }
 
-type TypedArray = Float32Array | Uint16Array | Int16Array | Int8Array | Uint8Array;
+type TypedArray = Float32Array | Uint16Array | Int16Array | Int8Array | Uint8Array | BigInt64Array;
+
+/** Integers that `dequantize` takes, in the order of the contract's codes. */
+export const INTEGER_KINDS = ["UINT8", "INT8", "INT16", "INT32", "INT64"] as const;
+export type IntegerKind = (typeof INTEGER_KINDS)[number];
 
 /** The module's exports: each list is a pointer and a count, a result a pointer to a record (see kernels/). */
 type Exports = Record<string, (...parameters: number[]) => number>;
@@ -240,6 +244,33 @@ export class KernelStream {
   /** int4 values, one a byte, packed two a byte, the first in the low four bits (§5.4). */
   nibbles(values: Block): Uint8Array<ArrayBuffer> {
     return this.result(Uint8Array, "nibbles", values.pointer, values.byteLength);
+  }
+
+  /** int4 values packed two a byte, one a byte. */
+  unpack(values: Block, count: number, signed: boolean): Int8Array<ArrayBuffer> {
+    return this.result(Int8Array, "unpack", values.pointer, values.byteLength, count, signed ? 1 : 0);
+  }
+
+  /** §5.6: (q - zero point) * scale, two f32 operations. */
+  dequantize(
+    values: Block,
+    kind: IntegerKind,
+    layout: Layout,
+    scale: Float32Array,
+    zeroPoint: BigInt64Array,
+  ): Float32Array<ArrayBuffer> {
+    const { channels, inner } = layout;
+    const scales = this.list(scale, channels);
+    if (zeroPoint.length !== channels)
+      throw new RangeError(`a list of ${zeroPoint.length} values for ${channels} channels`);
+    const zeroPoints = this.copyIn(zeroPoint);
+    return this.result<Float32Array<ArrayBuffer>>(
+      Float32Array,
+      "dequantize",
+      ...[values.pointer, values.byteLength, INTEGER_KINDS.indexOf(kind), channels, inner],
+      ...scales,
+      ...[zeroPoints.pointer, channels],
+    );
   }
 
   private block(pointer: number, byteLength: number): Block {

@@ -12,9 +12,9 @@
 import { readFileSync } from "node:fs";
 import type { Root as KernelFunctions, Observation, Range } from "../../build/kernels.d.ts";
 import wasmPath from "../../build/kernels.wasm" with { type: "file" };
-import { type Block, KernelStream, type Layout } from "./kernel-stream.ts";
+import { type Block, INTEGER_KINDS, type IntegerKind, KernelStream, type Layout } from "./kernel-stream.ts";
 
-export type { Block, KernelFunctions, KernelStream, Layout, Observation, Range };
+export type { Block, IntegerKind, KernelFunctions, KernelStream, Layout, Observation, Range };
 
 /** Mins and maxs of channels, one value a channel; how many elements were NaN. */
 export type ChannelRanges = { mins: Float32Array; maxs: Float32Array; nans: number };
@@ -58,7 +58,7 @@ export function laterStart(channels: number): { mins: Float32Array; maxs: Float3
 
 /** Wraps every kernel of a stream: arguments are copied in, results out, and the memory is given back. */
 function copying(stream: KernelStream): Kernels {
-  type Values = Float32Array | Uint16Array | Int8Array;
+  type Values = Float32Array | Uint16Array | Int8Array | Uint8Array;
   const on = <R>(values: Values, call: (block: Block) => R, copy: (result: R) => R): R =>
     stream.scoped(() => copy(call(stream.copyIn(values))));
   const list = <T extends { slice(): T }>(result: T): T => result.slice();
@@ -91,6 +91,9 @@ function copying(stream: KernelStream): Kernels {
     bias: (values, sin, sw) => on(values, (block) => stream.bias(block, sin, sw), same),
     biaslong: (values, sin, sw) => on(values, (block) => stream.biaslong(block, sin, sw), same),
     half: (values) => on(values, (block) => stream.half(block), list),
+    unpack: (values, count, signed) => on(values, (block) => stream.unpack(block, count, signed !== 0), list),
+    dequantize: (values, kind, channels, inner, scale, zeroPoint) =>
+      on(values, (block) => stream.dequantize(block, INTEGER_KINDS[kind]!, { channels, inner }, scale, zeroPoint), list),
     nibbles: (values) => on(values, (block) => stream.nibbles(block), list),
   };
 }
