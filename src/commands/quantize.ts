@@ -12,6 +12,7 @@ import { calledSubgraphs } from "../graph/subgraphs.ts";
 import { openModel } from "../model/index.ts";
 import { checkRanges } from "../passes/check-ranges.ts";
 import { fakeQuantizeWeights } from "../passes/fake-quantize-weights.ts";
+import { canonicalDtypes } from "../passes/io-dtypes.ts";
 import { chooseFloat, insertFloatBorders } from "../passes/keep-float.ts";
 import { quantizeGraph } from "../pipeline.ts";
 import {
@@ -69,6 +70,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     const graphs = graphsToQuantize(space, options);
     for (const graph of graphs) chooseFloat(graph, space.context);
     refuseIfStrict(space, options);
+    for (const graph of graphs) checkDtypes(graph, options);
     const how = options.data === undefined ? null : await recordInto(space, graphs, options, output);
     refuseWithoutRanges(opened.source.name, graphs);
     for (const graph of graphs) insertFloatBorders(graph, space.context);
@@ -99,6 +101,12 @@ function graphsToQuantize(space: Workspace, options: OptionValues): Graph[] {
     space.context.notes.push({ kind: "float", text: `subgraph ${index} "${graph.name}": ${reason}` });
     return false;
   });
+}
+
+/** Wrong --input-dtype and --output-dtype are told before the samples run, which may take minutes. */
+function checkDtypes(graph: Graph, { dtype, inputDtype, outputDtype }: OptionValues): void {
+  canonicalDtypes("input", graph.inputs, inputDtype, dtype);
+  canonicalDtypes("output", graph.outputs, outputDtype, dtype);
 }
 
 function refuseIfStrict({ opened, context }: Workspace, { strict }: OptionValues): void {
