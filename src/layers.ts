@@ -5,8 +5,7 @@
  * exactly one must fit the model. A list becomes a map from node names to settings. Nodes made later under a name that is in the
  * map (clones of weights, graph outputs) inherit its setting.
  */
-import { Problems } from "./errors.ts";
-import { MinmaxqError } from "./errors.ts";
+import { MinmaxqError, Problems } from "./errors.ts";
 import { activeNodes, describe, type Graph, type Node, resultsOf } from "./graph/graph.ts";
 import { rowOf } from "./operators.ts";
 import type { LayerSetting } from "./passes/context.ts";
@@ -24,7 +23,8 @@ export function layerSettings(
   const nodes = graphs.flatMap(activeNodes).filter((node) => node.kind !== "output");
   const known = new Set(nodes.map((node) => node.name));
   for (const list of lists) refuseDuplicates(list);
-  const fitting = lists.length === 1 ? lists : lists.filter((list) => list.every((e) => e.names.every((n) => known.has(n))));
+  const fitting =
+    lists.length === 1 ? lists : lists.filter((list) => list.every((e) => e.names.every((n) => known.has(n))));
   if (fitting.length !== 1) {
     const how = fitting.length === 0 ? "none of its alternatives fits" : `${fitting.length} of its alternatives fit`;
     throw new MinmaxqError(`layer settings: ${how} the names of the model; exactly one must`);
@@ -52,15 +52,19 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
     const setting = { dtype, granularity };
     for (const name of names) {
       const found = byName.get(name) ?? [];
-      if (found.length === 0) problems.add(`layer settings: no tensor is called "${name}"; see the names with 'minmaxq inspect'`);
+      if (found.length === 0)
+        problems.add(`layer settings: no tensor is called "${name}"; see the names with 'minmaxq inspect'`);
       const operators = new Set(found.map((node) => (node.kind === "result" ? node.inputs[0]! : node)));
-      if (operators.size > 1) problems.add(`layer settings: "${name}" names ${operators.size} tensors; rename them first`);
+      if (operators.size > 1)
+        problems.add(`layer settings: "${name}" names ${operators.size} tensors; rename them first`);
       for (const operator of operators) {
         if (!rowOf(operator.op).multiple) {
           if (map.has(name)) problems.add(`layer settings: "${name}" is set twice; keep one of them`);
           map.set(name, setting);
         } else if (!rowOf(operator.op).mixed) {
-          problems.add(`${describe(operator)}: cannot have a dtype of its own; remove "${name}" from the layer settings`);
+          problems.add(
+            `${describe(operator)}: cannot have a dtype of its own; remove "${name}" from the layer settings`,
+          );
         } else {
           setAll(operator, setting, map, multiple, problems);
         }

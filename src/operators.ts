@@ -62,6 +62,8 @@ export interface OperatorRow {
   readonly multiple?: true;
   /** May carry a fused activation function. */
   readonly fuses?: true;
+  /** Its weights may be quantized alone, with float activations (§5.4). */
+  readonly weightsOnly?: true;
   /** Constant activations: quantized by their own values, by another phase, or an error of the reference (§3.7). */
   readonly constants: "own" | "elsewhere" | "refused";
   /** Operands that get a Quantize operator when this operator has a dtype of its own; none = not possible (§4.1). */
@@ -169,9 +171,9 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     verify: "roles or all integer",
     fake: nothing,
   }),
-  CONV_2D: convolution([activation, weights("filter", 0), bias]),
+  CONV_2D: convolution([activation, weights("filter", 0), bias], { weightsOnly: true }),
   DEPTH_TO_SPACE: unary({ verify: "roles", fake: nothing }),
-  DEPTHWISE_CONV_2D: convolution([activation, weights("filter", 3), bias]),
+  DEPTHWISE_CONV_2D: convolution([activation, weights("filter", 3), bias], { weightsOnly: true }),
   DEQUANTIZE: { in: [activation], out: { role: "raw" }, constants: "own", fake: nothing, dtype: { fixed: "FLOAT32" } },
   DIV: binary({ fuses: true, verify: "roles", fake: qdq }),
   ELU: unary({ verify: "roles" }),
@@ -181,7 +183,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   FLOOR: unary({ out: special("integer"), verify: "roles" }),
   FLOOR_DIV: binary({ out: special("integer"), verify: "roles" }),
   FLOOR_MOD: binary({ out: special("integer"), mixed: undefined }),
-  FULLY_CONNECTED: convolution([activation, weights("weights", 0), bias]),
+  FULLY_CONNECTED: convolution([activation, weights("weights", 0), bias], { weightsOnly: true }),
   GATHER: unary({ in: [activation, raw()], out: sameAs(0), fake: nothing }),
   GELU: unary({ verify: "roles", fake: qdq }),
   GREATER: comparison({ verify: "roles" }),

@@ -23,17 +23,17 @@ export interface Workspace {
 }
 
 /** Imports and prepares every subgraph; `likeReference` as the drop-in front does it (src/passes/prepare.ts). */
-export function workspace(
-  opened: OpenedModel,
-  options: QuantizeOptions,
-  likeReference = false,
-): Workspace {
+export function workspace(opened: OpenedModel, options: QuantizeOptions, likeReference = false): Workspace {
   const graphs = (opened.model.subgraphs ?? []).map((_, index) => importGraph(opened.model, index));
   if (graphs.length === 0)
     throw new MinmaxqError(`${opened.source.name}: has no subgraph; there is nothing to quantize`);
   for (const graph of graphs) prepare(graph, likeReference);
   const layers = new Map<string, LayerSetting>();
-  return { opened, graphs, context: { options, layers, graphs, scanner: new ConstantScanner(), notes: [] as Note[] } };
+  return {
+    opened,
+    graphs,
+    context: { options, layers, likeReference, graphs, scanner: new ConstantScanner(), notes: [] as Note[] },
+  };
 }
 
 /** Gives layers a dtype and granularity of their own. Before any pass. */

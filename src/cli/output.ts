@@ -28,13 +28,14 @@ export const terminal: Output = {
     }
   },
   tell(line) {
+    hideBar();
     try {
       writeNow(2, `${line}\n`);
     } catch {
       // Nobody listens; the work itself goes on.
     }
   },
-  progress: (what) => (process.stderr.isTTY ? bar(what) : lines(what)),
+  progress: (what) => (process.stderr.isTTY && process.env.TERM !== "dumb" ? bar(what) : lines(what)),
 };
 
 /** Writes all of `text` before it returns: what a stream still holds when the process exits is lost. */
@@ -55,9 +56,17 @@ function codeOf(error: unknown): unknown {
   return (error as NodeJS.ErrnoException | null)?.code;
 }
 
+/** The bar on the screen. */
+let shown: SingleBar | undefined;
+
+/** A bar hides the cursor and switches wrapping off, so it has to be stopped before anything else is written. */
+function hideBar(): void {
+  shown?.stop();
+  shown = undefined;
+}
+
 /** A bar on stderr that disappears when it is done. */
 function bar(what: string): (done: number, total: number) => void {
-  let shown: SingleBar | undefined;
   return (done, total) => {
     if (!shown) {
       const format = `${what} {bar} {value}/{total} {eta_formatted}`;
@@ -65,7 +74,7 @@ function bar(what: string): (done: number, total: number) => void {
       shown.start(total, done);
     }
     shown.update(done);
-    if (done >= total) shown.stop();
+    if (done >= total) hideBar();
   };
 }
 
@@ -78,6 +87,11 @@ function lines(what: string): (done: number, total: number) => void {
     last = now;
     terminal.tell(`${what} ${done}/${total}`);
   };
+}
+
+/** "1 sample", "2 samples". */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 /** "229 KB", "1.0 GB": powers of ten, as file managers say it. */

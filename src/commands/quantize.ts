@@ -4,7 +4,7 @@
  */
 import { statSync } from "node:fs";
 import type { OptionValues } from "../cli/options.ts";
-import { sizeText } from "../cli/output.ts";
+import { counted, sizeText } from "../cli/output.ts";
 import { MinmaxqError, UsageError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { hasRange, quantParam } from "../graph/quantparam.ts";
@@ -25,6 +25,7 @@ import {
   writeWorkspace,
 } from "../quantize.ts";
 import { fillConstants } from "../weights/fill.ts";
+import { about } from "./about.ts";
 import type { Command, Output } from "./command.ts";
 import { checkPaths, dialectOf } from "./paths.ts";
 import { RECORDING_OPTIONS, record } from "./recording.ts";
@@ -70,14 +71,22 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     const graphs = graphsToQuantize(space, options);
     for (const graph of graphs) chooseFloat(graph, space.context);
     refuseIfStrict(space, options);
-    for (const graph of graphs) checkDtypes(graph, options);
-    const how = options.data === undefined ? null : await recordInto(space, graphs, options, output);
-    refuseWithoutRanges(opened.source.name, graphs);
-    for (const graph of graphs) insertFloatBorders(graph, space.context);
-    for (const graph of graphs) checkRanges(graph);
-    for (const graph of graphs) quantizeGraph(graph, space.context);
-    space.context.scanner.throwProblems();
-    inferAll(space);
+    refuseWithoutFloat(input!, graphs);
+    await about(input!, () => {
+      for (const graph of graphs) checkDtypes(graph, options);
+    });
+    const how =
+      options.data === undefined
+        ? null
+        : await about(input!, () => recordInto(space, graphs, options, output), options.data);
+    refuseWithoutRanges(input!, graphs);
+    await about(input!, () => {
+      for (const graph of graphs) insertFloatBorders(graph, space.context);
+      for (const graph of graphs) checkRanges(graph);
+      for (const graph of graphs) quantizeGraph(graph, space.context);
+      space.context.scanner.throwProblems();
+      inferAll(space);
+    });
     const dialect = dialectOf(options.output);
     await writeWorkspace(space, options.output, dialect, () =>
       throwProblems(`${input}: the quantized model`, verifyAll({ ...space, graphs }, true)),
@@ -98,7 +107,10 @@ function graphsToQuantize(space: Workspace, options: OptionValues): Graph[] {
     const wanted = options.data !== undefined ? index === 0 : recorded || index === 0;
     if (wanted && !called.has(index)) return true;
     const reason = called.has(index) ? "control flow runs it" : "it has no recorded ranges";
-    space.context.notes.push({ kind: "float", text: `subgraph ${index} "${graph.name}": ${reason}` });
+    space.context.notes.push({
+      kind: "float",
+      text: `subgraph ${index}${graph.name && ` "${graph.name}"`}: ${reason}`,
+    });
     return false;
   });
 }
@@ -114,7 +126,18 @@ function refuseIfStrict({ opened, context }: Workspace, { strict }: OptionValues
   if (!strict || kept.length === 0) return;
   const lines = kept.map((note) => `  ${note.text}`).join("\n");
   throw new MinmaxqError(
-    `${opened.source.name}: ${kept.length} part(s) cannot be quantized; without --strict they stay float:\n${lines}`,
+    `${opened.source.name}: ${counted(kept.length, "part")} cannot be quantized; without --strict they stay float:\n${lines}`,
+  );
+}
+
+function refuseWithoutFloat(name: string, graphs: readonly Graph[]): void {
+  const nodes = graphs.flatMap((graph) => graph.nodes).filter((node) => node.kind !== "constant");
+  if (nodes.some((node) => node.dtype === "FLOAT32")) return;
+  const quantized = nodes.find((node) => node.quant?.scale.length);
+  throw new MinmaxqError(
+    quantized
+      ? `${name}: is quantized already ("${quantized.name}" is ${quantized.dtype}); give the float model`
+      : `${name}: has no float32 tensors; there is nothing to quantize`,
   );
 }
 
@@ -122,11 +145,8 @@ function refuseIfStrict({ opened, context }: Workspace, { strict }: OptionValues
 function refuseWithoutRanges(name: string, graphs: readonly Graph[]): void {
   const nodes = graphs.flatMap((graph) => graph.nodes);
   if (nodes.some((node) => hasRange(node.quant) && node.kind !== "constant")) return;
-  const float = nodes.some((node) => node.dtype === "FLOAT32" && node.kind !== "constant");
   throw new MinmaxqError(
-    float
-      ? `${name}: has no recorded ranges; give sample inputs with --data (random[:N] for a try), or run 'minmaxq record' first`
-      : `${name}: has no float tensors; there is nothing to quantize`,
+    `${name}: has no recorded ranges; give sample inputs with --data (random[:N] for a try), or run 'minmaxq record' first`,
   );
 }
 

@@ -1,7 +1,10 @@
 /** `minmaxq record`: runs the float model on samples and writes the ranges of its activations into it. */
 import type { OptionValues } from "../cli/options.ts";
+import { counted } from "../cli/output.ts";
+import { MinmaxqError } from "../errors.ts";
 import { type Model, openModel } from "../model/index.ts";
 import { writeAs } from "../quantize.ts";
+import { about } from "./about.ts";
 import type { Command, Output } from "./command.ts";
 import { checkPaths, dialectOf } from "./paths.ts";
 import { RECORDING_OPTIONS, record as recordRanges } from "./recording.ts";
@@ -24,9 +27,11 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
   const opened = openModel(input!);
   try {
     for (const line of opened.unknown) output.tell(`warning: ${line}`);
-    const { ranges, how } = await recordRanges(opened.model, options, output);
+    const { ranges, how } = await about(input!, () => recordRanges(opened.model, options, output), options.data);
+    if (ranges.size === 0)
+      throw new MinmaxqError(`${input}: has no float32 activations; there is nothing to record (give the float model)`);
     await writeAs(withRanges(opened.model, ranges), options.output, dialectOf(options.output), opened.external);
-    output.print(`${options.output}: ${ranges.size} ranges, ${how}`);
+    output.print(`${options.output}: ${counted(ranges.size, "range")}, ${how}`);
   } finally {
     opened.close();
   }

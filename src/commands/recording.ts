@@ -1,6 +1,7 @@
 /** Recording ranges for a model: what `quantize --data` and `record` share. */
 import { inputSpecs, openDataSet, type RecordedRange, type Reduction, recordRanges } from "../calibration/index.ts";
 import type { OptionName, OptionValues } from "../cli/options.ts";
+import { counted } from "../cli/output.ts";
 import type { Fill, Model } from "../model/index.ts";
 import type { Output } from "./command.ts";
 
@@ -36,11 +37,11 @@ export async function record(model: Model, options: OptionValues, output: Output
       onProgress: output.progress("recording"),
       onUnobserved: (names) =>
         output.tell(
-          `not recorded, because they lie inside control flow: ${names.map((name) => `"${name}"`).join(", ")}`,
+          `warning: not recorded, because they lie inside control flow: ${names.map((name) => `"${name}"`).join(", ")}`,
         ),
       fill,
     });
-    return { ranges, how: `${reductionText(reduction)} of ${data.count} sample${data.count === 1 ? "" : "s"}` };
+    return { ranges, how: `${reductionText(reduction)} of ${counted(data.count, "sample")}` };
   } finally {
     data.close();
   }

@@ -1,5 +1,5 @@
 /** What `quantize` says it did. */
-import { coloursFor } from "../cli/output.ts";
+import { coloursFor, counted } from "../cli/output.ts";
 import { activeNodes, type Graph, isConstant } from "../graph/graph.ts";
 import type { Workspace } from "../quantize.ts";
 import { SCHEMES } from "../scheme.ts";
@@ -23,7 +23,7 @@ export function summary({ context }: Workspace, graphs: readonly Graph[], facts:
   const constants = quantized.length - activations;
   const lines = [
     `${colours.bold(facts.path)}: ${SCHEMES[options.dtype].name}, one scale a ${options.granularity}, ${facts.sizes}, ${facts.seconds.toFixed(1)} s`,
-    `  ${activations} activations and ${constants} constants quantized; verified`,
+    `  ${counted(activations, "activation")} and ${counted(constants, "constant")} quantized; verified`,
     `  ranges: ${facts.how ?? "as recorded in the model"}`,
   ];
   const float = context.notes.filter((note) => note.kind === "float");

@@ -1,5 +1,6 @@
 /** `minmaxq verify`: lists everything in a quantized model that breaks the rules of its operators. */
 import type { OptionValues } from "../cli/options.ts";
+import { counted } from "../cli/output.ts";
 import { MinmaxqError } from "../errors.ts";
 import { activeNodes, isConstant, type Node } from "../graph/graph.ts";
 import { openModel } from "../model/index.ts";
@@ -34,9 +35,9 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     if (options.json) output.print(JSON.stringify({ model: input, quantized, problems }, null, 2));
     if (quantized === 0 && problems.length === 0)
       throw new MinmaxqError(`${input}: has no quantized activations; run 'minmaxq quantize' first`);
-    if (options.json && problems.length > 0) throw new MinmaxqError(`${input}: ${problems.length} problem(s)`);
+    if (options.json && problems.length > 0) throw new MinmaxqError(`${input}: ${counted(problems.length, "problem")}`);
     throwProblems(input!, problems);
-    if (!options.json) output.print(`${input}: verified, ${quantized} quantized activations`);
+    if (!options.json) output.print(`${input}: verified, ${counted(quantized, "quantized activation")}`);
   } finally {
     opened.close();
   }

@@ -13,7 +13,10 @@ export interface WordOption {
 }
 
 export interface Parsed {
+  /** The last value of each option. */
   readonly options: ReadonlyMap<string, readonly string[]>;
+  /** All values of each option, in order. */
+  readonly repeated: ReadonlyMap<string, readonly (readonly string[])[]>;
   readonly positionals: readonly string[];
 }
 
@@ -24,6 +27,7 @@ export function parseWords(
   positionals: readonly string[],
 ): Parsed {
   const options = new Map<string, readonly string[]>();
+  const repeated = new Map<string, string[][]>();
   const rest: string[] = [];
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
@@ -33,6 +37,7 @@ export function parseWords(
       if (values.length < option.words)
         throw new UsageError(`${word}: takes ${option.words} value(s), got ${values.length}; see --help`);
       options.set(word, values);
+      repeated.set(word, [...(repeated.get(word) ?? []), values]);
       i += option.words;
     } else if (word.startsWith("-")) {
       throw new UsageError(`unknown option ${word}; see --help`);
@@ -44,7 +49,7 @@ export function parseWords(
     throw new UsageError(`${positionals.slice(rest.length).join(" and ")} missing; see --help`);
   if (rest.length > positionals.length)
     throw new UsageError(`nothing is known to do with "${rest[positionals.length]}"; see --help`);
-  return { options, positionals: rest };
+  return { options, repeated, positionals: rest };
 }
 
 export const QUANTIZED_DTYPES: Readonly<Record<string, QuantizedDtype>> = { uint8: "UINT8", int16: "INT16" };

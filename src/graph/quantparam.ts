@@ -16,6 +16,7 @@ export type Provenance =
   | { from: "backward"; node: string }
   | { from: "forward"; node: string }
   | { from: "unit channels" }
+  | { from: "given" }
   | { from: "input × weights"; input: string; weights: string };
 
 export interface QuantParam {
@@ -94,6 +95,8 @@ export function provenanceText(provenance: Provenance): string {
       return `forward from ${provenance.node}`;
     case "unit channels":
       return "one unit a channel";
+    case "given":
+      return "given by you";
     case "input × weights":
       return `scale of ${provenance.input} × scale of ${provenance.weights}`;
   }

@@ -30,6 +30,8 @@ export interface Context {
   readonly options: QuantizeOptions;
   /** Settings by node name; clones and outputs inherit them by their name (§2.3). */
   readonly layers: Map<string, LayerSetting>;
+  /** The drop-in front: where the reference's way differs from what `quantize` does, its way. */
+  readonly likeReference: boolean;
   /** All subgraphs of the model. */
   readonly graphs: readonly Graph[];
   /** Reads constants where a decision depends on their values. */

@@ -4,7 +4,7 @@
  *
  *     filter FLOAT32   →   filter FLOAT32, each value = q × scale + nudged min; scale, zero point and nudged range kept beside it
  *
- * Parameters and ranges of float tensors are cleared first, as in the reference.
+ * All parameters and ranges are cleared first, as in the reference; `quantize` keeps those of parts that are quantized already.
  */
 import { ownConstant } from "../graph/edit.ts";
 import { activeNodes, type Graph, isConstant } from "../graph/graph.ts";
@@ -16,7 +16,7 @@ import { type Context, granularityOf, schemeOf } from "./context.ts";
 
 export function fakeQuantizeWeights(graph: Graph, context: Context): void {
   const active = activeNodes(graph);
-  for (const node of active) if (node.dtype === "FLOAT32") node.quant = null;
+  for (const node of active) if (node.dtype === "FLOAT32" || context.likeReference) node.quant = null;
   for (const node of active) {
     if (node.kind !== "operator" || node.float) continue;
     const row = rowOf(node.op);

@@ -93,7 +93,11 @@ function copying(stream: KernelStream): Kernels {
     half: (values) => on(values, (block) => stream.half(block), list),
     unpack: (values, count, signed) => on(values, (block) => stream.unpack(block, count, signed !== 0), list),
     dequantize: (values, kind, channels, inner, scale, zeroPoint) =>
-      on(values, (block) => stream.dequantize(block, INTEGER_KINDS[kind]!, { channels, inner }, scale, zeroPoint), list),
+      on(
+        values,
+        (block) => stream.dequantize(block, INTEGER_KINDS[kind]!, { channels, inner }, scale, zeroPoint),
+        list,
+      ),
     nibbles: (values) => on(values, (block) => stream.nibbles(block), list),
   };
 }

@@ -1,0 +1,18 @@
+/** Errors about a part of a model ("constant w has NaN") say which model it is. */
+import { MinmaxqError, UsageError } from "../errors.ts";
+
+/** Runs `work`; puts the model's name before its errors, except such that name one of `others` (data files) already. */
+export async function about<T>(
+  model: string,
+  work: () => T | Promise<T>,
+  ...others: readonly (string | undefined)[]
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const expected = error instanceof MinmaxqError && !(error instanceof UsageError);
+    if (expected && ![model, ...others].some((name) => name !== undefined && error.message.startsWith(name)))
+      error.message = `${model}: ${error.message}`;
+    throw error;
+  }
+}

@@ -1,0 +1,163 @@
+/** The modes of circle-quantizer (§5): one row each; exactly one is chosen on the command line. */
+import { MinmaxqError, UsageError } from "../errors.ts";
+import type { Dtype, Graph } from "../graph/graph.ts";
+import type { Context, QuantizeOptions } from "../passes/context.ts";
+import { fakeQuantizeModel } from "../passes/fake-quantize-model.ts";
+import { fakeQuantizeWeights } from "../passes/fake-quantize-weights.ts";
+import { inferDtypes } from "../passes/infer-dtypes.ts";
+import { quantizeWeightsOnly, WEIGHT_SCHEMES } from "../passes/quantize-weights-only.ts";
+import { requantize } from "../passes/requantize.ts";
+import { copyParameters, type ForcedParameters, forceParameters } from "../passes/set-parameters.ts";
+import { quantizeGraph } from "../pipeline.ts";
+import type { Workspace } from "../quantize.ts";
+import { choice, dtypeList, GRANULARITIES, type Parsed, QUANTIZED_DTYPES, type WordOption } from "./words.ts";
+
+export interface Mode extends WordOption {
+  readonly mode: true;
+  /** Checks the words and gives the options that passes see. Throws UsageError. */
+  options?(name: string, parsed: Parsed): QuantizeOptions;
+  /** Changes the graphs, in file order. */
+  run(space: Workspace, parsed: Parsed): void;
+  /** The result is held to the verifier. */
+  readonly verified?: true;
+}
+
+/** One graph after the other: quantized, dtypes inferred, checked, as the reference does it (§10.4). */
+const eachGraph = (run: (graph: Graph, context: Context) => void) => (space: Workspace) => {
+  for (const graph of space.graphs) {
+    run(graph, space.context);
+    inferDtypes(graph, space.graphs);
+    checkDeclaredOutputs(graph);
+  }
+};
+
+/** What yields an output must have the dtype that the graph declares for it (§2.1 step 3). */
+function checkDeclaredOutputs(graph: Graph): void {
+  graph.outputs.forEach((output, i) => {
+    const dtype = output.inputs[0]!.dtype;
+    const declared = graph.outputDtypes[i];
+    if (dtype !== declared)
+      throw new MinmaxqError(
+        `output "${output.name}": is ${dtype} after quantization, but the graph declares ${declared}; try --output_type ${dtype.toLowerCase()}, or 'minmaxq quantize'`,
+      );
+  });
+}
+
+export const MODES: Readonly<Record<string, Mode>> = {
+  "--quantize_dequantize_weights": {
+    words: 3,
+    mode: true,
+    help: "IN_DTYPE OUT_DTYPE GRANULARITY: fake-quantize weights (float32; uint8, int16; layer, channel)",
+    options: minmaxOptions,
+    run: eachGraph(fakeQuantizeWeights),
+  },
+  "--quantize_with_minmax": {
+    words: 3,
+    mode: true,
+    help: "IN_DTYPE OUT_DTYPE GRANULARITY: quantize with recorded ranges (as above)",
+    options: minmaxOptions,
+    run: eachGraph(quantizeGraph),
+    verified: true,
+  },
+  "--quantize_weights": {
+    words: 3,
+    mode: true,
+    help: "IN_DTYPE OUT_DTYPE GRANULARITY: quantize weights only (float32; int4, int8, int16; channel)",
+    options: (name, parsed) => {
+      weightScheme(name, parsed);
+      return DEFAULTS;
+    },
+    run: (space, parsed) => {
+      const scheme = weightScheme("--quantize_weights", parsed);
+      eachGraph((graph, context) => quantizeWeightsOnly(graph, context, scheme))(space);
+    },
+  },
+  "--requantize": {
+    words: 2,
+    mode: true,
+    help: "IN_DTYPE OUT_DTYPE: int8 model to uint8 (int8; uint8)",
+    options: (name, parsed) => {
+      const [from, to] = parsed.options.get(name)!;
+      choice(name, from!, { int8: true });
+      choice(name, to!, { uint8: true });
+      return DEFAULTS;
+    },
+    run: eachGraph(requantize),
+  },
+  "--force_quantparam": {
+    words: 3,
+    mode: true,
+    help: "TENSOR SCALE ZERO_POINT: set a tensor's parameters (repeatable)",
+    run: ({ graphs }, parsed) =>
+      forceParameters(
+        graphs,
+        parsed.repeated.get("--force_quantparam")!.map(([name, scale, zeroPoint]) => forced(name!, scale!, zeroPoint!)),
+        true,
+      ),
+  },
+  "--copy_quantparam": {
+    words: 2,
+    mode: true,
+    help: "FROM TO: copy a tensor's parameters to another one (repeatable)",
+    run: ({ graphs }, parsed) =>
+      copyParameters(
+        graphs,
+        parsed.repeated.get("--copy_quantparam")!.map(([from, to]) => [from!, to!] as const),
+      ),
+  },
+  "--fake_quantize": {
+    words: 0,
+    mode: true,
+    help: "turn a quantized model into a float one with the same rounding",
+    run: eachGraph((graph) => fakeQuantizeModel(graph)),
+  },
+};
+
+/** For modes that have no settings of their own. */
+const DEFAULTS: QuantizeOptions = { dtype: "UINT8", granularity: "channel" };
+
+/** Options of the chosen mode. */
+export function optionsOf(name: string, parsed: Parsed): QuantizeOptions {
+  return MODES[name]!.options?.(name, parsed) ?? DEFAULTS;
+}
+
+function minmaxOptions(name: string, parsed: Parsed): QuantizeOptions {
+  const [inputDtype, outputDtype, granularity] = parsed.options.get(name)!;
+  choice(name, inputDtype!, { float32: "FLOAT32" });
+  const dtype = choice(name, outputDtype!, QUANTIZED_DTYPES);
+  const chosen = choice(name, granularity!, GRANULARITIES);
+  const list = (option: string): Dtype[] | undefined => {
+    const value = parsed.options.get(option)?.[0];
+    return value === undefined ? undefined : dtypeList(option, value);
+  };
+  if (chosen === "layer" && dtype !== "UINT8")
+    throw new UsageError(
+      `${name}: layer-wise quantization supports uint8 only; use granularity channel for ${outputDtype}`,
+    );
+  return {
+    dtype,
+    granularity: chosen,
+    inputDtypes: list("--input_type"),
+    outputDtypes: list("--output_type"),
+    tfStyleMaxpool: parsed.options.has("--TF-style_maxpool"),
+    saveMinMax: parsed.options.has("--save_min_max"),
+  };
+}
+
+function weightScheme(name: string, parsed: Parsed) {
+  const [inputDtype, outputDtype, granularity] = parsed.options.get(name)!;
+  choice(name, inputDtype!, { float32: true });
+  choice(name, granularity!, { channel: true });
+  return choice(name, outputDtype!, WEIGHT_SCHEMES);
+}
+
+/** Malformed numbers are refused; the reference reads what it can and takes 0 for the rest (§10.11). */
+function forced(name: string, scale: string, zeroPoint: string): ForcedParameters {
+  const s = Math.fround(Number(scale));
+  const z = Number(zeroPoint);
+  if (scale.trim() === "" || !Number.isFinite(s) || s < 0)
+    throw new UsageError(`--force_quantparam ${name}: the scale "${scale}" is no float32 number from 0`);
+  if (!/^[+-]?\d+$/.test(zeroPoint.trim()) || !Number.isSafeInteger(z))
+    throw new UsageError(`--force_quantparam ${name}: the zero point "${zeroPoint}" is no whole number`);
+  return { name, scale: s, zeroPoint: z };
+}

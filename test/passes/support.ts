@@ -1,0 +1,165 @@
+/** Models through passes, and what comes out, as facts that tests compare. */
+import { MinmaxqError } from "../../src/errors.ts";
+import type { Graph, Node } from "../../src/graph/graph.ts";
+import { calledSubgraphs } from "../../src/graph/subgraphs.ts";
+import { MemoryBytes, readRange } from "../../src/model/bytes.ts";
+import {
+  BuiltinOperator,
+  type Model,
+  nameOf,
+  type OpenedModel,
+  readModel,
+  serializeModel,
+  TensorType,
+} from "../../src/model/index.ts";
+import { checkRanges } from "../../src/passes/check-ranges.ts";
+import type { LayerSetting, QuantizeOptions } from "../../src/passes/context.ts";
+import { chooseFloat, insertFloatBorders } from "../../src/passes/keep-float.ts";
+import { quantizeGraph } from "../../src/pipeline.ts";
+import { exportWorkspace, inferAll, type Workspace, workspace } from "../../src/quantize.ts";
+import { fillConstants } from "../../src/weights/fill.ts";
+import { hex } from "../operators/oracle.ts";
+
+export interface Setup extends Partial<QuantizeOptions> {
+  layers?: Record<string, LayerSetting>;
+  likeReference?: boolean;
+}
+
+/** The model as it is after writing and reading: absent fields and all. */
+export async function reopened(model: Model): Promise<OpenedModel> {
+  return readModel(new MemoryBytes(await serializeModel(model, { dialect: "circle" })));
+}
+
+/** Imported and prepared, nothing more. */
+export async function spaceOf(model: Model, setup: Setup = {}): Promise<Workspace> {
+  const { layers = {}, likeReference = false, ...options } = setup;
+  const all: QuantizeOptions = { dtype: "UINT8", granularity: "channel", ...options };
+  return workspace(await reopened(model), all, new Map(Object.entries(layers)), likeReference);
+}
+
+/** The pipeline as the drop-in front runs it. */
+export async function dropIn(model: Model, setup: Setup = {}): Promise<Workspace> {
+  const space = await spaceOf(model, { likeReference: true, ...setup });
+  for (const graph of space.graphs) quantizeGraph(graph, space.context);
+  space.context.scanner.throwProblems();
+  inferAll(space);
+  return space;
+}
+
+/** The pipeline as `quantize` runs it on recorded ranges: what cannot be quantized stays float. */
+export async function quantize(model: Model, setup: Setup = {}): Promise<Workspace> {
+  const space = await spaceOf(model, setup);
+  const called = calledSubgraphs(space.opened.model);
+  const graphs = space.graphs.filter((_, index) => !called.has(index));
+  for (const graph of graphs) chooseFloat(graph, space.context);
+  for (const graph of graphs) insertFloatBorders(graph, space.context);
+  for (const graph of graphs) checkRanges(graph);
+  for (const graph of graphs) quantizeGraph(graph, space.context);
+  space.context.scanner.throwProblems();
+  inferAll(space);
+  return space;
+}
+
+/** A tensor of a written model. */
+export interface Fact {
+  dtype: string;
+  /** f32 bits. */
+  scale: string[];
+  zeroPoint: number[];
+  axis: number;
+  min: string[];
+  max: string[];
+  values: (number | bigint)[] | null;
+  sparse: boolean;
+}
+
+export interface Written {
+  model: Model;
+  tensors: Map<string, Fact>;
+  /** "ADD(x, c) -> y", in file order. */
+  operators: string[];
+  inputs: string[];
+  outputs: string[];
+}
+
+/** The workspace's model, written and read again. Weights are computed meanwhile. */
+export async function written(space: Workspace, index = 0): Promise<Written> {
+  const bytes = await serializeModel(exportWorkspace(space).model, { dialect: "circle", fill: fillConstants });
+  return factsOf(readModel(new MemoryBytes(bytes)).model, index);
+}
+
+export function factsOf(model: Model, index = 0): Written {
+  const graph = model.subgraphs![index]!;
+  const tensors = graph.tensors ?? [];
+  const name = (at: number) => (at < 0 ? "-" : tensors[at]!.name!);
+  const facts = new Map<string, Fact>();
+  for (const tensor of tensors) {
+    const dtype = nameOf(TensorType, tensor.type ?? 0)!;
+    const { scale = [], zeroPoint = [], min = [], max = [], quantizedDimension = 0 } = tensor.quantization ?? {};
+    const data = model.buffers?.[tensor.buffer ?? 0]?.data;
+    const bytes = data && "source" in data && data.length > 0 ? readRange(data) : null;
+    facts.set(tensor.name!, {
+      dtype,
+      scale: [...scale].map(hex),
+      zeroPoint: [...zeroPoint].map(Number),
+      axis: quantizedDimension,
+      min: [...min].map(hex),
+      max: [...max].map(hex),
+      values: bytes && elements(dtype, bytes),
+      sparse: tensor.sparsity !== undefined,
+    });
+  }
+  const operators = (graph.operators ?? []).map((operator) => {
+    const code = model.operatorCodes![operator.opcodeIndex ?? 0]!;
+    const list = (indexes: Int32Array | undefined) => [...(indexes ?? [])].map(name).join(", ");
+    return `${nameOf(BuiltinOperator, code.builtinCode ?? 0)}(${list(operator.inputs)}) -> ${list(operator.outputs)}`;
+  });
+  const names = (indexes: Int32Array | undefined) => [...(indexes ?? [])].map(name);
+  return { model, tensors: facts, operators, inputs: names(graph.inputs), outputs: names(graph.outputs) };
+}
+
+function elements(dtype: string, { buffer }: Uint8Array): (number | bigint)[] {
+  const arrays: Record<string, new (buffer: ArrayBuffer) => Iterable<number | bigint>> = {
+    FLOAT32: Float32Array,
+    UINT8: Uint8Array,
+    INT8: Int8Array,
+    INT16: Int16Array,
+    INT32: Int32Array,
+    INT64: BigInt64Array,
+    FLOAT16: Uint16Array,
+  };
+  return [...new (arrays[dtype] ?? Uint8Array)(buffer as ArrayBuffer)];
+}
+
+/** The node that is a tensor (not the output that exposes it). The last one made, so clones win. */
+export function nodeOf(graph: Graph, name: string): Node {
+  const found = graph.nodes.filter((node) => node.name === name && node.kind !== "output" && node.kind !== "constant");
+  const constants = graph.nodes.filter((node) => node.name === name && node.kind === "constant" && node.users.size > 0);
+  const node = found.at(-1) ?? constants.at(-1);
+  if (!node) throw new Error(`no node "${name}"`);
+  return node;
+}
+
+/** dtype, bits of the scales and zero points of a node. */
+export function parametersOf({ dtype, quant }: Node) {
+  return {
+    dtype,
+    scale: [...(quant?.scale ?? [])].map(hex),
+    zeroPoint: [...(quant?.zeroPoint ?? [])].map(Number),
+    axis: quant?.axis ?? 0,
+  };
+}
+
+/** Operands by name. */
+export const operandsOf = (node: Node): (string | null)[] => node.inputs.map((operand) => operand?.name ?? null);
+
+/** Message of the MinmaxqError that `action` ends with; another error is passed on. */
+export async function refusal(action: () => unknown): Promise<string> {
+  try {
+    await action();
+  } catch (error) {
+    if (error instanceof MinmaxqError) return error.message;
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
