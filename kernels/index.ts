@@ -11,6 +11,7 @@ export { fakeasym, fakesym } from "./fake";
 export { bias, biaslong } from "./bias";
 export { half, nibbles, unpack } from "./half";
 export { dequantize } from "./dequantize";
+export { histogram } from "./histogram";
 
 import { reset } from "./memory";
 
@@ -67,5 +68,8 @@ export function cabi_post_unpack(_area: usize): void {
   reset();
 }
 export function cabi_post_dequantize(_area: usize): void {
+  reset();
+}
+export function cabi_post_histogram(_area: usize): void {
   reset();
 }

@@ -34,12 +34,14 @@ export class Problems {
 
   /**
    * Throws one error for everything collected; does nothing when there is nothing.
-   * A single problem stands alone; several are listed below `summary`.
+   * A single problem stands alone, followed by `remedy`; several are listed below `summary` and `remedy`.
    */
-  throwIfAny(summary: string): void {
+  throwIfAny(summary: string, remedy = ""): void {
     if (this.lines.length === 0) return;
-    if (this.lines.length === 1) throw new MinmaxqError(this.lines[0]!);
-    throw new MinmaxqError(`${summary} (${this.lines.length}):\n${this.lines.map((line) => `  ${line}`).join("\n")}`);
+    const what = remedy && `; ${remedy}`;
+    if (this.lines.length === 1) throw new MinmaxqError(`${this.lines[0]!}${what}`);
+    const list = this.lines.map((line) => `  ${line}`).join("\n");
+    throw new MinmaxqError(`${summary}${what} (${this.lines.length}):\n${list}`);
   }
 }
 

@@ -77,6 +77,18 @@ export interface OperatorRow {
   readonly looksAtShapeOnly?: true;
   /** Result dtype; absent = that of operand 0. */
   readonly dtype?: DtypeRule;
+  /** The result has the elements of operand 0 in their order, whatever its shape. */
+  readonly sameElements?: true;
+  /** What it computes of two operands element by element, where that can become part of weights and bias before it. */
+  readonly arithmetic?: "add" | "sub" | "mul" | "div";
+  /** It is an activation function that others may carry instead (`fusedActivationFunction`). */
+  readonly activation?: "RELU" | "RELU6" | "RELU_N1_TO_1";
+  /** Runtimes compute a fused RELU within it; `fuses` alone says only that the option exists (CONCATENATION refuses one). */
+  readonly takesRelu?: true;
+  /** Gets a zero bias where it has none: the rule to quantize it, or the reference, wants three operands. */
+  readonly zeroBias?: true;
+  /** Operator versions that brought a bias and a fused activation, where those are later than version 1. */
+  readonly since?: { readonly bias: number; readonly activation: number };
 }
 
 const activation: OperandRole = { role: "activation" };
@@ -129,6 +141,7 @@ const convolution = (operands: readonly OperandRole[], more: Partial<OperatorRow
   in: operands,
   out: recorded,
   fuses: true,
+  takesRelu: true,
   constants: "elsewhere",
   mixed: "activations",
   verify: "roles",
@@ -147,7 +160,7 @@ const unruled = (more: Partial<OperatorRow> = {}): OperatorRow => ({
 
 export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   ABS: unary({ fake: qdq }),
-  ADD: binary({ fuses: true, verify: "roles or all integer", fake: qdq }),
+  ADD: binary({ fuses: true, takesRelu: true, arithmetic: "add", verify: "roles or all integer", fake: qdq }),
   ADD_N: variadic(),
   ARG_MAX: {
     in: [activation, raw(...INDEX)],
@@ -158,7 +171,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     dtype: { option: "outputType" },
   },
   ARG_MIN: { in: [activation, raw()], out: { role: "raw" }, constants: "own", dtype: { option: "outputType" } },
-  AVERAGE_POOL_2D: unary({ fuses: true, constants: "refused", verify: "roles", fake: qdq }),
+  AVERAGE_POOL_2D: unary({ fuses: true, takesRelu: true, constants: "refused", verify: "roles", fake: qdq }),
   BATCH_TO_SPACE_ND: unary({ in: [activation, raw(), raw()], verify: "roles" }),
   BATCH_MATMUL: binary({ fake: qdq }),
   BROADCAST_TO: { in: [activation, raw()], out: recorded, constants: "own" },
@@ -171,19 +184,25 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     verify: "roles or all integer",
     fake: nothing,
   }),
-  CONV_2D: convolution([activation, weights("filter", 0), bias], { weightsOnly: true }),
+  CONV_2D: convolution([activation, weights("filter", 0), bias], { weightsOnly: true, zeroBias: true }),
   DEPTH_TO_SPACE: unary({ verify: "roles", fake: nothing }),
-  DEPTHWISE_CONV_2D: convolution([activation, weights("filter", 3), bias], { weightsOnly: true }),
-  DEQUANTIZE: { in: [activation], out: { role: "raw" }, constants: "own", fake: nothing, dtype: { fixed: "FLOAT32" } },
-  DIV: binary({ fuses: true, verify: "roles", fake: qdq }),
+  DEPTHWISE_CONV_2D: convolution([activation, weights("filter", 3), bias], { weightsOnly: true, zeroBias: true }),
+  DEQUANTIZE: {
+    in: [activation],
+    out: { role: "raw" },
+    constants: "refused",
+    fake: nothing,
+    dtype: { fixed: "FLOAT32" },
+  },
+  DIV: binary({ fuses: true, takesRelu: true, arithmetic: "div", verify: "roles", fake: qdq }),
   ELU: unary({ verify: "roles" }),
   EQUAL: comparison(),
   EXP: unary({ fake: qdq }),
-  EXPAND_DIMS: { in: [activation, raw()], out: recorded, constants: "own" },
+  EXPAND_DIMS: { in: [activation, raw()], out: recorded, constants: "own", sameElements: true },
   FLOOR: unary({ out: special("integer"), verify: "roles" }),
   FLOOR_DIV: binary({ out: special("integer"), verify: "roles" }),
   FLOOR_MOD: binary({ out: special("integer"), mixed: undefined }),
-  FULLY_CONNECTED: convolution([activation, weights("weights", 0), bias], { weightsOnly: true }),
+  FULLY_CONNECTED: convolution([activation, weights("weights", 0), bias], { weightsOnly: true, zeroBias: true }),
   GATHER: unary({ in: [activation, raw()], out: sameAs(0), fake: nothing }),
   GELU: unary({ verify: "roles", fake: qdq }),
   GREATER: comparison({ verify: "roles" }),
@@ -192,6 +211,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     in: [activation, unit("gamma"), unit("beta")],
     out: recorded,
     fuses: true,
+    takesRelu: true,
     constants: "elsewhere",
     mixed: "activations",
     verify: "roles",
@@ -209,6 +229,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   MAX_POOL_2D: unary({
     out: { role: "same", operand: 0, when: "tf-style-maxpool" },
     fuses: true,
+    takesRelu: true,
     constants: "refused",
     verify: "roles",
     fake: qdq,
@@ -217,7 +238,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   MEAN: reduction({ verify: "roles", fake: qdq }),
   MINIMUM: binary({ fake: qdq }),
   MIRROR_PAD: unary({ in: [activation, raw("INT32")], verify: "roles" }),
-  MUL: binary({ fuses: true, verify: "roles or all integer", fake: qdq }),
+  MUL: binary({ fuses: true, takesRelu: true, arithmetic: "mul", verify: "roles or all integer", fake: qdq }),
   NEG: unary({ constants: "refused", fake: qdq }),
   NOT_EQUAL: comparison({ verify: "roles" }),
   ONE_HOT: {
@@ -264,14 +285,15 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   REDUCE_MAX: reduction({ verify: "roles", fake: qdq }),
   REDUCE_MIN: reduction(),
   REDUCE_PROD: reduction({ fake: qdq }),
-  RELU: unary({ constants: "refused", verify: "roles", fake: qdq }),
-  RELU6: unary({ constants: "refused", fake: qdq }),
+  RELU: unary({ activation: "RELU", constants: "refused", verify: "roles", fake: qdq }),
+  RELU6: unary({ activation: "RELU6", constants: "refused", fake: qdq }),
   RESHAPE: unary({
     in: [activation, raw("INT32")],
     out: sameAs(0),
     backward: { rule: "operand", operand: 0 },
     verify: "reshape",
     fake: nothing,
+    sameElements: true,
   }),
   RESIZE_BILINEAR: unary({ in: [activation, raw()], verify: "roles", fake: qdq }),
   RESIZE_NEAREST_NEIGHBOR: unary({ in: [activation, raw()], verify: "roles", fake: qdq }),
@@ -312,14 +334,14 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   }),
   SQRT: unary({ verify: "roles", fake: qdq }),
   SQUARED_DIFFERENCE: binary({ constants: "refused", mixed: undefined, fake: qdq }),
-  SQUEEZE: unary(),
+  SQUEEZE: unary({ sameElements: true }),
   STRIDED_SLICE: unary({
     in: [activation, raw(), raw(), raw()],
     out: sameAs(0),
     verify: "same parameters",
     fake: nothing,
   }),
-  SUB: binary({ fuses: true, fake: qdq }),
+  SUB: binary({ fuses: true, takesRelu: true, arithmetic: "sub", fake: qdq }),
   SUM: reduction({ verify: "roles", fake: qdq }),
   TANH: unary({ out: special("tanh"), verify: "roles", fake: qdq }),
   TILE: unary({ in: [activation, raw()] }),
@@ -333,7 +355,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   }),
   TRANSPOSE_CONV: convolution(
     [{ role: "raw", dtypes: [], constant: "inputSizes" }, weights("filter", 0), activation, bias],
-    { dtype: { operand: 2 } },
+    { dtype: { operand: 2 }, since: { bias: 3, activation: 4 } },
   ),
   UNIQUE: unary({ constants: "refused", multiple: true }),
   UNPACK: unary({ out: sameAs(0), multiple: true, verify: "same parameters", fake: nothing }),
@@ -362,7 +384,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   RANGE: unruled(),
   RANK: unruled({ looksAtShapeOnly: true, dtype: { fixed: "INT32" } }),
   RELU_0_TO_1: unruled(),
-  RELU_N1_TO_1: unruled(),
+  RELU_N1_TO_1: unruled({ activation: "RELU_N1_TO_1" }),
   REVERSE_V2: unruled(),
   ROPE: unruled(),
   ROUND: unruled(),

@@ -12,6 +12,7 @@ import type { Context, LayerSetting, Note, QuantizeOptions } from "./passes/cont
 import { inferDtypes } from "./passes/infer-dtypes.ts";
 import { prepare } from "./passes/prepare.ts";
 import { verify } from "./passes/verify.ts";
+import { warnAccuracy } from "./passes/warn-accuracy.ts";
 import { fillConstants } from "./weights/fill.ts";
 import { ConstantScanner } from "./weights/scan.ts";
 
@@ -49,6 +50,11 @@ export function exportWorkspace({ opened, graphs }: Workspace): Exported {
 /** Lets dtypes follow once all graphs are quantized: control flow takes dtypes of graphs that come after it. */
 export function inferAll({ graphs }: Workspace): void {
   for (const graph of graphs) inferDtypes(graph, graphs);
+}
+
+/** Notes what is known only once all scales are there. */
+export function warnAll({ graphs, context }: Workspace): void {
+  for (const graph of graphs) warnAccuracy(graph, context);
 }
 
 /** Problems of all graphs; `fill` has to have run, because bias scales are checked. */

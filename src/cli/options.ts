@@ -4,14 +4,18 @@
  * The drop-in fronts have the reference's own options (src/drop-in).
  */
 import { InvalidArgumentError } from "commander";
+import { reasonOf } from "../errors.ts";
 import type { Dtype } from "../graph/graph.ts";
+import { WEIGHT_SCHEMES, type WeightScheme } from "../passes/quantize-weights-only.ts";
+import { type ForcedParameters, parametersFromText } from "../passes/set-parameters.ts";
 
 export interface OptionRow {
   /** As commander wants it: "-o, --output <path>". */
   readonly flags: string;
   readonly help: string;
   /** Text → value; throws InvalidArgumentError with a sentence. */
-  readonly parse?: (text: string) => unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: repeatable options get what they gave before
+  readonly parse?: (text: string, before?: any) => any;
   readonly default?: unknown;
   /** What the default is, where the value alone does not say it. */
   readonly defaultText?: string;
@@ -58,6 +62,27 @@ const percentage = number("a number from 0 to 100", (n) => n >= 0 && n <= 100);
 const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
 
 const ioDtypes = listOf(oneOf(IO_DTYPES));
+
+/** An option that may be given several times. */
+const collected =
+  <T>(one: (text: string) => T) =>
+  (text: string, before: readonly T[] = []): T[] => [...before, one(text)];
+
+const forcedParameters = (text: string): ForcedParameters => {
+  const [, name, scale, zeroPoint] = /^(.+)=([^=,]+),([^=,]+)$/.exec(text) ?? [];
+  if (!name) throw new InvalidArgumentError("Write NAME=SCALE,ZERO_POINT.");
+  try {
+    return parametersFromText(name, scale!, zeroPoint!);
+  } catch (error) {
+    throw new InvalidArgumentError(`${reasonOf(error)}.`);
+  }
+};
+
+const copiedParameters = (text: string): readonly [from: string, to: string] => {
+  const [, to, from] = /^(.+?)=(.+)$/.exec(text) ?? [];
+  if (!to || !from) throw new InvalidArgumentError("Write TO=FROM, both names of tensors.");
+  return [from, to];
+};
 
 export const OPTIONS = {
   output: { flags: "-o, --output <path>", help: "where to write the model (required)", parse: filled, required: true },
@@ -126,6 +151,38 @@ export const OPTIONS = {
     defaultText: "by the output's ending, else circle",
   },
   json: { flags: "--json", help: "print JSON" },
+  explain: {
+    flags: "--explain <file.json>",
+    help: "also write how every scale and zero point came to be",
+    parse: filled,
+  },
+  config: {
+    flags: "--config <file.json>",
+    help: "layers with a dtype and granularity of their own (schema/layers.schema.json)",
+    parse: filled,
+  },
+  layer: {
+    flags: "--layer <name=dtype>",
+    help: "a layer's own dtype: 'NAME=int16' or 'NAME=uint8:layer'; globs match, repeatable, over --config",
+    parse: collected(filled),
+  },
+  weightDtype: {
+    flags: "--weight-dtype <dtype>",
+    help: "int4, int8 or int16",
+    parse: oneOf(WEIGHT_SCHEMES),
+    default: WEIGHT_SCHEMES.int8,
+    defaultText: "int8",
+  },
+  set: {
+    flags: "--set <name=scale,zero>",
+    help: "a tensor's scale and zero point; repeatable",
+    parse: collected(forcedParameters),
+  },
+  copy: {
+    flags: "--copy <to=from>",
+    help: "take a tensor's parameters from another one; repeatable",
+    parse: collected(copiedParameters),
+  },
 } as const satisfies Record<string, OptionRow>;
 
 export type OptionName = keyof typeof OPTIONS;
@@ -152,4 +209,10 @@ export interface OptionValues {
   fastMath?: boolean;
   to?: "circle" | "tflite";
   json?: boolean;
+  config?: string;
+  explain?: string;
+  layer?: string[];
+  weightDtype: WeightScheme;
+  set?: ForcedParameters[];
+  copy?: (readonly [from: string, to: string])[];
 }

@@ -8,7 +8,10 @@ import { MinmaxqError, reasonOf } from "../errors.ts";
 /** Colours for a stream; none where it is no terminal, NO_COLOR is set, or the terminal is dumb. FORCE_COLOR wins. */
 export function coloursFor(stream: { isTTY?: boolean }): ReturnType<typeof picocolors.createColors> {
   const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
-  const wanted = FORCE_COLOR ? true : !NO_COLOR && stream.isTTY === true && TERM !== "dumb";
+  const wanted =
+    FORCE_COLOR !== undefined && FORCE_COLOR !== "" && FORCE_COLOR !== "0"
+      ? true
+      : !NO_COLOR && stream.isTTY === true && TERM !== "dumb";
   return picocolors.createColors(wanted);
 }
 

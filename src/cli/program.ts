@@ -3,14 +3,30 @@ import { CommanderError, Option, Command as Program } from "commander";
 import pkg from "../../package.json" with { type: "json" };
 import type { Command, Output } from "../commands/command.ts";
 import { convert } from "../commands/convert.ts";
+import { fakeQuantize } from "../commands/fake-quantize.ts";
+import { fakeQuantizeWeights } from "../commands/fake-quantize-weights.ts";
 import { inspect } from "../commands/inspect.ts";
 import { quantize } from "../commands/quantize.ts";
+import { quantizeWeights } from "../commands/quantize-weights.ts";
 import { record } from "../commands/record.ts";
+import { requantize } from "../commands/requantize.ts";
+import { setParameters } from "../commands/set-parameters.ts";
 import { verify } from "../commands/verify.ts";
 import { UsageError } from "../errors.ts";
 import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "./options.ts";
 
-export const COMMANDS: readonly Command[] = [quantize, record, inspect, convert, verify];
+export const COMMANDS: readonly Command[] = [
+  quantize,
+  record,
+  inspect,
+  verify,
+  convert,
+  fakeQuantize,
+  fakeQuantizeWeights,
+  quantizeWeights,
+  requantize,
+  setParameters,
+];
 
 /** The drop-in fronts, for the list in the help; src/main.ts runs them. */
 export const DROP_INS: Readonly<Record<string, string>> = {

@@ -1,7 +1,10 @@
 /** Errors about a part of a model ("constant w has NaN") say which model it is. */
 import { MinmaxqError, UsageError } from "../errors.ts";
 
-/** Runs `work`; puts the model's name before its errors, except such that name one of `others` (data files) already. */
+/**
+ * Runs `work`; puts the model's name before its errors, except such that name one of `others` (data files) already. Errors
+ * about what is written come with the output's name (src/model/write.ts), but it is the model that is wrong.
+ */
 export async function about<T>(
   model: string,
   work: () => T | Promise<T>,
@@ -9,7 +12,8 @@ export async function about<T>(
 ): Promise<T> {
   try {
     return await work();
-  } catch (error) {
+  } catch (thrown) {
+    const error = thrown instanceof MinmaxqError && thrown.cause instanceof MinmaxqError ? thrown.cause : thrown;
     const expected = error instanceof MinmaxqError && !(error instanceof UsageError);
     if (expected && ![model, ...others].some((name) => name !== undefined && error.message.startsWith(name)))
       error.message = `${model}: ${error.message}`;

@@ -4,6 +4,7 @@ import type { OptionValues } from "../cli/options.ts";
 import { sizeText } from "../cli/output.ts";
 import { openModel } from "../model/index.ts";
 import { writeAs } from "../quantize.ts";
+import { about } from "./about.ts";
 import type { Command, Output } from "./command.ts";
 import { checkPaths, dialectOf } from "./paths.ts";
 
@@ -22,7 +23,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
   try {
     for (const line of opened.unknown) output.tell(`warning: ${line}`);
     const dialect = dialectOf(options.output, options.to);
-    await writeAs(opened.model, options.output, dialect, opened.external);
+    await about(input!, () => writeAs(opened.model, options.output, dialect, opened.external), options.output);
     output.print(`${options.output}: ${opened.dialect} → ${dialect}, ${sizeText(statSync(options.output).size)}`);
   } finally {
     opened.close();

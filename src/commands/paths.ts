@@ -1,5 +1,5 @@
 /** Rules about input and output paths that all commands share. All are checked before any work is done. */
-import { accessSync, constants, existsSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, realpathSync, type Stats, statSync } from "node:fs";
 import { dirname, extname } from "node:path";
 import { MinmaxqError, reasonOf, UsageError } from "../errors.ts";
 import type { Dialect } from "../model/index.ts";
@@ -22,7 +22,7 @@ export function checkPaths(inputs: readonly (string | undefined)[], output: stri
   if (!existsSync(folder)) throw new MinmaxqError(`${output}: the folder ${folder} does not exist; create it first`);
   if (!statSync(folder).isDirectory())
     throw new MinmaxqError(`${output}: ${folder} is a file, not a folder; give another path`);
-  const stat = statSync(output, { throwIfNoEntry: false });
+  const stat = statOf(output);
   if (stat?.isDirectory() || output.endsWith("/")) throw new MinmaxqError(`${output}: is a folder; give a file name`);
   if (stat && !stat.isFile())
     throw new MinmaxqError(`${output}: is a device or pipe, and a model needs a regular file; give another path`);
@@ -37,6 +37,17 @@ export function checkPaths(inputs: readonly (string | undefined)[], output: stri
       `${output}: the folder ${folder} cannot be written (${reasonOf(error)}); change its permissions or give another path`,
       { cause: error },
     );
+  }
+}
+
+/** What is there already; undefined when nothing is. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    const long = (error as NodeJS.ErrnoException).code === "ENAMETOOLONG";
+    const reason = long ? "the name is too long; give a shorter one" : `${reasonOf(error)}; give another path`;
+    throw new MinmaxqError(`${path}: cannot be written: ${reason}`, { cause: error });
   }
 }
 

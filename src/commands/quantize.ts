@@ -21,12 +21,15 @@ import {
   throwProblems,
   verifyAll,
   type Workspace,
+  warnAll,
   workspace,
   writeWorkspace,
 } from "../quantize.ts";
 import { fillConstants } from "../weights/fill.ts";
 import { about } from "./about.ts";
 import type { Command, Output } from "./command.ts";
+import { writeExplanation } from "./explain.ts";
+import { setLayersFromOptions } from "./layers.ts";
 import { checkPaths, dialectOf } from "./paths.ts";
 import { RECORDING_OPTIONS, record } from "./recording.ts";
 import { summary } from "./summary.ts";
@@ -40,16 +43,20 @@ export const quantize: Command = {
     ...RECORDING_OPTIONS,
     "dtype",
     "granularity",
+    "config",
+    "layer",
     "inputDtype",
     "outputDtype",
     "tfStyleMaxpool",
     "saveMinMax",
     "strict",
+    "explain",
     "force",
   ],
   examples: [
     "minmaxq quantize model.tflite --data samples.npz -o model.q8.circle",
     "minmaxq quantize recorded.circle --dtype int16 -o model.q16.circle",
+    "minmaxq quantize model.tflite --data samples.npz --layer 'conv1*=int16' -o model.mixed.circle",
     "minmaxq quantize model.tflite --data samples/ --input-dtype float32 --output-dtype float32 -o model.q8.circle",
   ],
   run,
@@ -69,6 +76,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       outputDtypes: options.outputDtype,
     });
     const graphs = graphsToQuantize(space, options);
+    await about(input!, () => setLayersFromOptions(space, options), options.config);
     for (const graph of graphs) chooseFloat(graph, space.context);
     refuseIfStrict(space, options);
     refuseWithoutFloat(input!, graphs);
@@ -88,11 +96,15 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       inferAll(space);
     });
     const dialect = dialectOf(options.output);
-    await writeWorkspace(space, options.output, dialect, () =>
-      throwProblems(`${input}: the quantized model`, verifyAll({ ...space, graphs }, true)),
-    );
+    const quantized = { ...space, graphs };
+    const check = () => {
+      throwProblems(`${input}: the quantized model`, verifyAll(quantized, true));
+      warnAll(quantized);
+    };
+    await about(input!, () => writeWorkspace(space, options.output, dialect, check), options.output);
     const sizes = `${sizeText(opened.source.size)} → ${sizeText(statSync(options.output).size)}`;
     const seconds = (performance.now() - started) / 1000;
+    if (options.explain !== undefined) await writeExplanation(options.explain, graphs);
     for (const line of summary(space, graphs, { path: options.output, sizes, how, seconds })) output.print(line);
   } finally {
     opened.close();

@@ -30,7 +30,12 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     const { ranges, how } = await about(input!, () => recordRanges(opened.model, options, output), options.data);
     if (ranges.size === 0)
       throw new MinmaxqError(`${input}: has no float32 activations; there is nothing to record (give the float model)`);
-    await writeAs(withRanges(opened.model, ranges), options.output, dialectOf(options.output), opened.external);
+    const recorded = withRanges(opened.model, ranges);
+    await about(
+      input!,
+      () => writeAs(recorded, options.output, dialectOf(options.output), opened.external),
+      options.output,
+    );
     output.print(`${options.output}: ${counted(ranges.size, "range")}, ${how}`);
   } finally {
     opened.close();

@@ -4,12 +4,13 @@
  * Options take exactly their number of following words, even such that begin with a dash, and mix with the two positionals.
  */
 
+import { about } from "../commands/about.ts";
 import type { Output } from "../commands/command.ts";
 import { checkPaths } from "../commands/paths.ts";
 import { readConfig } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import { openModel } from "../model/index.ts";
-import { inferAll, setLayers, throwProblems, verifyAll, workspace, writeWorkspace } from "../quantize.ts";
+import { inferAll, setLayers, throwProblems, verifyAll, warnAll, workspace, writeWorkspace } from "../quantize.ts";
 import { MODES, optionsOf } from "./modes.ts";
 import { parseWords, usage, type WordOption } from "./words.ts";
 
@@ -46,11 +47,16 @@ export async function runCircleQuantizer(
     const space = workspace(opened, options, true);
     const config = parsed.options.get("--config")?.[0];
     if (config !== undefined) setLayers(space, readConfig(config));
-    mode.run(space, parsed);
-    space.context.scanner.throwProblems();
-    inferAll(space);
-    const check = mode.verified ? () => throwProblems(input, verifyAll(space, false)) : undefined;
-    await writeWorkspace(space, path, "circle", check);
+    await about(input, () => {
+      mode.run(space, parsed);
+      space.context.scanner.throwProblems();
+      inferAll(space);
+    });
+    const check = () => {
+      if (mode.verified) throwProblems(input, verifyAll(space, false));
+      warnAll(space);
+    };
+    await about(input, () => writeWorkspace(space, path, "circle", check), path);
     for (const note of space.context.notes) output.tell(`warning: ${note.text}`);
   } finally {
     opened.close();

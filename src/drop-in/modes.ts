@@ -5,9 +5,10 @@ import type { Context, QuantizeOptions } from "../passes/context.ts";
 import { fakeQuantizeModel } from "../passes/fake-quantize-model.ts";
 import { fakeQuantizeWeights } from "../passes/fake-quantize-weights.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
+import { ONNX_OPTIONS, quantizeOnnx } from "../passes/onnx/index.ts";
 import { quantizeWeightsOnly, WEIGHT_SCHEMES } from "../passes/quantize-weights-only.ts";
 import { requantize } from "../passes/requantize.ts";
-import { copyParameters, type ForcedParameters, forceParameters } from "../passes/set-parameters.ts";
+import { copyParameters, forceParameters, parametersFromText } from "../passes/set-parameters.ts";
 import { quantizeGraph } from "../pipeline.ts";
 import type { Workspace } from "../quantize.ts";
 import { choice, dtypeList, GRANULARITIES, type Parsed, QUANTIZED_DTYPES, type WordOption } from "./words.ts";
@@ -72,6 +73,13 @@ export const MODES: Readonly<Record<string, Mode>> = {
       eachGraph((graph, context) => quantizeWeightsOnly(graph, context, scheme))(space);
     },
   },
+  "--quantize_onnx_fq_model": {
+    words: 0,
+    mode: true,
+    help: "quantize a model that was fake-quantized in ONNX (QuantizeLinear, DequantizeLinear)",
+    options: () => ONNX_OPTIONS,
+    run: eachGraph(quantizeOnnx),
+  },
   "--requantize": {
     words: 2,
     mode: true,
@@ -91,7 +99,9 @@ export const MODES: Readonly<Record<string, Mode>> = {
     run: ({ graphs }, parsed) =>
       forceParameters(
         graphs,
-        parsed.repeated.get("--force_quantparam")!.map(([name, scale, zeroPoint]) => forced(name!, scale!, zeroPoint!)),
+        parsed.repeated
+          .get("--force_quantparam")!
+          .map(([name, scale, zeroPoint]) => parametersFromText(name!, scale!, zeroPoint!)),
         true,
       ),
   },
@@ -149,15 +159,4 @@ function weightScheme(name: string, parsed: Parsed) {
   choice(name, inputDtype!, { float32: true });
   choice(name, granularity!, { channel: true });
   return choice(name, outputDtype!, WEIGHT_SCHEMES);
-}
-
-/** Malformed numbers are refused; the reference reads what it can and takes 0 for the rest (§10.11). */
-function forced(name: string, scale: string, zeroPoint: string): ForcedParameters {
-  const s = Math.fround(Number(scale));
-  const z = Number(zeroPoint);
-  if (scale.trim() === "" || !Number.isFinite(s) || s < 0)
-    throw new UsageError(`--force_quantparam ${name}: the scale "${scale}" is no float32 number from 0`);
-  if (!/^[+-]?\d+$/.test(zeroPoint.trim()) || !Number.isSafeInteger(z))
-    throw new UsageError(`--force_quantparam ${name}: the zero point "${zeroPoint}" is no whole number`);
-  return { name, scale: s, zeroPoint: z };
 }

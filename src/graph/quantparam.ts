@@ -17,6 +17,7 @@ export type Provenance =
   | { from: "forward"; node: string }
   | { from: "unit channels" }
   | { from: "given" }
+  | { from: "quantize-dequantize" }
   | { from: "input × weights"; input: string; weights: string };
 
 export interface QuantParam {
@@ -97,6 +98,8 @@ export function provenanceText(provenance: Provenance): string {
       return "one unit a channel";
     case "given":
       return "given by you";
+    case "quantize-dequantize":
+      return "from QuantizeLinear and DequantizeLinear";
     case "input × weights":
       return `scale of ${provenance.input} × scale of ${provenance.weights}`;
   }

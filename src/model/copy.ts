@@ -9,11 +9,12 @@ const WINDOW = 4 << 20;
  * Writes all contents that are ByteRanges, the gaps between contents (zeros) and the length prefixes. A window slides over the file:
  * pieces are read straight into it and it is written when it is full. Deferred contents are left alone.
  */
-export function copyContents(layout: Layout, write: (bytes: Uint8Array, offset: number) => void): void {
+export async function copyContents(layout: Layout, write: (bytes: Uint8Array, offset: number) => void): Promise<void> {
   const window = new Uint8Array(WINDOW);
   const view = new DataView(window.buffer);
   let start = layout.metadata;
   let used = 0;
+  let windows = 0;
   const flush = () => {
     if (used > 0) write(window.subarray(0, used), start);
     start += used;
@@ -31,7 +32,11 @@ export function copyContents(layout: Layout, write: (bytes: Uint8Array, offset: 
       continue;
     }
     for (let done = 0; done < content.length; ) {
-      if (used === WINDOW) flush();
+      if (used === WINDOW) {
+        flush();
+        // Ctrl-C is seen between windows.
+        if (++windows % 16 === 0) await new Promise((resume) => setImmediate(resume));
+      }
       const count = Math.min(content.length - done, WINDOW - used);
       content.source.readInto(window.subarray(used, used + count), content.offset + done);
       used += count;

@@ -107,7 +107,7 @@ async function produce(model: Model, options: WriteOptions, open: (size: number)
   for (const { content, offset } of layout.places) if (isDeferred(content)) placed.push({ content, offset });
   if (fill) await fill(target, placed);
   else if (placed.length > 0) throw new Error(`${placed.length} deferred buffers and nobody to fill them`);
-  copyContents(layout, (bytes, offset) => target.write(bytes, offset));
+  await copyContents(layout, (bytes, offset) => target.write(bytes, offset));
 
   if (fill) {
     encoded = encodeModel(model, dialect, external);

@@ -7,17 +7,17 @@ import { activeNodes, describe, type Graph, type Node } from "../graph/graph.ts"
 import { hasRange } from "../graph/quantparam.ts";
 import { rowOf } from "../operators.ts";
 
+const REMEDY = "give sample inputs with --data, or run 'minmaxq record' first";
+
 export function checkRanges(graph: Graph): void {
   const problems = new Problems();
   for (const node of activeNodes(graph)) {
     if (!needsRange(node) || hasRange(node.quant)) continue;
     // A Quantize at the border of a float operator has that operator's range.
     const border = node.operator === null && node.op === "QUANTIZE";
-    problems.add(describe((border && node.inputs[0]) || node));
+    problems.add(`${describe((border && node.inputs[0]) || node)}: has no recorded range`);
   }
-  problems.throwIfAny(
-    "these tensors have no recorded range; give sample inputs with --data, or run 'minmaxq record' first",
-  );
+  problems.throwIfAny("tensors without a recorded range", REMEDY);
 }
 
 /** A float activation that quantization gives a scale. */

@@ -11,8 +11,9 @@ import { activeNodes, type Graph, isConstant } from "../graph/graph.ts";
 import { quantParam } from "../graph/quantparam.ts";
 import { operandsWith, rowOf } from "../operators.ts";
 import { parametersOfRange, SCHEMES } from "../scheme.ts";
-import { channelsAlong, emptyParameters, wholeTensor } from "../weights/constant.ts";
+import { emptyParameters } from "../weights/constant.ts";
 import { type Context, granularityOf, schemeOf } from "./context.ts";
+import { weightLayout } from "./own-values.ts";
 
 export function fakeQuantizeWeights(graph: Graph, context: Context): void {
   const active = activeNodes(graph);
@@ -28,7 +29,7 @@ export function fakeQuantizeWeights(graph: Graph, context: Context): void {
       const scheme = perChannel ? schemeOf(context, node) : SCHEMES.UINT8;
       const weights = ownConstant(graph, node, index);
       const of = weights.constant!;
-      const layout = perChannel ? channelsAlong(weights.shape, role.axis) : wholeTensor(of.count);
+      const layout = weightLayout(node, weights, role, granularityOf(context, node));
       const { min, max } = perChannel
         ? context.scanner.channelRanges(weights.name, of, layout)
         : asVectors(context.scanner.range(weights.name, of));

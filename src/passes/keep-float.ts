@@ -21,6 +21,7 @@ import { hasRule, operandsWith, rowOf } from "../operators.ts";
 import { nonConstantOperands } from "./check-before.ts";
 import { type Context, granularityOf } from "./context.ts";
 import { canonicalDtypes } from "./io-dtypes.ts";
+import { axisProblem } from "./own-values.ts";
 
 /** Marks what stays float and notes why. Runs before weights are fake-quantized, which skips marked operators. */
 export function chooseFloat(graph: Graph, context: Context): void {
@@ -71,6 +72,16 @@ function reasonToStayFloat(node: Node, context: Context): string | null {
   if (dynamic) return `its ${dynamic.name} "${node.inputs[dynamic.index]!.name}" is not a constant`;
   for (const operand of [...node.inputs, ...yieldedBy(node)]) {
     if (operand && OTHER_FLOATS.has(operand.dtype)) return `"${operand.name}" is ${operand.dtype}`;
+  }
+  const activations = operandsWith(row, node.inputs.length, "activation").map((index) => node.inputs[index]);
+  for (const index of operandsWith(row, node.inputs.length, "weights")) {
+    const weights = node.inputs[index];
+    const role = row.in[index]!;
+    if (!weights || role.role !== "weights") continue;
+    if (weights.dtype !== "FLOAT32" && activations.some((operand) => operand?.dtype === "FLOAT32"))
+      return `its ${role.name} "${weights.name}" is ${weights.dtype} already`;
+    const problem = granularityOf(context, node) === "channel" ? axisProblem(weights, role) : null;
+    if (problem) return problem;
   }
   if (granularityOf(context, node) !== "channel") return null;
   for (const index of operandsWith(row, node.inputs.length, "unit")) {

@@ -3,8 +3,9 @@ import { inverse } from "../arithmetic.ts";
 import { MinmaxqError } from "../errors.ts";
 import { describe, type Node } from "../graph/graph.ts";
 import { perLayer, type QuantParam } from "../graph/quantparam.ts";
-import { parametersOfRange, type QuantizedDtype, SCHEMES, type Scheme } from "../scheme.ts";
-import { type Constant, encoded, wholeTensor } from "../weights/constant.ts";
+import type { OperandRole } from "../operators.ts";
+import { type Granularity, parametersOfRange, type QuantizedDtype, SCHEMES, type Scheme } from "../scheme.ts";
+import { type ChannelLayout, type Constant, channelsAlong, encoded, wholeTensor } from "../weights/constant.ts";
 import type { Context } from "./context.ts";
 
 /**
@@ -38,8 +39,9 @@ export function quantizeByOwnValues(context: Context, node: Node, scheme: Scheme
 }
 
 /** Quantizes a constant in place with given parameters: kernel QP (§3.4). */
-export function quantizeByParameters(node: Node, dtype: QuantizedDtype, quant: QuantParam): void {
+export function quantizeByParameters(context: Context, node: Node, dtype: QuantizedDtype, quant: QuantParam): void {
   const constant = floatConstant(node);
+  context.scanner.refuseNonFinite(node.name, constant);
   const scale = quant.scale[0]!;
   if (!Number.isFinite(inverse(scale)))
     throw new MinmaxqError(`${describe(node)}: cannot be quantized with scale ${scale} of its neighbour`);
@@ -50,6 +52,25 @@ export function quantizeByParameters(node: Node, dtype: QuantizedDtype, quant: Q
   );
   node.quant = quant;
   node.dtype = dtype;
+}
+
+/** How weights are seen: one channel per layer, else channels along the axis that their role says (§3.5.1). */
+export function weightLayout(
+  user: Node,
+  weights: Node,
+  role: OperandRole & { role: "weights" },
+  granularity: Granularity,
+): ChannelLayout {
+  const problem = granularity === "channel" ? axisProblem(weights, role) : null;
+  if (problem) throw new MinmaxqError(`${describe(user)}: ${problem}`);
+  const count = weights.shape.reduce((a, b) => a * b, 1);
+  return granularity === "layer" ? wholeTensor(count) : channelsAlong(weights.shape, role.axis);
+}
+
+/** Why weights have no channel axis, or null. */
+export function axisProblem(weights: Node, role: OperandRole & { role: "weights" }): string | null {
+  if (role.axis < weights.shape.length) return null;
+  return `${role.name} "${weights.name}" has shape [${weights.shape}], but its channels are expected along axis ${role.axis}`;
 }
 
 /** The description of a constant that must be FLOAT32. */

@@ -26,15 +26,15 @@ export function propagateBackward(graph: Graph, context: Context): void {
       case undefined:
         break;
       case "concat":
-        if (fusedActivation(node) === "NONE") pushToAll(graph, node, node.inputs.keys());
+        if (fusedActivation(node) === "NONE") pushToAll(graph, context, node, node.inputs.keys());
         else quantizeConstants(graph, context, node);
         break;
       case "all":
-        pushToAll(graph, node, backward.operands === "rest" ? node.inputs.keys() : backward.operands);
+        pushToAll(graph, context, node, backward.operands === "rest" ? node.inputs.keys() : backward.operands);
         break;
       case "pad-value":
-        if (isMinusInfinityPad(context, node)) pullThroughPad(graph, node);
-        else pushToAll(graph, node, activationOperands(node));
+        if (isMinusInfinityPad(context, node)) pullThroughPad(graph, context, node);
+        else pushToAll(graph, context, node, activationOperands(node));
         break;
       case "operand": {
         const operand = node.inputs[backward.operand];
@@ -58,14 +58,14 @@ function received(from: Node): QuantParam {
 }
 
 /** Constants are quantized with the node's parameters; computed operands receive them if nobody else uses them. */
-function pushToAll(graph: Graph, node: Node, indices: Iterable<number>): void {
+function pushToAll(graph: Graph, context: Context, node: Node, indices: Iterable<number>): void {
   for (const index of indices) {
     const operand = node.inputs[index];
     if (!operand) continue;
     if (isConstant(operand)) {
       if (isQuantized(operand)) continue;
       if (!isQuantized(node)) continue;
-      quantizeByParameters(ownConstant(graph, node, index), node.dtype as QuantizedDtype, received(node));
+      quantizeByParameters(context, ownConstant(graph, node, index), node.dtype as QuantizedDtype, received(node));
     } else if (operand.users.size === 1) {
       overwrite(node, operand);
     }
@@ -97,9 +97,9 @@ function isMinusInfinityPad(context: Context, node: Node): boolean {
 const LOWEST = -3.4028234663852886e38;
 
 /** The pad takes its operand's parameters; the pad value is clipped to the lowest quantized value. */
-function pullThroughPad(graph: Graph, node: Node): void {
+function pullThroughPad(graph: Graph, context: Context, node: Node): void {
   const input = node.inputs[0]!;
   overwrite(input, node);
   const value = ownConstant(graph, node, 2);
-  quantizeByParameters(value, input.dtype as QuantizedDtype, received(input));
+  quantizeByParameters(context, value, input.dtype as QuantizedDtype, received(input));
 }

@@ -8,7 +8,7 @@
  */
 import { type Graph, isConstant, type Node } from "../graph/graph.ts";
 import { dtypeOption, setOptions } from "../graph/options.ts";
-import { hasRange, type QuantParam, quantParam } from "../graph/quantparam.ts";
+import { hasRange, type Provenance, type QuantParam, quantParam } from "../graph/quantparam.ts";
 import { TensorType } from "../model/index.ts";
 import { rowOf } from "../operators.ts";
 import { parametersOfRange } from "../scheme.ts";
@@ -19,20 +19,26 @@ export function quantizeActivations(graph: Graph, context: Context): void {
     if (node.dtype !== "FLOAT32" || isConstant(node) || node.float) continue;
     if (hasRange(node.quant)) {
       const scheme = schemeOf(context, node);
-      node.quant = withParameters(node.quant, parametersOfRange(scheme, node.quant.min[0]!, node.quant.max[0]!));
+      const parameters = parametersOfRange(scheme, node.quant.min[0]!, node.quant.max[0]!);
+      node.quant = withParameters(node.quant, parameters, context.likeReference);
       node.dtype = scheme.dtype;
     }
     if (node.kind === "operator" && rowOf(node.op).verify === "cast") declareCastDtypes(node);
   }
 }
 
-/** The parameters are appended: a tensor that already had a scale ends with two (§2.2). */
-function withParameters(old: QuantParam, { scale, zeroPoint }: { scale: number; zeroPoint: number }): QuantParam {
+/** In the reference the parameters are appended: a tensor that already had a scale ends with two (§2.2). */
+function withParameters(
+  old: QuantParam,
+  { scale, zeroPoint }: { scale: number; zeroPoint: number },
+  append: boolean,
+): QuantParam {
+  const recorded: Provenance = { from: "recorded", how: "range in the file" };
   return quantParam({
     ...old,
-    scale: Float32Array.of(...old.scale, scale),
-    zeroPoint: BigInt64Array.of(...old.zeroPoint, BigInt(zeroPoint)),
-    provenance: { from: "recorded", how: "min/max" },
+    scale: Float32Array.of(...(append ? old.scale : []), scale),
+    zeroPoint: BigInt64Array.of(...(append ? old.zeroPoint : []), BigInt(zeroPoint)),
+    provenance: old.provenance.from === "recorded" ? old.provenance : recorded,
   });
 }
 

@@ -19,7 +19,7 @@ export function quantizeBias(graph: Graph, context: Context): void {
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator" || node.float) continue;
     const row = rowOf(node.op);
-    const at = (role: "activation" | "weights" | "bias") => operandsWith(row, node.inputs.length, role)[0];
+    const at = (role: "activation" | "weights" | "bias") => operandsWith(row, row.in.length, role)[0];
     const biasAt = at("bias");
     if (biasAt === undefined) continue;
     const inputAt = at("activation")!;
@@ -40,6 +40,7 @@ export function quantizeBias(graph: Graph, context: Context): void {
 function quantizeOne(context: Context, node: Node, bias: Node, input: Node, weights: Node): void {
   const perChannel = granularityOf(context, node) === "channel";
   const values = floatConstant(bias);
+  context.scanner.refuseNonFinite(bias.name, values);
   const last = bias.shape[bias.shape.length - 1];
   if (perChannel && last !== values.count)
     throw new MinmaxqError(

@@ -9,9 +9,9 @@ import { ownConstant } from "../graph/edit.ts";
 import { activeNodes, type Dtype, describe, type Graph, isConstant } from "../graph/graph.ts";
 import { quantParam } from "../graph/quantparam.ts";
 import { roleOf, rowOf } from "../operators.ts";
-import { channelsAlong, emptyParameters, encoded } from "../weights/constant.ts";
+import { emptyParameters, encoded } from "../weights/constant.ts";
 import { type Context, warn } from "./context.ts";
-import { floatConstant } from "./own-values.ts";
+import { floatConstant, weightLayout } from "./own-values.ts";
 
 export interface WeightScheme {
   readonly dtype: Dtype;
@@ -42,7 +42,7 @@ export function quantizeWeightsOnly(graph: Graph, context: Context, scheme: Weig
       }
       const weights = ownConstant(graph, node, index);
       const values = floatConstant(weights);
-      const layout = channelsAlong(weights.shape, role.axis);
+      const layout = weightLayout(node, weights, role, "channel");
       const parameters = emptyParameters(layout.channels);
       const { limit, bytes } = scheme;
       weights.constant = encoded(values, { rule: "scan", symmetric: true, limit, layout, parameters }, bytes);

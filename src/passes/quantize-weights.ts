@@ -8,13 +8,13 @@
  */
 import { MinmaxqError } from "../errors.ts";
 import { ownConstant } from "../graph/edit.ts";
-import { activeNodes, describe, type Graph, isConstant, type Node } from "../graph/graph.ts";
+import { activeNodes, type Graph, isConstant, type Node } from "../graph/graph.ts";
 import { quantParam } from "../graph/quantparam.ts";
 import { type OperandRole, roleOf, rowOf } from "../operators.ts";
 import { type Granularity, isQuantized, SCHEMES, type Scheme } from "../scheme.ts";
-import { channelsAlong, emptyParameters, encoded, wholeTensor } from "../weights/constant.ts";
+import { emptyParameters, encoded } from "../weights/constant.ts";
 import { type Context, granularityOf, schemeOf, warn } from "./context.ts";
-import { floatConstant, quantizeByOwnValues } from "./own-values.ts";
+import { floatConstant, quantizeByOwnValues, weightLayout } from "./own-values.ts";
 
 export function quantizeWeights(graph: Graph, context: Context): void {
   for (const node of activeNodes(graph)) {
@@ -45,11 +45,7 @@ function quantizeFilter(
   const scheme = granularity === "layer" ? SCHEMES.UINT8 : modelScheme;
   const { symmetric, limit } = scheme;
   const values = floatConstant(weights);
-  if (granularity === "channel" && role.axis >= weights.shape.length)
-    throw new MinmaxqError(
-      `${describe(user)}: ${role.name} "${weights.name}" has shape [${weights.shape}], but its channels are expected along axis ${role.axis}`,
-    );
-  const layout = granularity === "layer" ? wholeTensor(values.count) : channelsAlong(weights.shape, role.axis);
+  const layout = weightLayout(user, weights, role, granularity);
   const axis = granularity === "layer" ? 0 : role.axis;
   const bytes = scheme.bits / 8;
 

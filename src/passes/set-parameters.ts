@@ -1,5 +1,5 @@
 /** Parameters given by a person: forced on tensors, or copied from one tensor to another (§5.6). dtypes stay. */
-import { Problems } from "../errors.ts";
+import { Problems, UsageError } from "../errors.ts";
 import { activeNodes, type Graph, type Node } from "../graph/graph.ts";
 import { perLayer } from "../graph/quantparam.ts";
 
@@ -7,6 +7,17 @@ export interface ForcedParameters {
   readonly name: string;
   readonly scale: number;
   readonly zeroPoint: number;
+}
+
+/** Parameters as people write them. Malformed numbers are refused; the reference takes what it can read (§10.11). */
+export function parametersFromText(name: string, scale: string, zeroPoint: string): ForcedParameters {
+  const s = Math.fround(Number(scale));
+  const z = Number(zeroPoint);
+  if (scale.trim() === "" || !Number.isFinite(s) || s < 0)
+    throw new UsageError(`the scale "${scale}" of ${name} is no float32 number from 0`);
+  if (!/^[+-]?\d+$/.test(zeroPoint.trim()) || !Number.isSafeInteger(z))
+    throw new UsageError(`the zero point "${zeroPoint}" of ${name} is no whole number`);
+  return { name, scale: s, zeroPoint: z };
 }
 
 /**

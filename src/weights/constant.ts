@@ -80,6 +80,32 @@ export type Constant =
       readonly count: number;
       readonly length: number;
     }
+  /** float32 times a factor a channel, rounded once: f32(value * factor[channel]). */
+  | {
+      readonly kind: "scaled";
+      readonly of: Constant;
+      readonly layout: ChannelLayout;
+      readonly factor: Float32Array;
+      readonly count: number;
+      readonly length: number;
+    }
+  /** float32 as int16: round(value / scale) + zeroPoint within ±32767, the division in f32 (§5.7.1). */
+  | {
+      readonly kind: "divided";
+      readonly of: Constant;
+      readonly scale: number;
+      readonly zeroPoint: number;
+      readonly count: number;
+      readonly length: number;
+    }
+  /** uint8 values of 0..15 minus `less`, two a byte, low nibble first (§5.7.2). */
+  | {
+      readonly kind: "nibbles";
+      readonly of: Constant;
+      readonly less: 0 | 8;
+      readonly count: number;
+      readonly length: number;
+    }
   /** int8 bytes plus 128, as uint8 (§5.5). */
   | { readonly kind: "shifted"; readonly of: Constant; readonly count: number; readonly length: number }
   /** float32 encoded as integers. `bytes` is the size of one; ½ = two a byte. */

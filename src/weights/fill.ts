@@ -146,16 +146,19 @@ function scanInto(ranges: ChannelRanges, stream: KernelStream, constant: Constan
   });
 }
 
+/** Descriptions of something else than float32. Pieces of whole tensors begin at even elements, so 4-bit values are not cut. */
+const HOLD_BYTES: ReadonlySet<Constant["kind"]> = new Set(["stored", "dense", "shifted", "divided", "nibbles"]);
+
 /** Constants that stay what they describe: float16 seen as float32, sparse ones made dense, fake-quantized ones. */
 function fillFloats(stream: KernelStream, target: FillTarget, constant: Constant, offset: number): void {
-  const size = constant.count === 0 ? 0 : constant.length / constant.count;
+  const size = constant.kind === "nibbles" ? 0.5 : constant.count === 0 ? 0 : constant.length / constant.count;
   const perChannel = constant.kind === "fake" || constant.kind === "dequantized";
   const layout = perChannel ? constant.layout : wholeTensor(constant.count);
   for (const piece of piecesOf(layout, PIECE_LIMIT)) {
     stream.scoped(() => {
       const block =
-        constant.kind === "dense" || constant.kind === "stored" || constant.kind === "shifted"
-          ? loadBytes(stream, constant, piece.first * size, piece.count * size)
+        HOLD_BYTES.has(constant.kind)
+          ? loadBytes(stream, constant, piece.first * size, Math.ceil(piece.count * size))
           : loadFloats(stream, constant, piece);
       target.write(block.bytes(), offset + piece.first * size);
     });

@@ -1,9 +1,9 @@
 /** Reading the float32 elements that a constant describes, a piece at a time, into the kernels' memory. */
-import { inverse } from "../arithmetic.ts";
+import { INT16_LIMIT, inverse, roundHalfAway } from "../arithmetic.ts";
 import { readRange } from "../model/bytes.ts";
 import type { Constant } from "./constant.ts";
 import type { Block, IntegerKind, KernelStream } from "./kernels.ts";
-import type { Piece } from "./pieces.ts";
+import { type Piece, partsOf } from "./pieces.ts";
 
 /** The elements of a piece as float32 in the kernels' memory. `constant` describes float32 elements. */
 export function loadFloats(stream: KernelStream, constant: Constant, piece: Piece): Block {
@@ -26,16 +26,48 @@ export function loadFloats(stream: KernelStream, constant: Constant, piece: Piec
           : stream.fakeasym(values, piece, min, max, inv, scale),
       );
     }
-    case "dequantized": {
-      const part = { channels: piece.channels, inner: piece.inner };
-      const scale = constant.scale.subarray(piece.channel, piece.channel + piece.channels);
-      const zeroPoint = constant.zeroPoint.subarray(piece.channel, piece.channel + piece.channels);
-      const { block, kind } = loadIntegers(stream, constant, piece);
-      return stream.blockOf(stream.dequantize(block, kind, part, scale, zeroPoint));
+    case "dequantized":
+      return loadDequantized(stream, constant, piece);
+    case "scaled": {
+      const values = loadFloats(stream, constant.of, piece);
+      const bytes = values.bytes();
+      scale(new Float32Array(bytes.buffer, bytes.byteOffset, piece.count), constant, piece);
+      return values;
     }
     default:
       return loadBytes(stream, constant, piece.first * 4, piece.count * 4);
   }
+}
+
+/** Multiplies values in place; a Float32Array rounds the exact product of two floats once. */
+function scale(values: Float32Array, { layout, factor }: Constant & { kind: "scaled" }, piece: Piece): void {
+  for (const { first, count, channel, channels, inner } of partsOf(piece, layout)) {
+    const end = first - piece.first + count;
+    for (let at = first - piece.first, c = 0; at < end; c = (c + 1) % channels) {
+      const by = factor[channel + c]!;
+      for (const next = at + inner; at < next; at++) values[at]! *= by;
+    }
+  }
+}
+
+/** The piece may be cut along other channels than those that the scales belong to. */
+function loadDequantized(stream: KernelStream, constant: Constant & { kind: "dequantized" }, piece: Piece): Block {
+  const parts = [...partsOf(piece, constant.layout)];
+  const load = (part: Piece): Block => {
+    const to = part.channel + part.channels;
+    const scales = constant.scale.subarray(part.channel, to);
+    const zeroPoint = constant.zeroPoint.subarray(part.channel, to);
+    const { block, kind } = loadIntegers(stream, constant, part);
+    return stream.blockOf(stream.dequantize(block, kind, part, scales, zeroPoint));
+  };
+  if (parts.length === 1) return load(parts[0]!);
+  const whole = stream.reserve(piece.count * 4);
+  for (const part of parts)
+    stream.scoped(() => {
+      const loaded = load(part);
+      whole.bytes().set(loaded.bytes(), (part.first - piece.first) * 4);
+    });
+  return whole;
 }
 
 /** The integers of a piece; 4-bit ones, which may begin within a byte, one a byte. */
@@ -69,10 +101,37 @@ export function loadBytes(stream: KernelStream, constant: Constant, offset: numb
     // int8 + 128 as uint8 turns the sign bit.
     for (let i = 0; i < bytes.length; i++) bytes[i]! ^= 0x80;
     return shifted;
+  } else if (constant.kind === "divided") {
+    const first = offset / 2;
+    const count = length / 2;
+    const values = loadFloats(stream, constant.of, { first, count, channel: 0, channels: 1, inner: count });
+    block.bytes().set(dividedBytes(values.bytes(), constant));
+  } else if (constant.kind === "nibbles") {
+    const count = Math.min(length * 2, constant.count - offset * 2);
+    block.bytes().set(packNibbles(loadBytes(stream, constant.of, offset * 2, count).bytes(), constant.less));
   } else {
     throw new Error(`a constant that is ${constant.kind} has no bytes of its own`);
   }
   return block;
+}
+
+/** Integers of float32 values by a true division: the ONNX flow does not multiply with the inverse (§5.7.1). */
+function dividedBytes(bytes: Uint8Array, { scale, zeroPoint }: Constant & { kind: "divided" }): Uint8Array {
+  const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  const integers = Int16Array.from(values, (value) => {
+    const integer = roundHalfAway(Math.fround(value / scale)) + zeroPoint;
+    return Math.max(-INT16_LIMIT, Math.min(INT16_LIMIT, integer));
+  });
+  return new Uint8Array(integers.buffer);
+}
+
+/** Values minus `less`, two a byte, low nibble first. */
+function packNibbles(values: Uint8Array, less: number): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil(values.length / 2));
+  values.forEach((value, i) => {
+    bytes[i >> 1]! |= ((value - less) & 15) << (i % 2 ? 4 : 0);
+  });
+  return bytes;
 }
 
 /** Factors f32(1/scale), one a channel. */

@@ -30,7 +30,15 @@ export interface Block {
   bytes(): Uint8Array<ArrayBuffer>;
 }
 
-type TypedArray = Float32Array | Uint16Array | Int16Array | Int8Array | Uint8Array | BigInt64Array;
+type TypedArray =
+  | Float32Array
+  | Uint32Array
+  | Int32Array
+  | Uint16Array
+  | Int16Array
+  | Int8Array
+  | Uint8Array
+  | BigInt64Array;
 
 /** Integers that `dequantize` takes, in the order of the contract's codes. */
 export const INTEGER_KINDS = ["UINT8", "INT8", "INT16", "INT32", "INT64"] as const;
@@ -58,6 +66,11 @@ export class KernelStream {
     if (byteOffset < 0 || byteOffset + byteLength > block.byteLength)
       throw new RangeError("part is outside of its block");
     return this.block(block.pointer + byteOffset, byteLength);
+  }
+
+  /** From the start of a block to the end of one that was reserved later, with everything between them. */
+  span(first: Block, last: Block): Block {
+    return this.block(first.pointer, last.pointer + last.byteLength - first.pointer);
   }
 
   /** A kernel's result, which lies in WASM memory, as the block that the next kernel reads. */
@@ -271,6 +284,12 @@ export class KernelStream {
       ...scales,
       ...[zeroPoints.pointer, channels],
     );
+  }
+
+  /** Counts values in place; gives how many were dealt with (see kernels.wit). `pages`: 512 int32, `counts`: uint32. */
+  histogram(values: Block, pages: Block, counts: Block): number {
+    const [pointer, length] = [counts.pointer, elements(counts, 4)];
+    return this.record("histogram", 3, ...floats(values), ...floats(pages), pointer, length)[2]!;
   }
 
   private block(pointer: number, byteLength: number): Block {

@@ -99,5 +99,12 @@ function copying(stream: KernelStream): Kernels {
         list,
       ),
     nibbles: (values) => on(values, (block) => stream.nibbles(block), list),
+    histogram: (values, pages, counts) =>
+      stream.scoped(() => {
+        const added = stream.copyIn(counts);
+        const done = stream.histogram(stream.copyIn(values), stream.copyIn(pages), added);
+        const bytes = added.bytes().slice();
+        return [new Uint32Array(bytes.buffer), done];
+      }),
   };
 }

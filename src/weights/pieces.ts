@@ -54,3 +54,29 @@ export function piecesAreIndependent(layout: ChannelLayout, limit: number): bool
   const { outer, channels, inner } = layout;
   return outer * channels * inner <= limit || (outer === 1 && inner <= limit);
 }
+
+/**
+ * A piece that was cut along other channels, in parts of whole channels of `layout`, of whole runs of one channel, or within a run:
+ * elements 3…11 of [*, 2, 4] are 3 (channel 0), 4…7 (channel 1) and 8…11 (channel 0). One part when they agree.
+ */
+export function* partsOf({ first, count }: Piece, { channels, inner }: ChannelLayout): Generator<Piece> {
+  const row = channels * inner;
+  const end = first + count;
+  for (let at = first; at < end; ) {
+    const inRow = at % row;
+    const channel = Math.floor(inRow / inner);
+    const left = end - at;
+    let part: Piece;
+    if (inRow === 0 && left >= row) {
+      part = { first: at, count: left - (left % row), channel: 0, channels, inner };
+    } else if (inRow % inner === 0 && left >= inner) {
+      const together = Math.min(Math.floor(left / inner), channels - channel);
+      part = { first: at, count: together * inner, channel, channels: together, inner };
+    } else {
+      const run = Math.min(inner - (inRow % inner), left);
+      part = { first: at, count: run, channel, channels: 1, inner: run };
+    }
+    yield part;
+    at += part.count;
+  }
+}

@@ -3,7 +3,7 @@ import { Problems } from "../errors.ts";
 import { rangeOf } from "../model/bytes.ts";
 import { type ChannelLayout, type Constant, stored, wholeTensor } from "./constant.ts";
 import { bytesOf, PIECE_LIMIT, problemOf } from "./encode.ts";
-import { loadFloats } from "./floats.ts";
+import { loadBytes, loadFloats } from "./floats.ts";
 import { type ChannelRanges, type KernelStream, type Kernels, laterStart, loadKernels } from "./kernels.ts";
 import { piecesOf } from "./pieces.ts";
 
@@ -26,8 +26,18 @@ export class ConstantScanner {
   /** Ranges of each channel (§3.1). */
   channelRanges(name: string, constant: Constant, layout: ChannelLayout): { min: Float32Array; max: Float32Array } {
     const { channels } = layout;
-    const ranges: ChannelRanges = { ...laterStart(channels), nans: 0 };
     if (constant.count === 0) return { min: new Float32Array(channels), max: new Float32Array(channels) };
+    const ranges = this.scan(constant, layout);
+    const problem = problemOf(name, ranges);
+    if (problem) {
+      this.problems.add(problem);
+      return { min: new Float32Array(channels), max: new Float32Array(channels) };
+    }
+    return { min: ranges.mins, max: ranges.maxs };
+  }
+
+  private scan(constant: Constant, layout: ChannelLayout): ChannelRanges {
+    const ranges: ChannelRanges = { ...laterStart(layout.channels), nans: 0 };
     for (const piece of piecesOf(layout, PIECE_LIMIT)) {
       this.stream.scoped(() => {
         const start = {
@@ -40,12 +50,15 @@ export class ConstantScanner {
         ranges.nans += next.nans;
       });
     }
-    const problem = problemOf(name, ranges);
-    if (problem) {
-      this.problems.add(problem);
-      return { min: new Float32Array(channels), max: new Float32Array(channels) };
-    }
-    return { min: ranges.mins, max: ranges.maxs };
+    return ranges;
+  }
+
+  /** Notes NaN and infinities, where only a neighbour's range counts; ±FLT_MAX may stand for infinity there (§3.9). */
+  refuseNonFinite(name: string, constant: Constant): void {
+    const { mins, maxs, nans } = this.scan(constant, wholeTensor(constant.count));
+    const clamp = (list: Float32Array) => list.map((v) => (Number.isFinite(v) ? 0 : v));
+    const problem = constant.count > 0 && problemOf(name, { mins: clamp(mins), maxs: clamp(maxs), nans });
+    if (problem) this.problems.add(problem);
   }
 
   /** All elements. For small constants. */
@@ -53,8 +66,14 @@ export class ConstantScanner {
     const layout = wholeTensor(constant.count);
     if (constant.count === 0) return new Float32Array(0);
     this.channelRanges(name, constant, layout);
+    return this.unchecked(constant);
+  }
+
+  /** All elements, whatever they are. For small constants. */
+  unchecked(constant: Constant): Float32Array {
+    if (constant.count === 0) return new Float32Array(0);
     return this.stream.scoped(() => {
-      const block = loadFloats(this.stream, constant, piecesOf(layout, constant.count)[0]!);
+      const block = loadFloats(this.stream, constant, piecesOf(wholeTensor(constant.count), constant.count)[0]!);
       return new Float32Array(block.bytes().slice().buffer);
     });
   }
@@ -67,6 +86,24 @@ export class ConstantScanner {
       const block = loadFloats(this.stream, constant, piece);
       return new Float32Array(block.bytes().slice().buffer)[0];
     });
+  }
+
+  /** All bytes of a small constant that holds no float32. */
+  bytes(constant: Constant): Uint8Array {
+    return this.stream.scoped(() => loadBytes(this.stream, constant, 0, constant.length).bytes().slice());
+  }
+
+  /** Whether no byte is above `limit`. Ordinary 8-bit weights are told apart by their first piece. */
+  everyByteAtMost(constant: Constant, limit: number): boolean {
+    for (const { first, count } of piecesOf(wholeTensor(constant.length), PIECE_LIMIT)) {
+      const within = this.stream.scoped(() =>
+        loadBytes(this.stream, constant, first, count)
+          .bytes()
+          .every((byte) => byte <= limit),
+      );
+      if (!within) return false;
+    }
+    return true;
   }
 
   /** A constant that holds these values. */

@@ -53,6 +53,9 @@ test("the component, called through jco, gives what the module gives", async () 
     expect(component.half(Uint16Array.of(0x3c00, 0x8001, 0x7c00))).toEqual(
       Float32Array.of(1, -(2 ** -24), Number.POSITIVE_INFINITY),
     );
+    const pages = Int32Array.from({ length: 512 }, (_, octave) => (octave % 7 === 0 ? -1 : 1024 * (octave % 3)));
+    const counts = Uint32Array.from({ length: 3072 }, (_, i) => i);
+    expect(component.histogram(values, pages, counts)).toEqual(kernels.histogram(values, pages, counts));
     expect(component.nibbles(Int8Array.of(1, -1, 7))).toEqual(Uint8Array.of(0xf1, 0x07));
   }
 });

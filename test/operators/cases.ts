@@ -48,7 +48,7 @@ export const CASES: Record<string, Case> = {
   CONV_2D: { words: "x w0 b -> r", weights: [3, 2, 1, 2] },
   DEPTH_TO_SPACE: unary,
   DEPTHWISE_CONV_2D: { words: "x w3 b -> r", weights: [1, 2, 2, 3] },
-  DEQUANTIZE: { words: "q -> :FLOAT32" },
+  DEQUANTIZE: { words: "q -> !FLOAT32" },
   DIV: binary,
   ELU: unary,
   EQUAL: comparison,

@@ -31,8 +31,8 @@ export interface Scaled {
 
 /** §3.2, line by line. */
 export function asymmetricOf(min: number, max: number): Scaled {
-  const rmin = min < 0 ? min : 0;
-  const rmax = max > 0 ? max : 0;
+  const rmin = Math.min(0, min);
+  const rmax = Math.max(0, max);
   let s = (rmax - rmin) / 255.0;
   let zp: number;
   if (min >= 0) {
@@ -53,11 +53,11 @@ export function asymmetricOf(min: number, max: number): Scaled {
 
 /** §3.3, line by line. */
 export function symmetricOf(min: number, max: number, limit = 32767): Scaled {
-  const rmin = min < 0 ? min : 0;
-  const rmax = max > 0 ? max : 0;
+  const rmin = Math.min(0, min);
+  const rmax = Math.max(0, max);
   const a = rmin < 0 ? rmin / -limit : 0;
   const b = rmax > 0 ? rmax / limit : 0;
-  let scale = f32(a > b ? a : b);
+  let scale = f32(Math.max(a, b));
   const least = f32(limit === 32767 ? 1e-8 : 1e-5);
   if (scale < least) scale = least;
   return { scale, zeroPoint: 0, nudgedMin: f32(-limit * scale), nudgedMax: f32(limit * scale) };

@@ -16,7 +16,7 @@ import { checkRanges } from "../../src/passes/check-ranges.ts";
 import type { LayerSetting, QuantizeOptions } from "../../src/passes/context.ts";
 import { chooseFloat, insertFloatBorders } from "../../src/passes/keep-float.ts";
 import { quantizeGraph } from "../../src/pipeline.ts";
-import { exportWorkspace, inferAll, type Workspace, workspace } from "../../src/quantize.ts";
+import { exportWorkspace, inferAll, setLayers, type Workspace, workspace } from "../../src/quantize.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 import { hex } from "../operators/oracle.ts";
 
@@ -34,7 +34,12 @@ export async function reopened(model: Model): Promise<OpenedModel> {
 export async function spaceOf(model: Model, setup: Setup = {}): Promise<Workspace> {
   const { layers = {}, likeReference = false, ...options } = setup;
   const all: QuantizeOptions = { dtype: "UINT8", granularity: "channel", ...options };
-  return workspace(await reopened(model), all, new Map(Object.entries(layers)), likeReference);
+  const space = workspace(await reopened(model), all, likeReference);
+  setLayers(
+    space,
+    [Object.entries(layers).map(([name, setting]) => ({ ...setting, names: [name] }))],
+  );
+  return space;
 }
 
 /** The pipeline as the drop-in front runs it. */
@@ -131,11 +136,10 @@ function elements(dtype: string, { buffer }: Uint8Array): (number | bigint)[] {
   return [...new (arrays[dtype] ?? Uint8Array)(buffer as ArrayBuffer)];
 }
 
-/** The node that is a tensor (not the output that exposes it). The last one made, so clones win. */
+/** The node that is a tensor (not the output that exposes it); what took another's place wins. */
 export function nodeOf(graph: Graph, name: string): Node {
-  const found = graph.nodes.filter((node) => node.name === name && node.kind !== "output" && node.kind !== "constant");
-  const constants = graph.nodes.filter((node) => node.name === name && node.kind === "constant" && node.users.size > 0);
-  const node = found.at(-1) ?? constants.at(-1);
+  const found = graph.nodes.filter((node) => node.name === name && node.kind !== "output");
+  const node = found.filter(({ users }) => users.size > 0).at(-1) ?? found.at(-1);
   if (!node) throw new Error(`no node "${name}"`);
   return node;
 }

@@ -1,0 +1,20 @@
+/** `minmaxq quantize-weights`: weights only, activations stay float (reference §5.4). */
+import { counted } from "../cli/output.ts";
+import { activeNodes } from "../graph/graph.ts";
+import { quantizeWeightsOnly } from "../passes/quantize-weights-only.ts";
+import { transformCommand } from "./transform.ts";
+
+export const quantizeWeights = transformCommand({
+  name: "quantize-weights",
+  summary: "quantize weights only, per channel; activations stay float",
+  options: ["weightDtype"],
+  examples: [
+    "minmaxq quantize-weights model.tflite --weight-dtype int8 -o model.w8.circle",
+    "minmaxq quantize-weights model.circle --weight-dtype int4 -o model.w4.circle",
+  ],
+  change(space, { weightDtype }) {
+    for (const graph of space.graphs) quantizeWeightsOnly(graph, space.context, weightDtype);
+    const weights = space.graphs.flatMap(activeNodes).filter((node) => node.constant?.kind === "encoded");
+    return `${counted(weights.length, "weight tensor")} quantized to ${weightDtype.dtype.toLowerCase()}`;
+  },
+});

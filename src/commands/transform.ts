@@ -1,0 +1,65 @@
+/** Commands that change a model's graphs and write it again: their common course. */
+import { statSync } from "node:fs";
+import type { OptionName, OptionValues } from "../cli/options.ts";
+import { counted, sizeText } from "../cli/output.ts";
+import { openModel } from "../model/index.ts";
+import type { QuantizeOptions } from "../passes/context.ts";
+import { inferAll, type Workspace, workspace, writeWorkspace } from "../quantize.ts";
+import { about } from "./about.ts";
+import type { Command } from "./command.ts";
+import { checkPaths, dialectOf } from "./paths.ts";
+
+export interface Transform {
+  readonly name: string;
+  readonly summary: string;
+  readonly options: readonly OptionName[];
+  readonly demands?: readonly OptionName[];
+  readonly examples: readonly string[];
+  /** Options that passes see; uint8 per channel where it does not matter. */
+  settings?(options: OptionValues): QuantizeOptions;
+  /** Changes the graphs; returns what was done, for people. */
+  change(space: Workspace, options: OptionValues): string;
+}
+
+/** Makes a command of a transform: open, change, infer dtypes, write, say what was done. */
+export function transformCommand(transform: Transform): Command {
+  const { name, summary, demands, examples } = transform;
+  return {
+    name,
+    summary,
+    positionals: ["model"],
+    options: ["output", ...transform.options, "force"],
+    demands,
+    examples,
+    async run([input], options, output) {
+      checkPaths([input!], options.output, options.force);
+      const opened = openModel(input!);
+      try {
+        for (const line of opened.unknown) output.tell(`warning: ${line}`);
+        const settings = transform.settings?.(options) ?? { dtype: "UINT8", granularity: "channel" };
+        const space = workspace(opened, settings);
+        const done = await about(input!, () => {
+          const text = transform.change(space, options);
+          space.context.scanner.throwProblems();
+          inferAll(space);
+          return text;
+        });
+        await writeWorkspace(space, options.output, dialectOf(options.output));
+        const sizes = `${sizeText(opened.source.size)} → ${sizeText(statSync(options.output).size)}`;
+        output.print(`${options.output}: ${done}, ${sizes}`);
+        for (const note of space.context.notes) output.print(`  ${note.kind}: ${note.text}`);
+      } finally {
+        opened.close();
+      }
+    },
+  };
+}
+
+/** "3 tensors" of those that a predicate counts, over all graphs. */
+export function countNodes(
+  { graphs }: Workspace,
+  what: string,
+  counts: (node: Workspace["graphs"][0]["nodes"][0]) => boolean,
+): string {
+  return counted(graphs.flatMap((graph) => graph.nodes).filter(counts).length, what);
+}

@@ -1,0 +1,71 @@
+/**
+ * ONNX phase 4: operators that only move values have no pair of their own and take their operand's parameters (§5.7.4).
+ *
+ *     x: INT16 (s, 0) ─▶ RESHAPE: FLOAT32, nothing known   →   RESHAPE: INT16 (s, 0)
+ *
+ * Repeated until nothing changes, because such operators stand in chains.
+ */
+import { activeNodes, type Dtype, type Graph, type Node } from "../../graph/graph.ts";
+import { isPerLayer, perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
+
+const f32 = Math.fround;
+
+interface Received {
+  readonly quant: QuantParam;
+  readonly dtype: Dtype;
+}
+
+/** What a node without parameters takes from its operands, by operator; null = nothing. */
+const RULES: Readonly<Record<string, (node: Node) => Received | null>> = {
+  RESHAPE: fromFirst,
+  TRANSPOSE: fromFirst,
+  STRIDED_SLICE: fromFirst,
+  SQUEEZE: fromFirst,
+  GATHER: fromFirst,
+  // −x has the same symmetric range; an asymmetric one would be turned over.
+  NEG: (node) => (node.inputs[0]?.dtype === "INT16" ? fromFirst(node) : null),
+  CONCATENATION: fromLargest,
+  MUL: ofSquare,
+};
+
+/** Returns whether it changed something. */
+export function followOperands(graph: Graph): boolean {
+  let changed = false;
+  for (const node of activeNodes(graph)) {
+    if (node.kind !== "operator" || node.quant) continue;
+    const received = RULES[node.op]?.(node);
+    if (!received) continue;
+    node.quant = received.quant;
+    node.dtype = received.dtype;
+    changed = true;
+  }
+  return changed;
+}
+
+function fromFirst({ inputs }: Node): Received | null {
+  return inputs[0] ? from(inputs[0]) : null;
+}
+
+function from(operand: Node): Received | null {
+  if (!operand.quant) return null;
+  const { dtype, name } = operand;
+  return { dtype, quant: quantParam({ ...operand.quant, provenance: { from: "forward", node: name } }) };
+}
+
+/** The parameters of the operand with the largest scale hold all of them. */
+function fromLargest({ inputs }: Node): Received | null {
+  let largest: Node | null = null;
+  for (const operand of inputs) {
+    if (operand?.dtype !== "INT16" || !isPerLayer(operand.quant)) return null;
+    if (!largest || operand.quant.scale[0]! > largest.quant!.scale[0]!) largest = operand;
+  }
+  return largest && from(largest);
+}
+
+/** x·x reaches (s·32767)², so its scale is s²·32767, in f32. */
+function ofSquare({ inputs }: Node): Received | null {
+  const [x, y] = inputs;
+  if (!x || x !== y || x.dtype !== "INT16" || !isPerLayer(x.quant)) return null;
+  const s = x.quant.scale[0]!;
+  return { dtype: "INT16", quant: perLayer(f32(f32(s * s) * 32767), 0, { from: "forward", node: x.name }) };
+}

@@ -1,0 +1,60 @@
+/** Ctrl-C and kill: one line, exit code 1, nothing left, at once. */
+import { beforeAll, describe, expect, test } from "bun:test";
+import { copyFileSync, linkSync } from "node:fs";
+import { join } from "node:path";
+import { generateModel } from "../../scripts/generate-model.ts";
+import { cleanUpAfterwards, environment, executable, files, folder, REAL } from "./support.ts";
+
+cleanUpAfterwards();
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Starts, sends the signal once `ready`, and expects the end within two seconds. */
+async function stopped(args: string[], cwd: string, signal: (typeof SIGNALS)[number], ready: () => Promise<boolean>) {
+  const before = files(cwd);
+  const child = Bun.spawn([executable(), ...args], { cwd, env: environment(), stdout: "pipe", stderr: "pipe" });
+  while (child.exitCode === null && !(await ready())) await Bun.sleep(2);
+  expect(child.exitCode).toBeNull();
+  const sent = performance.now();
+  child.kill(signal);
+  expect(await child.exited).toBe(1);
+  expect(performance.now() - sent).toBeLessThan(2000);
+  expect(await new Response(child.stderr).text()).toBe(`minmaxq: stopped by ${signal}; nothing was written\n`);
+  expect(await new Response(child.stdout).text()).toBe("");
+  expect(files(cwd)).toEqual(before);
+}
+
+const after = (milliseconds: number) => {
+  const started = performance.now();
+  return async () => performance.now() - started > milliseconds;
+};
+
+describe("while samples run", () => {
+  const cwd = folder();
+  beforeAll(() => copyFileSync(REAL, join(cwd, "model.tflite")));
+  const args = ["quantize", "model.tflite", "--data", "random:100000", "-o", "out.circle"];
+  // While workers start, and while they work.
+  for (const milliseconds of [300, 1500])
+    for (const signal of SIGNALS)
+      test(`${signal} after ${milliseconds} ms`, () => stopped(args, cwd, signal, after(milliseconds)));
+});
+
+describe("while a model of 300 MB is written", () => {
+  const home = folder();
+  const big = join(home, "big.circle");
+  beforeAll(() => generateModel(300e6, big));
+  const hidden = (cwd: string) => async () => files(cwd).some((name) => name.endsWith(".tmp"));
+
+  for (const signal of SIGNALS)
+    test(`quantize, ${signal}`, async () => {
+      const cwd = folder();
+      linkSync(big, join(cwd, "big.circle"));
+      await stopped(["quantize", "big.circle", "-o", "out.circle"], cwd, signal, hidden(cwd));
+    });
+
+  test("convert, SIGINT", async () => {
+    const cwd = folder();
+    linkSync(big, join(cwd, "big.circle"));
+    await stopped(["convert", "big.circle", "-o", "out.tflite"], cwd, "SIGINT", hidden(cwd));
+  });
+});
