@@ -87,7 +87,7 @@ export async function compileExecutable(outfile = "dist/minmaxq", target?: Bun.B
   // Bun does not follow `new Worker(new URL(…))`, so workers are entry points of their own. In the executable they lie
   // below its root as they do below src/, and import.meta.url of all code of main.ts is the root: a Worker's URL must be
   // made in a file that is directly in src/, or tell the two cases apart.
-  const workers = ["src/weights/worker.ts", "src/calibration/worker.ts"].filter((path) => existsSync(path));
+  const workers = ["weights", "calibration", "compare"].map((folder) => `src/${folder}/worker.ts`);
   await Bun.build({
     entrypoints: ["src/main.ts", ...workers],
     root: "src",

@@ -40,8 +40,9 @@ export function adapt(
   constants: ReadonlySet<number>,
   target: LoweringTarget,
 ): Operator {
-  if (!WEIGHTED.has(code)) return operator;
   const inputs = [...(operator.inputs ?? [])];
+  if (code === BuiltinOperator.PADV2) return { ...operator, inputs: Int32Array.from(paddedWith(inputs, target)) };
+  if (!WEIGHTED.has(code)) return operator;
   const activation = inputs[code === BuiltinOperator.TRANSPOSE_CONV ? 2 : 0] ?? -1;
   if (activation < 0 || !isType(target.tensor(activation), "FLOAT32")) return { ...operator };
   // Quantized weights of a float operator: LiteRT would quantize the activations too (hybrid kernels), and the ranges would be those of
@@ -60,6 +61,17 @@ export function adapt(
     inputs.push(target.constant(new Float32Array(channels), [channels]));
   }
   return { ...operator, inputs: Int32Array.from(inputs) };
+}
+
+/** The value to pad with in the type of what is padded; files of the reference's importers may have it in another one. */
+function paddedWith([input, paddings, value]: readonly number[], target: LoweringTarget): number[] {
+  const operands = [input!, paddings!, value!];
+  if (operands.some((index) => index === undefined || index < 0)) return operands;
+  const from = target.tensor(value!);
+  if (!isType(target.tensor(input!), "FLOAT32") || isType(from, "FLOAT32")) return operands;
+  const float = target.add(Array.from(from.shape ?? []));
+  target.emit(BuiltinOperator.CAST, [value!], [float]);
+  return [input!, paddings!, float];
 }
 
 function isType(tensor: Tensor, ...names: string[]): boolean {

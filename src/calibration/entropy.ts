@@ -89,14 +89,15 @@ export function divergences(masses: Float64Array): (bins: number, levels: number
     const kept = mass[bins]!;
     const beyond = total - kept;
     const last = masses[bins - 1]!;
-    if (kept <= 0 || last === 0) return kept > 0 && beyond <= 0 ? 0 : Number.POSITIVE_INFINITY;
+    if (last === 0) return Number.POSITIVE_INFINITY;
     let coded = 0;
     let lastMean = 0;
     for (let level = 0, from = 0; level < levels; level++) {
       const to = Math.ceil(((level + 1) * bins) / levels);
-      const here = mass[to]! - mass[from]!;
       const used = inUse[to]! - inUse[from]!;
-      if (used > 0) {
+      // The last level's sum is taken anew: a difference of running totals may lose a small one altogether.
+      const here = to < bins ? mass[to]! - mass[from]! : masses.subarray(from, to).reduce((sum, b) => sum + b, 0);
+      if (used > 0 && here > 0) {
         lastMean = Math.log(here / used);
         coded += here * lastMean;
       }

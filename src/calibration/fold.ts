@@ -9,6 +9,7 @@
 import { rangeOf } from "../model/bytes.ts";
 import {
   BuiltinOperator,
+  type Fill,
   type Model,
   type Operator,
   type SubGraph,
@@ -24,7 +25,7 @@ import { CIRCLE_OPERATORS } from "./lowering.ts";
 export type Known = ReadonlyMap<number, Uint8Array>;
 
 /** Operators whose results are not a function of their operands, or that do nothing but unpack weights. */
-const NEVER: ReadonlySet<BuiltinOperator> = new Set([
+export const NEVER: ReadonlySet<BuiltinOperator> = new Set([
   BuiltinOperator.CUSTOM,
   BuiltinOperator.DEQUANTIZE,
   BuiltinOperator.DENSIFY,
@@ -108,12 +109,16 @@ function foldable(model: Model, graph: SubGraph, given: (index: number) => boole
     .reverse();
 }
 
-/** Runs some operators by themselves; gives the bytes of their results. */
-async function evaluate(
+/**
+ * Runs some operators by themselves; gives the bytes of their results by tensor index. Operands must be constants or `known`. Throws
+ * EngineError when LiteRT refuses. `fill` computes Deferred contents.
+ */
+export async function evaluate(
   model: Model,
   graph: SubGraph,
   operators: readonly Operator[],
   known: Known,
+  fill?: Fill,
 ): Promise<Map<number, Uint8Array>> {
   const buffers = [...(model.buffers ?? [])];
   const tensors = (graph.tensors ?? []).map((tensor, index) => {
@@ -148,7 +153,7 @@ async function evaluate(
       subgraphs: [part],
       buffers: buffers.map((buffer, index) => (wantedBuffers.has(index) ? buffer : {})),
     },
-    { dialect: "tflite" },
+    { dialect: "tflite", fill },
   );
   const engine = await loadEngine(
     bytes,

@@ -8,6 +8,7 @@
  * A worker holds 4 KiB an octave that occurs: about 200 KB for a tensor as networks have them, at most 2 MB for one that takes on
  * every magnitude float32 has.
  */
+import { MinmaxqError } from "../errors.ts";
 import type { Block, Kernels } from "../weights/kernels.ts";
 
 /** Counts by bin. */
@@ -77,12 +78,23 @@ export class Histograms {
   }
 
   private addPage(tensor: number, octave: number): void {
-    const page = this.stream.reserve(4 * BINS);
+    const page = this.reserve(4 * BINS);
     page.bytes().fill(0);
     this.first ??= page;
     this.last = page;
     this.used[tensor]![octave] = (page.pointer - this.first.pointer) / 4;
     this.tables[tensor]!.bytes().set(new Uint8Array(this.used[tensor]!.buffer));
+  }
+
+  private reserve(bytes: number): Block {
+    try {
+      return this.stream.reserve(bytes);
+    } catch (cause) {
+      throw new MinmaxqError(
+        "the histograms of all tensors need more than 4 GiB; record with --mode percentile, moving_average or minmax",
+        { cause },
+      );
+    }
   }
 
   /** Moves a tensor's counts into float64 and clears them. */

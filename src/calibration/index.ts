@@ -3,4 +3,14 @@ export { type DataSet, type DataSetOptions, openDataSet } from "./dataset.ts";
 export type { InputSpec } from "./inputs.ts";
 export { inputSpecs } from "./instrument.ts";
 export { type RecordedRange, type RecordOptions, recordRanges, recordSamples, type Samples } from "./record.ts";
-export { movingAverage, percentile, type Range, type Reduction, reduce } from "./reduce.ts";
+export {
+  checkReduction,
+  movingAverage,
+  percentile,
+  type Range,
+  type RecordReduction,
+  type Reduction,
+  reduce,
+  reduceValues,
+  type ValueReduction,
+} from "./reduce.ts";

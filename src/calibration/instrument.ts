@@ -24,6 +24,7 @@ import {
   TensorType,
 } from "../model/index.ts";
 import { adapt, refusal } from "./adapt.ts";
+import { finiteResults } from "./finite.ts";
 import type { Known } from "./fold.ts";
 import { codeOf, constantsOf, isFloat32, knownShape, nameOfTensor, subgraphOf, tensorOf } from "./graph-facts.ts";
 import type { InputSpec } from "./inputs.ts";
@@ -38,6 +39,8 @@ export interface Observed {
   readonly tensor: number;
   readonly name: string;
   readonly elements: number;
+  /** ±inf counts as ±FLT_MAX (finite.ts). */
+  readonly finite: boolean;
 }
 
 export interface Instrumented {
@@ -109,6 +112,7 @@ export function instrument(model: Model, subgraph = 0, known: Known = new Map())
 function observedResults(model: Model, graph: SubGraph): Observed[] {
   const constants = constantsOf(model, graph);
   const inputs = new Set(graph.inputs ?? []);
+  const finite = finiteResults(model, graph);
   const results = new Map<number, Observed>();
   for (const operator of graph.operators ?? []) {
     const code = codeOf(model, operator);
@@ -118,7 +122,7 @@ function observedResults(model: Model, graph: SubGraph): Observed[] {
       if (index < 0) continue;
       if (constant) constants.add(index);
       else if (isFloat32(tensorOf(graph, index)) && !inputs.has(index)) {
-        const result = observed(graph, index);
+        const result = observed(graph, index, finite.has(index));
         if (result.elements > 0) results.set(index, result);
       }
     }
@@ -283,7 +287,7 @@ function originOf(model: Model, graph: SubGraph, operator: Operator): string {
   return `${operatorName(model, operator)} "${result === undefined ? "" : nameOfTensor(tensorOf(graph, result), result)}"`;
 }
 
-function observed(graph: SubGraph, index: number): Observed {
+function observed(graph: SubGraph, index: number, finite = false): Observed {
   const tensor = tensorOf(graph, index);
-  return { tensor: index, name: nameOfTensor(tensor, index), elements: elementCount(knownShape(tensor)) };
+  return { tensor: index, name: nameOfTensor(tensor, index), elements: elementCount(knownShape(tensor)), finite };
 }

@@ -26,7 +26,16 @@ export interface Engine {
    * outputs, as bytes in WASM memory (4-aligned) that are valid during the call only. Throws EngineError with LiteRT's reason.
    */
   run(inputs: readonly Uint8Array[], see: (output: number, bytes: Uint8Array) => void): Promise<void>;
+  /** As `run`, but all outputs stay until they are released, so that they can be looked at together with another engine's. */
+  hold(inputs: readonly Uint8Array[]): Promise<Held>;
   close(): void;
+}
+
+/** The outputs of one record. */
+export interface Held {
+  /** Shows an output's bytes (WASM memory, 4-aligned, valid during the call only). Calls may be nested. */
+  look<T>(output: number, see: (bytes: () => Uint8Array) => T): T;
+  release(): void;
 }
 
 /** LiteRT's refusal: the reason in its words. */
@@ -89,32 +98,47 @@ export async function loadEngine(
     return { buffer, size };
   };
 
-  return {
-    async run(values, see) {
-      while (inputs.length < values.length) inputs.push(makeInput(inputs.length));
-      values.forEach((bytes, i) => {
-        const { buffer, size } = inputs[i]!;
-        if (bytes.byteLength !== size)
-          throw new EngineError(`input ${i} has ${bytes.byteLength} bytes, LiteRT wants ${size}`);
-        const at = buffer.lock(wasm.LiteRtTensorBufferLockMode.WRITE);
-        wasm.HEAPU8.set(bytes, at);
-        buffer.unlock();
-      });
-      const outputs = await attempt("the model cannot be run", () =>
-        compiled.run(
-          0,
-          inputs.map(({ buffer }) => buffer),
-        ),
-      );
-      try {
-        outputs.forEach((output, i) => {
-          const at = output.lock(wasm.LiteRtTensorBufferLockMode.READ);
+  const hold = async (values: readonly Uint8Array[]): Promise<Held> => {
+    while (inputs.length < values.length) inputs.push(makeInput(inputs.length));
+    values.forEach((bytes, i) => {
+      const { buffer, size } = inputs[i]!;
+      if (bytes.byteLength !== size)
+        throw new EngineError(`input ${i} has ${bytes.byteLength} bytes, LiteRT wants ${size}`);
+      const at = buffer.lock(wasm.LiteRtTensorBufferLockMode.WRITE);
+      wasm.HEAPU8.set(bytes, at);
+      buffer.unlock();
+    });
+    const outputs = await attempt("the model cannot be run", () =>
+      compiled.run(
+        0,
+        inputs.map(({ buffer }) => buffer),
+      ),
+    );
+    return {
+      look(place, see) {
+        const output = outputs[places.indexOf(place)]!;
+        const at = output.lock(wasm.LiteRtTensorBufferLockMode.READ);
+        try {
           // HEAPU8 is asked for anew each time: growing memory replaces it.
-          see(places[i]!, wasm.HEAPU8.subarray(at, at + output.packedSize()));
+          return see(() => wasm.HEAPU8.subarray(at, at + output.packedSize()));
+        } finally {
           output.unlock();
-        });
-      } finally {
+        }
+      },
+      release() {
         for (const output of outputs) output.delete();
+      },
+    };
+  };
+
+  return {
+    hold,
+    async run(values, see) {
+      const held = await hold(values);
+      try {
+        for (const place of places) held.look(place, (bytes) => see(place, bytes()));
+      } finally {
+        held.release();
       }
     },
     close() {

@@ -4,9 +4,9 @@
  */
 import { availableParallelism, freemem } from "node:os";
 import { MinmaxqError } from "../errors.ts";
-import { startWorker } from "../workers.ts";
+import { startWorker, type WorkerName } from "../workers.ts";
 import type { DataSet } from "./dataset.ts";
-import type { FromWorker, Job, ToWorker } from "./worker.ts";
+import type { FromWorker, ToWorker } from "./worker.ts";
 
 /** What one worker's engine needs besides the model and its results (measured: about 340 MB resident with a small model). */
 const WORKER_BYTES = 340e6;
@@ -16,6 +16,12 @@ export interface PoolOptions {
   workers?: number;
   /** Bytes of one record's inputs and observed results, for the memory estimate. */
   recordBytes: number;
+  /** Bytes of what a worker's observer gathers over all records. */
+  observerBytes?: number;
+  /** What runs in the workers, and is told the job; the recording worker by default. */
+  worker?: WorkerName;
+  /** Takes each record's result, in any order; without it all are kept and returned. */
+  onResult?(record: number, result: unknown): void;
   /** Called after each record. */
   onProgress?(done: number, total: number): void;
 }
@@ -24,7 +30,7 @@ export interface PoolOptions {
 export function workerCount(records: number, modelBytes: number, options: PoolOptions): number {
   if (options.workers !== undefined) return Math.max(1, Math.min(options.workers, records));
   // The engine holds the model, XNNPACK's packed copy of its weights, and every result at once.
-  const each = WORKER_BYTES + 2 * modelBytes + 2 * options.recordBytes;
+  const each = WORKER_BYTES + 2 * modelBytes + 2 * options.recordBytes + (options.observerBytes ?? 0);
   const fit = Math.floor((0.75 * freemem()) / each);
   return Math.max(1, Math.min(availableParallelism(), records, fit));
 }
@@ -33,27 +39,30 @@ export function workerCount(records: number, modelBytes: number, options: PoolOp
  * Runs every record of `data` and gives what the observers said of each, in record order, and what each worker's observer said at its
  * end. `name(error)` may make a better message of a worker's reason. Throws MinmaxqError.
  */
-export async function runRecords(
+export async function runRecords<Job extends { readonly model?: SharedArrayBuffer }>(
   job: Job,
   data: DataSet,
   options: PoolOptions,
   explain: (reason: string, record?: number) => string,
 ): Promise<{ records: unknown[]; ends: unknown[] }> {
-  const results: unknown[] = new Array(data.count);
+  const results: unknown[] = new Array(options.onResult ? 0 : data.count);
   const ends: unknown[] = [];
-  const workers: WorkerHandle[] = [];
+  const workers: WorkerHandle<Job>[] = [];
   const records = data.records()[Symbol.asyncIterator]();
   // Records are read by one at a time: an async generator answers overlapping next() calls in order.
   let given = 0;
   let done = 0;
-  const drive = async (worker: WorkerHandle): Promise<void> => {
+  const drive = async (worker: WorkerHandle<Job>): Promise<void> => {
     await worker.ask({ kind: "job", job });
     for (;;) {
       const next = await records.next();
       if (next.done) break;
       const record = given++;
       const answer = await worker.ask({ kind: "record", record, inputs: next.value });
-      if (answer.kind === "record") results[answer.record] = answer.result;
+      if (answer.kind === "record") {
+        if (options.onResult) options.onResult(answer.record, answer.result);
+        else results[answer.record] = answer.result;
+      }
       options.onProgress?.(++done, data.count);
     }
     const answer = await worker.ask({ kind: "end" });
@@ -61,7 +70,7 @@ export async function runRecords(
   };
   try {
     const count = workerCount(data.count, job.model?.byteLength ?? 0, options);
-    for (let i = 0; i < count; i++) workers.push(new WorkerHandle(explain));
+    for (let i = 0; i < count; i++) workers.push(new WorkerHandle(options.worker ?? "calibration", explain));
     await Promise.all(workers.map(drive));
   } finally {
     for (const worker of workers) worker.stop();
@@ -72,7 +81,7 @@ export async function runRecords(
 }
 
 /** One worker, asked one thing at a time. Whatever goes wrong in it becomes a MinmaxqError of the question that is open. */
-class WorkerHandle {
+class WorkerHandle<Job> {
   private readonly worker: Worker;
   private open: { resolve(answer: FromWorker): void; reject(error: Error): void } | undefined;
   /** The record that is being run, for messages. */
@@ -80,8 +89,11 @@ class WorkerHandle {
   private failure: Error | undefined;
   private stopped = false;
 
-  constructor(private readonly explain: (reason: string, record?: number) => string) {
-    this.worker = startWorker("calibration");
+  constructor(
+    name: WorkerName,
+    private readonly explain: (reason: string, record?: number) => string,
+  ) {
+    this.worker = startWorker(name);
     this.worker.onmessage = (event: MessageEvent<FromWorker>) => {
       const answer = event.data;
       if (answer.kind === "error") this.fail(answer.reason);
@@ -96,7 +108,7 @@ class WorkerHandle {
     });
   }
 
-  ask(message: ToWorker): Promise<FromWorker> {
+  ask(message: ToWorker<Job>): Promise<FromWorker> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     this.record = message.kind === "record" ? message.record : undefined;
     return new Promise((resolve, reject) => {
@@ -119,7 +131,7 @@ class WorkerHandle {
     this.settle((open) => open.reject(failure));
   }
 
-  private settle(how: (open: NonNullable<WorkerHandle["open"]>) => void): void {
+  private settle(how: (open: NonNullable<WorkerHandle<Job>["open"]>) => void): void {
     const open = this.open;
     this.open = undefined;
     if (open !== undefined) how(open);

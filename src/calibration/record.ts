@@ -6,12 +6,13 @@ import { type Fill, type Model, serializeModel } from "../model/index.ts";
 import type { DataSet } from "./dataset.ts";
 import { dependsOnData, foldConstants } from "./fold.ts";
 import { subgraphOf } from "./graph-facts.ts";
+import { type Histogram, mergeHistograms } from "./histogram.ts";
 import { byteLength } from "./inputs.ts";
 import { inputSpecs, instrument, type Observed } from "./instrument.ts";
 import { compileLibrary } from "./litert.ts";
 import { runRecords } from "./pool.ts";
 import { throwAll } from "./problems.ts";
-import { checkReduction, type Range, type Reduction, reduce } from "./reduce.ts";
+import { checkReduction, looksAtValues, type Range, type Reduction, reduce, reduceValues } from "./reduce.ts";
 
 export interface RecordOptions {
   /** Which subgraph is run; 0 by default. */
@@ -40,6 +41,8 @@ export interface RecordedRange extends Range {
 export interface Samples extends Observed {
   readonly mins: Float32Array;
   readonly maxs: Float32Array;
+  /** All values of all records; when asked for. */
+  readonly histogram?: Histogram;
 }
 
 /**
@@ -52,20 +55,26 @@ export async function recordRanges(
   options: RecordOptions,
 ): Promise<Map<number, RecordedRange>> {
   checkReduction(options.reduction);
-  const samples = await recordSamples(model, data, options);
-  return new Map(
-    samples.map(({ tensor, name, mins, maxs }) => [
-      tensor,
-      { name, samples: mins.length, ...reduce(mins, maxs, options.reduction) },
-    ]),
-  );
+  const { reduction } = options;
+  const wantsValues = looksAtValues(reduction);
+  const samples = await recordSamples(model, data, options, wantsValues);
+  const problems: string[] = [];
+  const ranges = new Map<number, RecordedRange>();
+  for (const { tensor, name, mins, maxs, histogram } of samples) {
+    const range = wantsValues ? reduceValues(histogram!, mins, maxs, reduction) : reduce(mins, maxs, reduction);
+    if (range) ranges.set(tensor, { name, samples: mins.length, ...range });
+    else problems.push(`tensor "${name}": all values are infinite or NaN; the model or the data are broken`);
+  }
+  throwAll(problems, "tensors without a range");
+  return ranges;
 }
 
-/** As recordRanges, but without the reduction. */
+/** As recordRanges, but without the reduction; a histogram of each tensor's values only when wanted. */
 export async function recordSamples(
   model: Model,
   data: DataSet,
   options: Omit<RecordOptions, "reduction">,
+  wantsHistogram = false,
 ): Promise<Samples[]> {
   const subgraph = options.subgraph ?? 0;
   const graph = subgraphOf(model, subgraph);
@@ -77,26 +86,41 @@ export async function recordSamples(
   const inputs = inputSpecs(model, subgraph).reduce((sum, input) => sum + byteLength(input), 0);
   const fastMath = options.fastMath ?? false;
   const runs = plan.outputs.length > 0;
-  const { records } = await runRecords(
+  const { records, ends } = await runRecords(
     {
       model: runs ? await sharedBytes(plan.model, options.fill) : undefined,
       library: runs ? await compileLibrary(fastMath) : undefined,
       outputNames: plan.outputNames,
       observedInputs: plan.inputs.map(({ position }) => position),
-      observer: "minmax",
+      finite: observed.map(({ finite }) => finite),
+      observer: wantsHistogram ? "histogram" : "minmax",
       settle: dependsOnData(model, graph, known),
       fastMath,
     },
     data,
-    { workers: options.workers, recordBytes: results + inputs, onProgress: options.onProgress },
+    {
+      workers: options.workers,
+      recordBytes: results + inputs,
+      observerBytes: wantsHistogram ? observed.length * HISTOGRAM_BYTES : 0,
+      onProgress: options.onProgress,
+    },
     (reason, record) => {
       // LiteRT prepares operators in the first run only, so those problems come with a record but are not its own.
       const ofRecord = record !== undefined && !/failed to prepare|custom op|custom allocation/.test(reason);
       return `${ofRecord ? `record ${record} of ${data.description}: ` : ""}${plan.explain(reason)}`;
     },
   );
-  return samplesOf(observed, records as Float32Array[]);
+  const samples = samplesOf(observed, records as Float32Array[]);
+  if (!wantsHistogram) return samples;
+  const parts = ends as Histogram[][];
+  return samples.map((sample, place) => ({
+    ...sample,
+    histogram: parts.map((part) => part[place]!).reduce(mergeHistograms),
+  }));
 }
+
+/** What a histogram usually takes in a worker and on its way to the main thread: some 50 octaves. */
+const HISTOGRAM_BYTES = 800e3;
 
 /** Turns the records' (min, max) pairs into one list a tensor. Throws MinmaxqError for tensors without a number (§7.3). */
 function samplesOf(observed: readonly Observed[], records: readonly Float32Array[]): Samples[] {

@@ -3,13 +3,31 @@
  * the reference holds a float32; everything else is float64.
  */
 import { UsageError } from "../errors.ts";
+import { type Distribution, distributionOf } from "./distribution.ts";
+import { entropyRange } from "./entropy.ts";
+import type { Histogram } from "./histogram.ts";
+import { mseRange, type TargetDtype } from "./mse.ts";
+import { percentileOfAll } from "./percentile-all.ts";
 
-/** How ranges are reduced; `min`/`max` of "percentile" are percentiles in [0, 100]. */
-export type Reduction =
+/** How a tensor's range follows from the samples. */
+export type Reduction = RecordReduction | ValueReduction;
+
+/** From the records' minima and maxima; `min`/`max` of "percentile" are percentiles in [0, 100]. */
+export type RecordReduction =
   | { readonly kind: "percentile"; readonly min: number; readonly max: number }
   /** `batch`: records a batch; `constant`: the weight of a new batch (`--moving_avg_const`, 0.1), in [0, 1]. */
   | { readonly kind: "moving_average"; readonly batch: number; readonly constant: number }
   | { readonly kind: "minmax" };
+
+/** From all values of all records, by their histogram; `dtype` is what the tensors will be quantized to. */
+export type ValueReduction =
+  | { readonly kind: "percentile_all"; readonly min: number; readonly max: number }
+  | { readonly kind: "entropy"; readonly dtype: TargetDtype }
+  | { readonly kind: "mse"; readonly dtype: TargetDtype };
+
+export function looksAtValues(reduction: Reduction): reduction is ValueReduction {
+  return reduction.kind === "percentile_all" || reduction.kind === "entropy" || reduction.kind === "mse";
+}
 
 export interface Range {
   readonly min: number;
@@ -23,7 +41,12 @@ const f32 = Math.fround;
  * step asserts against; with min ≤ max percentile and a constant in [0, 1] every formula here keeps min ≤ max.
  */
 export function checkReduction(reduction: Reduction): void {
-  if (reduction.kind === "percentile") {
+  if (reduction.kind === "entropy" && reduction.dtype !== "UINT8") {
+    throw new UsageError(
+      "mode entropy is defined for 8 bits: 2048 bins say nothing of the 65535 levels of int16; choose mse or percentile_all for int16",
+    );
+  }
+  if (reduction.kind === "percentile" || reduction.kind === "percentile_all") {
     for (const [name, p] of [
       ["min", reduction.min],
       ["max", reduction.max],
@@ -46,7 +69,7 @@ export function checkReduction(reduction: Reduction): void {
 }
 
 /** Reduces one tensor's minima and maxima, one a record in record order; at least one, no NaN. */
-export function reduce(mins: Float32Array, maxs: Float32Array, reduction: Reduction): Range {
+export function reduce(mins: Float32Array, maxs: Float32Array, reduction: RecordReduction): Range {
   switch (reduction.kind) {
     case "percentile":
       return { min: percentile(mins, reduction.min), max: percentile(maxs, reduction.max) };
@@ -57,6 +80,33 @@ export function reduce(mins: Float32Array, maxs: Float32Array, reduction: Reduct
       };
     case "minmax":
       return { min: extreme(mins, "min"), max: extreme(maxs, "max") };
+  }
+}
+
+/**
+ * Reduces the values of one tensor; `mins` and `maxs` as for reduce, for the exact extremes. Undefined when the mode needs finite
+ * values and there is none.
+ */
+export function reduceValues(
+  histogram: Histogram,
+  mins: Float32Array,
+  maxs: Float32Array,
+  reduction: ValueReduction,
+): Range | undefined {
+  return reduceDistribution(distributionOf(histogram, extreme(mins, "min"), extreme(maxs, "max")), reduction);
+}
+
+function reduceDistribution(distribution: Distribution, reduction: ValueReduction): Range | undefined {
+  switch (reduction.kind) {
+    case "percentile_all":
+      return {
+        min: percentileOfAll(distribution, reduction.min),
+        max: percentileOfAll(distribution, reduction.max),
+      };
+    case "entropy":
+      return entropyRange(distribution);
+    case "mse":
+      return mseRange(distribution, reduction.dtype);
   }
 }
 

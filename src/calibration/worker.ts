@@ -16,6 +16,8 @@ export interface Job {
   /** Which model inputs are observed themselves; they come before the outputs in the list of observed tensors. */
   readonly observedInputs: readonly number[];
   readonly observer: ObserverKind;
+  /** One entry an observed tensor: whether ±inf counts as ±FLT_MAX (finite.ts). */
+  readonly finite: readonly boolean[];
   /**
    * Shapes may follow from data: then LiteRT learns in the first run that it cannot show a result, gives rubbish, and says so in the
    * second. The first record is run twice.
@@ -24,8 +26,9 @@ export interface Job {
   readonly fastMath: boolean;
 }
 
-export type ToWorker =
-  | { readonly kind: "job"; readonly job: Job }
+/** What a worker is asked; the comparing worker (src/compare) is asked the same with a job of its own. */
+export type ToWorker<J = Job> =
+  | { readonly kind: "job"; readonly job: J }
   | { readonly kind: "record"; readonly record: number; readonly inputs: readonly Uint8Array[] }
   | { readonly kind: "end" };
 
@@ -46,7 +49,7 @@ async function handle(message: ToWorker): Promise<FromWorker> {
   switch (message.kind) {
     case "job":
       job = message.job;
-      observer = OBSERVERS[job.observer](job.observedInputs.length + job.outputNames.length);
+      observer = OBSERVERS[job.observer](job.finite);
       if (job.model !== undefined) {
         engine = await loadEngine(new Uint8Array(job.model), job.outputNames, job.library!, job.fastMath);
       }

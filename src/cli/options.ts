@@ -4,10 +4,12 @@
  * The drop-in fronts have the reference's own options (src/drop-in).
  */
 import { InvalidArgumentError } from "commander";
+import { closest } from "fastest-levenshtein";
 import { reasonOf } from "../errors.ts";
 import type { Dtype } from "../graph/graph.ts";
 import { WEIGHT_SCHEMES, type WeightScheme } from "../passes/quantize-weights-only.ts";
 import { type ForcedParameters, parametersFromText } from "../passes/set-parameters.ts";
+import { PREPARE_NAMES } from "../prepare/index.ts";
 
 export interface OptionRow {
   /** As commander wants it: "-o, --output <path>". */
@@ -68,6 +70,17 @@ const collected =
   <T>(one: (text: string) => T) =>
   (text: string, before: readonly T[] = []): T[] => [...before, one(text)];
 
+const prepareNames = (text: string, before: unknown): string[] => {
+  const names = text.split(",").map((name) => name.trim());
+  for (const name of names) {
+    if (PREPARE_NAMES.includes(name)) continue;
+    throw new InvalidArgumentError(
+      `There is no step "${name}"; did you mean ${closest(name, PREPARE_NAMES)}? Known are ${PREPARE_NAMES.join(", ")}.`,
+    );
+  }
+  return [...(Array.isArray(before) ? before : []), ...names];
+};
+
 const forcedParameters = (text: string): ForcedParameters => {
   const [, name, scale, zeroPoint] = /^(.+)=([^=,]+),([^=,]+)$/.exec(text) ?? [];
   if (!name) throw new InvalidArgumentError("Write NAME=SCALE,ZERO_POINT.");
@@ -122,21 +135,33 @@ export const OPTIONS = {
   },
   tfStyleMaxpool: { flags: "--tf-style-maxpool", help: "MAX_POOL_2D takes its input's scale and zero point" },
   saveMinMax: { flags: "--save-min-max", help: "keep the recorded ranges in the result" },
+  prepare: {
+    flags: "--no-prepare <steps>",
+    help: `leave out steps before quantization: ${PREPARE_NAMES.join(", ")}; repeatable, or separated by commas`,
+    parse: prepareNames,
+  },
   strict: { flags: "--strict", help: "refuse a model with operators that would stay float, naming all of them" },
   force: { flags: "--force", help: "allow the output to replace the input" },
   mode: {
     flags: "--mode <mode>",
-    help: "how ranges of the samples become one: percentile, moving_average or minmax",
-    parse: oneOf({ percentile: "percentile", moving_average: "moving_average", minmax: "minmax" } as const),
+    help: "how samples become one range: percentile, moving_average or minmax of the samples' ranges, or percentile_all, entropy or mse of all their values",
+    parse: oneOf({
+      percentile: "percentile",
+      moving_average: "moving_average",
+      minmax: "minmax",
+      percentile_all: "percentile_all",
+      entropy: "entropy",
+      mse: "mse",
+    } as const),
     default: "percentile",
   },
-  minPercentile: { flags: "--min-percentile <p>", help: "of the samples' minima", parse: percentage, default: 1 },
-  maxPercentile: { flags: "--max-percentile <p>", help: "of the samples' maxima", parse: percentage, default: 99 },
+  minPercentile: { flags: "--min-percentile <p>", help: "of the samples' minima, or of all values", parse: percentage, defaultText: "1; 0.01 with percentile_all" },
+  maxPercentile: { flags: "--max-percentile <p>", help: "of the samples' maxima, or of all values", parse: percentage, defaultText: "99; 99.99 with percentile_all" },
   movingAvgBatch: { flags: "--moving-avg-batch <n>", help: "samples in a batch", parse: whole, default: 16 },
   movingAvgConst: { flags: "--moving-avg-const <c>", help: "weight of a new batch", parse: share, default: 0.1 },
   numThreads: {
     flags: "--num-threads <n>",
-    help: "workers that run the model",
+    help: "workers that run the model; results do not depend on it",
     parse: whole,
     defaultText: "as many as cores and memory allow",
   },
@@ -198,11 +223,13 @@ export interface OptionValues {
   outputDtype?: Dtype[];
   tfStyleMaxpool?: boolean;
   saveMinMax?: boolean;
+  /** Steps that `--no-prepare` switches off; commander's `true` when it was not given. */
+  prepare?: true | string[];
   strict?: boolean;
   force?: boolean;
-  mode: "percentile" | "moving_average" | "minmax";
-  minPercentile: number;
-  maxPercentile: number;
+  mode: "percentile" | "moving_average" | "minmax" | "percentile_all" | "entropy" | "mse";
+  minPercentile?: number;
+  maxPercentile?: number;
   movingAvgBatch: number;
   movingAvgConst: number;
   numThreads?: number;

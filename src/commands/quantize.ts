@@ -15,6 +15,7 @@ import { fakeQuantizeWeights } from "../passes/fake-quantize-weights.ts";
 import { canonicalDtypes } from "../passes/io-dtypes.ts";
 import { chooseFloat, insertFloatBorders } from "../passes/keep-float.ts";
 import { quantizeGraph } from "../pipeline.ts";
+import { prepareGraphs } from "../prepare/index.ts";
 import {
   exportWorkspace,
   inferAll,
@@ -49,6 +50,7 @@ export const quantize: Command = {
     "outputDtype",
     "tfStyleMaxpool",
     "saveMinMax",
+    "prepare",
     "strict",
     "explain",
     "force",
@@ -77,6 +79,8 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     });
     const graphs = graphsToQuantize(space, options);
     await about(input!, () => setLayersFromOptions(space, options), options.config);
+    const off = Array.isArray(options.prepare) ? options.prepare : [];
+    const prepared = await about(input!, () => prepareGraphs(space, graphs, off));
     for (const graph of graphs) chooseFloat(graph, space.context);
     refuseIfStrict(space, options);
     refuseWithoutFloat(input!, graphs);
@@ -105,7 +109,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     const sizes = `${sizeText(opened.source.size)} → ${sizeText(statSync(options.output).size)}`;
     const seconds = (performance.now() - started) / 1000;
     if (options.explain !== undefined) await writeExplanation(options.explain, graphs);
-    for (const line of summary(space, graphs, { path: options.output, sizes, how, seconds })) output.print(line);
+    for (const line of summary(space, graphs, { path: options.output, sizes, prepared, how, seconds })) output.print(line);
   } finally {
     opened.close();
   }

@@ -13,11 +13,12 @@ export const record: Command = {
   name: "record",
   summary: "run a float model on samples and write the ranges into it",
   positionals: ["model"],
-  options: ["output", ...RECORDING_OPTIONS, "force"],
+  options: ["output", ...RECORDING_OPTIONS, "dtype", "force"],
   demands: ["data"],
   examples: [
     "minmaxq record model.circle --data samples/ -o model.recorded.circle",
     "minmaxq record model.tflite --data samples.h5 --mode moving_average -o model.recorded.circle",
+    "minmaxq record model.circle --data samples/ --mode mse --dtype int16 -o model.recorded.circle",
   ],
   run,
 };

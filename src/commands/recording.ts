@@ -1,5 +1,5 @@
 /** Recording ranges for a model: what `quantize --data` and `record` share. */
-import { inputSpecs, openDataSet, type RecordedRange, type Reduction, recordRanges } from "../calibration/index.ts";
+import { checkReduction, inputSpecs, openDataSet, type RecordedRange, type Reduction, recordRanges } from "../calibration/index.ts";
 import type { OptionName, OptionValues } from "../cli/options.ts";
 import { counted } from "../cli/output.ts";
 import type { Fill, Model } from "../model/index.ts";
@@ -27,9 +27,10 @@ export interface Recording {
 
 /** Runs the model on the samples that the options name. */
 export async function record(model: Model, options: OptionValues, output: Output, fill?: Fill): Promise<Recording> {
+  const reduction = reductionOf(options);
+  checkReduction(reduction);
   const data = await openDataSet(options.data!, inputSpecs(model), { format: options.dataFormat });
   try {
-    const reduction = reductionOf(options);
     const ranges = await recordRanges(model, data, {
       reduction,
       workers: options.numThreads,
@@ -47,10 +48,20 @@ export async function record(model: Model, options: OptionValues, output: Output
   }
 }
 
-function reductionOf(options: OptionValues): Reduction {
+/** Percentiles that are not given. Of all values far fewer may be cut off than of the samples' extremes. */
+const PERCENTILES = { percentile: [1, 99], percentile_all: [0.01, 99.99] } as const;
+
+/** `--mode` with its settings. */
+export function reductionOf(options: OptionValues): Reduction {
   switch (options.mode) {
     case "percentile":
-      return { kind: "percentile", min: options.minPercentile, max: options.maxPercentile };
+    case "percentile_all": {
+      const [min, max] = PERCENTILES[options.mode];
+      return { kind: options.mode, min: options.minPercentile ?? min, max: options.maxPercentile ?? max };
+    }
+    case "entropy":
+    case "mse":
+      return { kind: options.mode, dtype: options.dtype };
     case "moving_average":
       return { kind: "moving_average", batch: options.movingAvgBatch, constant: options.movingAvgConst };
     case "minmax":
@@ -62,6 +73,12 @@ function reductionText(reduction: Reduction): string {
   switch (reduction.kind) {
     case "percentile":
       return `percentile ${reduction.min}–${reduction.max}`;
+    case "percentile_all":
+      return `percentile ${reduction.min}–${reduction.max} of all values`;
+    case "entropy":
+      return "least divergence (entropy)";
+    case "mse":
+      return `least squared error (${reduction.dtype.toLowerCase()})`;
     case "moving_average":
       return `moving average (batches of ${reduction.batch}, constant ${reduction.constant})`;
     case "minmax":

@@ -7,6 +7,8 @@ import { SCHEMES } from "../scheme.ts";
 export interface Facts {
   readonly path: string;
   readonly sizes: string;
+  /** What was done before quantization (src/prepare), one phrase a step. */
+  readonly prepared: readonly string[];
   /** How ranges were recorded; null when they were in the file. */
   readonly how: string | null;
   readonly seconds: number;
@@ -26,6 +28,7 @@ export function summary({ context }: Workspace, graphs: readonly Graph[], facts:
     `  ${counted(activations, "activation")} and ${counted(constants, "constant")} quantized; verified`,
     `  ranges: ${facts.how ?? "as recorded in the model"}`,
   ];
+  if (facts.prepared.length > 0) lines.push(`  prepared: ${facts.prepared.join("; ")}`);
   const float = context.notes.filter((note) => note.kind === "float");
   if (float.length > 0) {
     lines.push(`  ${colours.yellow("stays float")} (${float.length}):`);

@@ -11,10 +11,10 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--input_model": { words: 1, help: "float model (required)" },
   "--output_model": { words: 1, help: "where to write the recorded model (required)" },
   "--input_data": { words: 1, help: "samples; without it 3 records of random data" },
-  "--input_data_format": { words: 1, help: "h5 (default), hdf5, list, filelist, directory or dir" },
-  "--mode": { words: 1, help: "percentile (default) or moving_average" },
-  "--min_percentile": { words: 1, help: "1.0 by default" },
-  "--max_percentile": { words: 1, help: "99.0 by default" },
+  "--input_data_format": { words: 1, help: "h5 (default), hdf5, list, filelist, directory, dir; ours: npy, npz" },
+  "--mode": { words: 1, help: "percentile (default) or moving_average; ours: minmax, percentile_all, entropy, mse" },
+  "--min_percentile": { words: 1, help: "1.0 by default (0.01 with percentile_all)" },
+  "--max_percentile": { words: 1, help: "99.0 by default (99.99 with percentile_all)" },
   "--moving_avg_batch": { words: 1, help: "16 by default" },
   "--moving_avg_const": { words: 1, help: "0.1 by default" },
   "--num_threads": { words: 1, help: "workers; results do not depend on it" },
@@ -47,11 +47,10 @@ export async function runRecordMinmax(words: readonly string[], output: Output):
 }
 
 function defaults(): Partial<OptionValues> {
-  const { mode, minPercentile, maxPercentile, movingAvgBatch, movingAvgConst } = TABLE;
+  const { mode, dtype, movingAvgBatch, movingAvgConst } = TABLE;
   return {
     mode: mode.default,
-    minPercentile: minPercentile.default,
-    maxPercentile: maxPercentile.default,
+    dtype: dtype.default,
     movingAvgBatch: movingAvgBatch.default,
     movingAvgConst: movingAvgConst.default,
   };

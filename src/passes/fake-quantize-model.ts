@@ -5,7 +5,8 @@
  *     x: U8 ─▶ [conv: U8] ─▶ y   →   x ─▶ Q ─▶ DQ ─▶ [conv: FLOAT32] ─▶ Q ─▶ DQ ─▶ y
  *
  * The reference refuses operators without a rule; `everyOperator` treats them like those with one, so that no quantized
- * model is refused (for comparing).
+ * model is refused (for comparing). It also takes int8 activations, which TFLite's own quantizer makes, and gives a quantized
+ * CAST a float result with the same rounding, where the reference leaves integers to operators that are float by then.
  */
 import { Problems } from "../errors.ts";
 import { addDequantize, addQuantize, insertAfter } from "../graph/edit.ts";
@@ -19,26 +20,28 @@ import {
   replace,
   resultsOf,
 } from "../graph/graph.ts";
-import { rowOf } from "../operators.ts";
+import { type OperatorRow, rowOf } from "../operators.ts";
 import { type Constant, channelsAlong, wholeTensor } from "../weights/constant.ts";
 import type { IntegerKind } from "../weights/kernels.ts";
+import { inferDtypes } from "./infer-dtypes.ts";
 
 export function fakeQuantizeModel(graph: Graph, everyOperator = false): void {
   const problems = new Problems();
+  const isQuantized = everyOperator ? hasScale : isQuantizedActivation;
   for (const node of activeNodes(graph)) {
     switch (node.kind) {
       case "constant":
         if (node.dtype !== "FLOAT32" && node.quant) dequantizeAfter(graph, node);
         break;
       case "output":
-        if (isQuantizedActivation(node)) becomeFloat(node);
+        if (isQuantized(node)) becomeFloat(node);
         break;
       case "input":
       case "variable":
-        if (isQuantizedActivation(node)) quantizeAndDequantizeAfter(graph, node);
+        if (isQuantized(node)) quantizeAndDequantizeAfter(graph, node);
         break;
       case "operator":
-        fakeOperator(graph, node, everyOperator, problems);
+        fakeOperator(graph, node, everyOperator, isQuantized, problems);
     }
   }
   problems.throwIfAny("operators that cannot be fake-quantized");
@@ -48,6 +51,8 @@ export function fakeQuantizeModel(graph: Graph, everyOperator = false): void {
   graph.outputs.forEach((output, i) => {
     graph.outputDtypes[i] = output.dtype;
   });
+  // What has no rounding of its own (RESHAPE …) becomes float here; a Dequantize behind it does nothing then.
+  inferDtypes(graph, []);
   bypassDequantizeOfFloat(graph);
   foldDequantize(graph);
 }
@@ -56,17 +61,32 @@ function isQuantizedActivation({ dtype, quant }: Node): boolean {
   return quant !== null && (dtype === "UINT8" || dtype === "INT16");
 }
 
-function fakeOperator(graph: Graph, node: Node, everyOperator: boolean, problems: Problems): void {
+function hasScale({ dtype, quant }: Node): boolean {
+  return quant !== null && quant.scale.length > 0 && (dtype === "UINT8" || dtype === "INT16" || dtype === "INT8");
+}
+
+function fakeOperator(
+  graph: Graph,
+  node: Node,
+  everyOperator: boolean,
+  isQuantized: (node: Node) => boolean,
+  problems: Problems,
+): void {
   const row = rowOf(node.op);
-  const rule = row.fake ?? (everyOperator ? "quantize-dequantize" : undefined);
+  const rule = everyOperator ? ruleForAny(row) : row.fake;
   const yielded = row.multiple ? resultsOf(node) : [node];
   if (rule === undefined) {
     problems.add(`${describe(node)}: there is no rule to fake-quantize this kind`);
   } else if (rule === "quantize-dequantize") {
-    for (const each of yielded) if (isQuantizedActivation(each)) quantizeAndDequantizeAfter(graph, each);
+    for (const each of yielded) if (isQuantized(each)) quantizeAndDequantizeAfter(graph, each);
   } else if (rule === "dequantize") {
-    for (const each of yielded) if (isQuantizedActivation(each)) dequantizeAfter(graph, each);
+    for (const each of yielded) if (isQuantized(each)) dequantizeAfter(graph, each);
   }
+}
+
+/** "nothing" relies on the dtype being inferred, which CAST's is not. */
+function ruleForAny({ fake, dtype }: OperatorRow): OperatorRow["fake"] {
+  return fake === undefined || (fake === "nothing" && dtype === "own") ? "quantize-dequantize" : fake;
 }
 
 function becomeFloat(node: Node): void {

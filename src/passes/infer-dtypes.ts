@@ -23,7 +23,8 @@ export function inferDtypes(graph: Graph, graphs: readonly Graph[]): void {
   }
 }
 
-function inferred(node: Node, graphs: readonly Graph[]): Dtype | undefined {
+/** The dtype that a node gets from its operands; undefined where it keeps its own. */
+export function inferred(node: Node, graphs: readonly Graph[]): Dtype | undefined {
   if (node.float || node.kind === "variable") return undefined;
   if (node.kind === "output") return node.inputs[0]?.dtype;
   const operator = node.kind === "result" ? node.inputs[0] : node;

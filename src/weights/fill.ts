@@ -156,10 +156,9 @@ function fillFloats(stream: KernelStream, target: FillTarget, constant: Constant
   const layout = perChannel ? constant.layout : wholeTensor(constant.count);
   for (const piece of piecesOf(layout, PIECE_LIMIT)) {
     stream.scoped(() => {
-      const block =
-        HOLD_BYTES.has(constant.kind)
-          ? loadBytes(stream, constant, piece.first * size, Math.ceil(piece.count * size))
-          : loadFloats(stream, constant, piece);
+      const block = HOLD_BYTES.has(constant.kind)
+        ? loadBytes(stream, constant, piece.first * size, Math.ceil(piece.count * size))
+        : loadFloats(stream, constant, piece);
       target.write(block.bytes(), offset + piece.first * size);
     });
   }

@@ -28,6 +28,11 @@ const RULES: Readonly<Record<string, (node: Node) => Received | null>> = {
   MUL: ofSquare,
 };
 
+/** Whether an operator yields its first operand's values as they are. */
+export function movesValues(node: Node): boolean {
+  return RULES[node.op] === fromFirst;
+}
+
 /** Returns whether it changed something. */
 export function followOperands(graph: Graph): boolean {
   let changed = false;

@@ -10,6 +10,7 @@ import { quantizeConstants } from "../quantize-constants.ts";
 import { describeLeft } from "./custom.ts";
 import { foldConstants } from "./dequantize-constants.ts";
 import { followOperands } from "./follow-operands.ts";
+import { mendDtypes } from "./mend-dtypes.ts";
 import { declareOutputs, inferAndCheck } from "./output-dtypes.ts";
 import { foldPairs } from "./quantize-dequantize.ts";
 import { quantizeSpecial } from "./quantize-special.ts";
@@ -36,6 +37,7 @@ export const PHASES: readonly Phase[] = [
   },
   { name: "quantize special", run: quantizeSpecial, why: "functions with a range of their own" },
   { name: "requantize between", run: requantizeBetween, why: "needs the final parameters on both sides" },
+  { name: "mend dtypes", run: mendDtypes, why: "where the rules before know no way; ours alone" },
   { name: "output dtypes", run: declareOutputs, why: "declares what the producers have become" },
   { name: "infer dtypes", run: inferAndCheck, why: "tensors without parameters follow their operands" },
 ];

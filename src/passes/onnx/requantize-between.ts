@@ -9,7 +9,7 @@ import { INT16_LIMIT, UINT8_LEVELS } from "../../arithmetic.ts";
 import { addQuantize, insertAfter } from "../../graph/edit.ts";
 import { activeNodes, type Graph, type Node, setInput } from "../../graph/graph.ts";
 import { fusedActivation, option } from "../../graph/options.ts";
-import { isPerLayer, perLayer } from "../../graph/quantparam.ts";
+import { isPerLayer, perLayer, type QuantParam } from "../../graph/quantparam.ts";
 import { isQuantized, parametersOfRange, type QuantizedDtype, SCHEMES } from "../../scheme.ts";
 
 const f32 = Math.fround;
@@ -42,24 +42,30 @@ function beforeTranspose(graph: Graph, node: Node): void {
 function behindFullyConnected(graph: Graph, node: Node): void {
   const [input, , bias] = node.inputs;
   if (bias || fusedActivation(node) !== "NONE" || !is(input, "UINT8") || !is(node, "INT16")) return;
-  const max = f32(node.quant!.scale[0]! * INT16_LIMIT);
-  requantizeBehind(graph, node, "UINT8", -max, max);
+  requantizeBehind(graph, node, "UINT8");
 }
 
 /** INT16 and INT16 → UINT8: computed in INT16, requantized behind. */
 function behindBinary(graph: Graph, node: Node): void {
   const [x, y] = node.inputs;
   if (!is(x, "INT16") || !is(y, "INT16") || !is(node, "UINT8")) return;
-  const scale = node.quant!.scale[0]!;
-  const zeroPoint = Number(node.quant!.zeroPoint[0]);
-  requantizeBehind(graph, node, "INT16", f32(scale * -zeroPoint), f32(scale * (UINT8_LEVELS - zeroPoint)));
+  requantizeBehind(graph, node, "INT16");
 }
 
-function requantizeBehind(graph: Graph, node: Node, dtype: QuantizedDtype, min: number, max: number): void {
+/** Hangs a Quantize operator with a node's parameters behind it; the node gets those of the same range in another dtype. */
+export function requantizeBehind(graph: Graph, node: Node, dtype: QuantizedDtype, quant = ofRange(node, dtype)): void {
   insertAfter(node, addQuantize(graph, node, node.dtype, node.quant));
-  const { scale, zeroPoint } = parametersOfRange(SCHEMES[dtype], min, max);
-  node.quant = perLayer(scale, zeroPoint, { from: "range", of: "its Quantize" });
+  node.quant = quant;
   node.dtype = dtype;
+}
+
+/** Parameters in `dtype` of the range that a node's own parameters cover, f32. */
+function ofRange({ quant, dtype: from }: Node, dtype: QuantizedDtype): QuantParam {
+  const s = quant!.scale[0]!;
+  const z = Number(quant!.zeroPoint[0]);
+  const [low, high] = from === "INT16" ? [-INT16_LIMIT, INT16_LIMIT] : [-z, UINT8_LEVELS - z];
+  const { scale, zeroPoint } = parametersOfRange(SCHEMES[dtype], f32(s * low), f32(s * high));
+  return perLayer(scale, zeroPoint, { from: "range", of: "its Quantize" });
 }
 
 function is(node: Node | null | undefined, dtype: QuantizedDtype): node is Node {

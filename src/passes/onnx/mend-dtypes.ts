@@ -1,0 +1,70 @@
+/**
+ * Beyond the reference: operators whose operand makes them another dtype than their own pair said (§4.3 knows four of them).
+ *
+ *     x: UINT8 ─▶ ADD: INT16 (s, 0)   →   x: UINT8 ─▶ ADD: UINT8 (range of s) ─▶ Quantize: INT16 (s, 0)
+ *     x: UINT8 (s, z) ─▶ NEG          →   NEG: UINT8 (s, 255 − z)
+ *
+ * The reference writes such tensors with the one dtype and the other's parameters, which is garbage, or, where they are outputs,
+ * refuses the model. For the drop-in front a model that the reference accepts comes out as there, with a warning.
+ */
+import { UINT8_LEVELS } from "../../arithmetic.ts";
+import { type Dtype, type Graph, type Node, postorder } from "../../graph/graph.ts";
+import { fusedActivation } from "../../graph/options.ts";
+import { isPerLayer, perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
+import { rowOf } from "../../operators.ts";
+import { type QuantizedDtype, SCHEMES } from "../../scheme.ts";
+import { predefined } from "../../special.ts";
+import type { Context } from "../context.ts";
+import { inferDtypes, inferred } from "../infer-dtypes.ts";
+import { movesValues } from "./follow-operands.ts";
+import { requantizeBehind } from "./requantize-between.ts";
+
+export function mendDtypes(graph: Graph, context: Context): void {
+  if (context.likeReference && !outputsChange(graph, context)) return;
+  for (const node of postorder(graph)) {
+    if (node.kind !== "operator") continue;
+    const dtype = inferred(node, context.graphs);
+    if (dtype === undefined || dtype === node.dtype || !isQuantizedDtype(dtype)) continue;
+    if (!node.quant) giveParameters(node, dtype);
+    else if (isQuantizedDtype(node.dtype) && isPerLayer(node.quant)) {
+      const quant = ownParameters(node, dtype);
+      if (quant !== null) requantizeBehind(graph, node, dtype, quant);
+    }
+  }
+}
+
+/** Whether inference would change an output's dtype: the models that the reference refuses. */
+function outputsChange(graph: Graph, { graphs }: Context): boolean {
+  const before = graph.nodes.map((node) => node.dtype);
+  inferDtypes(graph, graphs);
+  const changed = graph.outputs.some(({ inputs: [producer] }) => producer!.dtype !== before[producer!.id]);
+  for (const node of graph.nodes) node.dtype = before[node.id]!;
+  return changed;
+}
+
+function isQuantizedDtype(dtype: Dtype): dtype is QuantizedDtype {
+  return dtype in SCHEMES;
+}
+
+/** Operators without a pair behind such an operand. */
+function giveParameters(node: Node, dtype: QuantizedDtype): void {
+  const operand = node.inputs[0];
+  if (!operand || !isPerLayer(operand.quant)) return;
+  const from = { from: "forward", node: operand.name } as const;
+  if (movesValues(node)) node.quant = quantParam({ ...operand.quant, provenance: from });
+  else if (node.op === "NEG" && dtype === "UINT8")
+    node.quant = perLayer(operand.quant.scale[0]!, UINT8_LEVELS - Number(operand.quant.zeroPoint[0]), from);
+  else return;
+  node.dtype = dtype;
+}
+
+/**
+ * What an operator works with inside: its operand's parameters if it moves values (null when there are none), its function's if that
+ * has its own; undefined = those of its range.
+ */
+function ownParameters(node: Node, dtype: QuantizedDtype): QuantParam | null | undefined {
+  if (movesValues(node)) return node.inputs[0]?.quant ?? null;
+  const { out } = rowOf(node.op);
+  const kind = out.role === "special" ? out.kind : fusedActivation(node) === "TANH" ? "tanh" : null;
+  return kind && kind !== "integer" ? predefined(kind, dtype, null) : undefined;
+}

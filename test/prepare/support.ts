@@ -1,0 +1,128 @@
+/** Helpers of the prepare tests: a model before and after, told as text, and run by LiteRT. */
+import { openDataSet } from "../../src/calibration/dataset.ts";
+import { foldConstants } from "../../src/calibration/fold.ts";
+import { subgraphOf } from "../../src/calibration/graph-facts.ts";
+import { inputSpecs, instrument } from "../../src/calibration/instrument.ts";
+import { compileLibrary, loadEngine } from "../../src/calibration/litert.ts";
+import { MemoryBytes } from "../../src/model/bytes.ts";
+import {
+  ActivationFunctionType,
+  type Model,
+  nameOf,
+  type OpenedModel,
+  operatorName,
+  readModel,
+  serializeModel,
+} from "../../src/model/index.ts";
+import { prepareGraphs } from "../../src/prepare/index.ts";
+import { exportWorkspace, type Workspace, workspace } from "../../src/quantize.ts";
+import { fillConstants } from "../../src/weights/fill.ts";
+
+export interface Prepared {
+  readonly space: Workspace;
+  /** As it was, with the always-on preparation (float16, sparse) only. */
+  readonly before: Model;
+  readonly after: Model;
+  /** What the passes say they did. */
+  readonly said: readonly string[];
+}
+
+/** A built model, as if it had been read from a file. */
+export async function opened(model: Model): Promise<OpenedModel> {
+  return readModel(new MemoryBytes(await serializeModel(model, { dialect: "circle" })));
+}
+
+/** Runs the passes but those switched off on all subgraphs, or the first `graphs` of them. */
+export async function prepared(of: OpenedModel, off: readonly string[] = [], graphs?: number): Promise<Prepared> {
+  const options = { dtype: "UINT8", granularity: "channel" } as const;
+  const before = exportWorkspace(workspace(of, options)).model;
+  const space = workspace(of, options);
+  const said = await prepareGraphs(space, space.graphs.slice(0, graphs), off);
+  return { space, before, after: exportWorkspace(space).model, said };
+}
+
+/** Only these passes. */
+export const only = (...names: string[]): string[] =>
+  ["fold-constants", "fold-batch-norm", "fuse-activation", "zero-bias"].filter((name) => !names.includes(name));
+
+/** One line an operator: `y = CONV_2D x w b RELU`. */
+export function told(model: Model, index = 0): string[] {
+  const graph = model.subgraphs![index]!;
+  const names = (list: ArrayLike<number> | undefined) =>
+    Array.from(list ?? [], (tensor) => (tensor < 0 ? "-" : graph.tensors![tensor]!.name!));
+  return (graph.operators ?? []).map((operator) => {
+    const value = operator.builtinOptions?.value as { fusedActivationFunction?: number } | null | undefined;
+    const fused = value?.fusedActivationFunction ? ` ${nameOf(ActivationFunctionType, value.fusedActivationFunction)}` : "";
+    return `${names(operator.outputs)} = ${operatorName(model, operator)} ${names(operator.inputs).join(" ")}${fused}`;
+  });
+}
+
+/** Every float result of every operator, by name, for one made-up record (values from −5 to 5). */
+export async function run(model: Model, seed: number): Promise<Map<string, Float32Array>> {
+  const known = await foldConstants(model, subgraphOf(model, 0));
+  const plan = instrument(model, 0, known);
+  const bytes = await serializeModel(plan.model, { dialect: "tflite", fill: fillConstants });
+  const engine = await loadEngine(bytes, plan.outputNames, await compileLibrary(false), false);
+  const data = await openDataSet(`random:1:${seed}`, inputSpecs(model));
+  const values = new Map<string, Float32Array>();
+  try {
+    for await (const record of data.records()) {
+      await engine.run(record, (output, result) => {
+        const copy = result.slice();
+        values.set(plan.outputs[output]!.name, new Float32Array(copy.buffer));
+      });
+    }
+  } finally {
+    engine.close();
+    data.close();
+  }
+  return values;
+}
+
+/**
+ * Largest difference of a tensor that both models have, relative to the tensor's largest value; over all such tensors. Throws when
+ * the prepared model has a tensor that the other has not.
+ */
+export async function largestDifference({ before, after }: Prepared, seed = 1): Promise<{ worst: number; tensors: number }> {
+  const expected = await run(before, seed);
+  const actual = await run(after, seed);
+  let worst = 0;
+  for (const [name, values] of actual) {
+    const wanted = expected.get(name);
+    if (wanted?.length !== values.length) throw new Error(`"${name}" is not in the model before, or larger`);
+    let largest = 0;
+    let difference = 0;
+    wanted.forEach((value, i) => {
+      largest = Math.max(largest, Math.abs(value));
+      difference = Math.max(difference, Math.abs(value - values[i]!));
+    });
+    if (!(difference >= 0)) throw new Error(`"${name}" is not a number`);
+    if (difference > 0) worst = Math.max(worst, difference / largest);
+  }
+  return { worst, tensors: actual.size };
+}
+
+/** Bytes of a constant, whatever describes it. */
+export async function bytesOf(model: Model, name: string, subgraph = 0): Promise<Uint8Array> {
+  const file = readModel(new MemoryBytes(await serializeModel(model, { dialect: "circle", fill: fillConstants })));
+  const tensor = file.model.subgraphs![subgraph]!.tensors!.find((each) => each.name === name)!;
+  const content = file.model.buffers![tensor.buffer!]!.data!;
+  if ("deferred" in content) throw new Error("a file has no deferred contents");
+  const bytes = new Uint8Array(content.length);
+  content.source.readInto(bytes, content.offset);
+  return bytes;
+}
+
+/** Floats of a constant. */
+export async function floatsOf(model: Model, name: string, subgraph = 0): Promise<number[]> {
+  return Array.from(new Float32Array((await bytesOf(model, name, subgraph)).buffer));
+}
+
+/** Numbers without a pattern, the same every time (a linear congruence), between −1 and 1. */
+export function numbers(count: number, seed = 1): Float32Array {
+  let state = seed;
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+}
