@@ -5,6 +5,7 @@ import { MinmaxqError } from "./errors.ts";
 import { type Exported, exportModel } from "./graph/export.ts";
 import type { Graph } from "./graph/graph.ts";
 import { importGraph } from "./graph/import.ts";
+import { hasProfile, withProfile } from "./graph/profile.ts";
 import { type LayerEntry, layerSettings } from "./layers.ts";
 import type { Dialect, Fill, Model, OpenedModel } from "./model/index.ts";
 import { writeModel } from "./model/index.ts";
@@ -21,6 +22,8 @@ export interface Workspace {
   readonly opened: OpenedModel;
   readonly graphs: readonly Graph[];
   readonly context: Context;
+  /** Profile data is written (§5.1), also when the model read has some: it would be wrong otherwise. */
+  profile: boolean;
 }
 
 /** Imports and prepares every subgraph; `likeReference` as the drop-in front does it (src/passes/prepare.ts). */
@@ -33,7 +36,16 @@ export function workspace(opened: OpenedModel, options: QuantizeOptions, likeRef
   return {
     opened,
     graphs,
-    context: { options, layers, likeReference, graphs, scanner: new ConstantScanner(), notes: [] as Note[] },
+    profile: hasProfile(opened.model),
+    context: {
+      options,
+      layers,
+      likeReference,
+      graphs,
+      scanner: new ConstantScanner(),
+      notes: [] as Note[],
+      made: new WeakMap(),
+    },
   };
 }
 
@@ -43,8 +55,10 @@ export function setLayers({ graphs, context }: Workspace, lists: readonly (reado
 }
 
 /** The workspace's graphs as a model; contents that have to be computed are described. */
-export function exportWorkspace({ opened, graphs }: Workspace): Exported {
-  return exportModel(opened.model, graphs);
+export function exportWorkspace({ opened, graphs, profile }: Workspace): Exported {
+  const exported = exportModel(opened.model, graphs);
+  if (!profile) return exported;
+  return { ...exported, model: withProfile(opened.model, exported.model, exported.operators[0] ?? []) };
 }
 
 /** Lets dtypes follow once all graphs are quantized: control flow takes dtypes of graphs that come after it. */

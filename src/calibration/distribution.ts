@@ -34,7 +34,8 @@ export function distributionOf(histogram: Histogram, min: number, max: number): 
   const order = Array.from(bins.keys(), (i) => (i < bins.length - cut ? bins.length - 1 - i : i - (bins.length - cut)));
   const pieces = order.map((place): [number, number, number] => {
     const magnitude = bins[place]! & (SIGN - 1);
-    const [near, far] = magnitude === 0 ? [0, 0] : [edge(magnitude), magnitude === INFINITE ? edge(magnitude) : outer(magnitude)];
+    const [near, far] =
+      magnitude === 0 ? [0, 0] : [edge(magnitude), magnitude === INFINITE ? edge(magnitude) : outer(magnitude)];
     const [low, high] = bins[place]! >= SIGN ? [0 - far, 0 - near] : [near, far];
     return [Math.min(Math.max(low, min), max), Math.max(Math.min(high, max), min), counts[place]!];
   });

@@ -52,7 +52,8 @@ export class Histograms {
     for (let at = 0; at < count; ) {
       const left = this.stream.part(values, 4 * at, 4 * (count - at));
       at += this.stream.scoped(() => this.stream.histogram(left, this.tables[tensor]!, this.pool()));
-      if (at < count) this.addPage(tensor, new DataView(left.bytes().buffer).getUint32(values.pointer + 4 * at, true) >>> 23);
+      if (at < count)
+        this.addPage(tensor, new DataView(left.bytes().buffer).getUint32(values.pointer + 4 * at, true) >>> 23);
     }
   }
 

@@ -155,8 +155,18 @@ export const OPTIONS = {
     } as const),
     default: "percentile",
   },
-  minPercentile: { flags: "--min-percentile <p>", help: "of the samples' minima, or of all values", parse: percentage, defaultText: "1; 0.01 with percentile_all" },
-  maxPercentile: { flags: "--max-percentile <p>", help: "of the samples' maxima, or of all values", parse: percentage, defaultText: "99; 99.99 with percentile_all" },
+  minPercentile: {
+    flags: "--min-percentile <p>",
+    help: "of the samples' minima, or of all values",
+    parse: percentage,
+    defaultText: "1; 0.01 with percentile_all",
+  },
+  maxPercentile: {
+    flags: "--max-percentile <p>",
+    help: "of the samples' maxima, or of all values",
+    parse: percentage,
+    defaultText: "99; 99.99 with percentile_all",
+  },
   movingAvgBatch: { flags: "--moving-avg-batch <n>", help: "samples in a batch", parse: whole, default: 16 },
   movingAvgConst: { flags: "--moving-avg-const <c>", help: "weight of a new batch", parse: share, default: 0.1 },
   numThreads: {

@@ -41,9 +41,14 @@ export const terminal: Output = {
   progress: (what) => (process.stderr.isTTY && process.env.TERM !== "dumb" ? bar(what) : lines(what)),
 };
 
+/** Names in a model may hold anything; of control characters only ends of lines, tabs and colours reach a terminal. */
+function harmless(text: string): string {
+  return text.replace(/[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]|\x1b(?!\[\d+m)/g, "\ufffd");
+}
+
 /** Writes all of `text` before it returns: what a stream still holds when the process exits is lost. */
 function writeNow(fd: number, text: string): void {
-  const bytes = Buffer.from(text);
+  const bytes = Buffer.from(harmless(text));
   for (let done = 0; done < bytes.length; ) {
     try {
       done += writeSync(fd, bytes, done);

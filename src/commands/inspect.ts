@@ -1,6 +1,6 @@
 /** `minmaxq inspect`: what is in a model, for people or as JSON. */
 import type { OptionValues } from "../cli/options.ts";
-import { coloursFor, sizeText } from "../cli/output.ts";
+import { coloursFor, counted, sizeText } from "../cli/output.ts";
 import {
   elementCount,
   type Model,
@@ -107,7 +107,7 @@ function asText(facts: Facts): string[] {
 function graphText(graph: SubgraphFacts, colours: ReturnType<typeof coloursFor>): string[] {
   const at = (index: number) => graph.tensors[index]!;
   const lines = [
-    `  ${graph.operators.length} operators, ${graph.tensors.length} tensors (${counts(graph.tensors.map((t) => t.dtype))})`,
+    `  ${counted(graph.operators.length, "operator")}, ${counted(graph.tensors.length, "tensor")} (${counts(graph.tensors.map((t) => t.dtype))})`,
   ];
   for (const index of graph.inputs) lines.push(`  ${colours.cyan("input ")} ${tensorText(at(index))}`);
   for (const index of graph.outputs) lines.push(`  ${colours.cyan("output")} ${tensorText(at(index))}`);

@@ -109,7 +109,8 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     const sizes = `${sizeText(opened.source.size)} → ${sizeText(statSync(options.output).size)}`;
     const seconds = (performance.now() - started) / 1000;
     if (options.explain !== undefined) await writeExplanation(options.explain, graphs);
-    for (const line of summary(space, graphs, { path: options.output, sizes, prepared, how, seconds })) output.print(line);
+    for (const line of summary(space, graphs, { path: options.output, sizes, prepared, how, seconds }))
+      output.print(line);
   } finally {
     opened.close();
   }

@@ -31,6 +31,11 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     const { ranges, how } = await about(input!, () => recordRanges(opened.model, options, output), options.data);
     if (ranges.size === 0)
       throw new MinmaxqError(`${input}: has no float32 activations; there is nothing to record (give the float model)`);
+    for (const { name, min, max } of ranges.values())
+      if (!Number.isFinite(min) || !Number.isFinite(max))
+        output.tell(
+          `warning: "${name}" was ${min} to ${max}, which cannot be quantized; mend the samples or the model`,
+        );
     const recorded = withRanges(opened.model, ranges);
     await about(
       input!,

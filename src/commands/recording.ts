@@ -1,8 +1,16 @@
 /** Recording ranges for a model: what `quantize --data` and `record` share. */
-import { checkReduction, inputSpecs, openDataSet, type RecordedRange, type Reduction, recordRanges } from "../calibration/index.ts";
+import {
+  checkReduction,
+  inputSpecs,
+  openDataSet,
+  type RecordedRange,
+  type Reduction,
+  recordRanges,
+} from "../calibration/index.ts";
 import type { OptionName, OptionValues } from "../cli/options.ts";
 import { counted } from "../cli/output.ts";
 import type { Fill, Model } from "../model/index.ts";
+import { notAbout } from "./about.ts";
 import type { Output } from "./command.ts";
 
 /** Options of everything that records. */
@@ -29,7 +37,7 @@ export interface Recording {
 export async function record(model: Model, options: OptionValues, output: Output, fill?: Fill): Promise<Recording> {
   const reduction = reductionOf(options);
   checkReduction(reduction);
-  const data = await openDataSet(options.data!, inputSpecs(model), { format: options.dataFormat });
+  const data = await notAbout(() => openDataSet(options.data!, inputSpecs(model), { format: options.dataFormat }));
   try {
     const ranges = await recordRanges(model, data, {
       reduction,

@@ -22,7 +22,7 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--input_type": { words: 1, help: "dtypes of the inputs, separated by commas" },
   "--output_type": { words: 1, help: "dtypes of the outputs, separated by commas" },
   "--config": { words: 1, help: "JSON file of layers with a dtype and granularity of their own" },
-  "--generate_profile_data": { words: 0, help: "accepted; minmaxq writes no profile data" },
+  "--generate_profile_data": { words: 0, help: "write which operators of the input each operator comes from" },
   "--verbose": { words: 0, help: "print stack traces of errors" },
 };
 
@@ -45,6 +45,7 @@ export async function runCircleQuantizer(
   const opened = openModel(input);
   try {
     const space = workspace(opened, options, true);
+    if (parsed.options.has("--generate_profile_data")) space.profile = true;
     const config = parsed.options.get("--config")?.[0];
     if (config !== undefined) setLayers(space, readConfig(config));
     await about(input, () => {

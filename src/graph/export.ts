@@ -35,6 +35,8 @@ export interface Exported {
   readonly model: Model;
   /** The node of each tensor, by subgraph and tensor index; undefined for subgraphs that stayed as they are. */
   readonly nodes: readonly (readonly Node[] | undefined)[];
+  /** The node of each operator, likewise. */
+  readonly operators: readonly (readonly Node[] | undefined)[];
 }
 
 /**
@@ -42,10 +44,16 @@ export interface Exported {
  * Buffers that nothing refers to any more are dropped. `model` itself is not changed.
  */
 export function exportModel(model: Model, graphs: readonly (Graph | undefined)[]): Exported {
-  const target: Target = { model, codes: [...(model.operatorCodes ?? [])], buffers: [...(model.buffers ?? [])] };
+  const target: Target = {
+    placed: new Map(),
+    model,
+    codes: [...(model.operatorCodes ?? [])],
+    buffers: [...(model.buffers ?? [])],
+  };
   const renumbered: (Map<Tensor, number> | undefined)[] = [];
   const outputs: (Map<number, number> | undefined)[] = [];
   const nodes: (readonly Node[] | undefined)[] = [];
+  const operators: (readonly Node[] | undefined)[] = [];
   const subgraphs = (model.subgraphs ?? []).map((subgraph, index) => {
     const graph = graphs[index];
     if (!graph) return subgraph;
@@ -53,6 +61,7 @@ export function exportModel(model: Model, graphs: readonly (Graph | undefined)[]
     renumbered[index] = written.indexOfTable;
     outputs[index] = written.replacedOutputs;
     nodes[index] = written.nodes;
+    operators[index] = written.operators;
     return written.subgraph;
   });
   const signatureDefs = model.signatureDefs?.map((signature) => {
@@ -72,10 +81,12 @@ export function exportModel(model: Model, graphs: readonly (Graph | undefined)[]
   });
   const next: Model = { ...model, operatorCodes: target.codes, subgraphs, buffers: target.buffers };
   if (signatureDefs) next.signatureDefs = signatureDefs;
-  return { model: withoutUnusedBuffers(next), nodes };
+  return { model: withoutUnusedBuffers(next), nodes, operators };
 }
 
 interface Target {
+  /** Constants that are the same description share a buffer. */
+  readonly placed: Map<Constant, number>;
   readonly model: Model;
   readonly codes: OperatorCode[];
   readonly buffers: Buffer[];
@@ -117,6 +128,7 @@ function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
   return {
     subgraph: { ...subgraph, tensors, operators: written, inputs, outputs },
     nodes,
+    operators,
     indexOfTable,
     replacedOutputs,
   };
@@ -212,8 +224,9 @@ function tensorOf(target: Target, node: Node, name: string): Tensor {
     const asRead = node.tensor && target.model.buffers?.[node.tensor.buffer ?? 0]?.data;
     const untouched = constant.kind === "stored" && (asRead === constant.content || (!asRead && constant.length === 0));
     if (!untouched) {
-      table.buffer = target.buffers.length;
-      target.buffers.push({ data: contentOf(constant, node.name) });
+      const known = target.placed.get(constant);
+      table.buffer = known ?? target.buffers.push({ data: contentOf(constant, node.name) }) - 1;
+      target.placed.set(constant, table.buffer);
       if (isLaidOutDensely(constant)) delete table.sparsity;
     }
   }

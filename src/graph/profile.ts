@@ -10,51 +10,154 @@
  * A model that has the tables already, from the step before, keeps its sources; written operators point to those. The tables know one
  * graph only: they are made for the first.
  */
-import { readRange } from "../model/bytes.ts";
-import { isDeferred, type Metadata, type Model, rangeOf } from "../model/index.ts";
-import { firstUser, type Node } from "./graph.ts";
+import { isDeferred, rangeOf, readRange } from "../model/bytes.ts";
+import type { Metadata, Model } from "../model/index.ts";
+import type { Node } from "./graph.ts";
 
 const SOURCES = "ONE_source_table";
 const OPERATORS = "ONE_op_table";
 
 /** Whether a model carries profile data: it must be kept true when operators change. */
 export function hasProfile(model: Model): boolean {
-  return (model.metadata ?? []).some(({ name }) => name === SOURCES || name === OPERATORS);
+  return readTables(model) !== null;
 }
 
 /** `written` with the two tables. `input` is the model as it was read, `operators` the nodes of the first graph's operators in order. */
 export function withProfile(input: Model, written: Model, operators: readonly Node[]): Model {
-  const old = readTables(input);
-  const tables = input.subgraphs?.[0]?.operators ?? [];
-  const position = new Map(tables.map((table, index) => [table, index]));
-  const sources = old?.sources ?? sourcesOf(input);
-  const idsOf = (node: Node): number[] => {
-    const at = position.get(originOf(node)?.operator as never);
-    if (at === undefined) return [];
-    return old ? (old.operators.get(at) ?? []) : [at];
-  };
-  const table = new Map(operators.map((node, index) => [index, idsOf(node)]));
-  const entries: [string, Uint8Array][] = [
-    [SOURCES, encodeSources(sources)],
-    [OPERATORS, encodeOperators(table)],
-  ];
+  const position = new Map((input.subgraphs?.[0]?.operators ?? []).map((table, index) => [table, index]));
+  const known = readTables(input);
+  const idsAt = (at: number) => (known ? (known.operators.get(at) ?? []) : [at]);
+  const alive = new Set(operators);
+  const origins = operators.map((node) => {
+    const operator = originOf(node, alive)?.operator;
+    const at = operator ? position.get(operator) : undefined;
+    return at === undefined ? [] : idsAt(at);
+  });
   const buffers = [...(written.buffers ?? [])];
-  const others = (written.metadata ?? []).filter(({ name }) => name !== SOURCES && name !== OPERATORS);
-  const made = entries.map(([name, bytes]): Metadata => ({ name, buffer: buffers.push({ data: rangeOf(bytes) }) - 1 }));
-  return { ...written, buffers, metadata: [...others, ...made] };
+  const entry = (name: string, bytes: Uint8Array): Metadata => ({
+    name,
+    buffer: buffers.push({ data: rangeOf(bytes) }) - 1,
+  });
+  const metadata = (written.metadata ?? []).filter(({ name }) => name !== SOURCES && name !== OPERATORS);
+  metadata.push(entry(SOURCES, encodeSources(known?.sources ?? sourcesOf(input))));
+  metadata.push(entry(OPERATORS, encodeOperators(origins)));
+  return { ...written, buffers, metadata };
 }
 
-/** Operators as read stand for themselves; a Quantize or Dequantize for what it was put behind, else for what it was put before. */
-function originOf(node: Node): Node | null {
-  return search(node, (at) => at.inputs) ?? search(node, (at) => [...at.users]);
-}
-
-/** The nearest operator as read, along a chain of nodes that passes made. */
-function search(node: Node, next: (node: Node) => readonly (Node | null)[]): Node | null {
-  const seen = new Set<Node>([node]);
-  for (const at of seen) {
+/**
+ * The operator as read that a written one stands for: itself; for one that a pass inserted (Quantize, Dequantize) the one
+ * that it was put behind, else the first that it was put before.
+ */
+function originOf(node: Node, alive: ReadonlySet<Node>): Node | null {
+  let behind: Node | null | undefined = node;
+  while (behind && behind.operator === null) behind = behind.inputs[0];
+  if (behind) return behind;
+  const before = new Set([node]);
+  for (const at of before) {
     if (at.operator) return at;
-    if (at.kind === "operator" || at.kind === "result" || at === node) for (const each of next(at)) if (each) seen.add(each);
+    for (const user of at.users) if (alive.has(user)) before.add(user);
   }
   return null;
+}
+
+/** Position and name (of the first result) of every operator. */
+function sourcesOf(input: Model): Map<number, string> {
+  const { operators = [], tensors = [] } = input.subgraphs?.[0] ?? {};
+  return new Map(operators.map(({ outputs }, index) => [index, tensors[outputs?.[0] ?? -1]?.name ?? ""]));
+}
+
+function encodeSources(sources: ReadonlyMap<number, string>): Uint8Array {
+  const writer = new TableWriter(sources.size);
+  for (const [id, name] of sources) writer.integer(id).text(name);
+  return writer.bytes();
+}
+
+function encodeOperators(origins: readonly (readonly number[])[]): Uint8Array {
+  const writer = new TableWriter(origins.length);
+  origins.forEach((ids, index) => {
+    writer.integer(index).integer(ids.length);
+    for (const id of ids) writer.integer(id);
+  });
+  return writer.bytes();
+}
+
+class TableWriter {
+  private readonly parts: Buffer[] = [];
+
+  constructor(count: number) {
+    this.integer(count);
+  }
+
+  integer(value: number): this {
+    const part = Buffer.alloc(4);
+    part.writeUInt32LE(value);
+    this.parts.push(part);
+    return this;
+  }
+
+  /** Length with the NUL, bytes, NUL. */
+  text(value: string): this {
+    const part = Buffer.from(`${value}\0`);
+    this.integer(part.length).parts.push(part);
+    return this;
+  }
+
+  bytes(): Uint8Array {
+    return Uint8Array.from(Buffer.concat(this.parts));
+  }
+}
+
+interface Tables {
+  readonly sources: ReadonlyMap<number, string>;
+  /** Source ids by operator position. */
+  readonly operators: ReadonlyMap<number, readonly number[]>;
+}
+
+/**
+ * The tables that a model has already; null when it has none, they are damaged, or they name no operator: the reference without
+ * the option writes such (golden inputs `input.qdqw-*`), and they say nothing.
+ */
+function readTables(model: Model): Tables | null {
+  const bytesOf = (name: string): Buffer | null => {
+    const entry = (model.metadata ?? []).find((each) => each.name === name);
+    const data = entry && model.buffers?.[entry.buffer ?? 0]?.data;
+    return data && !isDeferred(data) ? Buffer.from(readRange(data)) : null;
+  };
+  const [sourceBytes, operatorBytes] = [bytesOf(SOURCES), bytesOf(OPERATORS)];
+  if (!sourceBytes || !operatorBytes) return null;
+  try {
+    const operators = decodeOperators(operatorBytes);
+    return operators.size > 0 ? { sources: decodeSources(sourceBytes), operators } : null;
+  } catch (error) {
+    // Buffer's readers throw a RangeError past the end.
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
+}
+
+function decodeSources(bytes: Buffer): Map<number, string> {
+  const sources = new Map<number, string>();
+  const count = bytes.readUInt32LE(0);
+  for (let i = 0, at = 4; i < count; i++) {
+    const length = bytes.readUInt32LE(at + 4);
+    if (at + 8 + length > bytes.length) throw new RangeError("the table ends too early");
+    sources.set(bytes.readUInt32LE(at), bytes.toString("utf8", at + 8, at + 8 + Math.max(0, length - 1)));
+    at += 8 + length;
+  }
+  return sources;
+}
+
+function decodeOperators(bytes: Buffer): Map<number, number[]> {
+  const operators = new Map<number, number[]>();
+  const count = bytes.readUInt32LE(0);
+  for (let i = 0, at = 4; i < count; i++) {
+    const length = bytes.readUInt32LE(at + 4);
+    if (at + 8 + length * 4 > bytes.length) throw new RangeError("the table ends too early");
+    operators.set(
+      bytes.readUInt32LE(at),
+      Array.from({ length }, (_, id) => bytes.readUInt32LE(at + 8 + id * 4)),
+    );
+    at += 8 + length * 4;
+  }
+  return operators;
 }

@@ -30,9 +30,16 @@ export interface Reference {
   readonly kind: "vector" | "offset";
 }
 
+/** A vector of scalars and where its elements are, from the beginning of the metadata. */
+interface Vector {
+  readonly values: TypedArray;
+  readonly at: number;
+}
+
 export interface Encoded {
   readonly bytes: Uint8Array;
   readonly references: readonly Reference[];
+  readonly vectors: readonly Vector[];
 }
 
 type Table = Readonly<Record<string, unknown>>;
@@ -49,12 +56,19 @@ export function encodeModel(model: Model, dialect: Dialect, external: boolean): 
   return new Encoder(dialect, external).encode(model as Table);
 }
 
+/** Takes over numbers that were set in the model's typed arrays since it was encoded. */
+export function refresh({ bytes, vectors }: Encoded): void {
+  for (const { values, at } of vectors)
+    bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at);
+}
+
 class Encoder {
   private readonly builder = new Builder(1 << 16);
   private readonly schema: DialectSchema;
   private readonly path: (string | number)[] = [];
   /** `at` counts from the end here, as positions in a builder do. */
   private readonly references: Reference[] = [];
+  private readonly vectors: Vector[] = [];
   private readonly enumNumbers = new Map<string, Map<number, number>>();
 
   constructor(
@@ -71,7 +85,8 @@ class Encoder {
     this.builder.finish(this.table("Model", model), this.schema.identifier);
     const bytes = this.builder.asUint8Array();
     const references = this.references.map((reference) => ({ ...reference, at: bytes.length - reference.at }));
-    return { bytes, references };
+    const vectors = this.vectors.map(({ values, at }) => ({ values, at: bytes.length - at }));
+    return { bytes, references, vectors };
   }
 
   private fail(what: string): never {
@@ -173,6 +188,7 @@ class Encoder {
     const all = builder.dataBuffer();
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     all.bytes().set(bytes, all.capacity() - builder.offset());
+    if (array === values) this.vectors.push({ values, at: builder.offset() });
     return builder.endVector();
   }
 

@@ -1,9 +1,9 @@
 /**
  * Tables → file. The layout is known first; then contents go to their places, then the tables.
  *
- *     encode ─▶ lay out ─▶ temporary file ─▶ fill (deferred contents) ─▶ copy ─▶ encode again ─▶ rename
+ *     encode ─▶ lay out ─▶ temporary file ─▶ fill (deferred contents) ─▶ copy ─▶ refresh ─▶ tables ─▶ rename
  *
- * The tables are encoded a second time because `fill` may have computed numbers (scales) into their typed arrays.
+ * The tables come last because `fill` may compute numbers (scales) into their typed arrays, which are taken over then.
  * A reader of the path sees the old file or the whole new one, never a part.
  */
 import { closeSync, ftruncateSync, openSync, realpathSync, renameSync, type Stats, statSync, writeSync } from "node:fs";
@@ -11,7 +11,7 @@ import { dirname, resolve } from "node:path";
 import { MinmaxqError, reasonOf } from "../errors.ts";
 import { type Deferred, isDeferred } from "./bytes.ts";
 import { copyContents } from "./copy.ts";
-import { encodeModel } from "./encode.ts";
+import { encodeModel, refresh } from "./encode.ts";
 import { layOut, patch } from "./layout.ts";
 import type { Dialect, Model } from "./schema.gen.ts";
 import { removeTemporary, temporaryDone, temporaryPath } from "./temporary.ts";
@@ -109,13 +109,7 @@ async function produce(model: Model, options: WriteOptions, open: (size: number)
   else if (placed.length > 0) throw new Error(`${placed.length} deferred buffers and nobody to fill them`);
   await copyContents(layout, (bytes, offset) => target.write(bytes, offset));
 
-  if (fill) {
-    encoded = encodeModel(model, dialect, external);
-    const again = layOut(encoded);
-    if (again.metadata !== layout.metadata || again.size !== layout.size) {
-      throw new Error("the model's tables changed their size while they were written");
-    }
-  }
+  if (fill) refresh(encoded);
   patch(encoded, layout);
   target.write(encoded.bytes, 0);
 }

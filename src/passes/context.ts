@@ -1,6 +1,7 @@
 /** What every pass gets beside the graph. */
 import type { Dtype, Graph, Node } from "../graph/graph.ts";
 import { type Granularity, type QuantizedDtype, SCHEMES, type Scheme } from "../scheme.ts";
+import type { Constant } from "../weights/constant.ts";
 import type { ConstantScanner } from "../weights/scan.ts";
 
 /** dtype and granularity of one layer, over the model's defaults. */
@@ -37,6 +38,16 @@ export interface Context {
   /** Reads constants where a decision depends on their values. */
   readonly scanner: ConstantScanner;
   readonly notes: Note[];
+  /** What was made of constants already, so that users of one constant who want the same share the result (`shared`). */
+  readonly made: WeakMap<Constant, Map<string, unknown>>;
+}
+
+/** What `make` gives for a constant and a key; made once. */
+export function shared<T>(context: Context, of: Constant, key: string, make: () => T): T {
+  const known = context.made.get(of) ?? new Map<string, unknown>();
+  context.made.set(of, known);
+  if (!known.has(key)) known.set(key, make());
+  return known.get(key) as T;
 }
 
 /** A pass changes the graph; `true` = it changed something (asked for only where a pass is repeated). */

@@ -7,12 +7,13 @@
  * All parameters and ranges are cleared first, as in the reference; `quantize` keeps those of parts that are quantized already.
  */
 import { ownConstant } from "../graph/edit.ts";
-import { activeNodes, type Graph, isConstant } from "../graph/graph.ts";
+import { activeNodes, type Graph, isConstant, type Node } from "../graph/graph.ts";
 import { quantParam } from "../graph/quantparam.ts";
 import { operandsWith, rowOf } from "../operators.ts";
-import { parametersOfRange, SCHEMES } from "../scheme.ts";
-import { emptyParameters } from "../weights/constant.ts";
-import { type Context, granularityOf, schemeOf } from "./context.ts";
+import { SCHEMES, type Scheme } from "../scheme.ts";
+import { type ChannelLayout, type Constant, emptyParameters } from "../weights/constant.ts";
+import { setParameters } from "../weights/encode.ts";
+import { type Context, granularityOf, schemeOf, shared } from "./context.ts";
 import { weightLayout } from "./own-values.ts";
 
 export function fakeQuantizeWeights(graph: Graph, context: Context): void {
@@ -28,34 +29,26 @@ export function fakeQuantizeWeights(graph: Graph, context: Context): void {
       const perChannel = granularityOf(context, node) === "channel";
       const scheme = perChannel ? schemeOf(context, node) : SCHEMES.UINT8;
       const weights = ownConstant(graph, node, index);
-      const of = weights.constant!;
-      const layout = weightLayout(node, weights, role, granularityOf(context, node));
-      const { min, max } = perChannel
-        ? context.scanner.channelRanges(weights.name, of, layout)
-        : asVectors(context.scanner.range(weights.name, of));
-      const parameters = emptyParameters(layout.channels);
-      for (let channel = 0; channel < layout.channels; channel++) {
-        const one = parametersOfRange(scheme, min[channel]!, max[channel]!);
-        parameters.scale[channel] = one.scale;
-        parameters.zeroPoint[channel] = BigInt(one.zeroPoint);
-        parameters.nudgedMin[channel] = one.nudgedMin;
-        parameters.nudgedMax[channel] = one.nudgedMax;
-      }
-      const { symmetric, limit } = scheme;
-      const { count } = of;
-      weights.constant = { kind: "fake", of, symmetric, limit, layout, parameters, count, length: count * 4 };
-      weights.quant = quantParam({
-        min: parameters.nudgedMin,
-        max: parameters.nudgedMax,
-        scale: parameters.scale,
-        zeroPoint: parameters.zeroPoint,
-        axis: perChannel ? role.axis : 0,
-        provenance: { from: "own values" },
-      });
+      const granularity = granularityOf(context, node);
+      const made = shared(context, weights.constant!, `fake ${scheme.name} ${granularity} ${role.axis}`, () =>
+        fakeQuantized(context, weights, weightLayout(node, weights, role, granularity), scheme),
+      );
+      weights.constant = made.constant;
+      weights.quant = quantParam({ ...made.quant, axis: perChannel ? role.axis : 0 });
     }
   }
 }
 
-function asVectors({ min, max }: { min: number; max: number }) {
-  return { min: Float32Array.of(min), max: Float32Array.of(max) };
+/** The rounded values of a constant as a description, and the parameters that rounded them. */
+function fakeQuantized(context: Context, weights: Node, layout: ChannelLayout, scheme: Scheme) {
+  const of = weights.constant!;
+  const { min, max } = context.scanner.channelRanges(weights.name, of, layout);
+  const parameters = emptyParameters(layout.channels);
+  const { symmetric, limit } = scheme;
+  setParameters(parameters, { mins: min, maxs: max }, 0, symmetric, limit);
+  const { count } = of;
+  const constant: Constant = { kind: "fake", of, symmetric, limit, layout, parameters, count, length: count * 4 };
+  const { scale, zeroPoint, nudgedMin, nudgedMax } = parameters;
+  const quant = quantParam({ min: nudgedMin, max: nudgedMax, scale, zeroPoint, provenance: { from: "own values" } });
+  return { constant, quant };
 }

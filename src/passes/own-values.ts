@@ -2,11 +2,11 @@
 import { inverse } from "../arithmetic.ts";
 import { MinmaxqError } from "../errors.ts";
 import { describe, type Node } from "../graph/graph.ts";
-import { perLayer, type QuantParam } from "../graph/quantparam.ts";
+import { perLayer, type QuantParam, quantParam } from "../graph/quantparam.ts";
 import type { OperandRole } from "../operators.ts";
 import { type Granularity, parametersOfRange, type QuantizedDtype, SCHEMES, type Scheme } from "../scheme.ts";
 import { type ChannelLayout, type Constant, channelsAlong, encoded, wholeTensor } from "../weights/constant.ts";
-import type { Context } from "./context.ts";
+import { type Context, shared } from "./context.ts";
 
 /**
  * Quantizes a constant in place by the range of its own values: kernel QA or QS (§3.7). A range that it had is kept.
@@ -15,26 +15,26 @@ import type { Context } from "./context.ts";
  */
 export function quantizeByOwnValues(context: Context, node: Node, scheme: Scheme): void {
   const constant = floatConstant(node);
-  const { min, max } = context.scanner.range(node.name, constant);
-  const { scale, zeroPoint, nudgedMin, nudgedMax } = parametersOfRange(scheme, min, max);
-  const quant = perLayer(scale, zeroPoint, { from: "own values" }, node.quant);
-  node.constant = encoded(
-    constant,
-    {
-      rule: "clip",
-      symmetric: scheme.symmetric,
-      limit: scheme.limit,
-      layout: wholeTensor(constant.count),
-      parameters: {
-        scale: quant.scale,
-        zeroPoint: quant.zeroPoint,
-        nudgedMin: Float32Array.of(nudgedMin),
-        nudgedMax: Float32Array.of(nudgedMax),
-      },
-    },
-    scheme.bits / 8,
-  );
-  node.quant = quant;
+  const made = shared(context, constant, `own values ${scheme.name}`, () => {
+    const { min, max } = context.scanner.range(node.name, constant);
+    const { scale, zeroPoint, nudgedMin, nudgedMax } = parametersOfRange(scheme, min, max);
+    const quant = perLayer(scale, zeroPoint, { from: "own values" });
+    const parameters = {
+      scale: quant.scale,
+      zeroPoint: quant.zeroPoint,
+      nudgedMin: Float32Array.of(nudgedMin),
+      nudgedMax: Float32Array.of(nudgedMax),
+    };
+    const { symmetric, limit } = scheme;
+    const layout = wholeTensor(constant.count);
+    return {
+      quant,
+      constant: encoded(constant, { rule: "clip", symmetric, limit, layout, parameters }, scheme.bits / 8),
+    };
+  });
+  const { min, max } = node.quant ?? made.quant;
+  node.constant = made.constant;
+  node.quant = quantParam({ ...made.quant, min, max });
   node.dtype = scheme.dtype;
 }
 

@@ -13,7 +13,7 @@ import { quantParam } from "../graph/quantparam.ts";
 import { type OperandRole, roleOf, rowOf } from "../operators.ts";
 import { type Granularity, isQuantized, SCHEMES, type Scheme } from "../scheme.ts";
 import { emptyParameters, encoded } from "../weights/constant.ts";
-import { type Context, granularityOf, schemeOf, warn } from "./context.ts";
+import { type Context, granularityOf, schemeOf, shared, warn } from "./context.ts";
 import { floatConstant, quantizeByOwnValues, weightLayout } from "./own-values.ts";
 
 export function quantizeWeights(graph: Graph, context: Context): void {
@@ -27,7 +27,7 @@ export function quantizeWeights(graph: Graph, context: Context): void {
       const own = ownConstant(graph, node, index);
       const scheme = schemeOf(context, node);
       const granularity = granularityOf(context, node);
-      if (role.role === "weights") quantizeFilter(own, role, scheme, granularity, node);
+      if (role.role === "weights") quantizeFilter(context, own, role, scheme, granularity, node);
       else if (granularity === "layer") quantizeByOwnValues(context, own, scheme);
       else quantizeUnits(context, own, scheme);
     }
@@ -35,6 +35,7 @@ export function quantizeWeights(graph: Graph, context: Context): void {
 }
 
 function quantizeFilter(
+  context: Context,
   weights: Node,
   role: OperandRole & { role: "weights" },
   modelScheme: Scheme,
@@ -52,17 +53,21 @@ function quantizeFilter(
   const fake = weights.quant;
   const isFakeQuantized =
     fake !== null && fake.scale.length === layout.channels && (symmetric || fake.min.length === layout.channels);
-  if (isFakeQuantized) {
-    // The ranges are those of the fake-quantization before; its parameters stay (QA0, QS0).
-    const { min, scale, zeroPoint } = fake;
-    weights.constant = encoded(values, { rule: "known", symmetric, layout, min, scale }, bytes);
-    weights.quant = quantParam({ ...fake, zeroPoint, axis });
-  } else {
+  const key = `weights ${scheme.name} ${granularity} ${axis}`;
+  const { constant, quant } = shared(context, values, key, () => {
+    if (isFakeQuantized) {
+      // The ranges are those of the fake-quantization before; its parameters stay (QA0, QS0).
+      const { min, scale } = fake;
+      const constant = encoded(values, { rule: "known", symmetric, layout, min, scale }, bytes);
+      return { constant, quant: quantParam({ ...fake, axis }) };
+    }
     const parameters = emptyParameters(layout.channels);
-    weights.constant = encoded(values, { rule: "scan", symmetric, limit, layout, parameters }, bytes);
+    const constant = encoded(values, { rule: "scan", symmetric, limit, layout, parameters }, bytes);
     const { scale, zeroPoint } = parameters;
-    weights.quant = quantParam({ scale, zeroPoint, axis, provenance: { from: "own values" } });
-  }
+    return { constant, quant: quantParam({ scale, zeroPoint, axis, provenance: { from: "own values" } }) };
+  });
+  weights.constant = constant;
+  weights.quant = quant;
   weights.dtype = scheme.dtype;
 }
 

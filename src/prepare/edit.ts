@@ -1,5 +1,14 @@
 /** Edits that the passes of this folder share. */
-import { addNode, type Dtype, type Graph, isConstant, type Node, replace, resultsOf, setInput } from "../graph/graph.ts";
+import {
+  addNode,
+  type Dtype,
+  type Graph,
+  isConstant,
+  type Node,
+  replace,
+  resultsOf,
+  setInput,
+} from "../graph/graph.ts";
 import type { Context } from "../passes/context.ts";
 import type { Constant } from "../weights/constant.ts";
 
@@ -84,7 +93,13 @@ export function mayMerge({ layers }: Context, first: Node, last: Node): boolean 
 /** Puts a constant in the place of a computed tensor. Its table keeps nothing that was said of the computed one. */
 export function becomeConstant(graph: Graph, node: Node, constant: Constant): void {
   const { name, dtype, shape, tensor } = node;
-  const table = tensor && { ...tensor, shapeSignature: undefined, quantization: undefined, sparsity: undefined, buffer: 0 };
+  const table = tensor && {
+    ...tensor,
+    shapeSignature: undefined,
+    quantization: undefined,
+    sparsity: undefined,
+    buffer: 0,
+  };
   replace(node, addNode(graph, { kind: "constant", name, dtype, shape, tensor: table, constant }));
 }
 

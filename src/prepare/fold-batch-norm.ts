@@ -94,7 +94,9 @@ function canCarry(last: Node): boolean {
 }
 
 function takesActivationOf(last: Node, weighted: Node): boolean {
-  return fusedActivation(last) === "NONE" || (rowOf(weighted.op).takesRelu === true && Boolean(weighted.options?.value));
+  return (
+    fusedActivation(last) === "NONE" || (rowOf(weighted.op).takesRelu === true && Boolean(weighted.options?.value))
+  );
 }
 
 /** The operand, if it is a float operator with constant weights whose only reader is `last`, shape and channels fitting. */

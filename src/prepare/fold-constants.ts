@@ -134,7 +134,9 @@ function isComputable(node: Node): boolean {
   if (!results.every((result) => isPlain(result) && isStatic(result) && !isRead(result))) return false;
   const from = sum(node.inputs.map((operand) => operand?.constant?.length ?? 0));
   const size = sum(results.map(bytesOf));
-  return size > 0 && results.every((each) => bytesOf(each) > 0) && size <= Math.min(LARGEST, Math.max(from, WORTH_GROWING));
+  return (
+    size > 0 && results.every((each) => bytesOf(each) > 0) && size <= Math.min(LARGEST, Math.max(from, WORTH_GROWING))
+  );
 }
 
 /** No state, no chance, no other subgraph, and no operator that LiteRT lacks. */

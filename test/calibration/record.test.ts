@@ -14,6 +14,7 @@ import { rangeOf } from "../../src/model/bytes.ts";
 import { type Model, openModel, RoPEMode } from "../../src/model/index.ts";
 import { GraphBuilder, ModelBuilder, model } from "./models.ts";
 import { bytesOf, floats, messageOf } from "./support.ts";
+import { binWidth, draw, normal, percentile, valuesThatCount } from "./value-oracle.ts";
 
 /** Records in memory. */
 function dataOf(...records: Uint8Array[][]): DataSet {
@@ -175,6 +176,58 @@ describe("what is observed", () => {
   });
 });
 
+describe("as the reference's kernels have it", () => {
+  const FLT_MAX = 3.4028234663852886e38;
+  const inf = Number.POSITIVE_INFINITY;
+
+  test("operators with a fused activation give no infinity, nor does what only moves their results", async () => {
+    const of = model(["x"], ["moved", "sum", "exp"], (graph) =>
+      graph
+        .tensor("x", [1, 4])
+        .constant("two", [1], Float32Array.of(2))
+        .constant("shape", [1], Int32Array.of(4))
+        .tensor("doubled", [1, 4])
+        .tensor("moved", [4])
+        .tensor("sum", [1, 4])
+        .tensor("exp", [1, 4])
+        .tensor("flat", [4])
+        .operator("MUL", ["x", "two"], ["doubled"], { type: "MulOptions", value: {} })
+        .operator("RESHAPE", ["doubled", "shape"], ["moved"])
+        .operator("ADD", ["doubled", "doubled"], ["sum"], { type: "AddOptions", value: {} })
+        .operator("EXP", ["x"], ["exp"])
+        .operator("RESHAPE", ["exp", "shape"], ["flat"]),
+    );
+    const data = dataOf([floats(-3e38, 1, 3e38, 5)], [floats(-3e38, 1, 2, -3e38)]);
+    for (const kind of ["minmax", "percentile_all"] as const) {
+      expect(await ranges(of, data, { reduction: { kind, min: 0, max: 100 } })).toEqual({
+        x: [Math.fround(-3e38), Math.fround(3e38)],
+        doubled: [2, FLT_MAX],
+        moved: [2, FLT_MAX],
+        sum: [4, FLT_MAX],
+        exp: [0, inf],
+        flat: [0, inf],
+      });
+    }
+  });
+
+  test("an input's infinity stays one", async () => {
+    const of = model(["x"], ["y"], (graph) => graph.tensor("x", [2]).tensor("y", [2]).operator("NEG", ["x"], ["y"]));
+    expect(await ranges(of, dataOf([floats(inf, 1)]))).toEqual({ x: [1, inf], y: [-inf, -1] });
+  });
+
+  test("a padding value of another dtype is converted by its value", async () => {
+    const of = model(["x"], ["y"], (graph) =>
+      graph
+        .tensor("x", [2])
+        .tensor("y", [4])
+        .constant("paddings", [1, 2], Int32Array.of(1, 1))
+        .constant("value", [1], Int32Array.of(-7))
+        .operator("PADV2", ["x", "paddings", "value"], ["y"]),
+    );
+    expect(await ranges(of, dataOf([floats(1, 2)]))).toEqual({ x: [1, 2], y: [-7, 2] });
+  });
+});
+
 describe("operators LiteRT lacks", () => {
   const x = [1, -2, 3, 0.5, 5, -6, 7, 8];
 
@@ -328,12 +381,12 @@ describe("failures", () => {
       graph
         .tensor("x", [2])
         .tensor("y", [4])
-        .constant("paddings", [1, 2], Int32Array.of(1, 1))
-        .constant("value", [1], Int32Array.of(0))
-        .operator("PADV2", ["x", "paddings", "value"], ["y"]),
+        .constant("begin", [1], Int32Array.of(0))
+        .constant("size", [1], Int32Array.of(4))
+        .operator("SLICE", ["x", "begin", "size"], ["y"]),
     );
     expect(await messageOf(() => ranges(of, dataOf([floats(1, 2)])))).toMatch(
-      /^the model cannot be run: .*FLOAT32 != INT32.*PADV2 "y" failed to prepare/,
+      /^the model cannot be run: .*SLICE "y" failed to prepare/,
     );
   });
 
@@ -359,6 +412,56 @@ describe("failures", () => {
 
 describe("a real model", () => {
   const path = join(import.meta.dir, "../../node_modules/@mediapipe/face_detection/face_detection_short_range.tflite");
+
+  test("every mode: one, two and three workers give the same ranges", async () => {
+    const opened = openModel(path);
+    const data = await openDataSet("random:4:7", inputSpecs(opened.model));
+    for (const reduction of [
+      { kind: "percentile", min: 10, max: 90 },
+      { kind: "moving_average", batch: 2, constant: 0.1 },
+      { kind: "minmax" },
+      { kind: "percentile_all", min: 0.01, max: 99.99 },
+      { kind: "entropy", dtype: "UINT8" },
+      { kind: "mse", dtype: "UINT8" },
+      { kind: "mse", dtype: "INT16" },
+    ] as const) {
+      const one = await recordRanges(opened.model, data, { reduction, workers: 1 });
+      expect(one.size).toBeGreaterThan(80);
+      for (const { min, max } of one.values()) expect(min).toBeLessThanOrEqual(max);
+      for (const workers of reduction.kind === "entropy" ? [2, 3] : [2])
+        expect(await recordRanges(opened.model, data, { reduction, workers })).toEqual(one);
+    }
+    opened.close();
+  }, 60_000);
+
+  test("values of all records, streamed, against all values kept", async () => {
+    const of = model(["x"], ["y"], (graph) =>
+      graph
+        .tensor("x", [500])
+        .tensor("y", [500])
+        .operator("RELU", ["x"], ["y"]),
+    );
+    const records = Array.from({ length: 40 }, (_, seed) => draw(500, seed, normal));
+    const kept = valuesThatCount(Float32Array.from(records.flatMap((record) => [...record])));
+    const positive = kept.map((value) => Math.max(0, value));
+    const found = await ranges(of, dataOf(...records.map((record) => [bytesOf(record)])), {
+      reduction: { kind: "percentile_all", min: 1, max: 99.5 },
+      workers: 2,
+    });
+    for (const [name, values] of [
+      ["x", kept],
+      ["y", positive],
+    ] as const) {
+      for (const [end, p] of [
+        [0, 1],
+        [1, 99.5],
+      ] as const) {
+        const { value, neighbours } = percentile(values, p);
+        const allowed = Math.max(...neighbours.map(binWidth));
+        expect(Math.abs(found[name]![end]! - value)).toBeLessThanOrEqual(allowed);
+      }
+    }
+  });
 
   test("one and two workers give the same bits; every record is reported", async () => {
     const opened = openModel(path);

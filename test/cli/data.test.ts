@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { zipSync } from "fflate";
 import { npy } from "../calibration/support.ts";
 import { convolution, twoInputs, write } from "./models.ts";
-import { cleanUpAfterwards, folder, refused, succeeded } from "./support.ts";
+import { cleanUpAfterwards, folder, minmaxq, refused, succeeded } from "./support.ts";
 
 cleanUpAfterwards();
 
@@ -27,6 +27,9 @@ beforeAll(async () => {
   put("dtype.npy", npy("<i4", [2, 4, 4, 2], bytes(256)));
   put("empty.npy", npy("<f4", [0, 4, 4, 2], bytes(0)));
   put("nothing.npy", "");
+  put("nan.npy", npy("<f4", [2, 4, 4, 2], new Uint8Array(new Float32Array(64).fill(Number.NaN).buffer)));
+  const infinite = new Float32Array(64).map((_, i) => (i === 40 ? Number.POSITIVE_INFINITY : 0));
+  put("infinite.npy", npy("<f4", [2, 4, 4, 2], new Uint8Array(infinite.buffer)));
   put("object.npy", npy("|O", [2, 4, 4, 2], bytes(256)));
   put("header.npy", good.subarray(0, 40));
   put("cut.npy", good.subarray(0, good.length - 5));
@@ -63,10 +66,11 @@ describe("refused", () => {
     ["count.npz", "two.circle", "count.npz", '"right"'],
     ["lengths.npz", "two.circle", "lengths.npz", "2", "3"],
     ["missing.list", "one.circle", "no-1.raw", "no-2.raw"],
-    ["small.list", "one.circle", "small.raw", "100", "128"],
+    ["small.list", "one.circle", "minmaxq: small.raw: ", "100", "128"],
     ["empty.list", "one.circle", "empty.list", /no records|at least one/],
     ["folder", "one.circle", "folder", /no records|no files|at least one/],
     ["sizes", "one.circle", "1.raw", "127", "128"],
+    ["nan.npy", "one.circle", "one.circle: ", '"x"', "all values are NaN in record 0"],
     ["random:0", "one.circle", "random:0", "at least one"],
   ];
   for (const [data, model, ...says] of rows) {
@@ -87,6 +91,14 @@ describe("refused", () => {
     const args = ["record", "one.circle", "--data", "good.npy", "-o", "./good.npy"];
     await refused(args, { cwd }, 1, "good.npy: is the input itself", "--force");
   });
+});
+
+test("infinite samples: record warns, quantize refuses", async () => {
+  const data = ["one.circle", "--data", "infinite.npy", "-o"];
+  const { code, err } = await minmaxq(["record", ...data, "infinite.circle"], { cwd });
+  expect(code).toBe(0);
+  expect(err).toContain('warning: "x" was 0 to Infinity, which cannot be quantized');
+  await refused(["quantize", ...data, "out.circle"], { cwd }, 1, 'input "x": its recorded range is 0 to Infinity');
 });
 
 test("what fits works", async () => {

@@ -184,7 +184,7 @@ describe("models that cannot be quantized", () => {
 
   test("missing ranges: all of them, and only those", async () => {
     const where = folder();
-    await write(convolution({ x: [-1, 1], relu: [0, 2] }), join(where, "m.circle"));
+    await write(convolution({ x: [-1, 1], abs: [0, 2] }), join(where, "m.circle"));
     const { err } = await refused(["quantize", "m.circle", "-o", "o.circle"], { cwd: where }, 1, "no recorded range");
     const named = err.split("\n").filter((line) => line.startsWith("  "));
     expect(named.length).toBe(2);

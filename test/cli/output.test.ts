@@ -187,6 +187,16 @@ test("colours: none for a pipe and with NO_COLOR, some when forced", async () =>
   }
 });
 
+test("names in a model do not command the terminal", async () => {
+  const name = "title\x1b]0;gone\x07 and\rback";
+  const of = model(["x"], [name], (graph) => graph.tensor("x", [1]).tensor(name, [1]).operator("RELU", ["x"], [name]));
+  await write(of, join(cwd, "names.circle"));
+  const { out } = await succeeded(["inspect", "names.circle"], { cwd });
+  expect(out).toContain("title\ufffd]0;gone\ufffd and\ufffdback");
+  const json = await succeeded(["inspect", "names.circle", "--json"], { cwd });
+  expect(JSON.parse(json.out).subgraphs[0].tensors[1].name).toBe(name);
+});
+
 describe("drop-in fronts", () => {
   test("a copy of the executable with a front's name is that front", async () => {
     const program = executable("circle-quantizer");

@@ -12,7 +12,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Starts, sends the signal once `ready`, and expects the end within two seconds. */
 async function stopped(args: string[], cwd: string, signal: (typeof SIGNALS)[number], ready: () => Promise<boolean>) {
   const before = files(cwd);
-  const child = Bun.spawn([executable(), ...args], { cwd, env: environment(), stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn(args, { cwd, env: environment(), stdout: "pipe", stderr: "pipe" });
   while (child.exitCode === null && !(await ready())) await Bun.sleep(2);
   expect(child.exitCode).toBeNull();
   const sent = performance.now();
@@ -36,7 +36,8 @@ describe("while samples run", () => {
   // While workers start, and while they work.
   for (const milliseconds of [300, 1500])
     for (const signal of SIGNALS)
-      test(`${signal} after ${milliseconds} ms`, () => stopped(args, cwd, signal, after(milliseconds)));
+      test(`${signal} after ${milliseconds} ms`, () =>
+        stopped([executable(), ...args], cwd, signal, after(milliseconds)));
 });
 
 describe("while a model of 300 MB is written", () => {
@@ -49,12 +50,20 @@ describe("while a model of 300 MB is written", () => {
     test(`quantize, ${signal}`, async () => {
       const cwd = folder();
       linkSync(big, join(cwd, "big.circle"));
-      await stopped(["quantize", "big.circle", "-o", "out.circle"], cwd, signal, hidden(cwd));
+      await stopped([executable(), "quantize", "big.circle", "-o", "out.circle"], cwd, signal, hidden(cwd));
     });
+
+  // src/weights/share.ts: without a second thread the weight stream never pauses, so that no signal is heard.
+  test.todo("quantize on one core, SIGINT", async () => {
+    const cwd = folder();
+    linkSync(big, join(cwd, "big.circle"));
+    const command = ["taskset", "-c", "0", executable(), "quantize", "big.circle", "-o", "out.circle"];
+    await stopped(command, cwd, "SIGINT", hidden(cwd));
+  });
 
   test("convert, SIGINT", async () => {
     const cwd = folder();
     linkSync(big, join(cwd, "big.circle"));
-    await stopped(["convert", "big.circle", "-o", "out.tflite"], cwd, "SIGINT", hidden(cwd));
+    await stopped([executable(), "convert", "big.circle", "-o", "out.tflite"], cwd, "SIGINT", hidden(cwd));
   });
 });

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const root = join(import.meta.dir, "../..");
+/** MINMAXQ names another executable to test. */
 const BUILT = process.env.MINMAXQ ?? join(root, "dist/minmaxq");
 
 setDefaultTimeout(60_000);

@@ -45,9 +45,6 @@ const NORMS = ["INSTANCE_NORM", "PRELU", "RMS_NORM"];
 /** With a constant it is one itself before quantization starts (§10.10 and test/passes/prepare.test.ts). */
 const FOLDED = "DENSIFY";
 
-/** With a constant the reference refuses it; the front does not (docs/differences-from-one.md). */
-const ACCEPTED = "DEQUANTIZE";
-
 /** Compares all tensors that are expected; returns problems of the verifier, which needs the scales that writing fills in. */
 async function compare(space: Workspace, expected: Map<string, Expected>): Promise<string[]> {
   const { tensors } = await written(space);
@@ -85,7 +82,7 @@ for (const [op, one] of Object.entries(CASES)) {
         if (!"x^qB".includes(word) || op === FOLDED) return;
         const parsed = parse(one, index);
         const model = modelOf(op, parsed, options);
-        if (text.constants === "err" && op !== ACCEPTED) {
+        if (text.constants === "err") {
           test(`${label}, operand ${index} a constant: refused`, async () => {
             const message = await refusal(() => dropIn(model, scheme));
             expect(message).toContain(op);

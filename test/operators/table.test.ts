@@ -97,12 +97,6 @@ const COLUMNS: Partial<Record<Column, (row: OperatorRow, line: Line) => string>>
   },
 };
 
-/** Where ours differs on purpose (docs/differences-from-one.md). */
-const DIFFERENCES: Record<string, string> = {
-  // Accepted: weight-only quantized models have them.
-  "constants DEQUANTIZE": "0",
-};
-
 /** §4.1: which operands get a Quantize, for the text's kinds (1 unary, 2 binary, N variadic, M multi-output). */
 function mixedOperands({ operator, mixed, activations }: Line): string {
   if (mixed === "M") return `${activations}, each result`;
@@ -171,7 +165,7 @@ for (const [column, inWords] of Object.entries(COLUMNS)) {
       if (!row) continue;
       test(line.operator, () => {
         const said = column === "mixed" ? mixedOperands(line) : line[column as Column];
-        expect(inWords(row, line)).toBe(DIFFERENCES[`${column} ${line.operator}`] ?? said);
+        expect(inWords(row, line)).toBe(said);
       });
     }
   });

@@ -16,13 +16,13 @@ const SCHEMES = [
 ] as const;
 type Scheme = (typeof SCHEMES)[number];
 
-/** Operator, operands, place of the weights, their shape and channel axis. */
-const KINDS = [
-  ["CONV_2D", "x w b", 1, [3, 2, 2, 2], 0],
-  ["DEPTHWISE_CONV_2D", "x w b", 1, [1, 3, 3, 4], 3],
-  ["FULLY_CONNECTED", "x w b", 1, [5, 7], 0],
-  ["TRANSPOSE_CONV", "i w x b", 1, [3, 2, 2, 2], 0],
-] as const;
+/** Operator, operands, shape of the weights and their channel axis. */
+const KINDS: [op: string, operands: string, shape: number[], axis: number][] = [
+  ["CONV_2D", "x w b", [3, 2, 2, 2], 0],
+  ["DEPTHWISE_CONV_2D", "x w b", [1, 3, 3, 4], 3],
+  ["FULLY_CONNECTED", "x w b", [5, 7], 0],
+  ["TRANSPOSE_CONV", "i w x b", [3, 2, 2, 2], 0],
+];
 
 function values(count: number): Float32Array<ArrayBuffer> {
   const next = generator(count);
@@ -58,7 +58,7 @@ function parametersOf(w: Float32Array, shape: readonly number[], axis: number, {
 
 const hexes = (list: Iterable<number>) => Array.from(list, hex);
 
-for (const [op, operands, , shape, axis] of KINDS) {
+for (const [op, operands, shape, axis] of KINDS) {
   describe.each(SCHEMES.map((scheme) => [`${scheme.dtype} by ${scheme.granularity}`, scheme] as const))(
     `${op}, %s`,
     (_, scheme) => {
@@ -93,7 +93,11 @@ for (const [op, operands, , shape, axis] of KINDS) {
           [nodeOf(graph, "x"), 1],
           [nodeOf(graph, "y"), 2],
         ] as const)
-          node.quant = quantParam({ min: Float32Array.of(-1), max: Float32Array.of(max), provenance: { from: "file" } });
+          node.quant = quantParam({
+            min: Float32Array.of(-1),
+            max: Float32Array.of(max),
+            provenance: { from: "file" },
+          });
         for (const output of graph.outputs) output.quant = nodeOf(graph, "y").quant;
         quantizeGraph(graph, space.context);
         const fact = (await written(space)).tensors.get("w")!;

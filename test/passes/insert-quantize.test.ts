@@ -135,7 +135,10 @@ test("the other way round: a uint8 layer in an int16 model", async () => {
 
 test("an operator without a range is not quantized back", async () => {
   const made = model(["x"], ["y"], (graph) =>
-    graph.tensor("x", [4], "FLOAT32", recorded(...X)).tensor("y", [4]).operator("ABS", ["x"], ["y"]),
+    graph
+      .tensor("x", [4], "FLOAT32", recorded(...X))
+      .tensor("y", [4])
+      .operator("ABS", ["x"], ["y"]),
   );
   expect((await run(made, "y")).operators).toEqual(["QUANTIZE(x) -> x_Quantize", "ABS(x_Quantize) -> y"]);
 });

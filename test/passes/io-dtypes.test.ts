@@ -178,7 +178,10 @@ describe("refused", () => {
 
   test("a float input without a range", async () => {
     const made = model(["a"], ["y"], (graph) =>
-      graph.tensor("a", [4]).tensor("y", [4], "FLOAT32", recorded(...A)).operator("ABS", ["a"], ["y"]),
+      graph
+        .tensor("a", [4])
+        .tensor("y", [4], "FLOAT32", recorded(...A))
+        .operator("ABS", ["a"], ["y"]),
     );
     expect(await refusal(() => run(made, {}))).toContain('input "a"');
   });

@@ -133,8 +133,7 @@ describe("borders", () => {
 });
 
 describe("outputs", () => {
-  const custom = () =>
-    built(["c"], ["c"], (graph) => graph.operator("CUSTOM", ["x"], ["c"], undefined, "Mine"));
+  const custom = () => built(["c"], ["c"], (graph) => graph.operator("CUSTOM", ["x"], ["c"], undefined, "Mine"));
 
   test("float32 is asked for: the float result itself", async () => {
     const { operators, outputs, tensors } = await run(custom(), { outputDtypes: ["FLOAT32"] });
@@ -267,7 +266,18 @@ describe("integers among floats", () => {
           .tensor("m", [4], "INT32")
           .constant("i", [1], Int32Array.of(0))
           .operator("ABS", ["x"], ["y"])
-          .operator(op, { TRANSPOSE: ["n", "i"], SLICE: ["n", "i", "i"], REDUCE_MAX: ["n", "i"], RELU: ["n"], SPLIT: ["i", "n"], CONCATENATION: ["n", "i"] }[op], ["m"]),
+          .operator(
+            op,
+            {
+              TRANSPOSE: ["n", "i"],
+              SLICE: ["n", "i", "i"],
+              REDUCE_MAX: ["n", "i"],
+              RELU: ["n"],
+              SPLIT: ["i", "n"],
+              CONCATENATION: ["n", "i"],
+            }[op],
+            ["m"],
+          ),
       );
       expect((await run(made)).tensors.get("m")).toMatchObject({ dtype: "INT32", scale: [] });
     },

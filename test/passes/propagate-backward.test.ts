@@ -90,12 +90,10 @@ describe("CONCATENATION", () => {
     const values = Float32Array.of(-100, 0.013, 2.99, 100);
     const { RELU } = ActivationFunctionType;
     const made = withRanges({ x0: A, c: C }, ["c"], (graph) =>
-      graph
-        .constant("k", [4], values)
-        .operator("CONCATENATION", ["x0", "k"], ["c"], {
-          type: "ConcatenationOptions",
-          value: { fusedActivationFunction: RELU },
-        }),
+      graph.constant("k", [4], values).operator("CONCATENATION", ["x0", "k"], ["c"], {
+        type: "ConcatenationOptions",
+        value: { fusedActivationFunction: RELU },
+      }),
     );
     await expectFacts(made, { x0: of(A), k: byOwnValues("UINT8", values) });
     await expectFacts(made, { x0: of(A, "INT16"), k: byOwnValues("INT16", values) }, { dtype: "INT16" });

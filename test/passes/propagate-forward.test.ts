@@ -55,10 +55,7 @@ test("the order of operators does not matter: repeated until nothing changes", a
 
 test("behind a special activation they take its fixed parameters", async () => {
   const made = built(["t", "g", "other"], ["g", "other"], (graph) =>
-    graph
-      .operator("LOGISTIC", ["x"], ["t"])
-      .operator("GATHER", ["t", "i"], ["g"])
-      .operator("ABS", ["t"], ["other"]),
+    graph.operator("LOGISTIC", ["x"], ["t"]).operator("GATHER", ["t", "i"], ["g"]).operator("ABS", ["t"], ["other"]),
   );
   const tensors = await factsOf(made);
   expect(tensors.get("g")).toMatchObject(predefinedOf("logistic", "UINT8"));
@@ -111,6 +108,5 @@ test("an integer scale keeps the zero point of the scale before", async () => {
   );
   // 1601 / 255 = 6.278…: scale 6; zero point round(700.3 / 6.278…) = 112.
   const tensors = await factsOf(made);
-  for (const name of ["f", "g"])
-    expect(tensors.get(name)).toMatchObject({ scale: [hex(6)], zeroPoint: [112] });
+  for (const name of ["f", "g"]) expect(tensors.get(name)).toMatchObject({ scale: [hex(6)], zeroPoint: [112] });
 });

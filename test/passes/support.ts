@@ -18,7 +18,7 @@ import { chooseFloat, insertFloatBorders } from "../../src/passes/keep-float.ts"
 import { quantizeGraph } from "../../src/pipeline.ts";
 import { exportWorkspace, inferAll, setLayers, type Workspace, workspace } from "../../src/quantize.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
-import { hex } from "../operators/oracle.ts";
+import { type Expected, hex } from "../operators/oracle.ts";
 
 export interface Setup extends Partial<QuantizeOptions> {
   layers?: Record<string, LayerSetting>;
@@ -35,10 +35,7 @@ export async function spaceOf(model: Model, setup: Setup = {}): Promise<Workspac
   const { layers = {}, likeReference = false, ...options } = setup;
   const all: QuantizeOptions = { dtype: "UINT8", granularity: "channel", ...options };
   const space = workspace(await reopened(model), all, likeReference);
-  setLayers(
-    space,
-    [Object.entries(layers).map(([name, setting]) => ({ ...setting, names: [name] }))],
-  );
+  setLayers(space, [Object.entries(layers).map(([name, setting]) => ({ ...setting, names: [name] }))]);
   return space;
 }
 
@@ -145,7 +142,7 @@ export function nodeOf(graph: Graph, name: string): Node {
 }
 
 /** dtype, bits of the scales and zero points of a node. */
-export function parametersOf({ dtype, quant }: Node) {
+export function parametersOf({ dtype, quant }: Node): Omit<Expected, "values"> {
   return {
     dtype,
     scale: [...(quant?.scale ?? [])].map(hex),

@@ -284,7 +284,18 @@ for (const rule of RULES) {
 }
 
 describe("not checked (§6)", () => {
-  const UNCHECKED = ["SUB", "BATCH_MATMUL", "MAXIMUM", "LEAKY_RELU", "SQUEEZE", "GATHER", "LESS", "EQUAL", "TILE", "COS"];
+  const UNCHECKED = [
+    "SUB",
+    "BATCH_MATMUL",
+    "MAXIMUM",
+    "LEAKY_RELU",
+    "SQUEEZE",
+    "GATHER",
+    "LESS",
+    "EQUAL",
+    "TILE",
+    "COS",
+  ];
   test.each(UNCHECKED)("%s", async (op) => {
     const space = await good(op);
     for (const name of ["x0", "y0"]) Object.assign(nodeOf(space.graph, name), { dtype: "INT8", quant: null });

@@ -1,0 +1,144 @@
+/** Comparing two models: which tensors belong together, and what their values say (metrics.ts). */
+import { type DataSet, type InputSpec } from "../calibration/index.ts";
+import { inputText, sameShape, shapeText } from "../calibration/inputs.ts";
+import { MinmaxqError, Problems } from "../errors.ts";
+import { hasNumbers } from "./numbers.ts";
+import { type Metrics, Totals, type VisqMetrics } from "./metrics.ts";
+import { type Pair, type RunOptions, runPairs, type Sides } from "./run.ts";
+import type { Tap } from "./side.ts";
+
+export interface ComparedTensor {
+  /** Name in the first model. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly metrics: Metrics;
+}
+
+export interface ComparedOutput extends ComparedTensor {
+  /** Name in the second model. */
+  readonly other: string;
+}
+
+export interface ComparedLayer extends ComparedTensor {
+  /** dtype to which the second model rounds the tensor; null when it has no rounding of its own. */
+  readonly dtype: string | null;
+  readonly visq: VisqMetrics;
+}
+
+export interface Comparison {
+  readonly records: number;
+  readonly outputs: readonly ComparedOutput[];
+  /** Empty unless asked for. In the first model's order. */
+  readonly layers: readonly ComparedLayer[];
+  /** Tensors that have no counterpart, with the reason. Empty unless layers were asked for. */
+  readonly notCompared: readonly { readonly name: string; readonly reason: string }[];
+}
+
+export interface CompareOptions extends RunOptions {
+  /** Also every float tensor of the first model against the one of its name in the second, after its rounding. */
+  layers?: boolean;
+}
+
+/**
+ * Runs both sides on the data and compares. Results do not depend on the number of workers. Throws MinmaxqError: models that do not
+ * fit together, operators that cannot be run, unreadable data.
+ */
+export async function compareModels(
+  sides: Sides,
+  openData: (inputs: readonly InputSpec[]) => Promise<DataSet>,
+  options: CompareOptions = {},
+): Promise<Comparison> {
+  checkInputs(sides);
+  const outputs = outputPairs(sides);
+  const matched = options.layers ? layerPairs(sides) : { pairs: [], notCompared: [] };
+  const pairs = [...outputs, ...matched.pairs];
+  const data = await openData(sides[0].inputs);
+  try {
+    const totals = new Totals(pairs.length);
+    const onRecord = (record: unknown) => totals.add(record as Float64Array);
+    await runPairs(sides, pairs, data, { ...options, measure: "sums", ownInputs: false, onRecord });
+    const compared = (index: number) => {
+      const { name, shape } = pairs[index]![0];
+      return { name, shape, metrics: totals.metrics(index) };
+    };
+    return {
+      records: data.count,
+      outputs: outputs.map(([, other], i) => ({ ...compared(i), other: other.name })),
+      layers: matched.pairs.map(([, { rounding }], i) => ({
+        ...compared(outputs.length + i),
+        dtype: rounding?.dtype ?? null,
+        visq: totals.visq(outputs.length + i, rounding?.scale ?? null),
+      })),
+      notCompared: matched.notCompared,
+    };
+  } finally {
+    data.close();
+  }
+}
+
+/** Both models are fed the same records. */
+function checkInputs([a, b]: Sides): void {
+  const text = ({ inputs }: { inputs: readonly InputSpec[] }) => inputs.map(inputText).join(", ") || "no inputs";
+  const same = a.inputs.every((input, i) => {
+    const other = b.inputs[i];
+    return other !== undefined && input.dtype === other.dtype && sameShape(input.shape, other.shape);
+  });
+  if (!same || a.inputs.length !== b.inputs.length)
+    throw new MinmaxqError(
+      `the models cannot be fed the same data: ${a.name} has ${text(a)}, and ${b.name} has ${text(b)}; give two forms of one model`,
+    );
+}
+
+/** Outputs by their order. Throws one MinmaxqError for all that do not fit. */
+export function outputPairs([a, b]: Sides, sameDtypes = false): Pair[] {
+  const counted = ({ outputs }: { outputs: readonly Tap[] }) =>
+    `${outputs.length} (${outputs.map(({ name }) => `"${name}"`).join(", ")})`;
+  if (a.outputs.length !== b.outputs.length)
+    throw new MinmaxqError(
+      `the models have different numbers of outputs: ${a.name} ${counted(a)}, ${b.name} ${counted(b)}`,
+    );
+  if (a.outputs.length === 0) throw new MinmaxqError(`${a.name}: has no outputs; there is nothing to compare`);
+  const problems = new Problems();
+  const pairs = a.outputs.map((first, i): Pair => {
+    const second = b.outputs[i]!;
+    const differs = !sameShape(first.shape, second.shape) || (sameDtypes && first.dtype !== second.dtype);
+    if (differs)
+      problems.add(`output ${i} differs: ${tapText(first)} in ${a.name}, ${tapText(second)} in ${b.name}`);
+    for (const [tap, { name }] of [
+      [first, a],
+      [second, b],
+    ] as const) {
+      if (!hasNumbers(tap.dtype)) problems.add(`${name}: output ${tapText(tap)} is no tensor of numbers`);
+    }
+    return [first, second];
+  });
+  problems.throwIfAny("the models' outputs cannot be compared");
+  return pairs;
+}
+
+function tapText({ name, dtype, shape }: Tap): string {
+  return `"${name}" (${dtype} ${shapeText(shape)})`;
+}
+
+/** Float tensors by their names. */
+function layerPairs([a, b]: Sides): { pairs: Pair[]; notCompared: { name: string; reason: string }[] } {
+  const pairs: Pair[] = [];
+  const notCompared: { name: string; reason: string }[] = [];
+  for (const [name, tap] of a.layers) {
+    const other = b.layers.get(name);
+    const reason = tap === null ? twice(a.name) : other === null ? twice(b.name) : other ? undefined : `only in ${a.name}`;
+    if (reason) notCompared.push({ name, reason });
+    else if (!sameShape(tap!.shape, other!.shape))
+      notCompared.push({ name, reason: `shapes differ: ${shapeText(tap!.shape)} and ${shapeText(other!.shape)}` });
+    else pairs.push([tap!, other!]);
+  }
+  for (const name of b.layers.keys()) {
+    if (!a.layers.has(name)) notCompared.push({ name, reason: `only in ${b.name}` });
+  }
+  for (const { name, unobserved } of [a, b]) {
+    for (const tensor of unobserved) notCompared.push({ name: tensor, reason: `inside control flow of ${name}` });
+  }
+  return { pairs, notCompared };
+}
+
+const twice = (model: string) => `the name occurs twice in ${model}`;

@@ -1,0 +1,90 @@
+/** Runs two models on the same records, on workers, and looks at pairs of their tensors. */
+import { byteLength, elementCount } from "../calibration/inputs.ts";
+import { compileLibrary } from "../calibration/litert.ts";
+import { runRecords } from "../calibration/pool.ts";
+import type { DataSet } from "../calibration/index.ts";
+import type { Side, Tap } from "./side.ts";
+import type { CompareJob, SideJob } from "./worker.ts";
+
+export interface RunOptions {
+  /** Number of workers; by default as many as cores, records and memory allow. */
+  workers?: number;
+  fastMath?: boolean;
+  onProgress?(done: number, total: number): void;
+}
+
+export type Sides = readonly [Side, Side];
+/** A tensor of either side. */
+export type Pair = readonly [Tap, Tap];
+
+interface Run extends RunOptions {
+  readonly measure: CompareJob["measure"];
+  readonly dumpPrefix?: string;
+  /** Given both sides' inputs in one record, or one list that both are fed. */
+  readonly ownInputs: boolean;
+  /** Takes each record's result, in record order. */
+  onRecord?(result: unknown): void;
+}
+
+/** Runs all records; gives what each worker said at its end. Throws MinmaxqError. */
+export async function runPairs(sides: Sides, pairs: readonly Pair[], data: DataSet, run: Run): Promise<unknown[]> {
+  const { measure, dumpPrefix, fastMath = false } = run;
+  const jobs: SideJob[] = [];
+  for (const [index, side] of sides.entries()) {
+    const count = side.inputs.length;
+    const from = index === 1 && run.ownInputs ? sides[0].inputs.length : 0;
+    jobs.push({ ...(await side.prepare(pairs.map((pair) => pair[index]!))), from, count });
+  }
+  const job: CompareJob = {
+    library: await compileLibrary(fastMath),
+    fastMath,
+    sides: jobs as [SideJob, SideJob],
+    measure,
+    dumpPrefix,
+  };
+  const { onRecord, workers, onProgress } = run;
+  const { ends } = await runRecords(
+    job,
+    data,
+    {
+      worker: "compare",
+      workers,
+      onProgress,
+      recordBytes: bytesOf(sides, pairs, jobs),
+      onResult: onRecord && inOrder(onRecord),
+    },
+    (reason, record) => explain(sides, data, reason, record),
+  );
+  return ends;
+}
+
+/** Calls `take` with each result in the order of the records; those that come early wait (at most a few: one a worker and its lead). */
+function inOrder(take: (result: unknown) => void): (record: number, result: unknown) => void {
+  const early = new Map<number, unknown>();
+  let next = 0;
+  return (record, result) => {
+    early.set(record, result);
+    for (; early.has(next); next++) {
+      take(early.get(next));
+      early.delete(next);
+    }
+  };
+}
+
+/** What a worker needs for one record, and its models. */
+function bytesOf(sides: Sides, pairs: readonly Pair[], jobs: readonly SideJob[]): number {
+  let bytes = 0;
+  for (const side of sides) for (const input of side.inputs) bytes += byteLength(input);
+  for (const pair of pairs) for (const { shape } of pair) bytes += 4 * elementCount(shape);
+  for (const { model } of jobs) bytes += model?.byteLength ?? 0;
+  return bytes;
+}
+
+function explain(sides: Sides, data: DataSet, reason: string, record: number | undefined): string {
+  const [, index, text] = /^([01]):([^]*)$/.exec(reason) ?? [];
+  if (index === undefined) return reason;
+  const side = sides[Number(index)]!;
+  const explained = side.explain(text!);
+  const ofRecord = record !== undefined && !/failed to prepare|custom op|custom allocation/.test(text!);
+  return `${side.name}: ${ofRecord ? `record ${record} of ${data.description}: ` : ""}${explained}`;
+}

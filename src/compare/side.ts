@@ -1,0 +1,168 @@
+/**
+ * One of the two models that are compared, made ready to run: a quantized model as its fake-quantized float model (§5.6 for every
+ * operator), a float model as it is. Constants stay descriptions until the copy that LiteRT runs is written to memory.
+ */
+import { dependsOnData, foldConstants } from "../calibration/fold.ts";
+import { subgraphOf } from "../calibration/graph-facts.ts";
+import type { InputSpec } from "../calibration/inputs.ts";
+import { inputSpecs, instrument } from "../calibration/instrument.ts";
+import { MinmaxqError } from "../errors.ts";
+import { addNode, type Dtype, type Graph, type Node, setInput } from "../graph/graph.ts";
+import { rangeOf } from "../model/bytes.ts";
+import { type Model, type OpenedModel, serializeModel } from "../model/index.ts";
+import { fakeQuantizeModel } from "../passes/fake-quantize-model.ts";
+import { exportWorkspace, inferAll, workspace } from "../quantize.ts";
+import { stored } from "../weights/constant.ts";
+import { fillConstants } from "../weights/fill.ts";
+import { integerIoOf, restoreIntegerIo } from "./integer-io.ts";
+import type { Source } from "./worker.ts";
+
+/** A tensor whose values can be had. */
+export interface Tap {
+  /** Name in the model as it was given. */
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  /** The model's own rounding of this tensor; null when it has none. */
+  readonly rounding: { readonly dtype: Dtype; readonly scale: number } | null;
+  /** Tensor of the copy. */
+  readonly tensor: number;
+}
+
+export interface Side {
+  /** What messages call it. */
+  readonly name: string;
+  readonly inputs: readonly InputSpec[];
+  readonly outputs: readonly Tap[];
+  /** Float tensors by their name in the model, rounded if the model rounds them; null for names that occur twice. */
+  readonly layers: ReadonlyMap<string, Tap | null>;
+  /** Float32 tensors inside control flow, which cannot be looked at. */
+  readonly unobserved: readonly string[];
+  /** Chooses what is to be seen of a run and writes the copy that shows it. */
+  prepare(taps: readonly Tap[]): Promise<Prepared>;
+  /** Puts the model's names back into LiteRT's messages. */
+  explain(reason: string): string;
+}
+
+/** What a worker needs to run a side. */
+export interface Prepared {
+  /** Absent when all that is looked at are inputs. */
+  readonly model?: SharedArrayBuffer;
+  readonly outputNames: readonly string[];
+  readonly settle: boolean;
+  /** Where each tap's values come from, in the order of `prepare`'s list. */
+  readonly sources: readonly Source[];
+}
+
+const ROUNDED = "_FQ_Quantize_FQ_Dequantize";
+
+/**
+ * Makes a model ready. `integers`: quantized inputs are fed and quantized outputs read as integers (circle-eval-diff); otherwise as floats.
+ * Throws MinmaxqError with every operator that cannot be run.
+ */
+export async function openSide(opened: OpenedModel, integers = false): Promise<Side> {
+  const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
+  const before = space.graphs.map(integerIoOf);
+  for (const graph of space.graphs) fakeQuantizeModel(graph, true);
+  inferAll(space);
+  if (integers) space.graphs.forEach((graph, i) => restoreIntegerIo(graph, before[i]!));
+  const [main] = space.graphs;
+  copyConstantOutputs(main!);
+  const { model, nodes } = exportWorkspace(space);
+  const graph = subgraphOf(model, 0);
+  const outputs = Array.from(graph.outputs ?? []);
+  const known = new Map(await foldConstants(model, graph));
+  // An operator whose result is an output has to run, or there is no output.
+  for (const index of outputs) known.delete(index);
+  const plan = instrument(model, 0, known);
+  const settle = dependsOnData(model, graph, known);
+  const inputs = Array.from(graph.inputs ?? []);
+  const tap = (tensor: number): Tap => tapOf(nodes[0]![tensor]!, tensor);
+  return {
+    name: opened.source.name,
+    inputs: inputSpecs(model),
+    outputs: outputs.map(tap),
+    layers: byName([...plan.inputs, ...plan.outputs].map(({ tensor }) => tap(tensor))),
+    unobserved: plan.unobserved,
+    explain: plan.explain,
+    async prepare(taps) {
+      const wanted = [...new Set(taps.map(({ tensor }) => tensor))].filter((tensor) => !inputs.includes(tensor));
+      const sources = taps.map(({ tensor, dtype }): Source => {
+        const input = inputs.indexOf(tensor);
+        return { dtype, ...(input >= 0 ? { input } : { result: wanted.indexOf(tensor) }) };
+      });
+      const outputNames = wanted.map((tensor) => `t${tensor}`);
+      if (wanted.length === 0) return { outputNames, settle, sources };
+      const [first, ...called] = plan.model.subgraphs!;
+      const shown = { ...first!, outputs: Int32Array.from(wanted) };
+      const copy = await sharedBytes({ ...plan.model, subgraphs: [shown, ...called] });
+      return { model: copy, outputNames, settle, sources };
+    },
+  };
+}
+
+/** LiteRT shows results of operators: a constant that is an output is copied by one. */
+function copyConstantOutputs(graph: Graph): void {
+  for (const output of graph.outputs) {
+    const from = output.inputs[0]!;
+    if (from.kind !== "constant") continue;
+    const { name, dtype, shape } = from;
+    const dims = Int32Array.from(shape);
+    const constant = stored(rangeOf(new Uint8Array(dims.buffer)), dims.length);
+    const wanted = addNode(graph, {
+      kind: "constant",
+      name: `${name}_shape`,
+      dtype: "INT32",
+      shape: [dims.length],
+      constant,
+    });
+    const copy = addNode(graph, {
+      kind: "operator",
+      op: "RESHAPE",
+      options: { type: "ReshapeOptions", value: { newShape: dims } },
+      name,
+      dtype,
+      shape,
+      inputs: [from, wanted],
+    });
+    setInput(output, 0, copy);
+  }
+}
+
+/** A node under its name in the model as given: X_FQ_Quantize_FQ_Dequantize is X after its rounding. */
+function tapOf(node: Node, tensor: number): Tap {
+  const { name, dtype, shape } = node;
+  const quantize = node.op === "DEQUANTIZE" ? node.inputs[0] : null;
+  if (quantize?.op !== "QUANTIZE") return { name, dtype, shape, rounding: null, tensor };
+  const rounding = { dtype: quantize.dtype, scale: quantize.quant?.scale[0] ?? Number.NaN };
+  const origin = quantize.inputs[0];
+  if (origin && name === `${origin.name}${ROUNDED}`) return { name: origin.name, dtype, shape, rounding, tensor };
+  // A Quantize operator of the model itself.
+  if (name === `${quantize.name}_FQ_Dequantize`) return { name: quantize.name, dtype, shape, rounding, tensor };
+  return { name, dtype, shape, rounding: null, tensor };
+}
+
+function byName(taps: readonly Tap[]): Map<string, Tap | null> {
+  const rounded = new Set(taps.filter(({ rounding }) => rounding).map(({ name }) => name));
+  const found = new Map<string, Tap | null>();
+  for (const tap of taps) {
+    // What a tensor was before its rounding.
+    if (!tap.rounding && rounded.has(tap.name)) continue;
+    found.set(tap.name, found.has(tap.name) ? null : tap);
+  }
+  return found;
+}
+
+/** Largest model an engine can hold: WASM memory ends at 4 GiB and must hold the weights twice, of both models. */
+const MODEL_LIMIT = 0.75e9;
+
+async function sharedBytes(model: Model): Promise<SharedArrayBuffer> {
+  const bytes = await serializeModel(model, { dialect: "tflite", fill: fillConstants });
+  if (bytes.byteLength > MODEL_LIMIT)
+    throw new MinmaxqError(
+      `as a float model it has ${bytes.byteLength} bytes; models past ${MODEL_LIMIT} cannot be compared yet`,
+    );
+  const shared = new SharedArrayBuffer(bytes.byteLength);
+  new Uint8Array(shared).set(bytes);
+  return shared;
+}

@@ -1,0 +1,167 @@
+/**
+ * A comparing worker: two engines, records one after the other. An entry point of the executable (src/workers.ts starts it,
+ * src/calibration/pool.ts talks to it). Both models' results of a record are looked at in LiteRT's memory and released; what is kept of
+ * them are sums.
+ */
+import { writeFileSync } from "node:fs";
+import { type Engine, type Held, loadEngine } from "../calibration/litert.ts";
+import type { FromWorker, ToWorker } from "../calibration/worker.ts";
+import { reasonOf } from "../errors.ts";
+import type { Dtype } from "../graph/graph.ts";
+import { EvalDiff } from "./eval-diff.ts";
+import { PACKED, pack, sumsOf } from "./metrics.ts";
+import { numbersOf } from "./numbers.ts";
+
+/** Where a tensor's values come from: a model input's data, or a result of the copy (its place among `outputNames`). */
+export interface Source {
+  readonly dtype: Dtype;
+  readonly input?: number;
+  readonly result?: number;
+}
+
+export interface SideJob {
+  readonly model?: SharedArrayBuffer;
+  readonly outputNames: readonly string[];
+  readonly settle: boolean;
+  /** The side's arrays in a record. */
+  readonly from: number;
+  readonly count: number;
+  readonly sources: readonly Source[];
+}
+
+export interface CompareJob {
+  /** Both models' bytes are in `sides`. */
+  readonly model?: undefined;
+  readonly library: WebAssembly.Module;
+  readonly fastMath: boolean;
+  readonly sides: readonly [SideJob, SideJob];
+  /**
+   * `sums`: a packed record (metrics.ts) after each record. `eval-diff`: float32 accumulators over records, given at the end; for one worker,
+   * because the order of records matters.
+   */
+  readonly measure: "sums" | "eval-diff";
+  /** With `eval-diff`: writes outputs to PREFIX.RECORD.first.outputK and PREFIX.RECORD.second.outputK. */
+  readonly dumpPrefix?: string;
+}
+
+/** A model in this worker; without one its data are all there is to look at. */
+interface Runner {
+  readonly side: SideJob;
+  readonly engine: Engine | null;
+  settled: boolean;
+}
+
+/** Where failures of a side are told apart in `error` messages: "0:reason", "1:reason". */
+const SIDES = [0, 1] as const;
+
+declare const self: Worker;
+
+let job: CompareJob;
+let runners: Runner[] = [];
+let evals: EvalDiff[] = [];
+
+async function handle(message: ToWorker<CompareJob>): Promise<FromWorker> {
+  switch (message.kind) {
+    case "job":
+      job = message.job;
+      evals = [];
+      runners = [];
+      for (const side of SIDES) runners.push(await load(side));
+      return { kind: "ready" };
+    case "record":
+      return { kind: "record", record: message.record, result: await compareRecord(message.record, message.inputs) };
+    case "end":
+      for (const { engine } of runners) engine?.close();
+      return { kind: "end", result: evals.map((each) => each.result()) };
+  }
+}
+
+async function load(index: 0 | 1): Promise<Runner> {
+  const side = job.sides[index];
+  const { library, fastMath } = job;
+  const engine = side.model
+    ? await of(index, () => loadEngine(new Uint8Array(side.model!), side.outputNames, library, fastMath))
+    : null;
+  return { side, engine, settled: false };
+}
+
+async function compareRecord(record: number, inputs: readonly Uint8Array[]): Promise<Float64Array | undefined> {
+  const held: (Held | null)[] = [];
+  try {
+    for (const index of SIDES) held.push(await of(index, () => run(runners[index]!, inputs)));
+    const pairs = job.sides[0].sources.length;
+    const sums = job.measure === "sums" ? new Float64Array(pairs * PACKED) : undefined;
+    for (let pair = 0; pair < pairs; pair++) {
+      look(0, pair, held[0]!, inputs, (bytesOfA, a) =>
+        look(1, pair, held[1]!, inputs, (bytesOfB, b) => {
+          if (sums) return pack(sums, pair, sumsOf(a(), b()));
+          if (record === 0) evals.push(new EvalDiff(a().length));
+          evals[pair]!.add(a(), b());
+          dump(record, "first", pair, bytesOfA());
+          dump(record, "second", pair, bytesOfB());
+        }),
+      );
+    }
+    return sums;
+  } finally {
+    for (const each of held) each?.release();
+  }
+}
+
+async function run(runner: Runner, inputs: readonly Uint8Array[]): Promise<Held | null> {
+  const { side, engine } = runner;
+  if (!engine) return null;
+  const own = inputs.slice(side.from, side.from + side.count);
+  // The first record is run twice where shapes follow from data (src/calibration/worker.ts).
+  if (side.settle && !runner.settled) (await engine.hold(own)).release();
+  runner.settled = true;
+  return engine.hold(own);
+}
+
+/** Shows a tensor: its bytes and its numbers, asked for when both sides are there, because looking may move LiteRT's memory. */
+function look(
+  index: 0 | 1,
+  pair: number,
+  held: Held | null,
+  inputs: readonly Uint8Array[],
+  see: (bytes: () => Uint8Array, numbers: () => ArrayLike<number>) => void,
+): void {
+  const { sources, from } = job.sides[index];
+  const { dtype, input, result } = sources[pair]!;
+  if (input !== undefined) {
+    const bytes = inputs[from + input]!;
+    return see(
+      () => bytes,
+      () => numbersOf(bytes, dtype),
+    );
+  }
+  held!.look(result!, (bytes) => see(bytes, () => numbersOf(bytes(), dtype)));
+}
+
+function dump(record: number, which: "first" | "second", output: number, bytes: Uint8Array): void {
+  if (job.dumpPrefix !== undefined) writeFileSync(`${job.dumpPrefix}.${record}.${which}.output${output}`, bytes);
+}
+
+/** Says of which side a failure is. */
+async function of<T>(index: 0 | 1, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new Error(`${index}:${reasonOf(error)}`, { cause: error });
+  }
+}
+
+let queue: Promise<void> = Promise.resolve();
+self.onmessage = (event: MessageEvent<ToWorker<CompareJob>>) => {
+  const message = event.data;
+  queue = queue.then(async () => {
+    let answer: FromWorker;
+    try {
+      answer = await handle(message);
+    } catch (error) {
+      const record = message.kind === "record" ? message.record : undefined;
+      answer = { kind: "error", record, reason: reasonOf(error) };
+    }
+    self.postMessage(answer);
+  });
+};
