@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import pkg from "../package.json" with { type: "json" };
 import { coloursFor, ReaderGone, terminal } from "./cli/output.ts";
 import { runProgram } from "./cli/program.ts";
+import { HELP as CIRCLE_EVAL_DIFF_HELP, runCircleEvalDiff } from "./drop-in/circle-eval-diff.ts";
 import { HELP as CIRCLE_QUANTIZER_HELP, runCircleQuantizer } from "./drop-in/circle-quantizer.ts";
 import { HELP as RECORD_MINMAX_HELP, runRecordMinmax } from "./drop-in/record-minmax.ts";
 import { MinmaxqError, reasonOf } from "./errors.ts";
@@ -12,6 +13,7 @@ import { removeTemporaryFiles } from "./model/index.ts";
 const FRONTS: Readonly<Record<string, { run(words: readonly string[]): Promise<void>; help(): string }>> = {
   "circle-quantizer": { run: (words) => runCircleQuantizer(words, terminal), help: CIRCLE_QUANTIZER_HELP },
   "record-minmax": { run: (words) => runRecordMinmax(words, terminal), help: RECORD_MINMAX_HELP },
+  "circle-eval-diff": { run: (words) => runCircleEvalDiff(words, terminal), help: CIRCLE_EVAL_DIFF_HELP },
 };
 
 function frontOf(name: string) {

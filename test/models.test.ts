@@ -12,6 +12,7 @@ import { activeNodes, type Graph, isConstant, type Node } from "../src/graph/gra
 import { readRange } from "../src/model/bytes.ts";
 import { openModel } from "../src/model/index.ts";
 import { roleOf, rowOf } from "../src/operators.ts";
+import { PREPARE_NAMES } from "../src/prepare/index.ts";
 import { workspace } from "../src/quantize.ts";
 
 const SHARED = join(import.meta.dir, "../../shared");
@@ -46,7 +47,9 @@ if (existsSync(SHARED)) {
           const input = join(SHARED, "models", `${model}.tflite`);
           const output = join(folder, `${model}.circle`);
           // The command verifies before it writes and throws otherwise.
-          const options = { ...defaults(), ...setting, data: join(SHARED, "calibration", data), output };
+          // Prepared weights (batch-norm folded in) are no longer the original ones.
+          const prepare = [...PREPARE_NAMES];
+          const options = { ...defaults(), ...setting, prepare, data: join(SHARED, "calibration", data), output };
           await quantize.run([input], options, silent);
           const { weights, bias } = worstSteps(input, output);
           // Half a step, beyond what f32 arithmetic costs (worstOf).

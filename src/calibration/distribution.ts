@@ -28,24 +28,22 @@ const INFINITE = 0x7f800000 >>> 13;
  */
 export function distributionOf(histogram: Histogram, min: number, max: number): Distribution {
   const { bins, counts } = histogram;
-  // Negative bins ascend in magnitude, so they come first and reversed.
+  const size = bins.length;
+  const [lows, highs, ordered] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)];
   const firstNegative = bins.findIndex((bin) => bin >= SIGN);
-  const cut = firstNegative < 0 ? bins.length : firstNegative;
-  const order = Array.from(bins.keys(), (i) => (i < bins.length - cut ? bins.length - 1 - i : i - (bins.length - cut)));
-  const pieces = order.map((place): [number, number, number] => {
-    const magnitude = bins[place]! & (SIGN - 1);
-    const [near, far] =
-      magnitude === 0 ? [0, 0] : [edge(magnitude), magnitude === INFINITE ? edge(magnitude) : outer(magnitude)];
-    const [low, high] = bins[place]! >= SIGN ? [0 - far, 0 - near] : [near, far];
-    return [Math.min(Math.max(low, min), max), Math.max(Math.min(high, max), min), counts[place]!];
-  });
-  return {
-    lows: Float64Array.from(pieces, ([low]) => low),
-    highs: Float64Array.from(pieces, ([, high]) => high),
-    counts: Float64Array.from(pieces, ([, , count]) => count),
-    min,
-    max,
-  };
+  const positives = firstNegative < 0 ? size : firstNegative;
+  for (let i = 0; i < size; i++) {
+    // Negative bins ascend in magnitude, so they come first and reversed.
+    const place = i < size - positives ? size - 1 - i : i - (size - positives);
+    const bin = bins[place]!;
+    const magnitude = bin & (SIGN - 1);
+    const near = magnitude === 0 ? 0 : edge(magnitude);
+    const far = magnitude === 0 || magnitude === INFINITE ? near : outer(magnitude);
+    lows[i] = Math.min(Math.max(bin >= SIGN ? 0 - far : near, min), max);
+    highs[i] = Math.max(Math.min(bin >= SIGN ? 0 - near : far, max), min);
+    ordered[i] = counts[place]!;
+  }
+  return { lows, highs, counts: ordered, min, max };
 }
 
 /** The part without ±inf: for modes to which an infinite value is an outlier like any other. Undefined when nothing else is there. */

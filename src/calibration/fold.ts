@@ -5,24 +5,11 @@
  *
  * Operators are evaluated by LiteRT itself, in waves: a wave's operands are all constants or results of earlier waves.
  */
-
-import { rangeOf } from "../model/bytes.ts";
-import {
-  BuiltinOperator,
-  type Fill,
-  type Model,
-  type Operator,
-  type SubGraph,
-  serializeModel,
-  TensorType,
-} from "../model/index.ts";
+import { BuiltinOperator, type Model, type Operator, type SubGraph, TensorType } from "../model/index.ts";
+import { canBeShown, evaluate, type Known } from "./evaluate.ts";
 import { codeOf, constantsOf, isFloat32, knownShape } from "./graph-facts.ts";
 import { elementCount } from "./inputs.ts";
-import { compileLibrary, loadEngine } from "./litert.ts";
 import { CIRCLE_OPERATORS } from "./lowering.ts";
-
-/** Bytes of tensors that are the same for every record, by tensor index. */
-export type Known = ReadonlyMap<number, Uint8Array>;
 
 /** Operators whose results are not a function of their operands, or that do nothing but unpack weights. */
 export const NEVER: ReadonlySet<BuiltinOperator> = new Set([
@@ -85,7 +72,8 @@ export function dependsOnData(model: Model, graph: SubGraph, known: Known): bool
 function foldable(model: Model, graph: SubGraph, given: (index: number) => boolean): Operator[] {
   const operators = graph.operators ?? [];
   const results = new Set<number>();
-  const fits = (index: number) => elementCount(knownShape(graph.tensors![index]!)) <= LARGEST;
+  const fits = (index: number) =>
+    canBeShown(graph.tensors![index]!.type) && elementCount(knownShape(graph.tensors![index]!)) <= LARGEST;
   const candidates = operators.filter((operator) => {
     const code = codeOf(model, operator);
     const outputs = Array.from(operator.outputs ?? []).filter((index) => index >= 0);
@@ -107,67 +95,6 @@ function foldable(model: Model, graph: SubGraph, given: (index: number) => boole
       return needed;
     })
     .reverse();
-}
-
-/**
- * Runs some operators by themselves; gives the bytes of their results by tensor index. Operands must be constants or `known`. Throws
- * EngineError when LiteRT refuses. `fill` computes Deferred contents.
- */
-export async function evaluate(
-  model: Model,
-  graph: SubGraph,
-  operators: readonly Operator[],
-  known: Known,
-  fill?: Fill,
-): Promise<Map<number, Uint8Array>> {
-  const buffers = [...(model.buffers ?? [])];
-  const tensors = (graph.tensors ?? []).map((tensor, index) => {
-    const bytes = known.get(index);
-    const buffer = bytes === undefined ? tensor.buffer : buffers.push({ data: rangeOf(bytes) }) - 1;
-    const shape = Int32Array.from(knownShape(tensor));
-    return { ...tensor, buffer, shape, name: `t${index}`, shapeSignature: undefined, quantization: undefined };
-  });
-  const outputs = [...new Set(operators.flatMap((operator) => Array.from(operator.outputs ?? [])))].filter(
-    (i) => i >= 0,
-  );
-  // Only the tensors in use: their constants are all that is written.
-  const used = [...new Set([...outputs, ...operators.flatMap((operator) => Array.from(operator.inputs ?? []))])].filter(
-    (i) => i >= 0,
-  );
-  const place = (index: number) => (index < 0 ? index : used.indexOf(index));
-  const part: SubGraph = {
-    tensors: used.map((index) => tensors[index]!),
-    inputs: new Int32Array(0),
-    outputs: Int32Array.from(outputs, place),
-    operators: operators.map((operator) => ({
-      ...operator,
-      inputs: Int32Array.from(operator.inputs ?? [], place),
-      outputs: Int32Array.from(operator.outputs ?? [], place),
-    })),
-  };
-  const wantedBuffers = new Set(part.tensors!.map((tensor) => tensor.buffer));
-  const bytes = await serializeModel(
-    {
-      version: 3,
-      operatorCodes: model.operatorCodes,
-      subgraphs: [part],
-      buffers: buffers.map((buffer, index) => (wantedBuffers.has(index) ? buffer : {})),
-    },
-    { dialect: "tflite", fill },
-  );
-  const engine = await loadEngine(
-    bytes,
-    outputs.map((index) => `t${index}`),
-    await compileLibrary(false),
-    false,
-  );
-  try {
-    const results = new Map<number, Uint8Array>();
-    await engine.run([], (output, value) => results.set(outputs[output]!, value.slice()));
-    return results;
-  } finally {
-    engine.close();
-  }
 }
 
 function shapeBytes(graph: SubGraph, operator: Operator): Uint8Array {

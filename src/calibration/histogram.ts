@@ -60,18 +60,19 @@ export class Histograms {
   /** The histogram of a tensor: a copy. */
   of(tensor: number): Histogram {
     this.drain(tensor);
-    const bins: number[] = [];
-    const counts: number[] = [];
     const octaves = this.drained[tensor]!;
+    const bins = new Uint32Array(octaves.size * BINS);
+    const counts = new Float64Array(bins.length);
+    let size = 0;
     for (const octave of [...octaves.keys()].sort((a, b) => a - b)) {
-      octaves.get(octave)!.forEach((count, bin) => {
-        if (count > 0) {
-          bins.push(octave * BINS + bin);
-          counts.push(count);
-        }
-      });
+      const sums = octaves.get(octave)!;
+      for (let bin = 0; bin < BINS; bin++) {
+        if (sums[bin] === 0) continue;
+        bins[size] = octave * BINS + bin;
+        counts[size++] = sums[bin]!;
+      }
     }
-    return { bins: Uint32Array.from(bins), counts: Float64Array.from(counts) };
+    return { bins: bins.slice(0, size), counts: counts.slice(0, size) };
   }
 
   private pool(): Block {
@@ -105,9 +106,7 @@ export class Histograms {
       const bytes = this.stream.part(this.pool(), 4 * page, 4 * BINS).bytes();
       const counts = new Uint32Array(bytes.buffer, bytes.byteOffset, BINS);
       const sums = this.drained[tensor]!.get(octave) ?? new Float64Array(BINS);
-      counts.forEach((count, bin) => {
-        sums[bin]! += count;
-      });
+      for (let bin = 0; bin < BINS; bin++) sums[bin]! += counts[bin]!;
       this.drained[tensor]!.set(octave, sums);
       counts.fill(0);
     });

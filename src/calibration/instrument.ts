@@ -24,8 +24,8 @@ import {
   TensorType,
 } from "../model/index.ts";
 import { adapt, refusal } from "./adapt.ts";
+import type { Known } from "./evaluate.ts";
 import { finiteResults } from "./finite.ts";
-import type { Known } from "./fold.ts";
 import { codeOf, constantsOf, isFloat32, knownShape, nameOfTensor, subgraphOf, tensorOf } from "./graph-facts.ts";
 import type { InputSpec } from "./inputs.ts";
 import { elementCount } from "./inputs.ts";

@@ -5,6 +5,8 @@
  */
 import { InvalidArgumentError } from "commander";
 import { closest } from "fastest-levenshtein";
+import { type Limit, limitsFromText } from "../compare/limits.ts";
+import { VISQ_METRICS, type VisqMetric } from "../compare/visq.ts";
 import { reasonOf } from "../errors.ts";
 import type { Dtype } from "../graph/graph.ts";
 import { WEIGHT_SCHEMES, type WeightScheme } from "../passes/quantize-weights-only.ts";
@@ -22,6 +24,8 @@ export interface OptionRow {
   /** What the default is, where the value alone does not say it. */
   readonly defaultText?: string;
   readonly required?: true;
+  /** Another option without which this one does nothing. */
+  readonly needs?: string;
 }
 
 export const IO_DTYPES: Readonly<Record<string, Dtype>> = {
@@ -91,6 +95,16 @@ const forcedParameters = (text: string): ForcedParameters => {
   }
 };
 
+const limits =
+  (direction: "below" | "above") =>
+  (text: string, before: readonly Limit[] = []): Limit[] => {
+    try {
+      return [...before, ...limitsFromText(direction, text)];
+    } catch (error) {
+      throw new InvalidArgumentError(`${reasonOf(error)}.`);
+    }
+  };
+
 const copiedParameters = (text: string): readonly [from: string, to: string] => {
   const [, to, from] = /^(.+?)=(.+)$/.exec(text) ?? [];
   if (!to || !from) throw new InvalidArgumentError("Write TO=FROM, both names of tensors.");
@@ -105,6 +119,7 @@ export const OPTIONS = {
     parse: filled,
   },
   dataFormat: {
+    needs: "data",
     flags: "--data-format <format>",
     help: "format of --data when its name does not tell: npy, npz, h5, list, dir, random",
   },
@@ -143,6 +158,7 @@ export const OPTIONS = {
   strict: { flags: "--strict", help: "refuse a model with operators that would stay float, naming all of them" },
   force: { flags: "--force", help: "allow the output to replace the input" },
   mode: {
+    needs: "data",
     flags: "--mode <mode>",
     help: "how samples become one range: percentile, moving_average or minmax of the samples' ranges, or percentile_all, entropy or mse of all their values",
     parse: oneOf({
@@ -156,26 +172,42 @@ export const OPTIONS = {
     default: "percentile",
   },
   minPercentile: {
+    needs: "data",
     flags: "--min-percentile <p>",
     help: "of the samples' minima, or of all values",
     parse: percentage,
     defaultText: "1; 0.01 with percentile_all",
   },
   maxPercentile: {
+    needs: "data",
     flags: "--max-percentile <p>",
     help: "of the samples' maxima, or of all values",
     parse: percentage,
     defaultText: "99; 99.99 with percentile_all",
   },
-  movingAvgBatch: { flags: "--moving-avg-batch <n>", help: "samples in a batch", parse: whole, default: 16 },
-  movingAvgConst: { flags: "--moving-avg-const <c>", help: "weight of a new batch", parse: share, default: 0.1 },
+  movingAvgBatch: {
+    needs: "data",
+    flags: "--moving-avg-batch <n>",
+    help: "samples in a batch",
+    parse: whole,
+    default: 16,
+  },
+  movingAvgConst: {
+    needs: "data",
+    flags: "--moving-avg-const <c>",
+    help: "weight of a new batch",
+    parse: share,
+    default: 0.1,
+  },
   numThreads: {
+    needs: "data",
     flags: "--num-threads <n>",
     help: "workers that run the model; results do not depend on it",
     parse: whole,
     defaultText: "as many as cores and memory allow",
   },
   fastMath: {
+    needs: "data",
     flags: "--fast-math",
     help: "run the model with fused multiply-add: faster, but the last bits depend on the machine",
   },
@@ -218,6 +250,24 @@ export const OPTIONS = {
     help: "take a tensor's parameters from another one; repeatable",
     parse: collected(copiedParameters),
   },
+  layers: { flags: "--layers", help: "also compare every float tensor with the quantized model's of its name" },
+  visq: { flags: "--visq <file.json>", help: "also write the tensors' errors as ONE's visq does", parse: filled },
+  visqMetric: {
+    flags: "--visq-metric <metric>",
+    help: "what --visq writes: mpeir, mse, tae or srmse",
+    parse: oneOf(Object.fromEntries(VISQ_METRICS.map((name) => [name, name])) as Record<VisqMetric, VisqMetric>),
+    default: "mpeir",
+  },
+  failBelow: {
+    flags: "--fail-below <metric=limit>",
+    help: "exit 1 when an output is worse, e.g. sqnr=20,cosine=0.99 (also top1, top5); repeatable",
+    parse: limits("below"),
+  },
+  failAbove: {
+    flags: "--fail-above <metric=limit>",
+    help: "exit 1 when an output is worse, e.g. mae=0.1 (also mse, mape, mpeir); repeatable",
+    parse: limits("above"),
+  },
 } as const satisfies Record<string, OptionRow>;
 
 export type OptionName = keyof typeof OPTIONS;
@@ -252,4 +302,9 @@ export interface OptionValues {
   weightDtype: WeightScheme;
   set?: ForcedParameters[];
   copy?: (readonly [from: string, to: string])[];
+  layers?: boolean;
+  visq?: string;
+  visqMetric: VisqMetric;
+  failBelow?: Limit[];
+  failAbove?: Limit[];
 }

@@ -43,7 +43,7 @@ export const terminal: Output = {
 
 /** Names in a model may hold anything; of control characters only ends of lines, tabs and colours reach a terminal. */
 function harmless(text: string): string {
-  return text.replace(/[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]|\x1b(?!\[\d+m)/g, "\ufffd");
+  return text.replace(/[\x00-\x08\x0b-\x1a\x1c-\x1f]|\x1b(?!\[\d+m)/g, "\ufffd");
 }
 
 /** Writes all of `text` before it returns: what a stream still holds when the process exits is lost. */
@@ -86,12 +86,12 @@ function bar(what: string): (done: number, total: number) => void {
   };
 }
 
-/** A line every so often: for logs. */
+/** A line every so often: for logs. Short work needs none. */
 function lines(what: string): (done: number, total: number) => void {
   let last = performance.now();
   return (done, total) => {
     const now = performance.now();
-    if (done < total && now - last < LINE_EVERY * 1000) return;
+    if (now - last < LINE_EVERY * 1000) return;
     last = now;
     terminal.tell(`${what} ${done}/${total}`);
   };

@@ -2,6 +2,7 @@
 import { CommanderError, Option, Command as Program } from "commander";
 import pkg from "../../package.json" with { type: "json" };
 import type { Command, Output } from "../commands/command.ts";
+import { compare } from "../commands/compare.ts";
 import { convert } from "../commands/convert.ts";
 import { fakeQuantize } from "../commands/fake-quantize.ts";
 import { fakeQuantizeWeights } from "../commands/fake-quantize-weights.ts";
@@ -20,6 +21,7 @@ export const COMMANDS: readonly Command[] = [
   record,
   inspect,
   verify,
+  compare,
   convert,
   fakeQuantize,
   fakeQuantizeWeights,
@@ -32,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
 export const DROP_INS: Readonly<Record<string, string>> = {
   "circle-quantizer": "takes the arguments of ONE's circle-quantizer",
   "record-minmax": "takes the arguments of ONE's record-minmax",
+  "circle-eval-diff": "takes the arguments of ONE's circle-eval-diff",
 };
 
 /** Parses the command line and runs its command. Throws UsageError for a wrong one. */
@@ -88,6 +91,7 @@ function addCommand(program: Program, command: Command, output: Output): void {
     const positionals = parameters.slice(0, command.positionals.length) as string[];
     const values = added.opts<OptionValues>();
     refuseMissing(command, values);
+    refuseUseless(command, values, (name) => added.getOptionValueSource(name) === "cli");
     return command.run(positionals, values, output);
   });
 }
@@ -103,6 +107,16 @@ function refuseMissing(command: Command, values: OptionValues): void {
   throw new UsageError(
     `${command.name} needs ${flags}, for example: ${command.examples[0]}; see 'minmaxq ${command.name} --help'`,
   );
+}
+
+/** An option that only works together with another one is no use alone, and nothing is ignored in silence. */
+function refuseUseless(command: Command, values: OptionValues, isGiven: (name: OptionName) => boolean): void {
+  const rows: Readonly<Record<OptionName, OptionRow>> = OPTIONS;
+  for (const name of command.options) {
+    const needed = rows[name].needs as OptionName | undefined;
+    if (needed && isGiven(name) && values[needed] === undefined && command.options.includes(needed))
+      throw new UsageError(`${rows[name].flags.split(" ")[0]}: does nothing without ${rows[needed].flags}`);
+  }
 }
 
 function commanderOption(name: OptionName): Option {

@@ -1,9 +1,9 @@
 /** Comparing two models: which tensors belong together, and what their values say (metrics.ts). */
-import { type DataSet, type InputSpec } from "../calibration/index.ts";
+import type { DataSet, InputSpec } from "../calibration/index.ts";
 import { inputText, sameShape, shapeText } from "../calibration/inputs.ts";
 import { MinmaxqError, Problems } from "../errors.ts";
-import { hasNumbers } from "./numbers.ts";
 import { type Metrics, Totals, type VisqMetrics } from "./metrics.ts";
+import { hasNumbers } from "./numbers.ts";
 import { type Pair, type RunOptions, runPairs, type Sides } from "./run.ts";
 import type { Tap } from "./side.ts";
 
@@ -102,8 +102,7 @@ export function outputPairs([a, b]: Sides, sameDtypes = false): Pair[] {
   const pairs = a.outputs.map((first, i): Pair => {
     const second = b.outputs[i]!;
     const differs = !sameShape(first.shape, second.shape) || (sameDtypes && first.dtype !== second.dtype);
-    if (differs)
-      problems.add(`output ${i} differs: ${tapText(first)} in ${a.name}, ${tapText(second)} in ${b.name}`);
+    if (differs) problems.add(`output ${i} differs: ${tapText(first)} in ${a.name}, ${tapText(second)} in ${b.name}`);
     for (const [tap, { name }] of [
       [first, a],
       [second, b],
@@ -126,7 +125,8 @@ function layerPairs([a, b]: Sides): { pairs: Pair[]; notCompared: { name: string
   const notCompared: { name: string; reason: string }[] = [];
   for (const [name, tap] of a.layers) {
     const other = b.layers.get(name);
-    const reason = tap === null ? twice(a.name) : other === null ? twice(b.name) : other ? undefined : `only in ${a.name}`;
+    const reason =
+      tap === null ? twice(a.name) : other === null ? twice(b.name) : other ? undefined : `only in ${a.name}`;
     if (reason) notCompared.push({ name, reason });
     else if (!sameShape(tap!.shape, other!.shape))
       notCompared.push({ name, reason: `shapes differ: ${shapeText(tap!.shape)} and ${shapeText(other!.shape)}` });

@@ -1,5 +1,5 @@
 /** `--fail-below sqnr=20` and `--fail-above mae=0.1`: limits that outputs are held to. */
-import { MinmaxqError, Problems, UsageError } from "../errors.ts";
+import { Problems, UsageError } from "../errors.ts";
 import type { ComparedOutput } from "./compare.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -53,11 +53,14 @@ export function brokenLimits(outputs: readonly ComparedOutput[], limits: readonl
   for (const { metric, limit } of limits) {
     const { fails, unit } = METRICS[metric];
     const measured = outputs.filter(({ metrics }) => metrics[metric] !== null);
-    if (measured.length === 0) lines.push(`${metric} says nothing of any output, so the limit ${limit} cannot be checked`);
+    if (measured.length === 0)
+      lines.push(`${metric} says nothing of any output, so the limit ${limit} cannot be checked`);
     for (const { name, metrics } of measured) {
       const value = metrics[metric]!;
       if (fails === "below" ? value >= limit : value <= limit) continue;
-      lines.push(`output "${name}": ${metric} ${short(value)}${unit} is ${wrong(value, fails)} the limit ${limit}${unit}`);
+      lines.push(
+        `output "${name}": ${metric} ${short(value)}${unit} is ${wrong(value, fails)} the limit ${limit}${unit}`,
+      );
     }
   }
   return lines;

@@ -1,8 +1,9 @@
 /** Runs two models on the same records, on workers, and looks at pairs of their tensors. */
+
+import type { DataSet } from "../calibration/index.ts";
 import { byteLength, elementCount } from "../calibration/inputs.ts";
 import { compileLibrary } from "../calibration/litert.ts";
 import { runRecords } from "../calibration/pool.ts";
-import type { DataSet } from "../calibration/index.ts";
 import type { Side, Tap } from "./side.ts";
 import type { CompareJob, SideJob } from "./worker.ts";
 
@@ -81,7 +82,7 @@ function bytesOf(sides: Sides, pairs: readonly Pair[], jobs: readonly SideJob[])
 }
 
 function explain(sides: Sides, data: DataSet, reason: string, record: number | undefined): string {
-  const [, index, text] = /^([01]):([^]*)$/.exec(reason) ?? [];
+  const [, index, text] = /^([01]):([\s\S]*)$/.exec(reason) ?? [];
   if (index === undefined) return reason;
   const side = sides[Number(index)]!;
   const explained = side.explain(text!);

@@ -62,11 +62,11 @@ const ROUNDED = "_FQ_Quantize_FQ_Dequantize";
  */
 export async function openSide(opened: OpenedModel, integers = false): Promise<Side> {
   const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
-  const before = space.graphs.map(integerIoOf);
+  const [before] = space.graphs.map(integerIoOf);
   for (const graph of space.graphs) fakeQuantizeModel(graph, true);
   inferAll(space);
-  if (integers) space.graphs.forEach((graph, i) => restoreIntegerIo(graph, before[i]!));
   const [main] = space.graphs;
+  if (integers) restoreIntegerIo(main!, before!);
   copyConstantOutputs(main!);
   const { model, nodes } = exportWorkspace(space);
   const graph = subgraphOf(model, 0);
@@ -95,7 +95,7 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
       if (wanted.length === 0) return { outputNames, settle, sources };
       const [first, ...called] = plan.model.subgraphs!;
       const shown = { ...first!, outputs: Int32Array.from(wanted) };
-      const copy = await sharedBytes({ ...plan.model, subgraphs: [shown, ...called] });
+      const copy = await sharedBytes({ ...plan.model, subgraphs: [shown, ...called] }, opened.source.name);
       return { model: copy, outputNames, settle, sources };
     },
   };
@@ -156,11 +156,11 @@ function byName(taps: readonly Tap[]): Map<string, Tap | null> {
 /** Largest model an engine can hold: WASM memory ends at 4 GiB and must hold the weights twice, of both models. */
 const MODEL_LIMIT = 0.75e9;
 
-async function sharedBytes(model: Model): Promise<SharedArrayBuffer> {
+async function sharedBytes(model: Model, name: string): Promise<SharedArrayBuffer> {
   const bytes = await serializeModel(model, { dialect: "tflite", fill: fillConstants });
   if (bytes.byteLength > MODEL_LIMIT)
     throw new MinmaxqError(
-      `as a float model it has ${bytes.byteLength} bytes; models past ${MODEL_LIMIT} cannot be compared yet`,
+      `${name}: as a float model it has ${bytes.byteLength} bytes; models past ${MODEL_LIMIT} cannot be compared yet`,
     );
   const shared = new SharedArrayBuffer(bytes.byteLength);
   new Uint8Array(shared).set(bytes);

@@ -6,7 +6,17 @@
  * The tables come last because `fill` may compute numbers (scales) into their typed arrays, which are taken over then.
  * A reader of the path sees the old file or the whole new one, never a part.
  */
-import { closeSync, ftruncateSync, openSync, realpathSync, renameSync, type Stats, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname, resolve } from "node:path";
 import { MinmaxqError, reasonOf } from "../errors.ts";
 import { type Deferred, isDeferred } from "./bytes.ts";
@@ -69,6 +79,8 @@ export async function writeModel(model: Model, path: string, options: WriteOptio
     ftruncateSync(fd!, size!);
     closeSync(fd!);
     fd = undefined;
+    // The last moment at which Ctrl-C leaves no file.
+    await new Promise((resume) => setImmediate(resume));
     renameSync(temporary, final.path);
     temporaryDone(temporary);
   } catch (error) {
@@ -139,7 +151,9 @@ function writeError(path: string, size: number | undefined, error: unknown): unk
   const folder = dirname(path);
   const bytes = size === undefined ? "" : ` (${size} bytes needed)`;
   const remedies: Record<string, string> = {
-    ENOENT: `the folder ${folder} does not exist; create it first`,
+    ENOENT: existsSync(folder)
+      ? `the folder ${folder} takes no files; give another path`
+      : `the folder ${folder} does not exist; create it first`,
     ENOTDIR: `${folder} is not a folder; give another path`,
     EACCES: `the folder ${folder} may not be written; change its permissions or give another path`,
     EPERM: `the folder ${folder} may not be written; change its permissions or give another path`,

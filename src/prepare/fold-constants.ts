@@ -10,7 +10,8 @@
  * result is not large and does not swell the file. An operator that yields an output of the graph stays: runtimes want
  * outputs to be computed. So does what LiteRT refuses.
  */
-import { evaluate, NEVER } from "../calibration/fold.ts";
+import { evaluate } from "../calibration/evaluate.ts";
+import { NEVER } from "../calibration/fold.ts";
 import { EngineError } from "../calibration/litert.ts";
 import { CIRCLE_OPERATORS } from "../calibration/lowering.ts";
 import { exportModel } from "../graph/export.ts";

@@ -105,10 +105,13 @@ export function loadBytes(stream: KernelStream, constant: Constant, offset: numb
     const first = offset / 2;
     const count = length / 2;
     const values = loadFloats(stream, constant.of, { first, count, channel: 0, channels: 1, inner: count });
-    block.bytes().set(dividedBytes(values.bytes(), constant));
+    const integers = dividedBytes(values.bytes(), constant);
+    block.bytes().set(integers);
   } else if (constant.kind === "nibbles") {
     const count = Math.min(length * 2, constant.count - offset * 2);
-    block.bytes().set(packNibbles(loadBytes(stream, constant.of, offset * 2, count).bytes(), constant.less));
+    // First load, then look: memory that grows takes older views away.
+    const nibbles = packNibbles(loadBytes(stream, constant.of, offset * 2, count).bytes(), constant.less);
+    block.bytes().set(nibbles);
   } else {
     throw new Error(`a constant that is ${constant.kind} has no bytes of its own`);
   }

@@ -82,8 +82,8 @@ export async function takePieces(
   const others = Array.from({ length: threads - 1 }, () => workElsewhere(order));
   // This thread starts at once; the others join when they are up.
   const own = work(jobs, tasks, counter, stream, (bytes, offset) => target.write(bytes, offset));
-  const reports = await Promise.all(others);
-  for (const problem of [...own, ...reports.flat()]) problems.add(problem);
+  const reports = await Promise.all([own, ...others]);
+  for (const problem of reports.flat()) problems.add(problem);
 }
 
 function workElsewhere(order: WorkOrder): Promise<string[]> {
@@ -102,7 +102,7 @@ function workElsewhere(order: WorkOrder): Promise<string[]> {
 }
 
 /** A Worker's whole job. */
-export function workOn(order: WorkOrder): WorkReport {
+export async function workOn(order: WorkOrder): Promise<WorkReport> {
   const sources = new Map<string, FileBytes>();
   let fd: number | undefined;
   try {
@@ -121,7 +121,7 @@ export function workOn(order: WorkOrder): WorkReport {
       for (let done = 0; done < bytes.length; )
         done += writeSync(output, bytes, done, bytes.length - done, offset + done);
     };
-    return { problems: work(jobs, order.tasks, order.counter, loadKernels().stream, write) };
+    return { problems: await work(jobs, order.tasks, order.counter, loadKernels().stream, write) };
   } catch (error) {
     return { failed: reasonOf(error) };
   } finally {
@@ -130,16 +130,25 @@ export function workOn(order: WorkOrder): WorkReport {
   }
 }
 
+/** Milliseconds after which a thread lets others of its events (signals) through. */
+const PAUSE_EVERY = 50;
+
 /** Takes task after task until none is left. */
-function work(
+async function work(
   jobs: readonly SharedJob[],
   tasks: readonly Task[],
   counter: Int32Array,
   stream: KernelStream,
   write: (bytes: Uint8Array, offset: number) => void,
-): string[] {
+): Promise<string[]> {
   const problems: string[] = [];
+  let paused = performance.now();
   for (;;) {
+    if (performance.now() - paused > PAUSE_EVERY) {
+      // Ctrl-C is seen between pieces.
+      await new Promise((resume) => setImmediate(resume));
+      paused = performance.now();
+    }
     const next = Atomics.add(counter, 0, 1);
     const task = tasks[next];
     if (!task) return problems;

@@ -3,6 +3,6 @@ import { type WorkOrder, workOn } from "./share.ts";
 
 declare const self: Worker;
 
-self.onmessage = ({ data }: MessageEvent<WorkOrder>) => {
-  self.postMessage(workOn(data));
+self.onmessage = async ({ data }: MessageEvent<WorkOrder>) => {
+  self.postMessage(await workOn(data));
 };

@@ -52,7 +52,10 @@ test("any split over workers, in any order, merges to the same", () => {
     floats("special", 300, 5),
     new Float32Array(0),
   ];
-  const [whole] = histogramsOf(1, parts.map((values) => [0, values]));
+  const [whole] = histogramsOf(
+    1,
+    parts.map((values) => [0, values]),
+  );
   const each = parts.map((values) => histogramsOf(1, [[0, values]])[0]!);
   expect(each.reduce(mergeHistograms)).toEqual(whole!);
   expect([...each].reverse().reduce(mergeHistograms)).toEqual(whole!);

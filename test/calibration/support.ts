@@ -2,9 +2,10 @@
 import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DataSet } from "../../src/calibration/dataset.ts";
+import { type DataSet, type RecordedRange, type RecordOptions, recordRanges } from "../../src/calibration/index.ts";
 import type { InputSpec } from "../../src/calibration/inputs.ts";
 import { MinmaxqError } from "../../src/errors.ts";
+import type { Model } from "../../src/model/index.ts";
 
 /** A fresh folder. */
 export function folder(): string {
@@ -63,6 +64,28 @@ export async function messageOf(action: () => unknown): Promise<string> {
     throw error;
   }
   throw new Error("nothing was thrown");
+}
+
+/** Records in memory. */
+export function dataOf(...records: Uint8Array[][]): DataSet {
+  return {
+    description: "data",
+    count: records.length,
+    async *records() {
+      for (const record of records) yield record.map((bytes) => bytes.slice());
+    },
+    close() {},
+  };
+}
+
+/** Ranges by name. */
+export async function ranges(
+  of: Model,
+  data: DataSet,
+  options: Partial<RecordOptions> = {},
+): Promise<Record<string, [number, number]>> {
+  const found = await recordRanges(of, data, { reduction: { kind: "minmax" }, workers: 1, ...options });
+  return Object.fromEntries([...found.values()].map(({ name, min, max }: RecordedRange) => [name, [min, max]]));
 }
 
 const SHARED = join(import.meta.dir, "../../../shared");

@@ -157,7 +157,10 @@ describe("entropy", () => {
       const largest = Math.max(-min, max);
       const ours = magnitudes(distributionOf(histogramOf(values), min, max), largest);
       const exact = oracle.magnitudeHistogram(counted);
-      const sorted = counted.map(Math.abs).filter((v) => v > 0).sort((a, b) => a - b);
+      const sorted = counted
+        .map(Math.abs)
+        .filter((v) => v > 0)
+        .sort((a, b) => a - b);
       let [low, high, sumOfOurs, sumOfExact] = [0, 0, 0, 0];
       for (let bin = 0; bin < 2048; bin++) {
         sumOfOurs += ours[bin]!;

@@ -58,7 +58,11 @@ test("in place, at any byte, in pieces", () => {
     counts.bytes().set(new Uint8Array(COUNTS.buffer));
     const block = stream.part(stream.reserve(values.byteLength + 3), 3, values.byteLength);
     block.bytes().set(new Uint8Array(values.buffer));
-    for (const [from, to] of [[0, 100], [100, 101], [101, 301]] as const)
+    for (const [from, to] of [
+      [0, 100],
+      [100, 101],
+      [101, 301],
+    ] as const)
       expect(stream.histogram(stream.part(block, 4 * from, 4 * (to - from)), pages, counts)).toBe(to - from);
     const [wanted] = naive(values, EVERY, COUNTS);
     expect(new Uint32Array(counts.bytes().slice().buffer)).toEqual(wanted as never);

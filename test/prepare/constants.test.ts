@@ -9,10 +9,13 @@ const add: BuiltinOptions = { type: "AddOptions", value: {} };
 const mul: BuiltinOptions = { type: "MulOptions", value: {} };
 const { RELU } = ActivationFunctionType;
 
-/** Folds constants only, and compares every float tensor that is left bit by bit. */
-async function check(of: Model) {
+/**
+ * Folds constants only, and compares every float tensor that is left: bit by bit, but for operators that LiteRT computes by
+ * other code when their weights are constants (a sum of a few products in another order).
+ */
+async function check(of: Model, within = 0) {
   const got = await prepared(await opened(of), only("fold-constants"));
-  expect((await largestDifference(got)).worst).toBe(0);
+  expect((await largestDifference(got)).worst).toBeLessThanOrEqual(within);
   return { ...got, operators: told(got.after) };
 }
 
@@ -36,6 +39,7 @@ describe("floats", () => {
           .operator("ADD", ["p", "q"], ["b"], { type: "AddOptions", value: { fusedActivationFunction: RELU } })
           .operator("FULLY_CONNECTED", ["x", "w", "b"], ["y"], full),
       ),
+      1e-6,
     );
     expect(operators).toEqual(["y = FULLY_CONNECTED x w b"]);
     expect(said).toEqual(["folded constants (1 RESHAPE, 1 TRANSPOSE, 1 ADD)"]);
@@ -124,7 +128,7 @@ describe("floats", () => {
         .operator("FULLY_CONNECTED", ["x", "v", "b"], ["z"], full)
         .operator("ADD", ["x", "nibbles"], ["n"], add),
     );
-    const { operators, after } = await check(of);
+    const { operators, after } = await check(of, 1e-6);
     expect(operators).toEqual(["y = FULLY_CONNECTED x w b", "z = FULLY_CONNECTED x v b", "n = ADD x nibbles"]);
     const real = (q: number, scale: number, zero = 2) => Math.fround((q - zero) * Math.fround(scale));
     const scale = [0.1, 0.2, 0.3, 0.4];
@@ -193,23 +197,23 @@ describe("shapes", () => {
 });
 
 describe("what stays", () => {
-  test("an operator that yields an output, one whose result swells the file, one without a scale for its integers", async () => {
+  test("an operator that yields an output, and one whose result swells the file", async () => {
     const { operators } = await check(
       model(["x"], ["y", "c"], (graph) =>
         graph
           .tensor("x", [1, 512, 1024])
           .constant("p", [2], Float32Array.of(1, 2))
-          .constant("one", [1, 1, 1], Float32Array.of(3))
+          .constant("one", [], Float32Array.of(3))
           .constant("dims", [3], Int32Array.of(1, 512, 1024))
           .tensor("c", [2])
           .tensor("large", [1, 512, 1024])
           .tensor("y", [1, 512, 1024])
           .operator("NEG", ["p"], ["c"])
-          .operator("BROADCAST_TO", ["one", "dims"], ["large"])
+          .operator("FILL", ["dims", "one"], ["large"])
           .operator("ADD", ["x", "large"], ["y"], add),
       ),
     );
-    expect(operators).toEqual(["c = NEG p", "large = BROADCAST_TO one dims", "y = ADD x large"]);
+    expect(operators).toEqual(["c = NEG p", "large = FILL dims one", "y = ADD x large"]);
   });
 
   test("what LiteRT refuses, without harm to its neighbours; quantized arithmetic; chance", async () => {

@@ -1,7 +1,7 @@
 /** Phases 1 to 3: QuantizeLinear and DequantizeLinear fold into tensors. Expected integers are computed here, one by one. */
 import { describe, expect, test } from "bun:test";
 import { runCircleQuantizer } from "../../../src/drop-in/circle-quantizer.ts";
-import { asymmetricOf, exactRound, f32, symmetricOf } from "../../operators/oracle.ts";
+import { exactRound, f32, symmetricOf } from "../../operators/oracle.ts";
 import { refusal } from "../support.ts";
 import { brief, is, onnx, pair, s16, u8, weights } from "./support.ts";
 
@@ -69,8 +69,6 @@ describe("a pair on a constant", () => {
     const naive = [...values].map((v) => Math.min(32767, Math.max(-32767, exactRound(f32(v / scale)) + 0)));
     expect(result.tensors.get("c_quant")!.values).toEqual(naive.map((q) => q + 0));
     expect(brief(result, "c_quant")).toEqual(is("INT16", scale, 0));
-    // Multiplying with the inverse, as everywhere else, would differ somewhere.
-    expect(naive[0]).toBe(1);
   });
 
   test("is the same when it is longer than a piece of the stream", async () => {
@@ -90,9 +88,10 @@ describe("a pair on a constant", () => {
     ["with NaN", Float32Array.of(1, Number.NaN), s16(1), 'constant "c": has 1 NaN'],
   ])("%s is refused", async (_, values, parameters, message) => {
     const run = () =>
-      onnx(["x"], ["y"], (g) => {
+      onnx(["x"], ["y.dq"], (g) => {
         g.tensor("x", [2]).tensor("y", [2]).constant("c", [2], values);
         ADD(g, pair(g, "x", [2], s16(1)), pair(g, "c", [2], parameters), "y");
+        pair(g, "y", [2], s16(1));
       });
     expect(await refusal(run)).toContain(message);
   });
@@ -135,10 +134,10 @@ describe("DequantizeLinear of a constant", () => {
   });
 
   test.each([
-    ["INT4", [8, 8], [0x68, 0xf1 & 0xff, 0x08]],
-    ["UINT4", [8, 15], [0xe0, 0x79, 0x00]],
-    ["UINT8", [8, 16], null],
-  ] as const)("uint8 values of 0 to 15 become %s with zero points %p", async (dtype, zeroPoint, _) => {
+    ["INT4", [8, 8]],
+    ["UINT4", [8, 15]],
+    ["UINT8", [8, 16]],
+  ] as const)("uint8 values of 0 to 15 become %s with zero points %p", async (dtype, zeroPoint) => {
     const values = [0, 14, 9, 7, 15, 8];
     const result = await fullyConnected([2, 3], values, { dtype: "UINT8", scale: [1, 2], zeroPoint: [...zeroPoint] });
     const less = dtype === "INT4" ? 8 : 0;
@@ -177,7 +176,6 @@ describe("what has no pair", () => {
     const { scale } = symmetricOf(-3, 1.5);
     expect(brief(result, "c")).toEqual(is("INT16", scale, 0));
     expect(result.tensors.get("c")!.values).toEqual([-32767, exactRound(f32(f32(1.5) * f32(1 / scale)))]);
-    expect(asymmetricOf(-3, 1.5).scale).not.toBe(scale);
   });
 
   test("a constant operand without a rule is refused", async () => {

@@ -1,0 +1,96 @@
+/** `minmaxq compare`: runs a float and a quantized model on the same samples and says how far they are apart. */
+import { openDataSet } from "../calibration/index.ts";
+import type { OptionValues } from "../cli/options.ts";
+import { coloursFor, counted } from "../cli/output.ts";
+import { type Comparison, compareModels } from "../compare/compare.ts";
+import { brokenLimits, holdTo } from "../compare/limits.ts";
+import { openSide, type Side } from "../compare/side.ts";
+import { table } from "../compare/table.ts";
+import { visqFile } from "../compare/visq.ts";
+import { MinmaxqError, reasonOf } from "../errors.ts";
+import { openModel } from "../model/index.ts";
+import { about } from "./about.ts";
+import type { Command, Output } from "./command.ts";
+import { checkInput, checkPaths } from "./paths.ts";
+
+export const compare: Command = {
+  name: "compare",
+  summary: "run a float and a quantized model on samples and print their differences",
+  positionals: ["float", "quantized"],
+  options: [
+    "data",
+    "dataFormat",
+    "layers",
+    "failBelow",
+    "failAbove",
+    "visq",
+    "visqMetric",
+    "json",
+    "numThreads",
+    "fastMath",
+  ],
+  demands: ["data"],
+  examples: [
+    "minmaxq compare model.tflite model.q8.circle --data samples.npz",
+    "minmaxq compare model.tflite model.q8.circle --data samples/ --layers",
+    "minmaxq compare model.tflite model.q8.circle --data samples.h5 --fail-below sqnr=20,cosine=0.99",
+  ],
+  run,
+};
+
+async function run([first, second]: readonly string[], options: OptionValues, output: Output): Promise<void> {
+  const paths = [first!, second!] as const;
+  for (const path of paths) checkInput(path);
+  if (options.visq !== undefined) checkPaths([...paths, options.data], options.visq);
+  const opened = paths.map((path) => openModel(path));
+  try {
+    const sides: Side[] = [];
+    for (const [i, model] of opened.entries()) {
+      for (const line of model.unknown) output.tell(`warning: ${paths[i]}: ${line}`);
+      sides.push(await about(paths[i]!, () => openSide(model)));
+    }
+    const comparison = await compareModels(
+      [sides[0]!, sides[1]!],
+      (inputs) => openDataSet(options.data!, inputs, { format: options.dataFormat }),
+      {
+        layers: options.layers || options.visq !== undefined,
+        workers: options.numThreads,
+        fastMath: options.fastMath,
+        onProgress: output.progress("comparing"),
+      },
+    );
+    print(paths, comparison, options, output);
+    if (options.visq !== undefined) {
+      await write(options.visq, visqFile(paths[0], comparison.layers, options.visqMetric));
+      output.tell(`${options.visq}: ${options.visqMetric} of the tensors, for visq`);
+    }
+    holdTo(comparison.outputs, limitsOf(options));
+  } finally {
+    for (const model of opened) model.close();
+  }
+}
+
+function limitsOf({ failBelow = [], failAbove = [] }: OptionValues) {
+  return [...failBelow, ...failAbove];
+}
+
+function print(paths: readonly [string, string], comparison: Comparison, options: OptionValues, output: Output): void {
+  if (options.json) {
+    const { records, outputs, layers, notCompared } = comparison;
+    const asked = options.layers ? { layers: layers.map(({ visq: _, ...layer }) => layer), notCompared } : {};
+    const broken = brokenLimits(outputs, limitsOf(options));
+    const facts = { float: paths[0], quantized: paths[1], samples: records, outputs, ...asked, broken };
+    return output.print(JSON.stringify(facts, null, 2));
+  }
+  const colours = coloursFor(process.stdout);
+  output.print(`${colours.bold(paths[0])} and ${colours.bold(paths[1])}, ${counted(comparison.records, "sample")}`);
+  for (const line of table(comparison, options.layers === true, colours)) output.print(line);
+}
+
+async function write(path: string, content: object): Promise<void> {
+  try {
+    await Bun.write(path, `${JSON.stringify(content, null, 2)}\n`);
+  } catch (error) {
+    throw new MinmaxqError(`${path}: cannot be written (${reasonOf(error)})`, { cause: error });
+  }
+}
