@@ -52,19 +52,22 @@ function levelsOf({ min, max }: Range, limit: number): number {
  */
 export function magnitudes({ lows, highs, counts }: Distribution, largest: number): Float64Array {
   const masses = new Float64Array(BINS);
-  counts.forEach((count, i) => {
-    const [near, far] = [lows[i]!, highs[i]!].map(Math.abs).sort((a, b) => a - b) as [number, number];
-    if (far === 0) return;
-    const [from, to] = [(near / largest) * BINS, (far / largest) * BINS];
-    const [first, last] = [Math.min(BINS - 1, Math.floor(from)), Math.min(BINS - 1, Math.floor(to))];
+  for (let i = 0; i < counts.length; i++) {
+    const [left, right] = [Math.abs(lows[i]!), Math.abs(highs[i]!)];
+    const far = Math.max(left, right);
+    if (far === 0) continue;
+    const from = (Math.min(left, right) / largest) * BINS;
+    const to = (far / largest) * BINS;
+    const first = Math.min(BINS - 1, Math.floor(from));
+    const last = Math.min(BINS - 1, Math.floor(to));
     if (first === last) {
-      masses[first]! += count;
-      return;
+      masses[first]! += counts[i]!;
+      continue;
     }
     for (let bin = first; bin <= last; bin++) {
-      masses[bin]! += (count * (Math.min(bin + 1, to) - Math.max(bin, from))) / (to - from);
+      masses[bin]! += (counts[i]! * (Math.min(bin + 1, to) - Math.max(bin, from))) / (to - from);
     }
-  });
+  }
   return masses;
 }
 

@@ -8,6 +8,7 @@ import { fakeQuantize } from "../commands/fake-quantize.ts";
 import { fakeQuantizeWeights } from "../commands/fake-quantize-weights.ts";
 import { inspect } from "../commands/inspect.ts";
 import { quantize } from "../commands/quantize.ts";
+import { quantizeOnnx } from "../commands/quantize-onnx.ts";
 import { quantizeWeights } from "../commands/quantize-weights.ts";
 import { record } from "../commands/record.ts";
 import { requantize } from "../commands/requantize.ts";
@@ -26,6 +27,7 @@ export const COMMANDS: readonly Command[] = [
   fakeQuantize,
   fakeQuantizeWeights,
   quantizeWeights,
+  quantizeOnnx,
   requantize,
   setParameters,
 ];

@@ -2,7 +2,6 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { zipSync } from "fflate";
 import { runProgram } from "../../src/cli/program.ts";
 import type { Output } from "../../src/commands/command.ts";
@@ -66,8 +65,17 @@ async function both(
   return recorded(ours);
 }
 
-/** value/R/0 = [[R, 2R]] '<f4' for R in 0..4, made by h5py 3. */
-const H5 = "@H5@";
+/** A file with value/R/0 = [[R, 2R]] '<f4' for R in 0..4. */
+async function hdf5(path: string): Promise<string> {
+  const h5 = await import("h5wasm/node");
+  await h5.ready;
+  const made = new h5.File(path, "w");
+  const value = made.create_group("value");
+  for (const r of [0, 1, 2, 3, 4])
+    value.create_group(String(r)).create_dataset({ name: "0", data: Float32Array.of(r, 2 * r), shape: [1, 2] });
+  made.close();
+  return path;
+}
 
 describe("data formats", () => {
   const records = [0, 1, 2, 3, 4].map((r) => floats(r, 2 * r));
@@ -75,11 +83,9 @@ describe("data formats", () => {
   const minmax = { x: [0, 8], y: [-8, 0] };
   const OWN = ["--mode", "minmax"];
 
-  const sources: Record<string, (where: string) => { data: string; formats: string[] }> = {
-    h5: (where) => ({
-      data: file(where, "data.h5", gunzipSync(Buffer.from(H5, "base64"))),
-      formats: ["h5", "hdf5"],
-    }),
+  type Source = { data: string; formats: string[] };
+  const sources: Record<string, (where: string) => Source | Promise<Source>> = {
+    h5: async (where) => ({ data: await hdf5(join(where, "data.h5")), formats: ["h5", "hdf5"] }),
     list: (where) => {
       records.forEach((record, r) => file(where, `${r}.bin`, record));
       return { data: file(where, "data.txt", "0.bin\n1.bin\n2.bin\n3.bin\n4.bin\n"), formats: ["list", "filelist"] };
@@ -106,7 +112,7 @@ describe("data formats", () => {
     test(name, async () => {
       const where = folder();
       const input = await negation(where);
-      const { data, formats } = make(where);
+      const { data, formats } = await make(where);
       for (const format of formats) {
         const reference = ["--input_data", data, "--input_data_format", format, "--mode", "minmax"];
         expect(await both(where, input, ["--data", data, ...OWN], reference)).toEqual(minmax as never);
@@ -118,7 +124,7 @@ describe("data formats", () => {
   test("h5 is the reference's default, whatever the name", async () => {
     const where = folder();
     const input = await negation(where);
-    const data = file(where, "data", gunzipSync(Buffer.from(H5, "base64")));
+    const data = await hdf5(join(where, "data"));
     expect(await both(where, input, ["--data", data, ...OWN], ["--input_data", data, "--mode", "minmax"])).toEqual(
       minmax as never,
     );
@@ -183,14 +189,28 @@ describe("options", () => {
       ["--mode", "mse"],
       ["--mode", "mse"],
     ],
-    [["--num-threads", "2"], ["--num_threads", "2", "--generate_profile_data", "--verbose"]],
-    [["--num-threads", "1"], ["--num_threads", "3"]],
-    [["--num-threads", "1"], ["--num_threads", "500"]],
+    [
+      ["--num-threads", "2"],
+      ["--num_threads", "2", "--generate_profile_data", "--verbose"],
+    ],
+    [
+      ["--num-threads", "1"],
+      ["--num_threads", "3"],
+    ],
+    [
+      ["--num-threads", "1"],
+      ["--num_threads", "500"],
+    ],
   ];
   test("the reference's and ours do the same", async () => {
     const { where, input, data } = await made();
     for (const [own, reference] of SAME)
-      await both(where, input, ["--data", data, ...own], ["--input_data", data, "--input_data_format", "npy", ...reference]);
+      await both(
+        where,
+        input,
+        ["--data", data, ...own],
+        ["--input_data", data, "--input_data_format", "npy", ...reference],
+      );
   });
 
   test("percentiles of all values cut off less than those of the samples", async () => {
@@ -203,7 +223,9 @@ describe("options", () => {
     expect(said.at(-1)).toContain("percentile 0.01–99.99 of all values of 40 samples");
     await run("--mode", "mse", "--dtype", "int16");
     expect(said.at(-1)).toContain("least squared error (int16) of 40 samples");
-    expect(await messageOf(() => run("--mode", "entropy", "--dtype", "int16"))).toContain("entropy is defined for 8 bits");
+    expect(await messageOf(() => run("--mode", "entropy", "--dtype", "int16"))).toContain(
+      "entropy is defined for 8 bits",
+    );
   });
 
   test("refused, with the option and the value", async () => {
