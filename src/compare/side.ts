@@ -81,7 +81,7 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
   return {
     name: opened.source.name,
     inputs: inputSpecs(model),
-    outputs: outputs.map(tap),
+    outputs: outputs.map((tensor, i) => ({ ...tap(tensor), name: main!.outputs[i]!.name })),
     layers: byName([...plan.inputs, ...plan.outputs].map(({ tensor }) => tap(tensor))),
     unobserved: plan.unobserved,
     explain: plan.explain,

@@ -33,7 +33,7 @@ export function table(comparison: Comparison, withLayers: boolean, colours: Colo
   if (!withLayers) return lines;
   lines.push("", heading);
   for (const { name, dtype, ...rest } of layers) {
-    lines.push(`${name}${colours.dim(dtype ? ` (${dtype.toLowerCase()})` : " (not rounded)")}`);
+    lines.push(`${name}${dtype ? colours.dim(` (${dtype.toLowerCase()})`) : ""}`);
     lines.push(...numbers(rest, colours));
   }
   const reasons = Map.groupBy(notCompared, ({ reason }) => reason);

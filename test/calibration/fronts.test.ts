@@ -65,41 +65,41 @@ async function both(
   return recorded(ours);
 }
 
-/** A file with value/R/0 = [[R, 2R]] '<f4' for R in 0..4. */
+/** A file with value/R/0 = [[R + 1, 2R + 2]] '<f4' for R in 0..4. */
 async function hdf5(path: string): Promise<string> {
   const h5 = await import("h5wasm/node");
   await h5.ready;
   const made = new h5.File(path, "w");
   const value = made.create_group("value");
   for (const r of [0, 1, 2, 3, 4])
-    value.create_group(String(r)).create_dataset({ name: "0", data: Float32Array.of(r, 2 * r), shape: [1, 2] });
+    value.create_group(String(r)).create_dataset({ name: "0", data: Float32Array.of(r + 1, 2 * r + 2), shape: [1, 2] });
   made.close();
   return path;
 }
 
 describe("data formats", () => {
-  const records = [0, 1, 2, 3, 4].map((r) => floats(r, 2 * r));
+  const records = [1, 2, 3, 4, 5].map((r) => floats(r, 2 * r));
   const stack = Uint8Array.from(records.flatMap((record) => [...record]));
-  const minmax = { x: [0, 8], y: [-8, 0] };
+  const minmax = { x: [1, 10], y: [-10, -1] };
   const OWN = ["--mode", "minmax"];
 
   type Source = { data: string; formats: string[] };
   const sources: Record<string, (where: string) => Source | Promise<Source>> = {
     h5: async (where) => ({ data: await hdf5(join(where, "data.h5")), formats: ["h5", "hdf5"] }),
     list: (where) => {
-      records.forEach((record, r) => file(where, `${r}.bin`, record));
+      for (const [r, record] of records.entries()) file(where, `${r}.bin`, record);
       return { data: file(where, "data.txt", "0.bin\n1.bin\n2.bin\n3.bin\n4.bin\n"), formats: ["list", "filelist"] };
     },
     directory: (where) => {
       const inside = join(where, "records");
       mkdirSync(inside);
-      records.forEach((record, r) => file(inside, `${r}.bin`, record));
+      for (const [r, record] of records.entries()) file(inside, `${r}.bin`, record);
       return { data: inside, formats: ["directory", "dir"] };
     },
     "directory of .npy": (where) => {
       const inside = join(where, "records");
       mkdirSync(inside);
-      records.forEach((record, r) => file(inside, `${r}.npy`, npy("<f4", [1, 2], record)));
+      for (const [r, record] of records.entries()) file(inside, `${r}.npy`, npy("<f4", [1, 2], record));
       return { data: inside, formats: ["directory"] };
     },
     npy: (where) => ({ data: file(where, "data.npy", npy("<f4", [5, 2], stack)), formats: ["npy"] }),
@@ -144,7 +144,7 @@ describe("data formats", () => {
     for (const data of [each, whole]) {
       const reference = ["--input_data", data, "--input_data_format", "list", "--mode", "minmax"];
       const found = await both(where, input, ["--data", data, ...OWN], reference);
-      expect(found).toEqual({ a: [0, 8], y: [-8, 0] });
+      expect(found).toEqual({ a: [1, 10], y: [-10, -1] });
     }
   });
 

@@ -211,7 +211,8 @@ describe("drop-in fronts", () => {
   test("record-minmax", async () => {
     const words = ["--input_model", "model.tflite", "--output_model", "recorded.model.circle"];
     const { code, err } = await minmaxq(["record-minmax", ...words, "--mode", "moving_average"], { cwd });
-    expect({ code, err }).toEqual({ code: 0, err: "recording 3/3\n" });
+    // Off a terminal short work says nothing of its progress.
+    expect({ code, err }).toEqual({ code: 0, err: "" });
     const { out } = await succeeded(["inspect", "recorded.model.circle"], { cwd });
     expect(out).toMatch(/CONV_2D .* range -/);
   });

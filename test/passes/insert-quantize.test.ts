@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { Model } from "../../src/model/index.ts";
 import type { LayerSetting } from "../../src/passes/context.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
-import { biasFor, byOwnValues, fromRange, predefinedOf, weightsOf } from "../operators/oracle.ts";
+import { biasFor, byOwnValues, f32, fromRange, integerScaleOf, predefinedOf, weightsOf } from "../operators/oracle.ts";
 import { dropIn, refusal, written } from "./support.ts";
 
 const X: [number, number] = [-1, 1];
@@ -109,6 +109,31 @@ test("behind a special layer the Quantize has the function's parameters in the m
   expect(operators).toContain("ABS(t_Quantize) -> z");
   expect(tensors.get("t")).toMatchObject(predefinedOf("tanh", "INT16"));
   expect(tensors.get("t_Quantize")).toMatchObject(predefinedOf("tanh", "UINT8"));
+});
+
+test("behind FLOOR the Quantize has an integer scale, too", async () => {
+  const range: [number, number] = [f32(-700.3), f32(900.7)];
+  const made = model(["x"], ["z"], (graph) =>
+    graph
+      .tensor("x", [4], "FLOAT32", recorded(...range))
+      .tensor("f", [4], "FLOAT32", recorded(...range))
+      .tensor("z", [4], "FLOAT32", recorded(...Y))
+      .operator("FLOOR", ["x"], ["f"])
+      .operator("ABS", ["f"], ["z"]),
+  );
+  const { tensors } = await run(made, "f");
+  expect(tensors.get("f")).toMatchObject(integerScaleOf("INT16", range));
+  expect(tensors.get("f_Quantize")).toMatchObject(integerScaleOf("UINT8", range));
+});
+
+test("a max-pool behind a special operator is an ordinary activation", async () => {
+  const made = built(["t", "p", "z"], ["z"], (graph) =>
+    graph.operator("LOGISTIC", ["x"], ["t"]).operator("MAX_POOL_2D", ["t"], ["p"]).operator("ABS", ["p"], ["z"]),
+  );
+  const { tensors } = await run(made, "p");
+  expect(tensors.get("t_Quantize")).toMatchObject(predefinedOf("logistic", "INT16"));
+  expect(tensors.get("p")).toMatchObject(fromRange("INT16", Y));
+  expect(tensors.get("p_Quantize")).toMatchObject(fromRange("UINT8", Y));
 });
 
 test("PADV2: only its input", async () => {

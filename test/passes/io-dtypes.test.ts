@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { Model } from "../../src/model/index.ts";
 import type { QuantizeOptions } from "../../src/passes/context.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
-import { fromRange, predefinedOf } from "../operators/oracle.ts";
+import { f32, fromRange, integerScaleOf, predefinedOf } from "../operators/oracle.ts";
 import { dropIn, refusal, written } from "./support.ts";
 
 const A: [number, number] = [-1, 1];
@@ -103,6 +103,20 @@ test("an output of a special kind has that kind's parameters in the other dtype"
   const { tensors } = await run(made, { outputDtypes: ["INT16"] });
   expect(tensors.get("y")).toMatchObject(predefinedOf("logistic", "UINT8"));
   expect(tensors.get("y_Quantize")).toMatchObject(predefinedOf("logistic", "INT16"));
+});
+
+test("an output of FLOOR has an integer scale in the other dtype, too", async () => {
+  const range: [number, number] = [f32(-700.3), f32(900.7)];
+  const made = model(["a"], ["y"], (graph) =>
+    graph
+      .tensor("a", [4], "FLOAT32", recorded(...range))
+      .tensor("y", [4], "FLOAT32", recorded(...range))
+      .operator("FLOOR", ["a"], ["y"]),
+  );
+  const narrow = await run(made, { dtype: "INT16", outputDtypes: ["UINT8"] });
+  expect(narrow.tensors.get("y_Quantize")).toMatchObject(integerScaleOf("UINT8", range));
+  const wide = await run(made, { outputDtypes: ["INT16"] });
+  expect(wide.tensors.get("y_Quantize")).toMatchObject(integerScaleOf("INT16", range));
 });
 
 test("an input that is an output, too", async () => {

@@ -17,13 +17,20 @@ async function compute(fill: (graph: GraphBuilder) => GraphBuilder): Promise<Arr
 
 const slice: BuiltinOptions = { type: "StridedSliceOptions", value: {} };
 const one = (graph: GraphBuilder, start: number) =>
-  graph.constant("from", [1], Int32Array.of(start)).constant("to", [1], Int32Array.of(start + 1)).constant("by", [1], Int32Array.of(1));
+  graph
+    .constant("from", [1], Int32Array.of(start))
+    .constant("to", [1], Int32Array.of(start + 1))
+    .constant("by", [1], Int32Array.of(1));
 
 test("floats keep their bits: −0, infinities, the smallest numbers, NaN", async () => {
   const values = Float32Array.of(-0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e-45, 3.4e38, Number.NaN);
   const bits = new Uint32Array(
     await compute((graph) =>
-      graph.constant("c", [7], values).constant("dims", [2], Int32Array.of(1, 7)).tensor("y", [1, 7]).operator("RESHAPE", ["c", "dims"], ["y"]),
+      graph
+        .constant("c", [7], values)
+        .constant("dims", [2], Int32Array.of(1, 7))
+        .tensor("y", [1, 7])
+        .operator("RESHAPE", ["c", "dims"], ["y"]),
     ),
   );
   expect(bits).toEqual(new Uint32Array(values.buffer));

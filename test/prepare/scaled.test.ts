@@ -4,7 +4,7 @@ import { rangeOf } from "../../src/model/bytes.ts";
 import { type Constant, channelsAlong, stored } from "../../src/weights/constant.ts";
 import { loadFloats } from "../../src/weights/floats.ts";
 import { loadKernels } from "../../src/weights/kernels.ts";
-import { partsOf, type Piece, piecesOf } from "../../src/weights/pieces.ts";
+import { type Piece, partsOf, piecesOf } from "../../src/weights/pieces.ts";
 import { numbers } from "./support.ts";
 
 const SHAPE = [3, 4, 5];

@@ -52,13 +52,15 @@ export function told(model: Model, index = 0): string[] {
     Array.from(list ?? [], (tensor) => (tensor < 0 ? "-" : graph.tensors![tensor]!.name!));
   return (graph.operators ?? []).map((operator) => {
     const value = operator.builtinOptions?.value as { fusedActivationFunction?: number } | null | undefined;
-    const fused = value?.fusedActivationFunction ? ` ${nameOf(ActivationFunctionType, value.fusedActivationFunction)}` : "";
+    const fused = value?.fusedActivationFunction
+      ? ` ${nameOf(ActivationFunctionType, value.fusedActivationFunction)}`
+      : "";
     return `${names(operator.outputs)} = ${operatorName(model, operator)} ${names(operator.inputs).join(" ")}${fused}`;
   });
 }
 
-/** Every float result of every operator, by name, for one made-up record (values from −5 to 5). */
-export async function run(model: Model, seed: number): Promise<Map<string, Float32Array>> {
+/** Every float result of every operator, by name, for one made-up record: values from −5 to 5, times `factor`. */
+export async function run(model: Model, seed = 1, factor = 1): Promise<Map<string, Float32Array>> {
   const known = await foldConstants(model, subgraphOf(model, 0));
   const plan = instrument(model, 0, known);
   const bytes = await serializeModel(plan.model, { dialect: "tflite", fill: fillConstants });
@@ -67,7 +69,10 @@ export async function run(model: Model, seed: number): Promise<Map<string, Float
   const values = new Map<string, Float32Array>();
   try {
     for await (const record of data.records()) {
-      await engine.run(record, (output, result) => {
+      const inputs = record.map(
+        (input) => new Uint8Array(new Float32Array(input.buffer).map((v) => v * factor).buffer),
+      );
+      await engine.run(factor === 1 ? record : inputs, (output, result) => {
         const copy = result.slice();
         values.set(plan.outputs[output]!.name, new Float32Array(copy.buffer));
       });
@@ -80,26 +85,29 @@ export async function run(model: Model, seed: number): Promise<Map<string, Float
 }
 
 /**
- * Largest difference of a tensor that both models have, relative to the tensor's largest value; over all such tensors. Throws when
- * the prepared model has a tensor that the other has not.
+ * Largest difference of a tensor that both have, relative to the tensor's largest value; over all such tensors. Throws when `actual`
+ * has a tensor that the other has not.
  */
-export async function largestDifference({ before, after }: Prepared, seed = 1): Promise<{ worst: number; tensors: number }> {
-  const expected = await run(before, seed);
-  const actual = await run(after, seed);
+export function difference(expected: Map<string, Float32Array>, actual: Map<string, Float32Array>): number {
   let worst = 0;
   for (const [name, values] of actual) {
     const wanted = expected.get(name);
-    if (wanted?.length !== values.length) throw new Error(`"${name}" is not in the model before, or larger`);
+    if (wanted?.length !== values.length) throw new Error(`"${name}" is not in the other model, or has another size`);
     let largest = 0;
-    let difference = 0;
+    let apart = 0;
     wanted.forEach((value, i) => {
       largest = Math.max(largest, Math.abs(value));
-      difference = Math.max(difference, Math.abs(value - values[i]!));
+      apart = Math.max(apart, Math.abs(value - values[i]!));
     });
-    if (!(difference >= 0)) throw new Error(`"${name}" is not a number`);
-    if (difference > 0) worst = Math.max(worst, difference / largest);
+    if (!(apart >= 0)) throw new Error(`"${name}" is not a number`);
+    if (apart > 0) worst = Math.max(worst, apart / largest);
   }
-  return { worst, tensors: actual.size };
+  return worst;
+}
+
+/** The difference that preparing a model makes. */
+export async function largestDifference({ before, after }: Prepared): Promise<number> {
+  return difference(await run(before), await run(after));
 }
 
 /** Bytes of a constant, whatever describes it. */
