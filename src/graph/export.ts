@@ -98,7 +98,7 @@ function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
   const indexOf = new Map<Node, number>();
   const indexOfTable = new Map<Tensor, number>();
   const names = new Set<string>();
-  const nodes = tensorNodes(graph, operators);
+  const nodes = tensorNodes(graph, subgraph, operators);
   // Nodes as read keep their names; clones and new operators make way.
   for (const node of nodes) if (isFirstOf(node, nodes)) names.add(node.name);
   for (const node of nodes) {
@@ -119,6 +119,8 @@ function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
       ? Int32Array.of(at(node))
       : Int32Array.from(node.operator?.outputs ?? [], (_, i) => at(results.find((r) => r.resultIndex === i) ?? null));
     if (node.options) table.builtinOptions = node.options;
+    if (table.intermediates)
+      table.intermediates = table.intermediates.map((old) => indexOfTable.get(subgraph.tensors![old]!) ?? -1);
     return table;
   });
   const inputs = Int32Array.from(graph.inputs, at);
@@ -145,9 +147,6 @@ function isSingle(node: Node): boolean {
  */
 function operatorsInOrder(graph: Graph): Node[] {
   const roots = new Set(activeNodes(graph).filter((node) => node.kind === "operator"));
-  for (const node of graph.nodes) {
-    if (node.kind === "operator" && actsOnItsOwn(node)) roots.add(node);
-  }
   const order: Node[] = [];
   const seen = new Set<Node>();
   const visit = (root: Node) => {
@@ -169,23 +168,18 @@ function operatorsInOrder(graph: Graph): Node[] {
   return order;
 }
 
-/** Yields no tensor, or changes a variable: its effect is not seen in the outputs' operands. */
-function actsOnItsOwn(node: Node): boolean {
-  if (node.operator === null) return false;
-  if ((node.operator.outputs?.length ?? 0) === 0) return true;
-  return node.inputs.some((operand) => operand?.kind === "variable" && operand.tensor?.isVariable === true);
-}
-
-/** Nodes that need a tensor: inputs, operands and results of written operators, outputs. As read first, in file order. */
-function tensorNodes(graph: Graph, operators: readonly Node[]): Node[] {
+/** Nodes that need a tensor: inputs, operands, intermediates and results of written operators, outputs; in creation order. */
+function tensorNodes(graph: Graph, subgraph: SubGraph, operators: readonly Node[]): Node[] {
   const needed = new Set<Node>(graph.inputs);
+  const intermediates = new Set<Tensor>();
   for (const node of operators) {
+    for (const index of node.operator?.intermediates ?? []) intermediates.add(subgraph.tensors![index]!);
     for (const operand of node.inputs) if (operand) needed.add(operand);
     if (isSingle(node)) needed.add(node);
     else for (const result of resultsOf(node)) needed.add(result);
   }
   for (const output of graph.outputs) needed.add(output.inputs[0]!);
-  return graph.nodes.filter((node) => needed.has(node));
+  return graph.nodes.filter((node) => needed.has(node) || (node.tensor !== null && intermediates.has(node.tensor)));
 }
 
 /** The first node that carries a tensor's table; later ones are clones. */

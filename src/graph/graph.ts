@@ -111,13 +111,24 @@ export function replace(from: Node, to: Node): void {
   }
 }
 
-/** Nodes reachable backwards from the outputs, in creation order: a snapshot; nodes made later are not in it. */
+/**
+ * Nodes reachable backwards from the outputs, and from operators whose effect is not seen there, in creation order: a snapshot;
+ * nodes made later are not in it.
+ */
 export function activeNodes(graph: Graph): Node[] {
   const seen = new Set<Node>(graph.outputs);
+  for (const node of graph.nodes) if (actsOnItsOwn(node)) seen.add(node);
   for (const node of seen) {
     for (const operand of node.inputs) if (operand) seen.add(operand);
   }
   return graph.nodes.filter((node) => seen.has(node));
+}
+
+/** Yields no tensor, or changes a variable: nobody's operand shows its effect. */
+function actsOnItsOwn(node: Node): boolean {
+  if (node.kind !== "operator" || node.operator === null) return false;
+  if ((node.operator.outputs?.length ?? 0) === 0) return true;
+  return node.inputs.some((operand) => operand?.kind === "variable" && operand.tensor?.isVariable === true);
 }
 
 /** Depth-first post-order from the outputs, operands in operand order, the last output explored first (§1.4). */

@@ -27,5 +27,7 @@ export function needsRange(node: Node): boolean {
     const row = rowOf(node.op);
     return !row.multiple && row.out.role !== "raw" && row.out.role !== "boolean";
   }
-  return node.kind === "input" || node.kind === "result" || node.kind === "variable";
+  // A state that only float operators keep needs none.
+  if (node.kind === "variable") return [...node.users].some((user) => !user.float);
+  return node.kind === "input" || node.kind === "result";
 }

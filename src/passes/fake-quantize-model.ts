@@ -143,7 +143,7 @@ const INTEGERS: ReadonlySet<string> = new Set<IntegerKind | "INT4" | "UINT4">([
 /** The float values that an integer constant stands for; null when it has no parameters. */
 export function dequantized(source: Node & { constant: Constant }): Constant | null {
   const { quant, constant: of, shape, dtype } = source;
-  if (!quant || !quant.scale.length || !INTEGERS.has(dtype)) return null;
+  if (!quant?.scale.length || !INTEGERS.has(dtype)) return null;
   const layout = quant.scale.length === 1 ? wholeTensor(of.count) : channelsAlong(shape, quant.axis);
   // Channels past the vectors' end take the first entry, as in the reference.
   const at = (channel: number) => (channel < quant.scale.length ? channel : 0);

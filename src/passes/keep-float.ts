@@ -17,11 +17,10 @@ import {
   resultsOf,
   setInput,
 } from "../graph/graph.ts";
-import { hasRule, operandsWith, rowOf } from "../operators.ts";
-import { nonConstantOperands } from "./check-before.ts";
-import { type Context, granularityOf } from "./context.ts";
+import { hasRule, rowOf } from "../operators.ts";
+import type { Context } from "./context.ts";
+import { reasonToStayFloat } from "./float-reasons.ts";
 import { canonicalDtypes } from "./io-dtypes.ts";
-import { axisProblem } from "./own-values.ts";
 
 /** Marks what stays float and notes why. Runs before weights are fake-quantized, which skips marked operators. */
 export function chooseFloat(graph: Graph, context: Context): void {
@@ -32,7 +31,7 @@ export function chooseFloat(graph: Graph, context: Context): void {
       if (!hasRule(node.op) || rowOf(node.op).constants === "refused") node.float = NOTHING_TO_DO;
       continue;
     }
-    const reason = reasonToStayFloat(node, context);
+    const reason = reasonToStayFloat(node, yieldedBy(node), context);
     if (reason === null) continue;
     node.float = reason;
     for (const result of resultsOf(node)) result.float = reason;
@@ -56,50 +55,6 @@ export function insertFloatBorders(graph: Graph, context: Context): void {
 }
 
 const NOTHING_TO_DO = "has no float tensors";
-
-/** Why an operator cannot be quantized, or null. */
-function reasonToStayFloat(node: Node, context: Context): string | null {
-  const row = rowOf(node.op);
-  if (row.looksAtShapeOnly) return null;
-  if (!hasRule(node.op))
-    return node.op === "CUSTOM" ? "custom operators cannot be quantized" : "there is no rule to quantize this kind";
-  if (row.verify === "cast") return "a cast keeps numbers as they are, so it has no scale";
-  if (row.dtype && typeof row.dtype === "object" && "fixed" in row.dtype && row.dtype.fixed === "FLOAT32")
-    return "its result is float by definition";
-  if (row.constants === "refused" && node.inputs.some((operand) => isConstant(operand)))
-    return "it has a constant operand, for which there is no rule";
-  const [dynamic] = nonConstantOperands(node);
-  if (dynamic) return `its ${dynamic.name} "${node.inputs[dynamic.index]!.name}" is not a constant`;
-  for (const operand of [...node.inputs, ...yieldedBy(node)]) {
-    if (operand && OTHER_FLOATS.has(operand.dtype)) return `"${operand.name}" is ${operand.dtype}`;
-  }
-  const activations = operandsWith(row, node.inputs.length, "activation").map((index) => node.inputs[index]);
-  for (const index of operandsWith(row, node.inputs.length, "weights")) {
-    const weights = node.inputs[index];
-    const role = row.in[index]!;
-    if (!weights || role.role !== "weights") continue;
-    if (weights.dtype !== "FLOAT32" && activations.some((operand) => operand?.dtype === "FLOAT32"))
-      return `its ${role.name} "${weights.name}" is ${weights.dtype} already`;
-    const problem = granularityOf(context, node) === "channel" ? axisProblem(weights, role) : null;
-    if (problem) return problem;
-  }
-  if (granularityOf(context, node) !== "channel") return null;
-  for (const index of operandsWith(row, node.inputs.length, "unit")) {
-    const operand = node.inputs[index];
-    if (!operand) return "an operand is missing";
-    const { name, shape } = operand;
-    if (shape.length === 0 || shape.slice(0, -1).some((dim) => dim !== 1))
-      return `"${name}" has shape [${shape}]; per channel only its last dimension may be above 1`;
-  }
-  for (const index of operandsWith(row, node.inputs.length, "bias")) {
-    const operand = node.inputs[index];
-    if (operand?.shape.slice(0, -1).some((dim) => dim !== 1))
-      return `bias "${operand.name}" has shape [${operand.shape}]; it should be [1,…,1,channels]`;
-  }
-  return null;
-}
-
-const OTHER_FLOATS: ReadonlySet<Dtype> = new Set<Dtype>(["FLOAT16", "BFLOAT16", "FLOAT64", "COMPLEX64", "COMPLEX128"]);
 
 function yieldedBy(node: Node): Node[] {
   const results = resultsOf(node);

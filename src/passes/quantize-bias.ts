@@ -24,11 +24,13 @@ export function quantizeBias(graph: Graph, context: Context): void {
     if (biasAt === undefined) continue;
     const inputAt = at("activation")!;
     const weights = node.inputs[at("weights")!];
-    const input = node.inputs[inputAt];
+    let input = node.inputs[inputAt];
     const bias = node.inputs[biasAt];
     if (!input || !weights) continue;
     // A constant input is quantized here; the reference forgets it where there is no bias (§3.6).
     if (isConstant(input) && !isQuantized(input)) {
+      // In place in the reference, whoever else reads it.
+      if (!context.likeReference) input = ownConstant(graph, node, inputAt);
       quantizeByOwnValues(context, input, schemeOf(context, node));
     }
     if (!isConstant(bias) || isQuantized(bias) || bias.dtype !== "FLOAT32") continue;

@@ -15,7 +15,7 @@ import { predefined } from "../special.ts";
 import { type Context, granularityOf, schemeOf } from "./context.ts";
 
 export interface VerifyOptions {
-  /** Operators whose tensors are all float may stay so. */
+  /** Operators that have no quantized tensor (float ones, shape arithmetic) may stay so. */
   readonly allowFloat: boolean;
 }
 
@@ -27,7 +27,7 @@ export function verify(graph: Graph, context: Context, options: VerifyOptions): 
     if (operator.kind !== "operator" || operator.float) continue;
     const row = rowOf(operator.op);
     if (!row.verify) continue;
-    if (options.allowFloat && isFloatIsland(operator)) continue;
+    if (options.allowFloat && hasNothingQuantized(operator)) continue;
     const check = new Check(node, operator, row, schemeOf(context, node), problems);
     if (node.kind === "result") check.result();
     else check.operator(granularityOf(context, node) === "channel");
@@ -35,9 +35,9 @@ export function verify(graph: Graph, context: Context, options: VerifyOptions): 
   return problems;
 }
 
-function isFloatIsland(operator: Node): boolean {
+function hasNothingQuantized(operator: Node): boolean {
   const tensors = [...operator.inputs, ...(rowOf(operator.op).multiple ? resultsOf(operator) : [operator])];
-  return tensors.some((t) => t?.dtype === "FLOAT32") && tensors.every((t) => !t || !isQuantizedDtype(t));
+  return tensors.every((t) => !t || !isQuantizedDtype(t));
 }
 
 function isQuantizedDtype(node: Node): boolean {

@@ -1,6 +1,6 @@
 /** Phases 4 to 9 and ours: parameters move, special functions, Quantize operators between dtypes, outputs. */
 import { describe, expect, test } from "bun:test";
-import type { BuiltinOptions } from "../../../src/model/index.ts";
+import type { ActivationFunctionType, BuiltinOptions } from "../../../src/model/index.ts";
 import type { GraphBuilder } from "../../helpers/models.ts";
 import { asymmetricOf, f32, symmetricOf } from "../../operators/oracle.ts";
 import { refusal } from "../support.ts";
@@ -30,7 +30,10 @@ const gather = (g: GraphBuilder, x: string) =>
   g.constant("at", [1], Int32Array.of(0)).operator("GATHER", [x, "at"], ["y"], { type: "GatherOptions", value: {} });
 const slice = (g: GraphBuilder, x: string) =>
   shape(g).operator("STRIDED_SLICE", [x, "shape", "shape", "shape"], ["y"], { type: "StridedSliceOptions", value: {} });
-const mul = (fused = 0): BuiltinOptions => ({ type: "MulOptions", value: { fusedActivationFunction: fused } });
+const mul = (fused: ActivationFunctionType = 0): BuiltinOptions => ({
+  type: "MulOptions",
+  value: { fusedActivationFunction: fused },
+});
 const square = (g: GraphBuilder, x: string) => g.operator("MUL", [x, x], ["y"], mul());
 
 describe("operators without a pair take their operand's parameters", () => {
