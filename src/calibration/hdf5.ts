@@ -55,9 +55,16 @@ function openFile(path: string, FileClass: typeof File): File {
     // h5wasm gives an invalid id (0 or negative) for files it cannot open, without throwing.
     if (BigInt(file.file_id) > 0n) return file;
   } catch (error) {
-    throw new MinmaxqError(`${path}: is not a readable HDF5 file (${reasonOf(error)})`, { cause: error });
+    // The library's own words are a trace of some 20 lines; they stay with --verbose.
+    throw notReadable(path, error);
   }
-  throw new MinmaxqError(`${path}: is not a readable HDF5 file; it is damaged, incomplete or of another kind`);
+  throw notReadable(path);
+}
+
+function notReadable(path: string, cause?: unknown): MinmaxqError {
+  return new MinmaxqError(`${path}: is not a readable HDF5 file; it is damaged, incomplete or of another kind`, {
+    cause,
+  });
 }
 
 /** Checks every record against the inputs; gives the record names in order. */

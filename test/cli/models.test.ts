@@ -60,7 +60,6 @@ describe("no models", () => {
       ]) {
         const result = await refused(args, { cwd }, 1, `minmaxq: ${name}: `, ...says);
         expect(result.milliseconds).toBeLessThan(5000);
-        expect(result.memory).toBeLessThan(300e6);
       }
     });
   }
@@ -87,7 +86,6 @@ describe("no models", () => {
       writeFileSync(join(where, "cut.tflite"), real.subarray(0, place));
       const result = await refused(["convert", "cut.tflite", "-o", "out.circle"], { cwd: where }, 1, "cut.tflite: ");
       expect(result.milliseconds).toBeLessThan(5000);
-      expect(result.memory).toBeLessThan(300e6);
     };
     for (let i = 0; i < places.length; i += 2) await Promise.all(places.slice(i, i + 2).map(ends));
   });

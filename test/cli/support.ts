@@ -49,8 +49,6 @@ export interface Ended {
   out: string;
   err: string;
   milliseconds: number;
-  /** Largest resident size, in bytes. */
-  memory: number;
 }
 
 export interface Where {
@@ -78,8 +76,7 @@ async function ended(command: string[], { cwd, env }: Where): Promise<Ended> {
   const started = performance.now();
   const child = Bun.spawn(command, { cwd, env: environment(env), stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), child.exited]);
-  const memory = child.resourceUsage()?.maxRSS ?? 0;
-  return { code, out, err, milliseconds: performance.now() - started, memory };
+  return { code, out, err, milliseconds: performance.now() - started };
 }
 
 function text(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
