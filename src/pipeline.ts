@@ -5,7 +5,7 @@
  */
 import type { Dtype, Graph } from "./graph/graph.ts";
 import { checkBefore } from "./passes/check-before.ts";
-import type { Context, Pass } from "./passes/context.ts";
+import type { Context } from "./passes/context.ts";
 import { dropRanges } from "./passes/drop-ranges.ts";
 import { inferDtypes } from "./passes/infer-dtypes.ts";
 import { insertQuantize } from "./passes/insert-quantize.ts";
@@ -18,14 +18,7 @@ import { quantizeConstants } from "./passes/quantize-constants.ts";
 import { quantizeSpecial } from "./passes/quantize-special.ts";
 import { quantizeWeights } from "./passes/quantize-weights.ts";
 import { removeRedundantQuantize } from "./passes/remove-redundant-quantize.ts";
-
-interface Step {
-  readonly name: string;
-  readonly run: Pass;
-  /** Repeated until it changes nothing. */
-  readonly repeat?: true;
-  readonly why: string;
-}
+import { runSteps, type Step } from "./passes/steps.ts";
 
 /** The steps for one graph; requested dtypes of inputs and outputs are resolved before any node changes. */
 export function steps(graph: Graph, { options }: Context): Step[] {
@@ -83,15 +76,5 @@ export function steps(graph: Graph, { options }: Context): Step[] {
 
 /** Quantizes one graph in place. */
 export function quantizeGraph(graph: Graph, context: Context): void {
-  for (const step of steps(graph, context)) {
-    const started = performance.now();
-    let rounds = 0;
-    let again: boolean;
-    do {
-      again = step.run(graph, context) === true && step.repeat === true;
-      rounds++;
-    } while (again);
-    if (process.env.MINMAXQ_DEBUG)
-      console.error(`${step.name}: ${(performance.now() - started).toFixed(1)} ms, ${rounds} round(s); ${step.why}`);
-  }
+  runSteps(steps(graph, context), graph, context);
 }

@@ -223,6 +223,10 @@ export const OPTIONS = {
     help: "also write how every scale and zero point came to be",
     parse: filled,
   },
+  profileData: {
+    flags: "--profile-data",
+    help: "write metadata that says which operators of the input each operator comes from",
+  },
   config: {
     flags: "--config <file.json>",
     help: "layers with a dtype and granularity of their own (schema/layers.schema.json)",
@@ -298,6 +302,7 @@ export interface OptionValues {
   json?: boolean;
   config?: string;
   explain?: string;
+  profileData?: boolean;
   layer?: string[];
   weightDtype: WeightScheme;
   set?: ForcedParameters[];

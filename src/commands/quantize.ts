@@ -53,6 +53,7 @@ export const quantize: Command = {
     "prepare",
     "strict",
     "explain",
+    "profileData",
     "force",
   ],
   examples: [
@@ -77,6 +78,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       inputDtypes: options.inputDtype,
       outputDtypes: options.outputDtype,
     });
+    if (options.profileData) space.profile = true;
     const graphs = graphsToQuantize(space, options);
     await about(input!, () => setLayersFromOptions(space, options), options.config);
     const off = Array.isArray(options.prepare) ? options.prepare : [];

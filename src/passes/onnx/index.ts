@@ -4,9 +4,10 @@
  */
 import { Problems } from "../../errors.ts";
 import { activeNodes, type Graph } from "../../graph/graph.ts";
-import type { Context, Pass, QuantizeOptions } from "../context.ts";
+import type { Context, QuantizeOptions } from "../context.ts";
 import { propagateBackward } from "../propagate-backward.ts";
 import { quantizeConstants } from "../quantize-constants.ts";
+import { runSteps, type Step } from "../steps.ts";
 import { describeLeft } from "./custom.ts";
 import { foldConstants } from "./dequantize-constants.ts";
 import { followOperands } from "./follow-operands.ts";
@@ -16,15 +17,7 @@ import { foldPairs } from "./quantize-dequantize.ts";
 import { quantizeSpecial } from "./quantize-special.ts";
 import { requantizeBetween } from "./requantize-between.ts";
 
-interface Phase {
-  readonly name: string;
-  readonly run: Pass;
-  /** Repeated until it changes nothing. */
-  readonly repeat?: true;
-  readonly why: string;
-}
-
-export const PHASES: readonly Phase[] = [
+export const PHASES: readonly Step[] = [
   { name: "fold pairs", run: foldPairs, why: "says how activations are quantized" },
   { name: "fold constants", run: foldConstants, why: "after the pairs: what is left has a constant operand" },
   { name: "check", run: refuseLeft, why: "later phases would meet custom operators and blame those" },
@@ -49,11 +42,7 @@ export const ONNX_OPTIONS: QuantizeOptions = { dtype: "INT16", granularity: "cha
 export function quantizeOnnx(graph: Graph, context: Context): void {
   // Layer settings belong to other modes.
   const own: Context = { ...context, options: ONNX_OPTIONS, layers: new Map() };
-  for (const { run, repeat } of PHASES) {
-    let again: boolean;
-    do again = run(graph, own) === true && repeat === true;
-    while (again);
-  }
+  runSteps(PHASES, graph, own);
 }
 
 function refuseLeft(graph: Graph): void {

@@ -1,0 +1,50 @@
+/** Running passes in order: what the pipelines (src/pipeline.ts, src/passes/onnx) are lists of. */
+import { describe, type Graph, type Node } from "../graph/graph.ts";
+import type { Context, Pass } from "./context.ts";
+
+export interface Step {
+  readonly name: string;
+  readonly run: Pass;
+  /** Repeated until it changes nothing. */
+  readonly repeat?: true;
+  /** Why it stands where it stands. */
+  readonly why: string;
+}
+
+/**
+ * Runs steps on one graph in place. MINMAXQ_DEBUG=1 tells the time of each step, 2 also every node that it changed or made,
+ * on stderr.
+ */
+export function runSteps(steps: readonly Step[], graph: Graph, context: Context): void {
+  const debug = Number(process.env.MINMAXQ_DEBUG ?? 0);
+  for (const { name, run, repeat, why } of steps) {
+    const before = debug > 1 ? new Map(graph.nodes.map((node) => [node, stateOf(node)])) : null;
+    const started = performance.now();
+    let rounds = 0;
+    let again: boolean;
+    do {
+      again = run(graph, context) === true && repeat === true;
+      rounds++;
+    } while (again);
+    if (debug > 0) console.error(`${name}: ${(performance.now() - started).toFixed(1)} ms, ${rounds} round(s); ${why}`);
+    if (before) tellChanges(graph, before);
+  }
+}
+
+/** What passes change of a node, as one line. */
+function stateOf(node: Node): string {
+  const { quant } = node;
+  const parameters = quant?.scale.length
+    ? ` scale ${quant.scale[0]}${quant.scale.length > 1 ? "…" : ""} zero point ${quant.zeroPoint[0]}`
+    : "";
+  const range = quant?.min.length ? ` range ${quant.min[0]}…${quant.max[0]}` : "";
+  return `${node.dtype}${parameters}${range} from [${node.inputs.map((operand) => operand?.name ?? "–").join(", ")}]`;
+}
+
+function tellChanges(graph: Graph, before: ReadonlyMap<Node, string>): void {
+  for (const node of graph.nodes) {
+    const now = stateOf(node);
+    const old = before.get(node);
+    if (old !== now) console.error(`  ${describe(node)}: ${old ? `${old} → ` : "new "}${now}`);
+  }
+}
