@@ -52,6 +52,10 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
     const setting = { dtype, granularity };
     for (const name of names) {
       const found = byName.get(name) ?? [];
+      if (granularity === "layer" && dtype !== "UINT8")
+        problems.add(
+          `layer settings: "${name}" is ${dtype.toLowerCase()} with granularity layer, which works with uint8 only; use channel`,
+        );
       if (found.length === 0)
         problems.add(`layer settings: no tensor is called "${name}"; see the names with 'minmaxq inspect'`);
       const operators = new Set(found.map((node) => (node.kind === "result" ? node.inputs[0]! : node)));

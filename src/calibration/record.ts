@@ -146,7 +146,7 @@ async function sharedBytes(model: Model, fill?: Fill): Promise<SharedArrayBuffer
   const bytes = await serializeModel(model, { dialect: "tflite", fill });
   if (bytes.byteLength > MODEL_LIMIT) {
     throw new MinmaxqError(
-      `the float model has ${bytes.byteLength} bytes; models past ${MODEL_LIMIT} cannot be run to record ranges yet`,
+      `the float model has ${bytes.byteLength} bytes; models past ${MODEL_LIMIT} cannot be run to record ranges yet; record it elsewhere (ONE's record-minmax) and quantize it without --data`,
     );
   }
   const shared = new SharedArrayBuffer(bytes.byteLength);

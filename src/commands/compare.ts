@@ -11,7 +11,7 @@ import { MinmaxqError, reasonOf } from "../errors.ts";
 import { openModel } from "../model/index.ts";
 import { about } from "./about.ts";
 import type { Command, Output } from "./command.ts";
-import { checkInput, checkPaths } from "./paths.ts";
+import { checkInput, checkReport } from "./paths.ts";
 
 export const compare: Command = {
   name: "compare",
@@ -41,7 +41,7 @@ export const compare: Command = {
 async function run([first, second]: readonly string[], options: OptionValues, output: Output): Promise<void> {
   const paths = [first!, second!] as const;
   for (const path of paths) checkInput(path);
-  if (options.visq !== undefined) checkPaths([...paths, options.data], options.visq);
+  if (options.visq !== undefined) checkReport("--visq", options.visq, [...paths, options.data]);
   const opened = paths.map((path) => openModel(path));
   try {
     const sides: Side[] = [];

@@ -1,6 +1,6 @@
 /** Rules about input and output paths that all commands share. All are checked before any work is done. */
 import { accessSync, constants, existsSync, realpathSync, type Stats, statSync } from "node:fs";
-import { dirname, extname } from "node:path";
+import { dirname, extname, resolve } from "node:path";
 import { MinmaxqError, reasonOf, UsageError } from "../errors.ts";
 import type { Dialect } from "../model/index.ts";
 
@@ -18,26 +18,53 @@ export function checkPaths(inputs: readonly (string | undefined)[], output: stri
   if (output === "-")
     throw new UsageError("-o -: a model cannot be written to stdout, because its tables are written last; give a path");
   checkInput(inputs[0]!);
-  const folder = dirname(output);
-  if (!existsSync(folder)) throw new MinmaxqError(`${output}: the folder ${folder} does not exist; create it first`);
-  if (!statSync(folder).isDirectory())
-    throw new MinmaxqError(`${output}: ${folder} is a file, not a folder; give another path`);
-  const stat = statOf(output);
-  if (stat?.isDirectory() || output.endsWith("/")) throw new MinmaxqError(`${output}: is a folder; give a file name`);
+  const stat = checkPlace(output);
   if (stat && !stat.isFile())
     throw new MinmaxqError(`${output}: is a device or pipe, and a model needs a regular file; give another path`);
-  for (const input of stat && !force ? inputs : []) {
-    if (input && existsSync(input) && realpathSync(input) === realpathSync(output))
-      throw new MinmaxqError(`${output}: is the input itself; give another path, or --force to replace it`);
-  }
+  if (
+    !force &&
+    inputs.some((input) => input && existsSync(input) && stat && realpathSync(input) === realpathSync(output))
+  )
+    throw new MinmaxqError(`${output}: is the input itself; give another path, or --force to replace it`);
+}
+
+/** Refuses a file that is written beside the result (a report) where it cannot be, or where a model or data would be lost. */
+export function checkReport(
+  option: string,
+  path: string,
+  inputs: readonly (string | undefined)[],
+  output?: string,
+): void {
+  const stat = checkPlace(path);
+  // Unlike a model it is written in place, so another name of the file (a hard link) is the file, too.
+  const isIt = (other: string | undefined) => {
+    const known = stat && other ? statSync(other, { throwIfNoEntry: false }) : undefined;
+    return known !== undefined && known.ino === stat!.ino && known.dev === stat!.dev;
+  };
+  if (inputs.some(isIt)) throw new MinmaxqError(`${path}: is the input itself; give ${option} another path`);
+  if (output !== undefined && (resolve(output) === resolve(path) || isIt(output)))
+    throw new MinmaxqError(`${path}: is the output itself; give ${option} another path`);
+}
+
+/** Refuses a file whose folder is missing or takes no files; tells what is there already. */
+function checkPlace(path: string): Stats | undefined {
+  const folder = dirname(path);
+  if (!existsSync(folder)) throw new MinmaxqError(`${path}: the folder ${folder} does not exist; create it first`);
+  if (!statSync(folder).isDirectory())
+    throw new MinmaxqError(`${path}: ${folder} is a file, not a folder; give another path`);
+  const stat = statOf(path);
+  if (stat?.isDirectory() || path.endsWith("/")) throw new MinmaxqError(`${path}: is a folder; give a file name`);
+  // A device or pipe is no file of its folder.
+  if (stat && !stat.isFile()) return stat;
   try {
-    accessSync(stat ? dirname(realpathSync(output)) : folder, constants.W_OK);
+    accessSync(stat ? dirname(realpathSync(path)) : folder, constants.W_OK);
   } catch (error) {
     throw new MinmaxqError(
-      `${output}: the folder ${folder} cannot be written (${reasonOf(error)}); change its permissions or give another path`,
+      `${path}: the folder ${folder} cannot be written (${reasonOf(error)}); change its permissions or give another path`,
       { cause: error },
     );
   }
+  return stat;
 }
 
 /** What is there already; undefined when nothing is. */

@@ -1,5 +1,6 @@
 /** `minmaxq quantize-weights`: weights only, activations stay float (reference §5.4). */
 import { counted } from "../cli/output.ts";
+import { MinmaxqError } from "../errors.ts";
 import { activeNodes } from "../graph/graph.ts";
 import { quantizeWeightsOnly } from "../passes/quantize-weights-only.ts";
 import { transformCommand } from "./transform.ts";
@@ -15,6 +16,8 @@ export const quantizeWeights = transformCommand({
   change(space, { weightDtype }) {
     for (const graph of space.graphs) quantizeWeightsOnly(graph, space.context, weightDtype);
     const weights = space.graphs.flatMap(activeNodes).filter((node) => node.constant?.kind === "encoded");
+    if (weights.length === 0)
+      throw new MinmaxqError(`${space.opened.source.name}: has no float weights to quantize; give the float model`);
     return `${counted(weights.length, "weight tensor")} quantized to ${weightDtype.dtype.toLowerCase()}`;
   },
 });

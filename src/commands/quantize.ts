@@ -31,7 +31,7 @@ import { about } from "./about.ts";
 import type { Command, Output } from "./command.ts";
 import { writeExplanation } from "./explain.ts";
 import { setLayersFromOptions } from "./layers.ts";
-import { checkPaths, dialectOf } from "./paths.ts";
+import { checkPaths, checkReport, dialectOf } from "./paths.ts";
 import { RECORDING_OPTIONS, record } from "./recording.ts";
 import { summary } from "./summary.ts";
 
@@ -69,7 +69,9 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
   const started = performance.now();
   if (options.granularity === "layer" && options.dtype === "INT16")
     throw new UsageError("--granularity layer: works with uint8 only, as in ONE; use --granularity channel for int16");
-  checkPaths([input!, options.data], options.output, options.force);
+  const inputs = [input!, options.data, options.config];
+  checkPaths(inputs, options.output, options.force);
+  if (options.explain !== undefined) checkReport("--explain", options.explain, inputs, options.output);
   const opened = openModel(input!);
   try {
     for (const line of opened.unknown) output.tell(`warning: ${line}`);
@@ -125,7 +127,8 @@ function graphsToQuantize(space: Workspace, options: OptionValues): Graph[] {
     const recorded = graph.nodes.some((node) => hasRange(node.quant));
     const wanted = options.data !== undefined ? index === 0 : recorded || index === 0;
     if (wanted && !called.has(index)) return true;
-    const reason = called.has(index) ? "control flow runs it" : "it has no recorded ranges";
+    const without = recorded ? "the samples are for the first subgraph" : "it has no recorded ranges";
+    const reason = called.has(index) ? "control flow runs it" : without;
     space.context.notes.push({
       kind: "float",
       text: `subgraph ${index}${graph.name && ` "${graph.name}"`}: ${reason}`,

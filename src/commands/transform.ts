@@ -44,7 +44,7 @@ export function transformCommand(transform: Transform): Command {
           inferAll(space);
           return text;
         });
-        await writeWorkspace(space, options.output, dialectOf(options.output));
+        await about(input!, () => writeWorkspace(space, options.output, dialectOf(options.output)), options.output);
         const sizes = `${sizeText(opened.source.size)} → ${sizeText(statSync(options.output).size)}`;
         output.print(`${options.output}: ${done}, ${sizes}`);
         for (const note of space.context.notes) output.print(`  ${note.kind}: ${note.text}`);
@@ -53,13 +53,4 @@ export function transformCommand(transform: Transform): Command {
       }
     },
   };
-}
-
-/** "3 tensors" of those that a predicate counts, over all graphs. */
-export function countNodes(
-  { graphs }: Workspace,
-  what: string,
-  counts: (node: Workspace["graphs"][0]["nodes"][0]) => boolean,
-): string {
-  return counted(graphs.flatMap((graph) => graph.nodes).filter(counts).length, what);
 }

@@ -10,6 +10,7 @@ import { checkPaths } from "../commands/paths.ts";
 import { readConfig } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import { openModel } from "../model/index.ts";
+import { missingRanges } from "../passes/check-ranges.ts";
 import { inferAll, setLayers, throwProblems, verifyAll, warnAll, workspace, writeWorkspace } from "../quantize.ts";
 import { MODES, optionsOf } from "./modes.ts";
 import { parseWords, usage, type WordOption } from "./words.ts";
@@ -48,13 +49,17 @@ export async function runCircleQuantizer(
     if (parsed.options.has("--generate_profile_data")) space.profile = true;
     const config = parsed.options.get("--config")?.[0];
     if (config !== undefined) setLayers(space, readConfig(config));
+    const missing = mode.verified ? space.graphs.flatMap(missingRanges) : [];
     await about(input, () => {
       mode.run(space, parsed);
       space.context.scanner.throwProblems();
       inferAll(space);
     });
     const check = () => {
-      if (mode.verified) throwProblems(input, verifyAll(space, false));
+      const problems = mode.verified ? verifyAll(space, false) : [];
+      // The reference takes models without some ranges; where the result is wrong, they are the likely cause.
+      const causes = missing.map((line) => `${line}; run 'minmaxq record' first`);
+      if (problems.length > 0) throwProblems(input, [...causes, ...problems]);
       warnAll(space);
     };
     await about(input, () => writeWorkspace(space, path, "circle", check), path);

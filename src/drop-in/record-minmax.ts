@@ -18,7 +18,7 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--moving_avg_batch": { words: 1, help: "16 by default" },
   "--moving_avg_const": { words: 1, help: "0.1 by default" },
   "--num_threads": { words: 1, help: "workers; results do not depend on it" },
-  "--generate_profile_data": { words: 0, help: "accepted; minmaxq writes no profile data" },
+  "--generate_profile_data": { words: 0, help: "accepted; recording changes no operators" },
   "--verbose": { words: 0, help: "print stack traces of errors" },
 };
 

@@ -167,11 +167,6 @@ export function isConstant(node: Node | null | undefined): node is Node & { cons
   return node?.kind === "constant";
 }
 
-/** Nodes that are no operator of their own (§10.13). */
-export function isVirtual(node: Node): boolean {
-  return node.kind !== "operator";
-}
-
 /** How messages call a node: `CONV_2D "conv1"`, `input "x"`, `constant "w"`. */
 export function describe(node: Node): string {
   const what = node.op === "CUSTOM" ? `CUSTOM:${node.customCode}` : node.op || node.kind;

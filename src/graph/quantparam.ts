@@ -65,7 +65,7 @@ export function isPerLayer(quant: QuantParam | null): quant is QuantParam {
   return quant !== null && quant.scale.length === 1 && quant.zeroPoint.length === 1;
 }
 
-/** Equal scales (by f32 value), zero points and axis. */
+/** Equal scales (by f32 value) and zero points, whatever the axis. */
 export function sameScaleAndZeroPoint(a: QuantParam, b: QuantParam): boolean {
   return (
     a.scale.length === b.scale.length &&

@@ -7,7 +7,9 @@ const underWay = new Set<string>();
 
 /** A name for a file under way beside `path`, on the same disk so that renaming is one step. */
 export function temporaryPath(path: string): string {
-  const name = `.${basename(path).slice(0, 180)}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
+  // File names end at 255 bytes, and letters may take several.
+  const start = Buffer.from(basename(path)).subarray(0, 180).toString();
+  const name = `.${start}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
   const result = join(dirname(path), name);
   underWay.add(result);
   return result;

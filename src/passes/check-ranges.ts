@@ -9,19 +9,25 @@ import { rowOf } from "../operators.ts";
 
 const REMEDY = "give sample inputs with --data, or run 'minmaxq record' first";
 
+/** Throws one error for all tensors without a range. */
 export function checkRanges(graph: Graph): void {
   const problems = new Problems();
-  for (const node of activeNodes(graph)) {
-    if (!needsRange(node) || hasRange(node.quant)) continue;
-    // A Quantize at the border of a float operator has that operator's range.
-    const border = node.operator === null && node.op === "QUANTIZE";
-    problems.add(`${describe((border && node.inputs[0]) || node)}: has no recorded range`);
-  }
+  for (const line of missingRanges(graph)) problems.add(line);
   problems.throwIfAny("tensors without a recorded range", REMEDY);
 }
 
+/** A line for each activation that quantization needs a range of and that has none. */
+export function missingRanges(graph: Graph): string[] {
+  const missing = activeNodes(graph).filter((node) => needsRange(node) && !hasRange(node.quant));
+  return missing.map((node) => {
+    // A Quantize at the border of a float operator has that operator's range.
+    const border = node.operator === null && node.op === "QUANTIZE";
+    return `${describe((border && node.inputs[0]) || node)}: has no recorded range`;
+  });
+}
+
 /** A float activation that quantization gives a scale. */
-export function needsRange(node: Node): boolean {
+function needsRange(node: Node): boolean {
   if (node.dtype !== "FLOAT32" || node.float) return false;
   if (node.kind === "operator") {
     const row = rowOf(node.op);

@@ -61,9 +61,16 @@ function weightsThatVary({ node }: Case): string | null {
 
 const OTHER_FLOATS: ReadonlySet<Dtype> = new Set<Dtype>(["FLOAT16", "BFLOAT16", "FLOAT64", "COMPLEX64", "COMPLEX128"]);
 
-function otherFloats({ node, results }: Case): string | null {
+const INTEGERS: ReadonlySet<Dtype> = new Set<Dtype>(["INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32"]);
+
+function otherFloats({ node, row, results }: Case): string | null {
   const other = [...node.inputs, ...results].find((tensor) => tensor && OTHER_FLOATS.has(tensor.dtype));
-  return other ? `"${other.name}" is ${other.dtype}` : null;
+  // An integer where an activation is expected (POW by an INT32) has no scale.
+  const integer = operandsOf(node, row, "activation").find(
+    (operand) => operand && INTEGERS.has(operand.dtype) && !operand.quant,
+  );
+  const odd = other ?? integer;
+  return odd ? `"${odd.name}" is ${odd.dtype}` : null;
 }
 
 /** A variable's values are in no recording. */

@@ -1,6 +1,6 @@
 /** Parameters given by a person: forced on tensors, or copied from one tensor to another (§5.6). dtypes stay. */
 import { Problems, UsageError } from "../errors.ts";
-import { activeNodes, type Graph, type Node } from "../graph/graph.ts";
+import { activeNodes, type Dtype, type Graph, type Node } from "../graph/graph.ts";
 import { perLayer } from "../graph/quantparam.ts";
 
 export interface ForcedParameters {
@@ -22,7 +22,8 @@ export function parametersFromText(name: string, scale: string, zeroPoint: strin
 
 /**
  * Replaces the parameters of the named tensors by one scale and zero point each. Throws for every name that is not there.
- * `likeReference`: a name that belongs to a result of SPLIT and its like and to the operator itself sets nothing.
+ * `likeReference`: a name that belongs to a result of SPLIT and its like and to the operator itself sets nothing, and numbers
+ * that a tensor's dtype cannot have are taken.
  */
 export function forceParameters(
   graphs: readonly Graph[],
@@ -36,12 +37,29 @@ export function forceParameters(
     if (done.has(name)) problems.add(`"${name}": is given twice; keep one`);
     else if (nodes.length === 0) problems.add(missing(name));
     for (const node of nodes) {
+      const problem = likeReference ? null : unusable(node, scale, zeroPoint);
+      if (problem) problems.add(`"${name}": ${problem}`);
       const shadowed = likeReference && node.kind === "result" && node.inputs[0]!.name === name;
       if (!shadowed) node.quant = perLayer(scale, zeroPoint, { from: "given" });
     }
     done.add(name);
   }
   problems.throwIfAny("parameters cannot be set");
+}
+
+/** Least and largest integer of dtypes that have zero points. */
+const LIMITS: Partial<Record<Dtype, readonly [number, number]>> = {
+  UINT8: [0, 255],
+  INT8: [-128, 127],
+  INT16: [-32768, 32767],
+};
+
+/** Why parameters make no sense for a tensor, or null. */
+function unusable({ dtype }: Node, scale: number, zeroPoint: number): string | null {
+  if (scale === 0) return "a scale of 0 makes every value 0; give one above 0";
+  const [least, largest] = LIMITS[dtype] ?? [zeroPoint, zeroPoint];
+  if (zeroPoint >= least && zeroPoint <= largest) return null;
+  return `zero point ${zeroPoint} is no ${dtype}; give one from ${least} to ${largest}`;
 }
 
 /** Copies all parameters and ranges, pair by pair in order; a source without any clears. Throws for every missing name. */

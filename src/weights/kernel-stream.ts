@@ -19,9 +19,6 @@ export interface Layout {
   readonly inner: number;
 }
 
-/** The layout of a tensor with one scale. */
-export const WHOLE: Layout = { channels: 1, inner: 1 };
-
 /** A piece of WASM memory. */
 export interface Block {
   readonly pointer: number;

@@ -56,6 +56,20 @@ describe("outputs that cannot be", () => {
       }
     });
 
+  test("a report over a model, and in no folder", async () => {
+    const quantize = ["quantize", "recorded.circle", "-o", "explained.circle", "--explain"];
+    await refused(
+      [...quantize, "./explained.circle"],
+      { cwd },
+      1,
+      "is the output itself",
+      "give --explain another path",
+    );
+    await refused([...quantize, "hard.circle"], { cwd }, 1, "is the input itself");
+    await refused([...quantize, "no/such.json"], { cwd }, 1, "the folder no does not exist");
+    expect(files(cwd)).not.toContain("explained.circle");
+  });
+
   test.if(linux)("a device, and a folder that takes no files", async () => {
     await refused(["convert", "model.tflite", "-o", "/dev/full"], { cwd }, 1, "/dev/full: is a device");
     await refused(

@@ -7,17 +7,9 @@ import { afterAll, afterEach, beforeEach, describe, expect, type Mock, spyOn, te
 import { appendFileSync, existsSync, writeFileSync } from "node:fs";
 import { join, normalize } from "node:path";
 import { runCircleQuantizer } from "../../src/drop-in/circle-quantizer.ts";
-import { GOLDENS, type GoldenCase, goldensOf, runGolden, titleOf } from "../helpers/goldens.ts";
+import { GOLDENS, goldensOf, runGolden, titleOf } from "../helpers/goldens.ts";
 
 const GROUPS = ["recipes", "dredd", "onnx", "random", "real"];
-
-/** Modes of the drop-in that are not there yet. */
-const NOT_YET: readonly string[] = [];
-
-/** The one selection: cases all of whose steps use what is there. */
-function supported({ steps }: GoldenCase): boolean {
-  return steps.every((step) => !NOT_YET.some((name) => step.includes(name)));
-}
 
 /** Where ours is right and the reference is not: the case, and why. Nothing else is compared less strictly. */
 const REFERENCE_WRONG: Readonly<Record<string, string>> = {
@@ -55,7 +47,7 @@ if (existsSync(GOLDENS)) {
 
 function defineGroup(group: string): void {
   describe(`goldens ${group}`, () => {
-    for (const [kind, goldens] of goldensOf(group, supported)) {
+    for (const [kind, goldens] of goldensOf(group)) {
       const expected = goldens.filter((golden) => golden.expected !== undefined).length;
       const also = goldens.length > expected ? `, ${goldens.length - expected} that the reference refuses` : "";
       const name = `${kind}: ${expected} ${expected === 1 ? "case" : "cases"}${also}`;

@@ -38,8 +38,8 @@ export interface Outcome {
   readonly lines: readonly string[];
 }
 
-/** All cases below a folder of the goldens that `wanted` selects, by kind. */
-export function goldensOf(group: string, wanted: (golden: GoldenCase) => boolean): Map<string, Golden[]> {
+/** All cases below a folder of the goldens, by kind. */
+export function goldensOf(group: string): Map<string, Golden[]> {
   const kinds = new Map<string, Golden[]>();
   for (const model of readdirSync(join(GOLDENS, group)).sort()) {
     const folder = join(GOLDENS, group, model);
@@ -47,7 +47,7 @@ export function goldensOf(group: string, wanted: (golden: GoldenCase) => boolean
     if (!existsSync(file)) continue;
     const cases: Record<string, GoldenCase> = JSON.parse(readFileSync(file, "utf8"));
     for (const [kind, golden] of Object.entries(cases)) {
-      if (wanted(golden)) kinds.set(kind, [...(kinds.get(kind) ?? []), { ...golden, folder, kind }]);
+      kinds.set(kind, [...(kinds.get(kind) ?? []), { ...golden, folder, kind }]);
     }
   }
   return new Map([...kinds].sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -33,6 +33,8 @@ function foldOne(graph: Graph, context: Context, dequantize: LinearOperator): vo
   const parameters = parametersOf(context, dequantize);
   if (!parameters)
     throw new MinmaxqError(`constant "${value.name}": is ${value.dtype}; there are rules for uint8 and int16`);
+  if (!parameters.scale.every((each) => each > 0 && Number.isFinite(each)))
+    throw new MinmaxqError(`${describe(operator)}: its scale "${scale.name}" must be above 0`);
   if (parameters.scale.length !== parameters.zeroPoint.length)
     throw new MinmaxqError(
       `${describe(operator)}: has ${parameters.scale.length} scales and ${parameters.zeroPoint.length} zero points; there must be as many`,
@@ -48,8 +50,8 @@ function foldOne(graph: Graph, context: Context, dequantize: LinearOperator): vo
 /** The channels' axis. A scale for each channel needs an axis of that many. */
 function checkedAxis(dequantize: LinearOperator, shape: readonly number[], channels: number): number {
   const given = axisOf(dequantize);
-  if (channels === 1) return given;
   const axis = given < 0 ? given + shape.length : given;
+  if (channels === 1) return Math.max(axis, 0);
   if (shape[axis] !== channels)
     throw new MinmaxqError(
       `${describe(dequantize.operator)}: has ${channels} scales along axis ${given}, but "${dequantize.value.name}" has shape [${shape}]`,
