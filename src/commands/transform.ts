@@ -1,7 +1,7 @@
 /** Commands that change a model's graphs and write it again: their common course. */
 import { statSync } from "node:fs";
 import type { OptionName, OptionValues } from "../cli/options.ts";
-import { counted, sizeText } from "../cli/output.ts";
+import { sizeText } from "../cli/output.ts";
 import { openModel } from "../model/index.ts";
 import type { QuantizeOptions } from "../passes/context.ts";
 import { inferAll, type Workspace, workspace, writeWorkspace } from "../quantize.ts";

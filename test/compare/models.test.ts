@@ -245,3 +245,17 @@ test("layers without a counterpart, and names that occur twice, are said", async
   expect(result.notCompared[1]!.reason).toContain("occurs twice");
   expect(result.layers.map(({ name }) => name)).toEqual(["x", "fc", "t", "sum", "flat"]);
 });
+
+test("an input that nobody uses is fed floats in both models", async () => {
+  const withUnused = (more: Parameters<GraphBuilder["tensor"]>[3], type: keyof typeof TensorType) =>
+    model(["x", "unused"], ["y"], (graph) =>
+      graph
+        .tensor("x", [4], type, more)
+        .tensor("unused", [3], type, more)
+        .tensor("y", [4], type, more)
+        .operator("ABS", ["x"], ["y"]),
+    );
+  const given = [[floats(1, -2, 3, 0), floats(1, 2, 3)]];
+  const result = await compared(withUnused({}, "FLOAT32"), withUnused(quantized(0.5, 128), "UINT8"), given);
+  expect(result.outputs.map(({ name }) => name)).toEqual(["y"]);
+});
