@@ -1,5 +1,5 @@
 /** The JSON file of layer settings (§5.8): checked by zod, errors name the place inside the file. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import { MinmaxqError, Problems, reasonOf } from "./errors.ts";
 import type { LayerEntry } from "./layers.ts";
@@ -34,6 +34,7 @@ export const CONFIG = z.object({
 
 /** Reads a file of layer settings: the first list, and one for each alternate (§2.3). Throws a MinmaxqError. */
 export function readConfig(path: string): LayerEntry[][] {
+  if (!existsSync(path)) throw new MinmaxqError(`${path}: there is no such file; give a JSON file of layer settings`);
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(path, "utf8"));

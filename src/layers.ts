@@ -22,7 +22,7 @@ export function layerSettings(
 ): Map<string, LayerSetting> {
   const nodes = graphs.flatMap(activeNodes).filter((node) => node.kind !== "output");
   const known = new Set(nodes.map((node) => node.name));
-  for (const list of lists) refuseDuplicates(list);
+  for (const list of lists.length > 1 ? lists : []) refuseDuplicates(list);
   const fitting =
     lists.length === 1 ? lists : lists.filter((list) => list.every((e) => e.names.every((n) => known.has(n))));
   if (fitting.length !== 1) {
@@ -32,11 +32,15 @@ export function layerSettings(
   return layerMap(nodes, fitting[0]!);
 }
 
+function twice(name: string): string {
+  return `layer settings: "${name}" is set twice; keep one of them`;
+}
+
 function refuseDuplicates(list: readonly LayerEntry[]): void {
   const problems = new Problems();
   const seen = new Set<string>();
   for (const name of list.flatMap((entry) => entry.names)) {
-    if (seen.has(name)) problems.add(`layer settings: "${name}" is set twice; keep one of them`);
+    if (seen.has(name)) problems.add(twice(name));
     seen.add(name);
   }
   problems.throwIfAny("layer settings that contradict each other");
@@ -48,9 +52,15 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
   for (const node of nodes) byName.set(node.name, [...(byName.get(node.name) ?? []), node]);
   const map = new Map<string, LayerSetting>();
   const multiple = new Set<Node>();
+  const seen = new Set<string>();
   for (const { names, dtype, granularity } of list) {
     const setting = { dtype, granularity };
     for (const name of names) {
+      if (seen.has(name)) {
+        problems.add(twice(name));
+        continue;
+      }
+      seen.add(name);
       const found = byName.get(name) ?? [];
       if (granularity === "layer" && dtype !== "UINT8")
         problems.add(
@@ -63,7 +73,6 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
         problems.add(`layer settings: "${name}" names ${operators.size} tensors; rename them first`);
       for (const operator of operators) {
         if (!rowOf(operator.op).multiple) {
-          if (map.has(name)) problems.add(`layer settings: "${name}" is set twice; keep one of them`);
           map.set(name, setting);
         } else if (!rowOf(operator.op).mixed) {
           problems.add(

@@ -80,7 +80,7 @@ export function verifyAll({ graphs, context }: Workspace, allowFloat: boolean): 
 export function throwProblems(name: string, problems: readonly string[]): void {
   if (problems.length === 0) return;
   const lines = problems.map((line) => `  ${line}`).join("\n");
-  throw new MinmaxqError(`${name}: does not verify, ${problems.length} problem(s):\n${lines}`);
+  throw new MinmaxqError(`${name}: does not verify (${problems.length}):\n${lines}`);
 }
 
 /** Writes the workspace's model; `check` runs once all weights are known and before the file gets its name. */

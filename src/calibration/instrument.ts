@@ -275,6 +275,8 @@ function explain(reason: string, origins: readonly string[], graph: SubGraph): s
     const name = index < (graph.tensors?.length ?? 0) ? nameOfTensor(tensorOf(graph, index), index) : `t${index}`;
     return `tensor "${name}": its shape follows from the data, and LiteRT cannot show such tensors; export the model with fixed shapes to record its ranges`;
   }
+  if (reason.includes("failed to create XNNPACK runtime"))
+    return `the model does not fit the 4 GiB of WASM memory when it runs (${reason}); record it elsewhere (ONE's record-minmax) and quantize it without --data`;
   const named = reason.replace(/[Nn]ode number (\d+) \([^)]*\)/g, (text, number) => origins[Number(number)] ?? text);
   const custom = /(?:unresolved custom op: )'?(.+?)'?\.?(?:;|$)/.exec(named)?.[1];
   if (custom === undefined) return named;

@@ -139,8 +139,8 @@ function samplesOf(observed: readonly Observed[], records: readonly Float32Array
   return samples;
 }
 
-/** Largest model an engine can hold: WASM memory ends at 4 GiB and must hold the weights twice. */
-const MODEL_LIMIT = 1.5e9;
+/** Largest model an engine can hold: WASM memory ends at 4 GiB and holds the weights three times (1.0 GB ran, 1.3 GB did not). */
+const MODEL_LIMIT = 1.1e9;
 
 async function sharedBytes(model: Model, fill?: Fill): Promise<SharedArrayBuffer> {
   const bytes = await serializeModel(model, { dialect: "tflite", fill });

@@ -89,6 +89,7 @@ function weightsThatDoNotFit({ node, row, perChannel }: Case): string | null {
     if (!weights || role.role !== "weights") continue;
     if (weights.dtype !== "FLOAT32" && floatInput)
       return `its ${role.name} "${weights.name}" is ${weights.dtype} already`;
+    if (weights.shape.includes(0)) return `its ${role.name} "${weights.name}" is empty`;
     const problem = perChannel ? axisProblem(weights, role) : null;
     if (problem) return problem;
   }

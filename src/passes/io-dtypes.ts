@@ -24,7 +24,7 @@ export function canonicalDtypes(
   const list = asked?.length ? asked : [fallback];
   if (list.length !== 1 && list.length !== nodes.length)
     throw new MinmaxqError(
-      `${what} dtypes: ${list.length} are given for ${nodes.length} ${what}s; give one for all or one for each, in their order`,
+      `${what} dtypes: ${list.length} are given for ${nodes.length} ${what}${nodes.length === 1 ? "" : "s"}; give one for all or one for each, in their order`,
     );
   const expanded = nodes.map((node, i) =>
     list.length > 1 ? list[i]! : node.dtype === "FLOAT32" ? list[0]! : node.dtype,
