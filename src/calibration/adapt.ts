@@ -42,6 +42,7 @@ export function adapt(
 ): Operator {
   const inputs = [...(operator.inputs ?? [])];
   if (code === BuiltinOperator.PADV2) return { ...operator, inputs: Int32Array.from(paddedWith(inputs, target)) };
+  if (code === BuiltinOperator.SLICE) return { ...operator, inputs: Int32Array.from(slicedFrom(inputs, target)) };
   if (!WEIGHTED.has(code)) return operator;
   const activation = inputs[code === BuiltinOperator.TRANSPOSE_CONV ? 2 : 0] ?? -1;
   if (activation < 0 || !isType(target.tensor(activation), "FLOAT32")) return { ...operator };
@@ -72,6 +73,29 @@ function paddedWith([input, paddings, value]: readonly number[], target: Lowerin
   const float = target.add(Array.from(from.shape ?? []));
   target.emit(BuiltinOperator.CAST, [value!], [float]);
   return [input!, paddings!, float];
+}
+
+/**
+ * A SLICE that begins before its input, which LiteRT refuses: what lies there counts as 0. The reference reads its memory there;
+ * its golden (Slice_001) shows zeros.
+ */
+function slicedFrom([input, begin, size]: readonly number[], target: LoweringTarget): number[] {
+  const operands = [input!, begin!, size!];
+  const from = begin === undefined || begin < 0 ? undefined : target.integers(begin);
+  if (!from?.some((at) => at < 0) || !isType(target.tensor(input!), "FLOAT32")) return operands;
+  const shape = Array.from(target.tensor(input!).shape ?? []);
+  const before = Array.from(from, (at) => Math.max(0, -at));
+  const padded = target.add(shape.map((dim, i) => dim + before[i]!));
+  const paddings = target.constant(Int32Array.from(before.flatMap((count) => [count, 0])), [shape.length, 2]);
+  target.emit(BuiltinOperator.PAD, [input!, paddings], [padded], { type: "PadOptions", value: {} });
+  return [
+    padded,
+    target.constant(
+      from.map((at) => Math.max(0, at)),
+      [shape.length],
+    ),
+    size!,
+  ];
 }
 
 function isType(tensor: Tensor, ...names: string[]): boolean {

@@ -11,7 +11,7 @@
  * output or not, used or not. Not observed: constants, also those that DEQUANTIZE or DENSIFY unpack; other types; what happens inside the
  * subgraphs of control flow (the reference observes those while they run; LiteRT does not show them).
  */
-import { rangeOf } from "../model/bytes.ts";
+import { isDeferred, rangeOf, readRange } from "../model/bytes.ts";
 import {
   BuiltinOperator,
   type BuiltinOptions,
@@ -193,6 +193,12 @@ function target(
   const add = (tensor: Tensor): number => tensors.push({ ...tensor, name: `t${tensors.length}` }) - 1;
   return {
     tensor: (index) => tensors[index]!,
+    integers(index) {
+      const { type, buffer } = tensors[index]!;
+      const data = buffers[buffer ?? 0]?.data;
+      if (type !== TensorType.INT32 || !data || isDeferred(data) || data.length === 0) return undefined;
+      return new Int32Array(readRange(data).buffer);
+    },
     add: (shape) => add({ shape: Int32Array.from(shape), type: TensorType.FLOAT32, buffer: 0 }),
     constant(values, shape) {
       const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

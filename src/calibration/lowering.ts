@@ -16,6 +16,8 @@ import {
 /** Where a lowering puts what it makes. */
 export interface LoweringTarget {
   tensor(index: number): Tensor;
+  /** Values of an INT32 constant of the file; undefined for anything else. */
+  integers(index: number): Int32Array | undefined;
   /** A new float32 tensor; gives its index. */
   add(shape: readonly number[]): number;
   /** A new constant; gives its index. */
