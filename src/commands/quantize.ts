@@ -27,6 +27,7 @@ import {
   writeWorkspace,
 } from "../quantize.ts";
 import { fillConstants } from "../weights/fill.ts";
+import { startEarly } from "../weights/share.ts";
 import { about } from "./about.ts";
 import type { Command, Output } from "./command.ts";
 import { writeExplanation } from "./explain.ts";
@@ -75,6 +76,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
   const opened = openModel(input!);
   try {
     for (const line of opened.unknown) output.tell(`warning: ${line}`);
+    if (options.data === undefined) startEarly(opened.source.size);
     const space = workspace(opened, {
       ...options,
       inputDtypes: options.inputDtype,

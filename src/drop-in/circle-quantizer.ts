@@ -12,6 +12,7 @@ import { UsageError } from "../errors.ts";
 import { openModel } from "../model/index.ts";
 import { missingRanges } from "../passes/check-ranges.ts";
 import { inferAll, setLayers, throwProblems, verifyAll, warnAll, workspace, writeWorkspace } from "../quantize.ts";
+import { startEarly } from "../weights/share.ts";
 import { MODES, optionsOf } from "./modes.ts";
 import { parseWords, usage, type WordOption } from "./words.ts";
 
@@ -45,6 +46,7 @@ export async function runCircleQuantizer(
   checkPaths([input], path, true);
   const opened = openModel(input);
   try {
+    startEarly(opened.source.size);
     const space = workspace(opened, options, true);
     if (parsed.options.has("--generate_profile_data")) space.profile = true;
     const config = parsed.options.get("--config")?.[0];

@@ -1,5 +1,7 @@
 /** Sharing the pieces of large constants among threads: one counter in shared memory says which piece comes next. */
+
 import { closeSync, openSync, writeSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { MinmaxqError, type Problems, reasonOf } from "../errors.ts";
 import { FileBytes } from "../model/bytes.ts";
 import type { FillTarget } from "../model/index.ts";
@@ -86,9 +88,21 @@ export async function takePieces(
   for (const problem of reports.flat()) problems.add(problem);
 }
 
+/** Workers that were started before there was work. */
+const waiting: Worker[] = [];
+
+/** Below this many bytes of model nobody is started early: its weights may not be worth a second thread. */
+const LARGE_MODEL = 256 << 20;
+
+/** Starts a Worker while the tables of a large model are read, so that it is up when the weights come. */
+export function startEarly(modelBytes: number): void {
+  if (modelBytes >= LARGE_MODEL && waiting.length === 0 && availableParallelism() > 1)
+    waiting.push(startWorker("weights"));
+}
+
 function workElsewhere(order: WorkOrder): Promise<string[]> {
   return new Promise((resolve, reject) => {
-    const worker = startWorker("weights");
+    const worker = waiting.pop() ?? startWorker("weights");
     const end = (settle: () => void) => {
       worker.terminate();
       settle();
