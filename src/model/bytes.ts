@@ -4,7 +4,7 @@
  * Weights are never loaded with a model: a buffer of a model is a ByteRange, and only the weight streams and the
  * model runner read it, in pieces.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { MinmaxqError, reasonOf } from "../errors.ts";
 
 /** Immutable bytes read by position. */
@@ -97,6 +97,13 @@ export function readRange(range: ByteRange): Uint8Array {
   const bytes = new Uint8Array(range.length);
   range.source.readInto(bytes, range.offset);
   return bytes;
+}
+
+/** Writes all of `bytes` at a position; the system may take less at a time. */
+export function writeAll(fd: number, bytes: Uint8Array, offset: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
+  }
 }
 
 /** A range over bytes that are in memory. */

@@ -15,11 +15,10 @@ import {
   renameSync,
   type Stats,
   statSync,
-  writeSync,
 } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { MinmaxqError, reasonOf } from "../errors.ts";
-import { type Deferred, isDeferred } from "./bytes.ts";
+import { type Deferred, isDeferred, writeAll } from "./bytes.ts";
 import { copyContents } from "./copy.ts";
 import { encodeModel, refresh } from "./encode.ts";
 import { layOut, patch } from "./layout.ts";
@@ -133,12 +132,6 @@ function finalPath(path: string): { path: string; stat?: Stats } {
   if (stat.isDirectory()) throw new MinmaxqError(`${path}: is a folder; give a file name`);
   if (!stat.isFile()) throw new MinmaxqError(`${path}: is not a regular file; give a file name`);
   return { path: realpathSync(path), stat };
-}
-
-function writeAll(fd: number, bytes: Uint8Array, offset: number): void {
-  for (let done = 0; done < bytes.length; ) {
-    done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
-  }
 }
 
 /** System errors in people's words; others are passed on. */

@@ -1,9 +1,9 @@
 /** Encoding one piece of a constant: the only place where a description meets the kernels. Runs in every thread. */
 import { asymmetric, INT16_LIMIT, inverse, symmetric as symmetricParameters } from "../arithmetic.ts";
-import type { ChannelParameters, Constant, Encoding } from "./constant.ts";
+import type { ChannelLayout, ChannelParameters, Constant, Encoding } from "./constant.ts";
 import { inverses, loadFloats } from "./floats.ts";
-import type { Block, ChannelRanges, KernelStream } from "./kernels.ts";
-import type { Piece } from "./pieces.ts";
+import { type Block, type ChannelRanges, type KernelStream, laterStart } from "./kernels.ts";
+import { type Piece, piecesOf } from "./pieces.ts";
 
 /** Largest number of elements handled at once: 2 MiB of float32, measured best (caches against system calls). */
 export const PIECE_LIMIT = 1 << 19;
@@ -19,6 +19,22 @@ export function problemOf(name: string, { mins, maxs, nans }: ChannelRanges): st
   if (!bad && !infinite) return null;
   const what = [bad, infinite ? "infinite values" : null].filter(Boolean).join(" and ");
   return `constant "${name}": has ${what}; it cannot be quantized. Mend the model or its training`;
+}
+
+/** Ranges of each channel (§3.1), read in pieces. */
+export function scanRanges(stream: KernelStream, constant: Constant, layout: ChannelLayout): ChannelRanges {
+  const ranges: ChannelRanges = { ...laterStart(layout.channels), nans: 0 };
+  for (const piece of piecesOf(layout, PIECE_LIMIT)) {
+    stream.scoped(() => {
+      const part = (list: Float32Array) => list.subarray(piece.channel, piece.channel + piece.channels);
+      const start = { mins: part(ranges.mins), maxs: part(ranges.maxs) };
+      const next = stream.channels(loadFloats(stream, constant, piece), piece, start);
+      ranges.mins.set(next.mins, piece.channel);
+      ranges.maxs.set(next.maxs, piece.channel);
+      ranges.nans += next.nans;
+    });
+  }
+  return ranges;
 }
 
 /** Turns ranges into parameters of an encoding, for the channels from `channel` on. */

@@ -11,11 +11,10 @@ import { availableParallelism } from "node:os";
 import { MinmaxqError, Problems } from "../errors.ts";
 import { isPending, type PendingConstant } from "../graph/export.ts";
 import type { FillTarget, Placed } from "../model/index.ts";
-import type { Constant } from "./constant.ts";
-import { wholeTensor } from "./constant.ts";
-import { bytesOf, PIECE_LIMIT, problemOf, setParameters, streamPiece, WHOLE_LIMIT } from "./encode.ts";
+import { type Constant, wholeTensor } from "./constant.ts";
+import { bytesOf, PIECE_LIMIT, problemOf, scanRanges, setParameters, streamPiece, WHOLE_LIMIT } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";
-import { type ChannelRanges, type KernelStream, laterStart, loadKernels } from "./kernels.ts";
+import { type KernelStream, loadKernels } from "./kernels.ts";
 import { type Piece, piecesAreIndependent, piecesOf } from "./pieces.ts";
 import { type SharedJob, sharedJob, type Task, takePieces } from "./share.ts";
 
@@ -86,9 +85,7 @@ function fillHere(
   const scanned = pieces === null;
   if (scanned && encoding.rule === "scan") {
     pieces = piecesOf(encoding.layout, PIECE_LIMIT);
-    const { channels } = encoding.layout;
-    const ranges: ChannelRanges = { ...laterStart(channels), nans: 0 };
-    for (const piece of pieces) scanInto(ranges, stream, constant.of, piece);
+    const ranges = scanRanges(stream, constant.of, encoding.layout);
     const problem = problemOf(name, ranges);
     if (problem) return problems.add(problem);
     setParameters(encoding.parameters, ranges, 0, encoding.symmetric, encoding.limit);
@@ -132,18 +129,6 @@ class NibblePacker {
     this.write(packed, this.at);
     this.at += packed.length;
   }
-}
-
-/** Continues the ranges of the piece's channels with the piece's values. */
-function scanInto(ranges: ChannelRanges, stream: KernelStream, constant: Constant, piece: Piece): void {
-  stream.scoped(() => {
-    const part = (list: Float32Array) => list.subarray(piece.channel, piece.channel + piece.channels);
-    const start = { mins: part(ranges.mins), maxs: part(ranges.maxs) };
-    const next = stream.channels(loadFloats(stream, constant, piece), piece, start);
-    ranges.mins.set(next.mins, piece.channel);
-    ranges.maxs.set(next.maxs, piece.channel);
-    ranges.nans += next.nans;
-  });
 }
 
 /** Descriptions of something else than float32. Pieces of whole tensors begin at even elements, so 4-bit values are not cut. */

@@ -2,9 +2,9 @@
 import { Problems } from "../errors.ts";
 import { rangeOf } from "../model/bytes.ts";
 import { type ChannelLayout, type Constant, stored, wholeTensor } from "./constant.ts";
-import { bytesOf, PIECE_LIMIT, problemOf } from "./encode.ts";
+import { bytesOf, PIECE_LIMIT, problemOf, scanRanges } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";
-import { type ChannelRanges, type KernelStream, type Kernels, laterStart, loadKernels } from "./kernels.ts";
+import { type KernelStream, type Kernels, loadKernels } from "./kernels.ts";
 import { piecesOf } from "./pieces.ts";
 
 /** Scans constants in pieces. Problems of their values (NaN, infinities) are collected, so that all are told at once. */
@@ -27,7 +27,7 @@ export class ConstantScanner {
   channelRanges(name: string, constant: Constant, layout: ChannelLayout): { min: Float32Array; max: Float32Array } {
     const { channels } = layout;
     if (constant.count === 0) return { min: new Float32Array(channels), max: new Float32Array(channels) };
-    const ranges = this.scan(constant, layout);
+    const ranges = scanRanges(this.stream, constant, layout);
     const problem = problemOf(name, ranges);
     if (problem) {
       this.problems.add(problem);
@@ -36,26 +36,9 @@ export class ConstantScanner {
     return { min: ranges.mins, max: ranges.maxs };
   }
 
-  private scan(constant: Constant, layout: ChannelLayout): ChannelRanges {
-    const ranges: ChannelRanges = { ...laterStart(layout.channels), nans: 0 };
-    for (const piece of piecesOf(layout, PIECE_LIMIT)) {
-      this.stream.scoped(() => {
-        const start = {
-          mins: ranges.mins.subarray(piece.channel, piece.channel + piece.channels),
-          maxs: ranges.maxs.subarray(piece.channel, piece.channel + piece.channels),
-        };
-        const next = this.stream.channels(loadFloats(this.stream, constant, piece), piece, start);
-        ranges.mins.set(next.mins, piece.channel);
-        ranges.maxs.set(next.maxs, piece.channel);
-        ranges.nans += next.nans;
-      });
-    }
-    return ranges;
-  }
-
   /** Notes NaN and infinities, where only a neighbour's range counts; ±FLT_MAX may stand for infinity there (§3.9). */
   refuseNonFinite(name: string, constant: Constant): void {
-    const { mins, maxs, nans } = this.scan(constant, wholeTensor(constant.count));
+    const { mins, maxs, nans } = scanRanges(this.stream, constant, wholeTensor(constant.count));
     const clamp = (list: Float32Array) => list.map((v) => (Number.isFinite(v) ? 0 : v));
     const problem = constant.count > 0 && problemOf(name, { mins: clamp(mins), maxs: clamp(maxs), nans });
     if (problem) this.problems.add(problem);

@@ -1,9 +1,9 @@
 /** Sharing the pieces of large constants among threads: one counter in shared memory says which piece comes next. */
 
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { MinmaxqError, type Problems, reasonOf } from "../errors.ts";
-import { FileBytes } from "../model/bytes.ts";
+import { FileBytes, writeAll } from "../model/bytes.ts";
 import type { FillTarget } from "../model/index.ts";
 import { startWorker } from "../workers.ts";
 import type { Constant } from "./constant.ts";
@@ -131,10 +131,7 @@ export async function workOn(order: WorkOrder): Promise<WorkReport> {
       ...job,
       constant: overSources(job.constant, source) as EncodedConstant,
     }));
-    const write = (bytes: Uint8Array, offset: number) => {
-      for (let done = 0; done < bytes.length; )
-        done += writeSync(output, bytes, done, bytes.length - done, offset + done);
-    };
+    const write = (bytes: Uint8Array, offset: number) => writeAll(output, bytes, offset);
     return { problems: await work(jobs, order.tasks, order.counter, loadKernels().stream, write) };
   } catch (error) {
     return { failed: reasonOf(error) };
