@@ -95,6 +95,8 @@ export async function compileExecutable(outfile = "dist/minmaxq", target?: Bun.B
     // Parsed at build time: the executable starts in 20 ms instead of 100.
     bytecode: true,
     format: "esm",
+    // What a command does not need is not loaded: chunks for each dynamic import.
+    splitting: true,
     // What a .env or bunfig.toml in the current directory says is nothing to an installed program.
     compile: { outfile, ...(target && { target }), autoloadDotenv: false, autoloadBunfig: false },
   });

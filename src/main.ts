@@ -2,18 +2,23 @@
 /** argv → command → exit code: the only file that prints errors or exits. */
 import { basename } from "node:path";
 import pkg from "../package.json" with { type: "json" };
+import { commonValues } from "./cli/common.ts";
 import { coloursFor, ReaderGone, terminal } from "./cli/output.ts";
-import { runProgram } from "./cli/program.ts";
-import { HELP as CIRCLE_EVAL_DIFF_HELP, runCircleEvalDiff } from "./drop-in/circle-eval-diff.ts";
-import { HELP as CIRCLE_QUANTIZER_HELP, runCircleQuantizer } from "./drop-in/circle-quantizer.ts";
-import { HELP as RECORD_MINMAX_HELP, runRecordMinmax } from "./drop-in/record-minmax.ts";
+import type { Output } from "./commands/command.ts";
 import { MinmaxqError, reasonOf } from "./errors.ts";
 import { removeTemporaryFiles } from "./model/index.ts";
+import { addPast, keepTimings, takeSpans } from "./timings.ts";
 
-const FRONTS: Readonly<Record<string, { run(words: readonly string[]): Promise<void>; help(): string }>> = {
-  "circle-quantizer": { run: (words) => runCircleQuantizer(words, terminal), help: CIRCLE_QUANTIZER_HELP },
-  "record-minmax": { run: (words) => runRecordMinmax(words, terminal), help: RECORD_MINMAX_HELP },
-  "circle-eval-diff": { run: (words) => runCircleEvalDiff(words, terminal), help: CIRCLE_EVAL_DIFF_HELP },
+interface Front {
+  run(words: readonly string[], output: Output): Promise<void>;
+  help(): string;
+}
+
+/** Each is loaded when it is asked for: what is not needed costs a start nothing. */
+const FRONTS: Readonly<Record<string, () => Promise<Front>>> = {
+  "circle-quantizer": async () => (await import("./drop-in/circle-quantizer.ts")).FRONT,
+  "record-minmax": async () => (await import("./drop-in/record-minmax.ts")).FRONT,
+  "circle-eval-diff": async () => (await import("./drop-in/circle-eval-diff.ts")).FRONT,
 };
 
 function frontOf(name: string) {
@@ -23,19 +28,19 @@ function frontOf(name: string) {
 /** A drop-in front by its name as first word, or by the executable's own name. */
 async function run(words: readonly string[]): Promise<void> {
   const byName = frontOf(basename(process.argv0, ".exe"));
-  const front = byName ?? frontOf(words[0] ?? "");
-  if (!front) return runProgram(words, terminal);
+  const load = byName ?? frontOf(words[0] ?? "");
+  if (!load) return (await import("./cli/program.ts")).runProgram(words, terminal);
   const rest = byName ? words : words.slice(1);
-  if (rest.includes("-h") || rest.includes("--help")) return terminal.print(front.help());
   if (rest[0] === "--version") return terminal.print(`minmaxq ${pkg.version}`);
-  return front.run(rest);
+  const front = await load();
+  if (rest.includes("-h") || rest.includes("--help")) return terminal.print(front.help());
+  return front.run(rest, terminal);
 }
 
-function report(error: unknown, words: readonly string[]): number {
+function report(error: unknown, verbose: boolean): number {
   // A reader that has seen enough (head) is no error.
   if (error instanceof ReaderGone) return 0;
   const colours = coloursFor(process.stderr);
-  const verbose = words.includes("--verbose");
   const expected = error instanceof MinmaxqError;
   const text = expected
     ? error.message
@@ -55,10 +60,30 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 // The progress bar's stream: nobody is left to be told.
 process.stderr.on("error", () => {});
 
-const words = process.argv.slice(2);
-try {
-  await run(words);
-  process.exit(0);
-} catch (error) {
-  process.exit(report(error, words));
+/** Runs the command; with `--timings` or `--trace` tells where the time went, also when it failed. Gives the exit code. */
+async function main(words: readonly string[]): Promise<number> {
+  let code = 0;
+  const fail = (error: unknown) => {
+    code = report(error, words.includes("--verbose"));
+  };
+  try {
+    const { timings, trace } = commonValues(words);
+    if (!timings && trace === undefined) {
+      await run(words);
+      return code;
+    }
+    keepTimings();
+    addPast("start", performance.timeOrigin);
+    await run(words).catch(fail);
+    const { timingsTable, writeTrace } = await import("./cli/timings.ts");
+    const ended = performance.timeOrigin + performance.now();
+    const spans = takeSpans();
+    if (timings) for (const line of timingsTable(spans, performance.timeOrigin, ended)) terminal.tell(line);
+    if (trace !== undefined) writeTrace(trace, spans, performance.timeOrigin);
+  } catch (error) {
+    fail(error);
+  }
+  return code;
 }
+
+process.exit(await main(process.argv.slice(2)));

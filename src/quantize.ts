@@ -14,6 +14,7 @@ import { inferDtypes } from "./passes/infer-dtypes.ts";
 import { prepare } from "./passes/prepare.ts";
 import { verify } from "./passes/verify.ts";
 import { warnAccuracy } from "./passes/warn-accuracy.ts";
+import { timed } from "./timings.ts";
 import { fillConstants } from "./weights/fill.ts";
 import { ConstantScanner } from "./weights/scan.ts";
 
@@ -28,6 +29,10 @@ export interface Workspace {
 
 /** Imports and prepares every subgraph; `likeReference` as the drop-in front does it (src/passes/prepare.ts). */
 export function workspace(opened: OpenedModel, options: QuantizeOptions, likeReference = false): Workspace {
+  return timed("prepare", () => prepared(opened, options, likeReference));
+}
+
+function prepared(opened: OpenedModel, options: QuantizeOptions, likeReference: boolean): Workspace {
   const graphs = (opened.model.subgraphs ?? []).map((_, index) => importGraph(opened.model, index));
   if (graphs.length === 0)
     throw new MinmaxqError(`${opened.source.name}: has no subgraph; there is nothing to quantize`);
@@ -93,9 +98,10 @@ export async function writeWorkspace(
 ): Promise<void> {
   const fill: Fill = async (target, placed) => {
     await fillConstants(target, placed, threads);
-    check?.();
+    timed("passes", () => check?.());
   };
-  await writeAs(exportWorkspace(space).model, path, dialect, space.opened.external, fill);
+  const { model } = timed("write", () => exportWorkspace(space));
+  await writeAs(model, path, dialect, space.opened.external, fill);
 }
 
 /** Writes a model in a format. */

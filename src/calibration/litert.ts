@@ -11,9 +11,9 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import * as url from "node:url";
 import type { LiteRt } from "@litertjs/core";
-import compatGlue from "@litertjs/core/wasm/litert_wasm_compat_internal.js" with { type: "text" };
+import compatGlue from "@litertjs/core/wasm/litert_wasm_compat_internal.js" with { type: "file" };
 import compatWasm from "@litertjs/core/wasm/litert_wasm_compat_internal.wasm" with { type: "file" };
-import relaxedGlue from "@litertjs/core/wasm/litert_wasm_internal.js" with { type: "text" };
+import relaxedGlue from "@litertjs/core/wasm/litert_wasm_internal.js" with { type: "file" };
 import relaxedWasm from "@litertjs/core/wasm/litert_wasm_internal.wasm" with { type: "file" };
 import { reasonOf } from "../errors.ts";
 
@@ -193,7 +193,7 @@ async function loadBindings(library: WebAssembly.Module, fastMath: boolean): Pro
     const error = /^ERROR: (?:\[[^\]]*\] )?(.*)/.exec(line)?.[1];
     if (error && log.length < 20) log.push(error);
   };
-  const glue = fastMath ? relaxedGlue : compatGlue;
+  const glue = fs.readFileSync(fastMath ? relaxedGlue : compatGlue, "utf8");
   // The glue asks for Node's modules by name; a compiled executable has no `require` to give it.
   const modules: Readonly<Record<string, unknown>> = {
     "node:fs": fs,

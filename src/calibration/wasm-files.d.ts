@@ -1,10 +1,11 @@
-// What the bundler makes of LiteRT's files: the glue scripts as text, the WASM as a path (inside the executable when compiled).
+// What the bundler makes of LiteRT's files: paths (inside the executable when compiled). The glue scripts are read when they are
+// needed: as text they would be part of what every start parses.
 declare module "@litertjs/core/wasm/*.wasm" {
   const path: string;
   export default path;
 }
 
 declare module "@litertjs/core/wasm/*.js" {
-  const text: string;
-  export default text;
+  const path: string;
+  export default path;
 }

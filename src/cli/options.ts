@@ -12,6 +12,7 @@ import type { Dtype } from "../graph/graph.ts";
 import { WEIGHT_SCHEMES, type WeightScheme } from "../passes/quantize-weights-only.ts";
 import { type ForcedParameters, parametersFromText } from "../passes/set-parameters.ts";
 import { PREPARE_NAMES } from "../prepare/index.ts";
+import { IO_DTYPES } from "./dtypes.ts";
 
 export interface OptionRow {
   /** As commander wants it: "-o, --output <path>". */
@@ -27,15 +28,6 @@ export interface OptionRow {
   /** Another option without which this one does nothing. */
   readonly needs?: string;
 }
-
-export const IO_DTYPES: Readonly<Record<string, Dtype>> = {
-  uint8: "UINT8",
-  int16: "INT16",
-  int32: "INT32",
-  int64: "INT64",
-  float32: "FLOAT32",
-  bool: "BOOL",
-};
 
 const filled = (text: string): string => {
   if (text.trim() === "") throw new InvalidArgumentError("It is empty.");

@@ -15,6 +15,7 @@ import { requantize } from "../commands/requantize.ts";
 import { setParameters } from "../commands/set-parameters.ts";
 import { verify } from "../commands/verify.ts";
 import { UsageError } from "../errors.ts";
+import { COMMON_OPTIONS } from "./common.ts";
 import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "./options.ts";
 
 export const COMMANDS: readonly Command[] = [
@@ -45,11 +46,11 @@ export async function runProgram(words: readonly string[], output: Output): Prom
     .description(pkg.description)
     .version(pkg.version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
-    .option("--verbose", "print stack traces of errors")
     .configureOutput({ writeOut: (text) => output.print(text.replace(/\n$/, "")), writeErr: () => {} })
     .helpCommand("help [command]", "print the help of a command")
     .exitOverride()
     .addHelpText("after", "\nExit codes: 0 done, 1 the model or data is wrong, 2 the command line is wrong.");
+  addCommonOptions(program);
   for (const command of COMMANDS) addCommand(program, command, output);
   for (const [name, summary] of Object.entries(DROP_INS)) program.command(name).summary(summary).description(summary);
   try {
@@ -78,6 +79,10 @@ function helpFor(words: readonly string[]): string {
   return command ? `minmaxq ${command.name} --help` : "minmaxq --help";
 }
 
+function addCommonOptions(program: Program): void {
+  for (const { name, value, help } of COMMON_OPTIONS) program.option(value ? `${name} <${value}>` : name, help);
+}
+
 function addCommand(program: Program, command: Command, output: Output): void {
   const added = program
     .command(command.name)
@@ -88,7 +93,7 @@ function addCommand(program: Program, command: Command, output: Output): void {
     .addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
   for (const positional of command.positionals) added.argument(`<${positional}>`);
   for (const name of command.options) added.addOption(commanderOption(name));
-  added.option("--verbose", "print stack traces of errors");
+  addCommonOptions(added);
   added.action((...parameters) => {
     const positionals = parameters.slice(0, command.positionals.length) as string[];
     const values = added.opts<OptionValues>();

@@ -12,8 +12,8 @@ export const fakeQuantizeWeights = transformCommand({
   options: ["dtype", "granularity", "config", "layer"],
   examples: ["minmaxq fake-quantize-weights model.circle --dtype int16 -o model.fqw.circle"],
   settings: ({ dtype, granularity }) => ({ dtype, granularity }),
-  change(space, options) {
-    setLayersFromOptions(space, options);
+  async change(space, options) {
+    await setLayersFromOptions(space, options);
     for (const graph of space.graphs) run(graph, space.context);
     const weights = space.graphs.flatMap(activeNodes).filter((node) => node.constant?.kind === "fake");
     return `${counted(weights.length, "weight tensor")} rounded`;

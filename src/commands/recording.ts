@@ -10,6 +10,7 @@ import {
 import type { OptionName, OptionValues } from "../cli/options.ts";
 import { counted } from "../cli/output.ts";
 import type { Fill, Model } from "../model/index.ts";
+import { timed } from "../timings.ts";
 import { notAbout } from "./about.ts";
 import type { Output } from "./command.ts";
 
@@ -39,17 +40,19 @@ export async function record(model: Model, options: OptionValues, output: Output
   checkReduction(reduction);
   const data = await notAbout(() => openDataSet(options.data!, inputSpecs(model), { format: options.dataFormat }));
   try {
-    const ranges = await recordRanges(model, data, {
-      reduction,
-      workers: options.numThreads,
-      fastMath: options.fastMath,
-      onProgress: output.progress("recording"),
-      onUnobserved: (names) =>
-        output.tell(
-          `warning: not recorded, because they lie inside control flow: ${names.map((name) => `"${name}"`).join(", ")}`,
-        ),
-      fill,
-    });
+    const ranges = await timed("record", () =>
+      recordRanges(model, data, {
+        reduction,
+        workers: options.numThreads,
+        fastMath: options.fastMath,
+        onProgress: output.progress("recording"),
+        onUnobserved: (names) =>
+          output.tell(
+            `warning: not recorded, because they lie inside control flow: ${names.map((name) => `"${name}"`).join(", ")}`,
+          ),
+        fill,
+      }),
+    );
     return { ranges, how: `${reductionText(reduction)} of ${counted(data.count, "sample")}` };
   } finally {
     data.close();

@@ -18,7 +18,7 @@ export interface Transform {
   /** Options that passes see; uint8 per channel where it does not matter. */
   settings?(options: OptionValues): QuantizeOptions;
   /** Changes the graphs; returns what was done, for people. */
-  change(space: Workspace, options: OptionValues): string;
+  change(space: Workspace, options: OptionValues): string | Promise<string>;
 }
 
 /** Makes a command of a transform: open, change, infer dtypes, write, say what was done. */
@@ -38,8 +38,8 @@ export function transformCommand(transform: Transform): Command {
         for (const line of opened.unknown) output.tell(`warning: ${line}`);
         const settings = transform.settings?.(options) ?? { dtype: "UINT8", granularity: "channel" };
         const space = workspace(opened, settings);
-        const done = await about(input!, () => {
-          const text = transform.change(space, options);
+        const done = await about(input!, async () => {
+          const text = await transform.change(space, options);
           space.context.scanner.throwProblems();
           inferAll(space);
           return text;

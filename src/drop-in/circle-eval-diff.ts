@@ -18,7 +18,7 @@ import { runPairs } from "../compare/run.ts";
 import { openSide } from "../compare/side.ts";
 import { MinmaxqError, Problems, reasonOf, UsageError } from "../errors.ts";
 import { type OpenedModel, openModel } from "../model/index.ts";
-import { choice, parseWords, usage, type WordOption } from "./words.ts";
+import { COMMON_WORDS, choice, parseWords, usage, type WordOption } from "./words.ts";
 
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--first_model": { words: 1, help: "a model (required); float32 or quantized" },
@@ -33,7 +33,7 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--print_top1_match": { words: 0, help: "mean top-1 match ratio" },
   "--print_top5_match": { words: 0, help: "mean top-5 match ratio" },
   "--print_mse": { words: 0, help: "mean squared error" },
-  "--verbose": { words: 0, help: "print stack traces of errors" },
+  ...COMMON_WORDS,
 };
 
 const FORMATS = { h5: "h5", dir: "dir", directory: "directory" } as const;
@@ -175,3 +175,5 @@ function checkFolder(prefix: string): void {
     throw new MinmaxqError(`${prefix}: the folder ${folder} cannot be written (${reasonOf(error)})`, { cause: error });
   }
 }
+
+export const FRONT = { run: runCircleEvalDiff, help: HELP };

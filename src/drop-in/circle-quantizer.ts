@@ -7,14 +7,13 @@
 import { about } from "../commands/about.ts";
 import type { Output } from "../commands/command.ts";
 import { checkPaths } from "../commands/paths.ts";
-import { readConfig } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import { openModel } from "../model/index.ts";
 import { missingRanges } from "../passes/check-ranges.ts";
 import { inferAll, setLayers, throwProblems, verifyAll, warnAll, workspace, writeWorkspace } from "../quantize.ts";
 import { startEarly } from "../weights/share.ts";
 import { MODES, optionsOf } from "./modes.ts";
-import { parseWords, usage, type WordOption } from "./words.ts";
+import { COMMON_WORDS, parseWords, usage, type WordOption } from "./words.ts";
 
 /** The reference's options: how many words each takes. */
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
@@ -25,7 +24,7 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--output_type": { words: 1, help: "dtypes of the outputs, separated by commas" },
   "--config": { words: 1, help: "JSON file of layers with a dtype and granularity of their own" },
   "--generate_profile_data": { words: 0, help: "write which operators of the input each operator comes from" },
-  "--verbose": { words: 0, help: "print stack traces of errors" },
+  ...COMMON_WORDS,
 };
 
 const SILENT = { tell: () => {} };
@@ -50,7 +49,8 @@ export async function runCircleQuantizer(
     const space = workspace(opened, options, true);
     if (parsed.options.has("--generate_profile_data")) space.profile = true;
     const config = parsed.options.get("--config")?.[0];
-    if (config !== undefined) setLayers(space, readConfig(config));
+    // zod is loaded only where there is something to check.
+    if (config !== undefined) setLayers(space, (await import("../config.ts")).readConfig(config));
     const missing = mode.verified ? space.graphs.flatMap(missingRanges) : [];
     await about(input, () => {
       mode.run(space, parsed);
@@ -70,3 +70,5 @@ export async function runCircleQuantizer(
     opened.close();
   }
 }
+
+export const FRONT = { run: runCircleQuantizer, help: HELP };

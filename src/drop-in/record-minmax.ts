@@ -5,7 +5,7 @@ import { type OptionValues, OPTIONS as TABLE } from "../cli/options.ts";
 import type { Output } from "../commands/command.ts";
 import { record } from "../commands/record.ts";
 import { UsageError } from "../errors.ts";
-import { type Parsed, parseWords, usage, type WordOption } from "./words.ts";
+import { COMMON_WORDS, type Parsed, parseWords, usage, type WordOption } from "./words.ts";
 
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--input_model": { words: 1, help: "float model (required)" },
@@ -19,7 +19,7 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--moving_avg_const": { words: 1, help: "0.1 by default" },
   "--num_threads": { words: 1, help: "workers; results do not depend on it" },
   "--generate_profile_data": { words: 0, help: "accepted; recording changes no operators" },
-  "--verbose": { words: 0, help: "print stack traces of errors" },
+  ...COMMON_WORDS,
 };
 
 export const HELP = () => usage("record-minmax", "", OPTIONS);
@@ -80,3 +80,5 @@ function reductionOf(parsed: Parsed): Partial<OptionValues> {
   }
   return values;
 }
+
+export const FRONT = { run: runRecordMinmax, help: HELP };

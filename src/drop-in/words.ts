@@ -1,5 +1,6 @@
 /** Arguments as the reference's tools take them: each option has a fixed number of words. */
-import { IO_DTYPES } from "../cli/options.ts";
+import { COMMON_OPTIONS } from "../cli/common.ts";
+import { IO_DTYPES } from "../cli/dtypes.ts";
 import { UsageError } from "../errors.ts";
 import type { Dtype } from "../graph/graph.ts";
 import type { Granularity, QuantizedDtype } from "../scheme.ts";
@@ -11,6 +12,11 @@ export interface WordOption {
   readonly mode?: true;
   readonly help: string;
 }
+
+/** What every command takes, as options of a front. */
+export const COMMON_WORDS: Readonly<Record<string, WordOption>> = Object.fromEntries(
+  COMMON_OPTIONS.map(({ name, value, help }) => [name, { words: value ? 1 : 0, help }]),
+);
 
 export interface Parsed {
   /** The last value of each option. */

@@ -7,7 +7,9 @@
  * - The schema has no table that contains itself, so depth is bounded by the schema.
  * - Weights are not read: Buffer.data, and data outside the FlatBuffer, become ByteRanges.
  */
+
 import { MinmaxqError } from "../errors.ts";
+import { timed } from "../timings.ts";
 import { type ByteRange, type ByteSource, FileBytes } from "./bytes.ts";
 import { checkModel, quoted } from "./check.ts";
 import { identify } from "./identify.ts";
@@ -53,6 +55,10 @@ const NOTES_KEPT = 200;
 
 /** Opens a model file. Throws a MinmaxqError of one line for anything wrong with it. */
 export function openModel(path: string): OpenedModel {
+  return timed("open", () => openTables(path));
+}
+
+function openTables(path: string): OpenedModel {
   const source = new FileBytes(path);
   try {
     return readModel(source);

@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { MinmaxqError, reasonOf } from "../errors.ts";
+import { timed } from "../timings.ts";
 import { type Deferred, isDeferred, writeAll } from "./bytes.ts";
 import { copyContents } from "./copy.ts";
 import { encodeModel, refresh } from "./encode.ts";
@@ -60,7 +61,11 @@ export interface WriteOptions {
  * Writes a model to a file. Throws a MinmaxqError of one line when the dialect cannot say what the model says or the
  * file cannot be written; then nothing is left behind and an old file is as it was.
  */
-export async function writeModel(model: Model, path: string, options: WriteOptions): Promise<void> {
+export function writeModel(model: Model, path: string, options: WriteOptions): Promise<void> {
+  return timed("write", () => writeBeside(model, path, options));
+}
+
+async function writeBeside(model: Model, path: string, options: WriteOptions): Promise<void> {
   const final = finalPath(path);
   const mode = final.stat ? final.stat.mode & 0o777 : 0o666;
   const temporary = temporaryPath(final.path);
@@ -106,8 +111,8 @@ export async function serializeModel(model: Model, options: WriteOptions): Promi
 async function produce(model: Model, options: WriteOptions, open: (size: number) => FillTarget): Promise<void> {
   const { dialect, fill, limit = FLATBUFFER_LIMIT } = options;
   let external = options.external ?? false;
-  let encoded = encodeModel(model, dialect, external);
-  let layout = layOut(encoded);
+  let encoded = timed("encode tables", () => encodeModel(model, dialect, external));
+  let layout = timed("lay out", () => layOut(encoded));
   if (!external && layout.size >= limit) {
     external = true;
     encoded = encodeModel(model, dialect, external);
@@ -118,11 +123,12 @@ async function produce(model: Model, options: WriteOptions, open: (size: number)
   for (const { content, offset } of layout.places) if (isDeferred(content)) placed.push({ content, offset });
   if (fill) await fill(target, placed);
   else if (placed.length > 0) throw new Error(`${placed.length} deferred buffers and nobody to fill them`);
-  await copyContents(layout, (bytes, offset) => target.write(bytes, offset));
-
-  if (fill) refresh(encoded);
-  patch(encoded, layout);
-  target.write(encoded.bytes, 0);
+  await timed("copy", () => copyContents(layout, (bytes, offset) => target.write(bytes, offset)));
+  timed("write tables", () => {
+    if (fill) refresh(encoded);
+    patch(encoded, layout);
+    target.write(encoded.bytes, 0);
+  });
 }
 
 /** The file that is replaced: symbolic links are followed, folders and devices refused. */

@@ -1,5 +1,6 @@
 /** Running passes in order: what the pipelines (src/pipeline.ts, src/passes/onnx) are lists of. */
 import { describe, type Graph, type Node } from "../graph/graph.ts";
+import { timed } from "../timings.ts";
 import type { Context, Pass } from "./context.ts";
 
 export interface Step {
@@ -16,6 +17,10 @@ export interface Step {
  * on stderr.
  */
 export function runSteps(steps: readonly Step[], graph: Graph, context: Context): void {
+  timed("passes", () => runAll(steps, graph, context));
+}
+
+function runAll(steps: readonly Step[], graph: Graph, context: Context): void {
   const debug = Number(process.env.MINMAXQ_DEBUG ?? 0);
   for (const { name, run, repeat, why } of steps) {
     const before = debug > 1 ? new Map(graph.nodes.map((node) => [node, stateOf(node)])) : null;
@@ -23,7 +28,7 @@ export function runSteps(steps: readonly Step[], graph: Graph, context: Context)
     let rounds = 0;
     let again: boolean;
     do {
-      again = run(graph, context) === true && repeat === true;
+      again = timed(name, () => run(graph, context)) === true && repeat === true;
       rounds++;
     } while (again);
     if (debug > 0) console.error(`${name}: ${(performance.now() - started).toFixed(1)} ms, ${rounds} round(s); ${why}`);

@@ -6,6 +6,7 @@
  */
 import type { Graph } from "../graph/graph.ts";
 import type { Workspace } from "../quantize.ts";
+import { timed } from "../timings.ts";
 import { type Edit, tally } from "./edit.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
 import { foldConstants } from "./fold-constants.ts";
@@ -56,11 +57,15 @@ export const PREPARE_NAMES: readonly string[] = [...PREPARE_PASSES.map(({ name }
  * Runs the passes that are not switched `off` on some graphs of the workspace; gives a phrase for each pass that changed something
  * ("fused 12 RELU"). Layer settings must be in the context by then: a layer that becomes part of another hands its own on.
  */
-export async function prepareGraphs(
+export function prepareGraphs(
   space: Workspace,
   graphs: readonly Graph[],
   off: readonly string[] = [],
 ): Promise<string[]> {
+  return timed("prepare", () => runPasses(space, graphs, off));
+}
+
+async function runPasses(space: Workspace, graphs: readonly Graph[], off: readonly string[]): Promise<string[]> {
   const said: string[] = [];
   if (off.includes("all")) return said;
   for (const { name, run, tell } of PREPARE_PASSES) {

@@ -1,5 +1,6 @@
 /** Encoding one piece of a constant: the only place where a description meets the kernels. Runs in every thread. */
 import { asymmetric, INT16_LIMIT, inverse, symmetric as symmetricParameters } from "../arithmetic.ts";
+import { timed } from "../timings.ts";
 import type { ChannelLayout, ChannelParameters, Constant, Encoding } from "./constant.ts";
 import { inverses, loadFloats } from "./floats.ts";
 import { type Block, type ChannelRanges, type KernelStream, laterStart } from "./kernels.ts";
@@ -104,14 +105,16 @@ export function streamPiece(
   const { encoding } = constant;
   if (encoding.rule === "bias") throw new Error("biases are not encoded in pieces");
   return stream.scoped(() => {
-    const values = loadFloats(stream, constant.of, piece);
+    const bytes = piece.count * 4;
+    const values = timed("read", () => loadFloats(stream, constant.of, piece), bytes, name);
     if (scan && encoding.rule === "scan") {
-      const ranges = stream.channels(values, piece);
+      const ranges = timed("scan piece", () => stream.channels(values, piece), bytes, name);
       const problem = problemOf(name, ranges);
       if (problem) return problem;
       setParameters(encoding.parameters, ranges, piece.channel, encoding.symmetric, encoding.limit);
     }
-    write(bytesOf(encodePiece(stream, values, encoding, piece)));
+    const encoded = timed("encode", () => bytesOf(encodePiece(stream, values, encoding, piece)), bytes, name);
+    timed("write piece", () => write(encoded), encoded.length, name);
     return null;
   });
 }

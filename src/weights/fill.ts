@@ -11,6 +11,7 @@ import { availableParallelism } from "node:os";
 import { MinmaxqError, Problems } from "../errors.ts";
 import { isPending, type PendingConstant } from "../graph/export.ts";
 import type { FillTarget, Placed } from "../model/index.ts";
+import { timed } from "../timings.ts";
 import { type Constant, wholeTensor } from "./constant.ts";
 import { bytesOf, PIECE_LIMIT, problemOf, scanRanges, setParameters, streamPiece, WHOLE_LIMIT } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";
@@ -22,11 +23,15 @@ import { type SharedJob, sharedJob, type Task, takePieces } from "./share.ts";
 const WORTH_A_WORKER = 32 << 20;
 
 /** Writes every pending constant to its place. Throws one MinmaxqError for all constants with unusable values. */
-export async function fillConstants(
-  target: FillTarget,
-  placed: Placed[],
-  threads = availableParallelism(),
-): Promise<void> {
+export function fillConstants(target: FillTarget, placed: Placed[], threads = availableParallelism()): Promise<void> {
+  return timed(
+    "stream",
+    () => fillAll(target, placed, threads),
+    placed.reduce((sum, one) => sum + one.content.length, 0),
+  );
+}
+
+async function fillAll(target: FillTarget, placed: Placed[], threads: number): Promise<void> {
   const problems = new Problems();
   const { stream } = loadKernels();
   const pending = placed.map(({ content, offset }) => {

@@ -1,6 +1,7 @@
 /** Reading constants where a decision depends on their values: ranges, first elements, whole small ones. */
 import { Problems } from "../errors.ts";
 import { rangeOf } from "../model/bytes.ts";
+import { timed } from "../timings.ts";
 import { type ChannelLayout, type Constant, stored, wholeTensor } from "./constant.ts";
 import { bytesOf, PIECE_LIMIT, problemOf, scanRanges } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";
@@ -27,7 +28,7 @@ export class ConstantScanner {
   channelRanges(name: string, constant: Constant, layout: ChannelLayout): { min: Float32Array; max: Float32Array } {
     const { channels } = layout;
     if (constant.count === 0) return { min: new Float32Array(channels), max: new Float32Array(channels) };
-    const ranges = scanRanges(this.stream, constant, layout);
+    const ranges = timed("scan", () => scanRanges(this.stream, constant, layout), constant.count * 4, name);
     const problem = problemOf(name, ranges);
     if (problem) {
       this.problems.add(problem);

@@ -5,6 +5,7 @@ import { availableParallelism } from "node:os";
 import { MinmaxqError, type Problems, reasonOf } from "../errors.ts";
 import { FileBytes, writeAll } from "../model/bytes.ts";
 import type { FillTarget } from "../model/index.ts";
+import { addSpans, keepTimings, type Span, takeSpans, timingsKept } from "../timings.ts";
 import { startWorker } from "../workers.ts";
 import type { Constant } from "./constant.ts";
 import { streamPiece } from "./encode.ts";
@@ -33,9 +34,11 @@ export interface WorkOrder {
   readonly tasks: readonly Task[];
   readonly counter: Int32Array;
   readonly output: string;
+  /** Whether spans of the work are wanted. */
+  readonly timings: boolean;
 }
 
-export type WorkReport = { problems: string[] } | { failed: string };
+export type WorkReport = { problems: string[]; spans: Span[] } | { failed: string };
 
 /** The job, or null when its description cannot go to another thread. */
 export function sharedJob(name: string, constant: EncodedConstant, offset: number): SharedJob | null {
@@ -80,8 +83,9 @@ export async function takePieces(
     tasks,
     counter,
     output: target.path!,
+    timings: timingsKept(),
   };
-  const others = Array.from({ length: threads - 1 }, () => workElsewhere(order));
+  const others = Array.from({ length: threads - 1 }, (_, i) => workElsewhere(order, `weights ${i + 1}`));
   // This thread starts at once; the others join when they are up.
   const own = work(jobs, tasks, counter, stream, (bytes, offset) => target.write(bytes, offset));
   const reports = await Promise.all([own, ...others]);
@@ -100,7 +104,7 @@ export function startEarly(modelBytes: number): void {
     waiting.push(startWorker("weights"));
 }
 
-function workElsewhere(order: WorkOrder): Promise<string[]> {
+function workElsewhere(order: WorkOrder, track: string): Promise<string[]> {
   return new Promise((resolve, reject) => {
     const worker = waiting.pop() ?? startWorker("weights");
     const end = (settle: () => void) => {
@@ -108,7 +112,11 @@ function workElsewhere(order: WorkOrder): Promise<string[]> {
       settle();
     };
     worker.onmessage = ({ data }: MessageEvent<WorkReport>) =>
-      end(() => ("failed" in data ? reject(new MinmaxqError(data.failed)) : resolve(data.problems)));
+      end(() => {
+        if ("failed" in data) return reject(new MinmaxqError(data.failed));
+        addSpans(track, data.spans);
+        resolve(data.problems);
+      });
     worker.onerror = (event) =>
       end(() => reject(new MinmaxqError(`a worker thread of the weight stream ended: ${event.message}`)));
     worker.postMessage(order);
@@ -117,6 +125,7 @@ function workElsewhere(order: WorkOrder): Promise<string[]> {
 
 /** A Worker's whole job. */
 export async function workOn(order: WorkOrder): Promise<WorkReport> {
+  if (order.timings) keepTimings();
   const sources = new Map<string, FileBytes>();
   let fd: number | undefined;
   try {
@@ -132,7 +141,8 @@ export async function workOn(order: WorkOrder): Promise<WorkReport> {
       constant: overSources(job.constant, source) as EncodedConstant,
     }));
     const write = (bytes: Uint8Array, offset: number) => writeAll(output, bytes, offset);
-    return { problems: await work(jobs, order.tasks, order.counter, loadKernels().stream, write) };
+    const problems = await work(jobs, order.tasks, order.counter, loadKernels().stream, write);
+    return { problems, spans: takeSpans() };
   } catch (error) {
     return { failed: reasonOf(error) };
   } finally {
