@@ -27,7 +27,7 @@ import {
   writeWorkspace,
 } from "../quantize.ts";
 import { fillConstants } from "../weights/fill.ts";
-import { startEarly } from "../weights/share.ts";
+import { startEarly } from "../weights/threads.ts";
 import { about } from "./about.ts";
 import type { Command, Output } from "./command.ts";
 import { writeExplanation } from "./explain.ts";

@@ -11,7 +11,7 @@ import { UsageError } from "../errors.ts";
 import { openModel } from "../model/index.ts";
 import { missingRanges } from "../passes/check-ranges.ts";
 import { inferAll, setLayers, throwProblems, verifyAll, warnAll, workspace, writeWorkspace } from "../quantize.ts";
-import { startEarly } from "../weights/share.ts";
+import { startEarly } from "../weights/threads.ts";
 import { MODES, optionsOf } from "./modes.ts";
 import { COMMON_WORDS, parseWords, usage, type WordOption } from "./words.ts";
 

@@ -35,7 +35,7 @@ export function checkModel(model: Model, fail: Fail): void {
   for (const [g, graph] of subgraphs.entries()) {
     const path = `subgraphs[${g}]`;
     for (const [t, tensor] of (graph.tensors ?? []).entries()) {
-      checkTensor(model, tensor, `${path}.tensors[${t}]${quoted(tensor.name)}`, fail);
+      checkTensor(model, tensor, fail, () => `${path}.tensors[${t}]${quoted(tensor.name)}`);
     }
     const tensors = graph.tensors?.length ?? 0;
     checkIndices(graph.inputs, 0, tensors, "tensors", `${path}.inputs`, graph, fail);
@@ -53,24 +53,26 @@ export function checkModel(model: Model, fail: Fail): void {
   }
 }
 
-function checkTensor(model: Model, tensor: Tensor, path: string, fail: Fail): void {
+/** `path` is called when something is wrong: a model has thousands of tensors, and few that are. */
+function checkTensor(model: Model, tensor: Tensor, fail: Fail, path: () => string): void {
   const type = tensor.type ?? TensorType.FLOAT32;
-  if (!TENSOR_TYPES.has(type)) fail(path, `has the unknown type ${type}`, tensor);
+  if (!TENSOR_TYPES.has(type)) fail(path(), `has the unknown type ${type}`, tensor);
   const { shape } = tensor;
-  if (shape && shape.length > MOST_DIMENSIONS) fail(`${path}.shape`, `has ${shape.length} dimensions`, tensor);
+  if (shape && shape.length > MOST_DIMENSIONS) fail(`${path()}.shape`, `has ${shape.length} dimensions`, tensor);
   const wrong = shape?.find((size) => size < -1);
-  if (wrong !== undefined) fail(`${path}.shape`, `has the dimension ${wrong}`, tensor);
+  if (wrong !== undefined) fail(`${path()}.shape`, `has the dimension ${wrong}`, tensor);
   const buffers = model.buffers ?? [];
   const index = tensor.buffer ?? 0;
   // Buffer 0 is "no data", also in a model without any buffers.
-  checkIndex(index, 0, Math.max(1, buffers.length), "buffers", `${path}.buffer`, tensor, fail);
+  if (!inside(index, 0, Math.max(1, buffers.length)))
+    fail(`${path()}.buffer`, `is ${index}, there are ${Math.max(1, buffers.length)} buffers`, tensor);
   const length = buffers[index]?.data?.length ?? 0;
-  if (tensor.sparsity) checkSparsity(tensor, length, path, fail);
+  if (tensor.sparsity) checkSparsity(tensor, length, path(), fail);
   else if (length > 0 && shape && !tensor.compressionType) {
     const expected = byteLength(type, shape);
     if (expected !== undefined && expected !== length) {
       const what = `${nameOf(TensorType, type)} of shape [${shape.join(", ")}] needs ${expected} bytes, buffer ${index} has ${length}`;
-      fail(path, what, tensor);
+      fail(path(), what, tensor);
     }
   }
 }
@@ -84,12 +86,25 @@ function checkOperator(model: Model, graph: SubGraph, operator: Operator, path: 
   checkIndices(operator.outputs, 0, tensors, "tensors", `${path}.outputs`, operator, fail);
   checkIndices(operator.intermediates, -1, tensors, "tensors", `${path}.intermediates`, operator, fail);
   for (const options of [operator.builtinOptions?.value, operator.builtinOptions2?.value]) {
-    for (const [name, value] of Object.entries(options ?? {})) {
-      if (!/subgraph(Ind(ex|ices))?$/i.test(name)) continue;
+    for (const name in options) {
+      if (!namesSubgraphs(name)) continue;
+      const value = (options as Readonly<Record<string, unknown>>)[name];
       const indices = typeof value === "number" ? [value] : (value as Int32Array);
       checkIndices(indices, -1, model.subgraphs?.length ?? 0, "subgraphs", `${path}.${name}`, operator, fail);
     }
   }
+}
+
+const subgraphNames = new Map<string, boolean>();
+
+/** Whether an option of this name holds indices of subgraphs. */
+function namesSubgraphs(option: string): boolean {
+  let known = subgraphNames.get(option);
+  if (known === undefined) {
+    known = /subgraph(Ind(ex|ices))?$/i.test(option);
+    subgraphNames.set(option, known);
+  }
+  return known;
 }
 
 function checkSignature(subgraphs: SubGraph[], signature: SignatureDef, path: string, fail: Fail): void {

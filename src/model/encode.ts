@@ -43,6 +43,12 @@ export interface Encoded {
 }
 
 type Table = Readonly<Record<string, unknown>>;
+/** What the schema says of a table, looked up once. */
+interface Plan {
+  readonly fields: readonly FieldSchema[];
+  readonly names: ReadonlySet<string>;
+  readonly slots: number;
+}
 /** What a table's field holds before the table itself is written: an offset in the builder, or a scalar. */
 type Prepared = { field: FieldSchema; slot: number; value: Scalar; reference?: Content };
 
@@ -70,6 +76,7 @@ class Encoder {
   private readonly references: Reference[] = [];
   private readonly vectors: Vector[] = [];
   private readonly enumNumbers = new Map<string, Map<number, number>>();
+  private readonly plans = new Map<string, Plan>();
 
   constructor(
     private readonly dialect: Dialect,
@@ -96,12 +103,11 @@ class Encoder {
 
   /** Writes a table behind everything that it refers to; gives its place in the builder. */
   private table(name: string, given: Table): number {
-    const fields = this.schema.tables[name];
-    if (!fields) this.fail(name);
+    const plan = this.plan(name);
     const table = this.adapt(name, given);
-    this.checkMembers(name, table, fields);
+    this.checkMembers(name, table, plan);
     const prepared: Prepared[] = [];
-    for (const field of fields) {
+    for (const field of plan.fields) {
       const value = table[field.name];
       if (value === undefined) continue;
       this.path.push(field.name);
@@ -109,7 +115,7 @@ class Encoder {
       this.path.pop();
     }
     const { builder } = this;
-    builder.startObject(slotsOf(fields));
+    builder.startObject(plan.slots);
     for (const { field, slot, value, reference } of prepared) {
       if (field.kind === "scalar") this.addScalar(field.type as ScalarType, slot, value);
       else if (slot !== field.slot) builder.addFieldInt8(slot, value as number, 0);
@@ -124,6 +130,17 @@ class Encoder {
       }
     }
     return builder.endObject();
+  }
+
+  private plan(name: string): Plan {
+    let plan = this.plans.get(name);
+    if (!plan) {
+      const fields = this.schema.tables[name];
+      if (!fields) this.fail(name);
+      plan = { fields, names: new Set(fields.map((field) => field.name)), slots: slotsOf(fields) };
+      this.plans.set(name, plan);
+    }
+    return plan;
   }
 
   private prepare(field: FieldSchema, value: unknown, into: Prepared[]): void {
@@ -206,10 +223,11 @@ class Encoder {
   }
 
   /** Members without a place in this dialect are an error, unless they say no more than absence does. */
-  private checkMembers(name: string, table: Table, fields: readonly FieldSchema[]): void {
-    for (const member of Object.keys(table)) {
+  private checkMembers(name: string, table: Table, { names }: Plan): void {
+    for (const member in table) {
+      if (names.has(member)) continue;
       const value = table[member];
-      if (value === undefined || fields.some((field) => field.name === member)) continue;
+      if (value === undefined) continue;
       const other = DIALECTS[this.dialect === "circle" ? "tflite" : "circle"].tables[name] ?? [];
       const foreign = other.find((field) => field.name === member);
       if (!foreign) throw new Error(`${name} has no field ${member}`);

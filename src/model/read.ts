@@ -52,6 +52,7 @@ const BUDGET_CAP = 512 * 2 ** 20;
 /** What a table costs at least in memory, bytes. */
 const TABLE_COST = 128;
 const NOTES_KEPT = 200;
+const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Opens a model file. Throws a MinmaxqError of one line for anything wrong with it. */
 export function openModel(path: string): OpenedModel {
@@ -170,9 +171,11 @@ class Reader {
     let known = 0;
     for (const field of this.schema.tables[name]!) {
       known = field.slot + 1;
-      if (field.slot >= slots && !(field.kind === "union" && field.slot - 1 < slots)) continue;
+      const isUnion = field.kind === "union";
+      if (field.slot >= slots && !(isUnion && field.slot - 1 < slots)) continue;
       path.push(field.name);
-      const value = field.kind === "union" ? this.union(field, place) : this.field(field, place(field.slot));
+      const fieldAt = isUnion ? 0 : place(field.slot);
+      const value = isUnion ? this.union(field, place) : fieldAt === 0 ? undefined : this.field(field, fieldAt);
       if (value !== undefined) result[field.name] = value;
       path.pop();
     }
@@ -184,7 +187,6 @@ class Reader {
   }
 
   private field(field: FieldSchema, at: number): unknown {
-    if (at === 0) return undefined;
     switch (field.kind) {
       case "scalar":
         return this.scalar(field, at);
@@ -223,7 +225,7 @@ class Reader {
     const length = this.vectorLength(at, 1);
     this.charge(16 + length);
     const bytes = this.pages.bytes(at + 4, length);
-    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+    const text = DECODER.decode(bytes);
     if (text.includes("\ufffd") && differ(new TextEncoder().encode(text), bytes)) {
       this.note("is not UTF-8; the bytes that are not are replaced");
     }

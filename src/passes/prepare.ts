@@ -9,7 +9,6 @@
 import { addNode, type Graph, isConstant, type Node, replace } from "../graph/graph.ts";
 import { bytesPerElement, TensorType } from "../model/index.ts";
 import type { Constant } from "../weights/constant.ts";
-import { expander } from "../weights/densify.ts";
 
 /**
  * `likeReference`: a sparse constant whose bytes would fill the dense tensor is taken as if it were dense, as the reference does
@@ -46,7 +45,8 @@ function makeDense(graph: Graph, node: Node & { constant: Constant }, likeRefere
   const constant: Constant = {
     kind: "dense",
     of: node.constant,
-    expand: expander(sparsity, node.shape, size),
+    sparsity,
+    shape: node.shape,
     count,
     length: count * size,
   };

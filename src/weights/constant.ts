@@ -5,6 +5,7 @@
  */
 import type { QuantParam } from "../graph/quantparam.ts";
 import type { ByteRange } from "../model/bytes.ts";
+import type { SparsityParameters } from "../model/index.ts";
 import type { IntegerKind } from "./kernels.ts";
 
 /** How float32 elements are seen: row-major [outer, channels, inner]; one channel when per layer. */
@@ -54,7 +55,8 @@ export type Constant =
   | {
       readonly kind: "dense";
       readonly of: Constant;
-      readonly expand: (packed: Uint8Array) => Uint8Array;
+      readonly sparsity: SparsityParameters;
+      readonly shape: readonly number[];
       readonly count: number;
       readonly length: number;
     }

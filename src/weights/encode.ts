@@ -4,12 +4,14 @@ import { timed } from "../timings.ts";
 import type { ChannelLayout, ChannelParameters, Constant, Encoding } from "./constant.ts";
 import { inverses, loadFloats } from "./floats.ts";
 import { type Block, type ChannelRanges, type KernelStream, laterStart } from "./kernels.ts";
-import { type Piece, piecesOf } from "./pieces.ts";
+import { blocksOf, type Piece, piecesOf } from "./pieces.ts";
 
-/** Largest number of elements handled at once: 2 MiB of float32, measured best (caches against system calls). */
-export const PIECE_LIMIT = 1 << 19;
-/** Tensors up to this many elements are read once even when their channels are interleaved: 64 MiB of float32. */
-export const WHOLE_LIMIT = 1 << 24;
+/** Largest number of elements that a thread takes at once: 4 MiB of float32. */
+export const PIECE_LIMIT = 1 << 20;
+/** Elements that are read, scanned and encoded together where channels allow it: 512 KiB, which stay in a core's cache. */
+const BLOCK_LIMIT = 1 << 17;
+/** Tensors up to this many elements are read once even when their channels are interleaved: 32 MiB of float32. */
+export const WHOLE_LIMIT = 1 << 23;
 
 const FLT_MAX = 3.4028234663852886e38;
 
@@ -25,17 +27,39 @@ export function problemOf(name: string, { mins, maxs, nans }: ChannelRanges): st
 /** Ranges of each channel (§3.1), read in pieces. */
 export function scanRanges(stream: KernelStream, constant: Constant, layout: ChannelLayout): ChannelRanges {
   const ranges: ChannelRanges = { ...laterStart(layout.channels), nans: 0 };
-  for (const piece of piecesOf(layout, PIECE_LIMIT)) {
+  for (const piece of piecesOf(layout, PIECE_LIMIT)) scanInto(stream, "", constant, piece, 0, ranges);
+  return ranges;
+}
+
+/** Ranges of the channels of one piece, as a later part of its tensor (see mergeRanges). */
+export function scanPiece(stream: KernelStream, name: string, constant: Constant, piece: Piece): ChannelRanges {
+  const ranges: ChannelRanges = { ...laterStart(piece.channels), nans: 0 };
+  scanInto(stream, name, constant, piece, piece.channel, ranges);
+  return ranges;
+}
+
+/** Goes on with `ranges`, whose first is that of `firstChannel`, over a piece. */
+function scanInto(
+  stream: KernelStream,
+  name: string,
+  constant: Constant,
+  piece: Piece,
+  firstChannel: number,
+  ranges: ChannelRanges,
+): void {
+  for (const block of blocksOf(piece, BLOCK_LIMIT, true)) {
     stream.scoped(() => {
-      const part = (list: Float32Array) => list.subarray(piece.channel, piece.channel + piece.channels);
+      const at = block.channel - firstChannel;
+      const part = (list: Float32Array) => list.subarray(at, at + block.channels);
+      const bytes = block.count * 4;
+      const values = timed("read", () => loadFloats(stream, constant, block), bytes, name);
       const start = { mins: part(ranges.mins), maxs: part(ranges.maxs) };
-      const next = stream.channels(loadFloats(stream, constant, piece), piece, start);
-      ranges.mins.set(next.mins, piece.channel);
-      ranges.maxs.set(next.maxs, piece.channel);
+      const next = timed("scan piece", () => stream.channels(values, block, start), bytes, name);
+      ranges.mins.set(next.mins, at);
+      ranges.maxs.set(next.maxs, at);
       ranges.nans += next.nans;
     });
   }
-  return ranges;
 }
 
 /** Turns ranges into parameters of an encoding, for the channels from `channel` on. */
@@ -46,14 +70,18 @@ export function setParameters(
   symmetric: boolean,
   limit: number,
 ): void {
-  for (let i = 0; i < ranges.mins.length; i++) {
-    const one = symmetric
-      ? symmetricParameters(ranges.mins[i]!, ranges.maxs[i]!, limit)
-      : asymmetric(ranges.mins[i]!, ranges.maxs[i]!);
-    into.scale[channel + i] = one.scale;
-    into.zeroPoint[channel + i] = BigInt(one.zeroPoint);
-    into.nudgedMin[channel + i] = one.nudgedMin;
-    into.nudgedMax[channel + i] = one.nudgedMax;
+  const { mins, maxs } = ranges;
+  const { scale, zeroPoint, nudgedMin, nudgedMax } = into;
+  // An int64 is two int32, low first: no BigInt is made for each of maybe a million channels.
+  const halves = new Int32Array(zeroPoint.buffer, zeroPoint.byteOffset, zeroPoint.length * 2);
+  for (let i = 0; i < mins.length; i++) {
+    const one = symmetric ? symmetricParameters(mins[i]!, maxs[i]!, limit) : asymmetric(mins[i]!, maxs[i]!);
+    const at = channel + i;
+    scale[at] = one.scale;
+    halves[at * 2] = one.zeroPoint;
+    halves[at * 2 + 1] = one.zeroPoint < 0 ? -1 : 0;
+    nudgedMin[at] = one.nudgedMin;
+    nudgedMax[at] = one.nudgedMax;
   }
 }
 
@@ -91,8 +119,8 @@ export function encodePiece(
 }
 
 /**
- * Reads a piece, scans it if the encoding wants that, encodes it and hands the bytes to `write` (a view; use it at once).
- * Returns what is wrong with the values, or null.
+ * Reads a piece, scans it if the encoding wants that, encodes it and hands the bytes to `write`, in order and in any number of
+ * parts (views; use them at once) with their first element. Returns what is wrong with the values, or null.
  */
 export function streamPiece(
   stream: KernelStream,
@@ -100,7 +128,23 @@ export function streamPiece(
   constant: Constant & { kind: "encoded" },
   piece: Piece,
   scan: boolean,
-  write: (bytes: Uint8Array) => void,
+  write: (bytes: Uint8Array, first: number) => void,
+): string | null {
+  const fused = scan && constant.encoding.rule === "scan";
+  for (const block of blocksOf(piece, BLOCK_LIMIT, !fused)) {
+    const problem = streamBlock(stream, name, constant, block, scan, write);
+    if (problem) return problem;
+  }
+  return null;
+}
+
+function streamBlock(
+  stream: KernelStream,
+  name: string,
+  constant: Constant & { kind: "encoded" },
+  piece: Piece,
+  scan: boolean,
+  write: (bytes: Uint8Array, first: number) => void,
 ): string | null {
   const { encoding } = constant;
   if (encoding.rule === "bias") throw new Error("biases are not encoded in pieces");
@@ -114,7 +158,7 @@ export function streamPiece(
       setParameters(encoding.parameters, ranges, piece.channel, encoding.symmetric, encoding.limit);
     }
     const encoded = timed("encode", () => bytesOf(encodePiece(stream, values, encoding, piece)), bytes, name);
-    timed("write piece", () => write(encoded), encoded.length, name);
+    timed("write piece", () => write(encoded, piece.first), encoded.length, name);
     return null;
   });
 }

@@ -2,6 +2,7 @@
 import { INT16_LIMIT, inverse, roundHalfAway } from "../arithmetic.ts";
 import { readRange } from "../model/bytes.ts";
 import type { Constant } from "./constant.ts";
+import { expander } from "./densify.ts";
 import type { Block, IntegerKind, KernelStream } from "./kernels.ts";
 import { type Piece, partsOf } from "./pieces.ts";
 
@@ -139,7 +140,9 @@ function packNibbles(values: Uint8Array, less: number): Uint8Array {
 
 /** Factors f32(1/scale), one a channel. */
 export function inverses(scale: Float32Array): Float32Array {
-  return Float32Array.from(scale, inverse);
+  const factors = new Float32Array(scale.length);
+  for (let i = 0; i < scale.length; i++) factors[i] = inverse(scale[i]!);
+  return factors;
 }
 
 /** Sparse constants are expanded whole, once; they are small beside dense ones. */
@@ -149,7 +152,8 @@ function densified(constant: Constant & { kind: "dense" }): Uint8Array {
   let bytes = expanded.get(constant);
   if (!bytes) {
     if (constant.of.kind !== "stored") throw new Error("only stored constants can be sparse");
-    bytes = constant.expand(readRange(constant.of.content));
+    const { sparsity, shape, length, count, of } = constant;
+    bytes = expander(sparsity, shape, length / count)(readRange(of.content));
     expanded.set(constant, bytes);
   }
   return bytes;

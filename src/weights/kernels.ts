@@ -27,10 +27,20 @@ export interface Kernels extends KernelFunctions {
 
 let compiled: WebAssembly.Module | undefined;
 
-/** A new instance with its own memory (starts at 64 KiB and grows). Compiles the module once a thread. */
-export function loadKernels(): Kernels {
+/** The compiled module. Workers are given it, so that what one thread has made fast is fast in all. */
+export function compiledKernels(): WebAssembly.Module {
   compiled ??= new WebAssembly.Module(readFileSync(wasmPath));
-  return copying(new KernelStream(new WebAssembly.Instance(compiled)));
+  return compiled;
+}
+
+/** Takes the module of another thread. */
+export function useCompiled(module: WebAssembly.Module): void {
+  compiled = module;
+}
+
+/** A new instance with its own memory (starts at 64 KiB and grows). */
+export function loadKernels(): Kernels {
+  return copying(new KernelStream(new WebAssembly.Instance(compiledKernels())));
 }
 
 /**

@@ -49,6 +49,31 @@ export function piecesOf(layout: ChannelLayout, limit: number): Piece[] {
   return pieces;
 }
 
+/**
+ * A piece in blocks of at most `limit` elements that are whole channels each, or parts of one channel where these may be `cut`;
+ * the piece itself where neither is possible.
+ *
+ *     first 0, 8 channels of 100, at most 300 elements   →   3 channels, 3, 2
+ */
+export function blocksOf(piece: Piece, limit: number, cut: boolean): Piece[] {
+  const { first, count, channel, channels, inner } = piece;
+  if (channels === 1 && cut && count > limit) {
+    const parts = Math.ceil(count / limit);
+    return Array.from({ length: parts }, (_, i) => {
+      const size = Math.min(limit, count - i * limit);
+      return { first: first + i * limit, count: size, channel, channels, inner: size };
+    });
+  }
+  const together = Math.floor(limit / inner);
+  if (count <= limit || together === 0 || count !== channels * inner) return [piece];
+  const blocks: Piece[] = [];
+  for (let done = 0; done < channels; done += together) {
+    const some = Math.min(together, channels - done);
+    blocks.push({ first: first + done * inner, count: some * inner, channel: channel + done, channels: some, inner });
+  }
+  return blocks;
+}
+
 /** Whether every channel lies in one piece, so that a piece can be scanned and encoded in one read. */
 export function piecesAreIndependent(layout: ChannelLayout, limit: number): boolean {
   const { outer, channels, inner } = layout;

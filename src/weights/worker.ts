@@ -1,12 +1,15 @@
 /** Entry point of a Worker of the weight stream. */
-import { loadKernels } from "./kernels.ts";
-import { type WorkOrder, workOn } from "./share.ts";
+import { loadKernels, useCompiled } from "./kernels.ts";
+import { type WorkOrder, workOn } from "./threads.ts";
 
 declare const self: Worker;
 
-// Compiled while the main thread still reads tables.
-loadKernels();
-
-self.onmessage = async ({ data }: MessageEvent<WorkOrder>) => {
+/** The compiled kernels come first, while the main thread still reads tables; then the work. */
+self.onmessage = async ({ data }: MessageEvent<WebAssembly.Module | WorkOrder>) => {
+  if (data instanceof WebAssembly.Module) {
+    useCompiled(data);
+    loadKernels();
+    return;
+  }
   self.postMessage(await workOn(data));
 };

@@ -145,10 +145,12 @@ describe.each([...SMALL, ...LARGE])("%s", (_, weights) => {
   });
 });
 
-describe("more than is ever read at once (64 MiB of float32)", () => {
+describe("more than is ever read at once (32 MiB of float32)", () => {
   test.each<[string, Weights, number]>([
     ["depthwise, scanned before it is encoded", { dtype: "UINT8", shape: [1, 1, (1 << 23) + 3, 2], axis: 3 }, 1],
     ["int16 on several threads", { dtype: "INT16", shape: [4096, 1, 1, 4096], axis: 0 }, 3],
+    ["layer, scanned on several threads", { dtype: "UINT8", layer: true, shape: [4097, 1, 1, 3333], axis: 0 }, 3],
+    ["depthwise, scanned on two threads", { dtype: "INT16", shape: [1, 1, (1 << 21) + 3, 7], axis: 3 }, 2],
   ])(
     "%s",
     async (_, weights, threads) => {

@@ -1,0 +1,191 @@
+/**
+ * What the weight stream does: jobs (one a constant), cut into tasks that any thread can do in any order.
+ *
+ *     job  "conv1" as uint8 at byte 4096 of the file
+ *     task channels 0…113 of it: read, scan, encode, give to the output
+ *
+ * Channels that lie in one piece are scanned and encoded in one read. Where they do not (a large tensor with one scale), all
+ * pieces are scanned first; what was found lies in shared memory, piece by piece, and is merged in storage order, because
+ * equal zeros of different sign are not the same.
+ */
+import type { ChannelLayout, Constant } from "./constant.ts";
+import { wholeTensor } from "./constant.ts";
+import { PIECE_LIMIT, scanPiece, streamPiece, WHOLE_LIMIT } from "./encode.ts";
+import { loadBytes, loadFloats } from "./floats.ts";
+import { type ChannelRanges, type KernelStream, laterStart, mergeRanges } from "./kernels.ts";
+import { type Piece, piecesAreIndependent, piecesOf } from "./pieces.ts";
+
+/** Ranges of pieces, one row of `channels` values a piece, in shared memory. */
+export interface Found {
+  readonly channels: number;
+  readonly mins: Float32Array;
+  readonly maxs: Float32Array;
+  readonly nans: Int32Array;
+}
+
+export interface Job {
+  readonly name: string;
+  readonly constant: Constant;
+  /** Of its first byte in the new file. */
+  readonly offset: number;
+  readonly pieces: readonly Piece[];
+  /** Set when all pieces have to be scanned before any is encoded. */
+  readonly found?: Found;
+}
+
+/** Pieces of one job by number: `from`, up to but not including `to`. */
+export interface Task {
+  readonly job: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Takes bytes that belong at an offset of the file; copies them before it returns. */
+export type Give = (bytes: Uint8Array, offset: number) => void;
+
+/** The job of a constant, which is no bias; null when there is nothing to write. */
+export function jobOf(name: string, constant: Constant, offset: number): Job | null {
+  if (constant.count === 0) return null;
+  const layout = layoutOf(constant);
+  const scanned = constant.kind === "encoded" && constant.encoding.rule === "scan";
+  const whole = scanned && layout.channels > 1 && constant.count <= WHOLE_LIMIT;
+  const apart = scanned && !whole && !piecesAreIndependent(layout, PIECE_LIMIT);
+  const interleaved = whole && !piecesAreIndependent(layout, PIECE_LIMIT);
+  const pieces = piecesOf(layout, interleaved ? WHOLE_LIMIT : PIECE_LIMIT);
+  return { name, constant, offset, pieces, ...(apart && { found: nothingFound(pieces.length, layout.channels) }) };
+}
+
+/** The channels that the work on a constant has to respect. */
+function layoutOf(constant: Constant): ChannelLayout {
+  if (constant.kind === "fake" || constant.kind === "dequantized") return constant.layout;
+  if (constant.kind !== "encoded") return wholeTensor(constant.count);
+  const { encoding } = constant;
+  return encoding.rule === "propagated" || encoding.rule === "bias" ? wholeTensor(constant.count) : encoding.layout;
+}
+
+function nothingFound(pieces: number, channels: number): Found {
+  const floats = () => new Float32Array(new SharedArrayBuffer(pieces * channels * 4));
+  return { channels, mins: floats(), maxs: floats(), nans: new Int32Array(new SharedArrayBuffer(pieces * 4)) };
+}
+
+/**
+ * The tasks of jobs, in file order. A sparse constant is one task, because it is laid out densely as a whole; so is one of
+ * 4-bit values whose pieces would begin within a byte.
+ */
+export function tasksOf(jobs: readonly Job[]): Task[] {
+  return jobs.flatMap(({ constant, pieces }, job): Task[] => {
+    const odd = bytesEach(constant) < 1 && pieces.some(({ first }) => first % 2 !== 0);
+    if (odd || isSparse(constant)) return [{ job, from: 0, to: pieces.length }];
+    return pieces.map((_, piece) => ({ job, from: piece, to: piece + 1 }));
+  });
+}
+
+function isSparse(constant: Constant): boolean {
+  return constant.kind === "dense" || (constant.kind !== "stored" && isSparse(constant.of));
+}
+
+/** Bytes of one element in the file; ½ = two a byte. */
+function bytesEach(constant: Constant): number {
+  if (constant.kind === "encoded") return constant.bytes;
+  return constant.kind === "nibbles" ? 0.5 : constant.length / constant.count;
+}
+
+/** Notes the ranges of a task's pieces in the job's shared memory. */
+export function scanTask(stream: KernelStream, { name, constant, pieces, found }: Job, { from, to }: Task): void {
+  if (constant.kind !== "encoded" || !found) throw new Error(`"${name}" needs no scan of its own`);
+  const { channels, mins, maxs, nans } = found;
+  for (let index = from; index < to; index++) {
+    const piece = pieces[index]!;
+    const ranges = scanPiece(stream, name, constant.of, piece);
+    const at = index * channels + piece.channel;
+    mins.set(ranges.mins, at);
+    maxs.set(ranges.maxs, at);
+    nans[index] = ranges.nans;
+  }
+}
+
+/** Ranges of the channels after all pieces were scanned. */
+export function rangesFound({ pieces, found }: Job): ChannelRanges {
+  const { channels, mins, maxs, nans } = found!;
+  const ranges: ChannelRanges = { ...laterStart(channels), nans: 0 };
+  for (const [index, piece] of pieces.entries()) {
+    const part = (list: Float32Array, at: number) => list.subarray(at, at + piece.channels);
+    const at = index * channels + piece.channel;
+    const into = { mins: part(ranges.mins, piece.channel), maxs: part(ranges.maxs, piece.channel), nans: 0 };
+    mergeRanges(into, { mins: part(mins, at), maxs: part(maxs, at), nans: 0 });
+    ranges.nans += nans[index]!;
+  }
+  return ranges;
+}
+
+/** Computes a task's bytes and gives them away in order. Returns what is wrong with the values, or null. */
+export function writeTask(stream: KernelStream, job: Job, { from, to }: Task, give: Give): string | null {
+  const { name, constant, offset } = job;
+  const size = bytesEach(constant);
+  const packer = constant.kind === "encoded" && size < 1 ? new NibblePacker(stream) : null;
+  for (const piece of job.pieces.slice(from, to)) {
+    if (constant.kind !== "encoded") {
+      giveFloats(stream, constant, piece, size, (bytes) => give(bytes, offset + piece.first * size));
+      continue;
+    }
+    const problem = streamPiece(stream, name, constant, piece, !job.found, (bytes, first) => {
+      if (packer) packer.add(bytes, first, (packed, at) => give(packed, offset + at));
+      else give(bytes, offset + first * size);
+    });
+    if (problem) return problem;
+  }
+  packer?.end((packed, at) => give(packed, offset + at));
+  return null;
+}
+
+/** Descriptions of something else than float32. */
+const HOLD_BYTES: ReadonlySet<Constant["kind"]> = new Set(["stored", "dense", "shifted", "divided", "nibbles"]);
+
+/** Constants that stay what they describe: float16 seen as float32, sparse ones made dense, fake-quantized ones. */
+function giveFloats(
+  stream: KernelStream,
+  constant: Constant,
+  piece: Piece,
+  size: number,
+  give: (bytes: Uint8Array) => void,
+): void {
+  stream.scoped(() => {
+    const block = HOLD_BYTES.has(constant.kind)
+      ? loadBytes(stream, constant, piece.first * size, Math.ceil(piece.count * size))
+      : loadFloats(stream, constant, piece);
+    give(block.bytes());
+  });
+}
+
+/** Packs 4-bit values that come in parts of any length, in order, two a byte. */
+class NibblePacker {
+  private left = new Uint8Array(0);
+  /** Where `left` begins, in bytes of the packed constant; unknown before the first part. */
+  private at = -1;
+
+  constructor(private readonly stream: KernelStream) {}
+
+  /** `first` is the number of the first value; that of the first part is even. */
+  add(values: Uint8Array, first: number, give: Give): void {
+    if (this.at < 0) this.at = first / 2;
+    const all = new Int8Array(this.left.length + values.length);
+    all.set(this.left);
+    all.set(values, this.left.length);
+    const even = all.length & ~1;
+    this.left = new Uint8Array(all.buffer.slice(even));
+    this.pack(all.subarray(0, even), give);
+  }
+
+  end(give: Give): void {
+    this.pack(new Int8Array(this.left.buffer), give);
+  }
+
+  private pack(values: Int8Array, give: Give): void {
+    if (values.length === 0) return;
+    this.stream.scoped(() => {
+      const packed = this.stream.nibbles(this.stream.copyIn(values));
+      give(packed, this.at);
+      this.at += packed.length;
+    });
+  }
+}

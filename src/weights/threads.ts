@@ -1,0 +1,194 @@
+/**
+ * Sharing tasks among threads: one counter in shared memory says which task comes next.
+ *
+ * Each thread has its own instance of the kernels and its own file handles; results go to places that are known before, so
+ * the number of threads cannot show in them. This thread works, too.
+ */
+import { closeSync, openSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { MinmaxqError, type Problems, reasonOf } from "../errors.ts";
+import { FileBytes, writeAll } from "../model/bytes.ts";
+import type { FillTarget } from "../model/index.ts";
+import { addSpans, keepTimings, type Span, takeSpans, timed, timingsKept } from "../timings.ts";
+import { startWorker } from "../workers.ts";
+import type { Constant } from "./constant.ts";
+import { compiledKernels, type KernelStream, loadKernels } from "./kernels.ts";
+import { PieceOutput, Turn, type Write } from "./output.ts";
+import { type Job, scanTask, type Task, writeTask } from "./tasks.ts";
+
+/** What is done with tasks: ranges noted, or bytes written. */
+export type Work = "scan" | "write";
+
+/** What a Worker gets. Sources are given by path; each thread opens files by itself. */
+export interface WorkOrder {
+  readonly work: Work;
+  readonly jobs: readonly Job[];
+  readonly tasks: readonly Task[];
+  /** [the next task, whose turn it is to write], in shared memory. */
+  readonly shared: Int32Array;
+  readonly output: string;
+  /** Whether spans of the work are wanted. */
+  readonly timings: boolean;
+}
+
+export type WorkReport = { problems: string[]; spans: Span[] } | { failed: string };
+
+/** Most threads that ever helped: beyond them the disk and the memory are the limit. */
+const MOST_THREADS = 8;
+/** Below this many bytes of weights a second thread costs more than it brings. */
+const WORTH_A_WORKER = 48 << 20;
+
+/** Threads of the machine, or fewer as MINMAXQ_THREADS says. */
+export function threadsAllowed(): number {
+  const wanted = Number(process.env.MINMAXQ_THREADS ?? "");
+  const most = Math.min(availableParallelism(), MOST_THREADS);
+  return Number.isInteger(wanted) && wanted >= 1 ? Math.min(wanted, MOST_THREADS) : most;
+}
+
+/** Threads that are worth their start for `bytes` of weights. */
+export function threadsFor(bytes: number, most: number): number {
+  return bytes < WORTH_A_WORKER ? 1 : Math.max(1, Math.min(most, MOST_THREADS));
+}
+
+/** Whether a constant can be read by another thread: its bytes are in a file. */
+export function shareable(constant: Constant): boolean {
+  return constant.kind === "stored" ? constant.content.source.path !== undefined : shareable(constant.of);
+}
+
+/** A description whose source is only a path, for the message to a Worker; with sources put back there. */
+function overSources(constant: Constant, source: (path: string) => unknown): Constant {
+  if (constant.kind === "stored") {
+    const { content } = constant;
+    return { ...constant, content: { ...content, source: source(content.source.path!) as never } };
+  }
+  return { ...constant, of: overSources(constant.of, source) } as Constant;
+}
+
+/** Workers that have nothing to do. */
+const idle: Worker[] = [];
+
+/** Starts a Worker while the tables of a large model are read, so that it is up when the weights come. */
+export function startEarly(modelBytes: number): void {
+  if (idle.length === 0 && threadsFor(modelBytes, threadsAllowed()) > 1) idle.push(start());
+}
+
+function start(): Worker {
+  const worker = startWorker("weights");
+  worker.postMessage(compiledKernels());
+  return worker;
+}
+
+/** Ends the Workers. */
+export function endThreads(): void {
+  for (const worker of idle.splice(0)) worker.terminate();
+}
+
+/** Does all tasks with `threads` threads, this one among them. */
+export async function share(
+  work: Work,
+  jobs: readonly Job[],
+  tasks: readonly Task[],
+  target: FillTarget,
+  threads: number,
+  stream: KernelStream,
+  problems: Problems,
+): Promise<void> {
+  if (tasks.length === 0) return;
+  const shared = new Int32Array(new SharedArrayBuffer(8));
+  const others =
+    threads < 2 || target.path === undefined
+      ? []
+      : Array.from({ length: Math.min(threads, tasks.length) - 1 }, (_, i) => {
+          const order: WorkOrder = {
+            work,
+            jobs: jobs.map((job) => ({ ...job, constant: overSources(job.constant, (path) => ({ path })) })),
+            tasks,
+            shared,
+            output: target.path!,
+            timings: timingsKept(),
+          };
+          return elsewhere(order, `weights ${i + 1}`);
+        });
+  // This thread starts at once; the others join when they are up.
+  const own = doTasks(work, jobs, tasks, shared, stream, (bytes, offset) => target.write(bytes, offset));
+  const reports = await Promise.all([own, ...others]);
+  for (const problem of reports.flat()) problems.add(problem);
+}
+
+function elsewhere(order: WorkOrder, track: string): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const worker = idle.pop() ?? start();
+    worker.onmessage = ({ data }: MessageEvent<WorkReport>) => {
+      idle.push(worker);
+      if ("failed" in data) return reject(new MinmaxqError(data.failed));
+      addSpans(track, data.spans);
+      resolve(data.problems);
+    };
+    worker.onerror = (event) => {
+      worker.terminate();
+      reject(new MinmaxqError(`a worker thread of the weight stream ended: ${event.message}`));
+    };
+    worker.postMessage(order);
+  });
+}
+
+/** A Worker's part of an order. */
+export async function workOn(order: WorkOrder): Promise<WorkReport> {
+  if (order.timings) keepTimings();
+  const sources = new Map<string, FileBytes>();
+  let fd: number | undefined;
+  try {
+    fd = openSync(order.output, "r+");
+    const output = fd;
+    const source = (path: string) => {
+      const known = sources.get(path) ?? new FileBytes(path);
+      sources.set(path, known);
+      return known;
+    };
+    const jobs = order.jobs.map((job) => ({ ...job, constant: overSources(job.constant, source) }));
+    const write: Write = (bytes, offset) => writeAll(output, bytes, offset);
+    const problems = await doTasks(order.work, jobs, order.tasks, order.shared, loadKernels().stream, write);
+    return { problems, spans: takeSpans() };
+  } catch (error) {
+    return { failed: reasonOf(error) };
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+    for (const each of sources.values()) each.close();
+  }
+}
+
+/** Milliseconds after which a thread lets others of its events (signals) through. */
+const PAUSE_EVERY = 50;
+
+/** Takes task after task until none is left. */
+async function doTasks(
+  work: Work,
+  jobs: readonly Job[],
+  tasks: readonly Task[],
+  shared: Int32Array,
+  stream: KernelStream,
+  write: Write,
+): Promise<string[]> {
+  const problems: string[] = [];
+  const bytes = jobs.reduce((sum, { constant }) => sum + constant.length, 0);
+  const output = work === "write" ? new PieceOutput(stream, write, new Turn(shared.subarray(1)), bytes) : null;
+  let paused = performance.now();
+  for (;;) {
+    if (performance.now() - paused > PAUSE_EVERY) {
+      // Ctrl-C is seen between tasks.
+      await new Promise((resume) => setImmediate(resume));
+      paused = performance.now();
+    }
+    const task = tasks[Atomics.add(shared, 0, 1)];
+    if (!task) break;
+    const job = jobs[task.job]!;
+    if (output) {
+      const problem = writeTask(stream, job, task, (part, offset) => output.add(part, offset));
+      if (problem) problems.push(problem);
+    } else {
+      scanTask(stream, job, task);
+    }
+  }
+  if (output) timed("write piece", () => output.end());
+  return problems;
+}

@@ -1,0 +1,48 @@
+/** The number of threads cannot show in what is written: every mode on a model that is worth several. */
+import { beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { generateModel } from "../../scripts/generate-model.ts";
+import { cleanUpAfterwards, folder, minmaxq } from "./support.ts";
+
+cleanUpAfterwards();
+
+const cwd = folder();
+const MODEL = "model.circle";
+
+beforeAll(() => generateModel(60e6, join(cwd, MODEL)));
+
+const FRONT = "circle-quantizer";
+const MODES: readonly (readonly string[])[] = [
+  [FRONT, "--quantize_with_minmax", "float32", "uint8", "channel", MODEL],
+  [FRONT, "--quantize_with_minmax", "float32", "uint8", "layer", MODEL],
+  [FRONT, "--quantize_with_minmax", "float32", "int16", "channel", MODEL],
+  [FRONT, "--quantize_dequantize_weights", "float32", "uint8", "channel", MODEL],
+  [FRONT, "--quantize_dequantize_weights", "float32", "uint8", "layer", MODEL],
+  [FRONT, "--quantize_weights", "float32", "int4", "channel", MODEL],
+  [FRONT, "--quantize_weights", "float32", "int8", "channel", MODEL],
+  [FRONT, "--quantize_weights", "float32", "int16", "channel", MODEL],
+  ["convert", MODEL, "-o"],
+];
+
+/** Runs with so many threads; gives the hash of what was written and the threads that took part. */
+async function run(args: readonly string[], threads: number): Promise<{ hash: string; tracks: number }> {
+  const env = { MINMAXQ_THREADS: String(threads) };
+  const { code, err } = await minmaxq([...args, "out.circle", "--trace", "trace.json"], { cwd, env });
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  const { traceEvents } = await Bun.file(join(cwd, "trace.json")).json();
+  const tracks = new Set(
+    traceEvents.filter(({ name }: { name: string }) => name === "read").map((e: { tid: number }) => e.tid),
+  );
+  const hash = new Bun.CryptoHasher("sha256").update(await Bun.file(join(cwd, "out.circle")).bytes()).digest("hex");
+  return { hash, tracks: tracks.size };
+}
+
+test.each(MODES.map((args) => [args.join(" "), args] as const))("%s", async (_, args) => {
+  const one = await run(args, 1);
+  expect(one.tracks).toBeLessThanOrEqual(1);
+  for (const threads of [2, 3]) expect((await run(args, threads)).hash).toBe(one.hash);
+});
+
+test("several threads do take part", async () => {
+  expect((await run(MODES[0]!, 2)).tracks).toBe(2);
+});
