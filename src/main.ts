@@ -29,6 +29,8 @@ function frontOf(name: string) {
 async function run(words: readonly string[]): Promise<void> {
   const byName = frontOf(basename(process.argv0, ".exe"));
   const load = byName ?? frontOf(words[0] ?? "");
+  // Known without loading anything.
+  if (!load && words.length === 1 && ["--version", "-V"].includes(words[0]!)) return terminal.print(pkg.version);
   if (!load) return (await import("./cli/program.ts")).runProgram(words, terminal);
   const rest = byName ? words : words.slice(1);
   if (rest[0] === "--version") return terminal.print(`minmaxq ${pkg.version}`);

@@ -2,36 +2,10 @@
 import { CommanderError, Option, Command as Program } from "commander";
 import pkg from "../../package.json" with { type: "json" };
 import type { Command, Output } from "../commands/command.ts";
-import { compare } from "../commands/compare.ts";
-import { convert } from "../commands/convert.ts";
-import { fakeQuantize } from "../commands/fake-quantize.ts";
-import { fakeQuantizeWeights } from "../commands/fake-quantize-weights.ts";
-import { inspect } from "../commands/inspect.ts";
-import { quantize } from "../commands/quantize.ts";
-import { quantizeOnnx } from "../commands/quantize-onnx.ts";
-import { quantizeWeights } from "../commands/quantize-weights.ts";
-import { record } from "../commands/record.ts";
-import { requantize } from "../commands/requantize.ts";
-import { setParameters } from "../commands/set-parameters.ts";
-import { verify } from "../commands/verify.ts";
 import { UsageError } from "../errors.ts";
+import { commandsFor } from "./commands.ts";
 import { COMMON_OPTIONS } from "./common.ts";
 import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "./options.ts";
-
-export const COMMANDS: readonly Command[] = [
-  quantize,
-  record,
-  inspect,
-  verify,
-  compare,
-  convert,
-  fakeQuantize,
-  fakeQuantizeWeights,
-  quantizeWeights,
-  quantizeOnnx,
-  requantize,
-  setParameters,
-];
 
 /** The drop-in fronts, for the list in the help; src/main.ts runs them. */
 export const DROP_INS: Readonly<Record<string, string>> = {
@@ -51,7 +25,8 @@ export async function runProgram(words: readonly string[], output: Output): Prom
     .exitOverride()
     .addHelpText("after", "\nExit codes: 0 done, 1 the model or data is wrong, 2 the command line is wrong.");
   addCommonOptions(program);
-  for (const command of COMMANDS) addCommand(program, command, output);
+  const commands = await commandsFor(words);
+  for (const command of commands) addCommand(program, command, output);
   for (const [name, summary] of Object.entries(DROP_INS)) program.command(name).summary(summary).description(summary);
   try {
     if (words.length === 0) {
@@ -62,7 +37,7 @@ export async function runProgram(words: readonly string[], output: Output): Prom
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return;
-    throw new UsageError(`${sentence(error.message)}; see '${helpFor(words)}'`);
+    throw new UsageError(`${sentence(error.message)}; see '${helpFor(words, commands)}'`);
   }
 }
 
@@ -74,8 +49,8 @@ function sentence(message: string): string {
     .replace(/\.$/, "");
 }
 
-function helpFor(words: readonly string[]): string {
-  const command = COMMANDS.find(({ name }) => name === words.find((word) => !word.startsWith("-")));
+function helpFor(words: readonly string[], commands: readonly Command[]): string {
+  const command = commands.find(({ name }) => name === words.find((word) => !word.startsWith("-")));
   return command ? `minmaxq ${command.name} --help` : "minmaxq --help";
 }
 

@@ -3,8 +3,9 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import pkg from "../../package.json" with { type: "json" };
+import { allCommands, COMMANDS } from "../../src/cli/commands.ts";
 import { OPTIONS } from "../../src/cli/options.ts";
-import { COMMANDS, DROP_INS } from "../../src/cli/program.ts";
+import { DROP_INS } from "../../src/cli/program.ts";
 import { OPTIONS as CIRCLE_QUANTIZER } from "../../src/drop-in/circle-quantizer.ts";
 import { OPTIONS as RECORD_MINMAX } from "../../src/drop-in/record-minmax.ts";
 import { cleanUpAfterwards, folder, minmaxq, REAL, refused, succeeded } from "./support.ts";
@@ -12,10 +13,11 @@ import { cleanUpAfterwards, folder, minmaxq, REAL, refused, succeeded } from "./
 cleanUpAfterwards();
 
 const cwd = folder();
+const commands = await allCommands();
 beforeAll(() => copyFileSync(REAL, join(cwd, "model.tflite")));
 
 describe("help", () => {
-  for (const command of COMMANDS) {
+  for (const command of commands) {
     test(`${command.name} --help shows every option of the table and the examples`, async () => {
       const { out } = await succeeded([command.name, "--help"], { cwd });
       expect(out).toStartWith(`Usage: minmaxq ${command.name}`);
@@ -30,9 +32,13 @@ describe("help", () => {
     });
   }
 
+  test("every command is listed under its own name", () => {
+    expect(commands.map(({ name }) => name)).toEqual(Object.keys(COMMANDS));
+  });
+
   test("minmaxq alone, --help and -h list all commands and drop-in fronts", async () => {
     const { out } = await succeeded([], { cwd });
-    for (const { name } of COMMANDS) expect(out).toMatch(new RegExp(`^  ${name} `, "m"));
+    for (const { name } of commands) expect(out).toMatch(new RegExp(`^  ${name} `, "m"));
     for (const name of Object.keys(DROP_INS)) expect(out).toMatch(new RegExp(`^  ${name} `, "m"));
     expect((await succeeded(["--help"], { cwd })).out).toBe(out);
     expect((await succeeded(["-h"], { cwd })).out).toBe(out);
