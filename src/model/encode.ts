@@ -69,7 +69,7 @@ export function refresh({ bytes, vectors }: Encoded): void {
 }
 
 class Encoder {
-  private readonly builder = new Builder(1 << 16);
+  private readonly builder = new Builder(1 << 20);
   private readonly schema: DialectSchema;
   private readonly path: (string | number)[] = [];
   /** `at` counts from the end here, as positions in a builder do. */
@@ -200,13 +200,16 @@ class Encoder {
     const type = field.type as ScalarType;
     const array = values instanceof ARRAYS[type] ? values : ARRAYS[type].from(values as Iterable<never>);
     const size = SCALAR_SIZE[type];
-    builder.startVector(size, array.length, Math.max(size, field.align ?? 1));
-    builder.pad(array.byteLength);
-    const all = builder.dataBuffer();
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-    all.bytes().set(bytes, all.capacity() - builder.offset());
-    if (array === values) this.vectors.push({ values, at: builder.offset() });
-    return builder.endVector();
+    // The builder copies bytes at once but other elements one by one; so the room is made for the elements, and the length, which
+    // it counts in bytes, is set right.
+    builder.prep(4, bytes.length);
+    builder.prep(Math.max(size, field.align ?? 1), bytes.length);
+    const vector = builder.createByteVector(bytes);
+    const all = builder.dataBuffer();
+    all.writeInt32(all.capacity() - vector, array.length);
+    if (array === values) this.vectors.push({ values, at: vector - 4 });
+    return vector;
   }
 
   private tables(type: string, tables: readonly Table[]): number {

@@ -42,7 +42,6 @@ export function quantizeBias(graph: Graph, context: Context): void {
 function quantizeOne(context: Context, node: Node, bias: Node, input: Node, weights: Node): void {
   const perChannel = granularityOf(context, node) === "channel";
   const values = floatConstant(bias);
-  context.scanner.refuseNonFinite(bias.name, values);
   const last = bias.shape[bias.shape.length - 1];
   if (perChannel && last !== values.count)
     throw new MinmaxqError(

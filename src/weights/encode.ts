@@ -24,6 +24,12 @@ export function problemOf(name: string, { mins, maxs, nans }: ChannelRanges): st
   return `constant "${name}": has ${what}; it cannot be quantized. Mend the model or its training`;
 }
 
+/** As problemOf, where only a neighbour's range counts; ±FLT_MAX may stand for infinity there (§3.9). */
+export function problemOfNonFinite(name: string, { mins, maxs, nans }: ChannelRanges): string | null {
+  const clamp = (list: Float32Array) => list.map((v) => (Number.isFinite(v) ? 0 : v));
+  return problemOf(name, { mins: clamp(mins), maxs: clamp(maxs), nans });
+}
+
 /** Ranges of each channel (§3.1), read in pieces. */
 export function scanRanges(stream: KernelStream, constant: Constant, layout: ChannelLayout): ChannelRanges {
   const ranges: ChannelRanges = { ...laterStart(layout.channels), nans: 0 };

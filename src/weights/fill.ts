@@ -11,7 +11,7 @@ import { isPending, type PendingConstant } from "../graph/export.ts";
 import type { FillTarget, Placed } from "../model/index.ts";
 import { timed } from "../timings.ts";
 import { wholeTensor } from "./constant.ts";
-import { bytesOf, problemOf, setParameters } from "./encode.ts";
+import { bytesOf, problemOf, problemOfNonFinite, setParameters } from "./encode.ts";
 import { loadFloats } from "./floats.ts";
 import { type KernelStream, loadKernels } from "./kernels.ts";
 import { piecesOf } from "./pieces.ts";
@@ -45,8 +45,8 @@ async function fillAll(target: FillTarget, placed: Placed[], most: number): Prom
     const usable = some.filter((job) => !job.found || takeFound(job, problems));
     await share("write", usable, tasksOf(usable), target, threads, stream, problems);
   }
+  for (const each of pending.filter(isBias)) fillBias(stream, target, each, problems);
   problems.throwIfAny("constants that cannot be quantized");
-  for (const each of pending.filter(isBias)) fillBias(stream, target, each);
 }
 
 const isShareable = ({ constant }: Job) => shareable(constant);
@@ -68,17 +68,22 @@ function takeFound(job: Job, problems: Problems): boolean {
   return problem === null;
 }
 
-/** Bias scales and values (§3.6), once the weights' scales are there. */
+/** Bias scales and values (§3.6), once the weights' scales are there. Of unusable values nothing is computed. */
 function fillBias(
   stream: KernelStream,
   target: FillTarget,
-  { constant, offset }: PendingConstant & { offset: number },
+  { name, constant, offset }: PendingConstant & { offset: number },
+  problems: Problems,
 ): void {
   if (constant.kind !== "encoded" || constant.encoding.rule !== "bias" || constant.count === 0) return;
   const { wide, inputScale, weights, quant, onOverflow } = constant.encoding;
   stream.scoped(() => {
     const all = piecesOf(wholeTensor(constant.count), constant.count)[0]!;
     const values = loadFloats(stream, constant.of, all);
+    const { min, max, nans } = stream.minmax(values);
+    const problem = problemOfNonFinite(name, { mins: Float32Array.of(min), maxs: Float32Array.of(max), nans });
+    if (problem) problems.add(problem);
+    if (problems.lines.length > 0) return;
     const [scales, integers, overflowed] = wide
       ? stream.biaslong(values, inputScale, weights.scale)
       : stream.bias(values, inputScale, weights.scale);

@@ -3,7 +3,7 @@ import { Problems } from "../errors.ts";
 import { rangeOf } from "../model/bytes.ts";
 import { timed } from "../timings.ts";
 import { type ChannelLayout, type Constant, stored, wholeTensor } from "./constant.ts";
-import { bytesOf, PIECE_LIMIT, problemOf, scanRanges } from "./encode.ts";
+import { bytesOf, PIECE_LIMIT, problemOf, problemOfNonFinite, scanRanges } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";
 import { type KernelStream, type Kernels, loadKernels } from "./kernels.ts";
 import { piecesOf } from "./pieces.ts";
@@ -39,9 +39,8 @@ export class ConstantScanner {
 
   /** Notes NaN and infinities, where only a neighbour's range counts; ±FLT_MAX may stand for infinity there (§3.9). */
   refuseNonFinite(name: string, constant: Constant): void {
-    const { mins, maxs, nans } = scanRanges(this.stream, constant, wholeTensor(constant.count));
-    const clamp = (list: Float32Array) => list.map((v) => (Number.isFinite(v) ? 0 : v));
-    const problem = constant.count > 0 && problemOf(name, { mins: clamp(mins), maxs: clamp(maxs), nans });
+    if (constant.count === 0) return;
+    const problem = problemOfNonFinite(name, scanRanges(this.stream, constant, wholeTensor(constant.count)));
     if (problem) this.problems.add(problem);
   }
 
