@@ -21,7 +21,7 @@ const SHORTEST_ROW: usize = 256;
 /** Channels whose contiguous part is shorter than this are done row by row. */
 const SHORT_INNER: u32 = 16;
 /** The float below one half. */
-const ALMOST_HALF: f32 = 0.49999997;
+export const ALMOST_HALF: f32 = 0.49999997;
 
 /** i32x4 (or, for O = f32, f32x4) of four floats. Subtraction and product are two rounded operations. */
 // @ts-ignore: decorator
@@ -48,12 +48,15 @@ function quantized<Q, O>(v: v128, low: v128, high: v128, base: v128, inv: v128, 
   return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(limited), scale), base);
 }
 
-/** Eight of i32x4 as i16x8 within ±limit (limit is i32x4; its halves are the same as i16x8 after narrowing). */
+/**
+ * Eight of i32x4 as i16x8 within ±limit (limit is i32x4; its halves are the same as i16x8 after narrowing).
+ * `inside`: they are within the limit already.
+ */
 // @ts-ignore: decorator
 @inline
-function shorts<O>(a: v128, b: v128, limit: v128): v128 {
+function shorts<O>(a: v128, b: v128, limit: v128, inside: bool): v128 {
   const narrow = i16x8.narrow_i32x4_s(a, b);
-  if (!isSigned<O>()) return narrow;
+  if (!isSigned<O>() || inside) return narrow;
   const most = i16x8.narrow_i32x4_s(limit, limit);
   return i16x8.max_s(i16x8.min_s(narrow, most), i16x8.neg(most));
 }
@@ -61,7 +64,7 @@ function shorts<O>(a: v128, b: v128, limit: v128): v128 {
 /** Stores sixteen elements. Narrowing saturates: 0..255 for u8, and ±limit is inside of the signed types. */
 // @ts-ignore: decorator
 @inline
-export function store16<O>(to: usize, a: v128, b: v128, c: v128, d: v128, limit: v128): void {
+export function store16<O>(to: usize, a: v128, b: v128, c: v128, d: v128, limit: v128, inside: bool): void {
   if (isFloat<O>()) {
     v128.store(to, a, 0, 1);
     v128.store(to, b, 16, 1);
@@ -69,8 +72,8 @@ export function store16<O>(to: usize, a: v128, b: v128, c: v128, d: v128, limit:
     v128.store(to, d, 48, 1);
     return;
   }
-  const low = shorts<O>(a, b, limit);
-  const high = shorts<O>(c, d, limit);
+  const low = shorts<O>(a, b, limit, inside);
+  const high = shorts<O>(c, d, limit, inside);
   if (sizeof<O>() == 2) {
     v128.store(to, low, 0, 1);
     v128.store(to, high, 16, 1);
@@ -89,7 +92,7 @@ export function store4<O>(to: usize, a: v128, limit: v128): void {
     v128.store(to, a, 0, 1);
     return;
   }
-  const narrow = shorts<O>(a, a, limit);
+  const narrow = shorts<O>(a, a, limit, false);
   if (sizeof<O>() == 2) {
     v128.store64_lane(to, narrow, 0, 0, 1);
   } else if (isSigned<O>()) {
@@ -107,7 +110,7 @@ export function store1<O>(to: usize, a: v128, limit: v128): void {
     v128.store32_lane(to, a, 0, 0, 1);
     return;
   }
-  const narrow = shorts<O>(a, a, limit);
+  const narrow = shorts<O>(a, a, limit, false);
   if (sizeof<O>() == 2) {
     v128.store16_lane(to, narrow, 0, 0, 1);
   } else if (isSigned<O>()) {
@@ -145,6 +148,7 @@ function run<Q, O>(
         quantized<Q, O>(v128.load(at, 32, 1), low, high, base, inv, scale, limit),
         quantized<Q, O>(v128.load(at, 48, 1), low, high, base, inv, scale, limit),
         limit,
+        false,
       );
       if (i == last) return;
       i = min(i + 16, last);
@@ -212,6 +216,7 @@ function row<Q, O>(
         quantizedAt<Q, O>(from, at + 32, low, high, base, inv, scale, limit),
         quantizedAt<Q, O>(from, at + 48, low, high, base, inv, scale, limit),
         limit,
+        false,
       );
       if (i == last) return;
       i = min(i + 16, last);

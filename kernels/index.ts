@@ -7,6 +7,7 @@ export { cabi_realloc, mark, release, reserve, reset } from "./memory";
 
 export { channels, minmax, observe } from "./ranges";
 export { asym, asym0, propagatebyte, propagateshort, sym, sym0, symbyte } from "./quantize";
+export { asymnear, symnear } from "./near";
 export { fakeasym, fakesym } from "./fake";
 export { bias, biaslong } from "./bias";
 export { half, nibbles, unpack } from "./half";
@@ -26,6 +27,12 @@ export function cabi_post_observe(_area: usize): void {
   reset();
 }
 export function cabi_post_asym(_area: usize): void {
+  reset();
+}
+export function cabi_post_asymnear(_area: usize): void {
+  reset();
+}
+export function cabi_post_symnear(_area: usize): void {
   reset();
 }
 export function cabi_post_asym0(_area: usize): void {

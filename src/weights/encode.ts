@@ -4,6 +4,7 @@ import { timed } from "../timings.ts";
 import type { ChannelLayout, ChannelParameters, Constant, Encoding } from "./constant.ts";
 import { inverses, loadFloats } from "./floats.ts";
 import { type Block, type ChannelRanges, type KernelStream, laterStart } from "./kernels.ts";
+import { isNearAsymmetric, isNearSymmetric } from "./near.ts";
 import { blocksOf, type Piece, piecesOf } from "./pieces.ts";
 
 /** Largest number of elements that a thread takes at once: 4 MiB of float32. */
@@ -91,12 +92,39 @@ export function setParameters(
   }
 }
 
-/** The encoded elements of a piece whose float32 elements are in `values`: a view of the kernels' memory. */
+/** Runs of one channel that are shorter than this have a quicker way in the kernels for any values. */
+const LONG_RUN = 64;
+
+/** Whether all channels of a scanned piece, whose ranges these are, may take the kernels for values near their range. */
+function areNear(
+  { mins, maxs }: Omit<ChannelRanges, "nans">,
+  { symmetric, limit, parameters }: Extract<Encoding, { rule: "scan" | "clip" }>,
+  { channel, channels, inner }: Piece,
+  inv: Float32Array,
+): boolean {
+  if (channels > 1 && inner < LONG_RUN) return false;
+  if (symmetric && limit !== INT16_LIMIT) return false;
+  const { nudgedMin, nudgedMax } = parameters;
+  for (let i = 0; i < channels; i++) {
+    const at = channel + i;
+    const near = symmetric
+      ? isNearSymmetric(mins[i]!, maxs[i]!, nudgedMax[at]!, inv[i]!)
+      : isNearAsymmetric(mins[i]!, maxs[i]!, nudgedMin[at]!, nudgedMax[at]!, inv[i]!);
+    if (!near) return false;
+  }
+  return true;
+}
+
+/**
+ * The encoded elements of a piece whose float32 elements are in `values`: a view of the kernels' memory. `ranges` of the piece's
+ * channels, where they are known to hold all its values, allow a quicker way.
+ */
 export function encodePiece(
   stream: KernelStream,
   values: Block,
   encoding: Exclude<Encoding, { rule: "bias" }>,
   piece: Piece,
+  ranges: Omit<ChannelRanges, "nans"> | null,
 ): Uint8Array | Int16Array | Int8Array {
   const part = (list: Float32Array) => list.subarray(piece.channel, piece.channel + piece.channels);
   switch (encoding.rule) {
@@ -104,6 +132,10 @@ export function encodePiece(
     case "clip": {
       const { scale, nudgedMin, nudgedMax } = encoding.parameters;
       const inv = inverses(part(scale));
+      if (ranges && areNear(ranges, encoding, piece, inv)) {
+        if (!encoding.symmetric) return stream.asymnear(values, piece, part(nudgedMin), inv);
+        return stream.symnear(values, piece, inv);
+      }
       if (!encoding.symmetric) return stream.asym(values, piece, part(nudgedMin), part(nudgedMax), inv);
       const lists = [part(nudgedMin), part(nudgedMax), inv] as const;
       if (encoding.limit === INT16_LIMIT) return stream.sym(values, piece, ...lists, encoding.limit);
@@ -126,22 +158,27 @@ export function encodePiece(
 
 /**
  * Reads a piece, scans it if the encoding wants that, encodes it and hands the bytes to `write`, in order and in any number of
- * parts (views; use them at once) with their first element. Returns what is wrong with the values, or null.
+ * parts (views; use them at once) with their first element. `known`: ranges and parameters are there already. Returns what is wrong with the values, or null.
  */
 export function streamPiece(
   stream: KernelStream,
   name: string,
   constant: Constant & { kind: "encoded" },
   piece: Piece,
-  scan: boolean,
+  known: ChannelRanges | null,
   write: (bytes: Uint8Array, first: number) => void,
 ): string | null {
-  const fused = scan && constant.encoding.rule === "scan";
-  for (const block of blocksOf(piece, BLOCK_LIMIT, !fused)) {
-    const problem = streamBlock(stream, name, constant, block, scan, write);
+  const scan = constant.encoding.rule === "scan" && known === null;
+  for (const block of blocksOf(piece, BLOCK_LIMIT, !scan)) {
+    const problem = streamBlock(stream, name, constant, block, known, write);
     if (problem) return problem;
   }
   return null;
+}
+
+/** The part of a constant's ranges that belongs to a piece. */
+function rangesOf({ mins, maxs }: ChannelRanges, { channel, channels }: Piece): Omit<ChannelRanges, "nans"> {
+  return { mins: mins.subarray(channel, channel + channels), maxs: maxs.subarray(channel, channel + channels) };
 }
 
 function streamBlock(
@@ -149,7 +186,7 @@ function streamBlock(
   name: string,
   constant: Constant & { kind: "encoded" },
   piece: Piece,
-  scan: boolean,
+  known: ChannelRanges | null,
   write: (bytes: Uint8Array, first: number) => void,
 ): string | null {
   const { encoding } = constant;
@@ -157,13 +194,15 @@ function streamBlock(
   return stream.scoped(() => {
     const bytes = piece.count * 4;
     const values = timed("read", () => loadFloats(stream, constant.of, piece), bytes, name);
-    if (scan && encoding.rule === "scan") {
-      const ranges = timed("scan piece", () => stream.channels(values, piece), bytes, name);
-      const problem = problemOf(name, ranges);
+    let ranges = known && rangesOf(known, piece);
+    if (encoding.rule === "scan" && !ranges) {
+      const scanned = timed("scan piece", () => stream.channels(values, piece), bytes, name);
+      const problem = problemOf(name, scanned);
       if (problem) return problem;
-      setParameters(encoding.parameters, ranges, piece.channel, encoding.symmetric, encoding.limit);
+      setParameters(encoding.parameters, scanned, piece.channel, encoding.symmetric, encoding.limit);
+      ranges = scanned;
     }
-    const encoded = timed("encode", () => bytesOf(encodePiece(stream, values, encoding, piece)), bytes, name);
+    const encoded = timed("encode", () => bytesOf(encodePiece(stream, values, encoding, piece, ranges)), bytes, name);
     timed("write piece", () => write(encoded, piece.first), encoded.length, name);
     return null;
   });

@@ -42,7 +42,7 @@ async function fillAll(target: FillTarget, placed: Placed[], most: number): Prom
     const threads = some.some(isShareable) ? threadsFor(bytes, most) : 1;
     const apart = some.filter(({ found }) => found);
     await share("scan", apart, tasksOf(apart), target, threads, stream, problems);
-    const usable = some.filter((job) => !job.found || takeFound(job, problems));
+    const usable = some.map((job) => (job.found ? takeFound(job, problems) : job)).filter((job) => job !== null);
     await share("write", usable, tasksOf(usable), target, threads, stream, problems);
   }
   for (const each of pending.filter(isBias)) fillBias(stream, target, each, problems);
@@ -56,16 +56,19 @@ function bytesRead(constant: Job["constant"]): number {
   return constant.kind === "stored" ? constant.length : bytesRead(constant.of);
 }
 
-/** Sets the parameters of a constant that was scanned apart; false when its values are unusable. */
-function takeFound(job: Job, problems: Problems): boolean {
+/** The job of a constant that was scanned apart, with its parameters set; null when its values are unusable. */
+function takeFound(job: Job, problems: Problems): Job | null {
   const { name, constant } = job;
   if (constant.kind !== "encoded" || constant.encoding.rule !== "scan")
     throw new Error(`"${name}" was not to be scanned`);
   const ranges = rangesFound(job);
   const problem = problemOf(name, ranges);
-  if (problem) problems.add(problem);
-  else setParameters(constant.encoding.parameters, ranges, 0, constant.encoding.symmetric, constant.encoding.limit);
-  return problem === null;
+  if (problem) {
+    problems.add(problem);
+    return null;
+  }
+  setParameters(constant.encoding.parameters, ranges, 0, constant.encoding.symmetric, constant.encoding.limit);
+  return { ...job, known: ranges };
 }
 
 /** Bias scales and values (§3.6), once the weights' scales are there. Of unusable values nothing is computed. */

@@ -147,6 +147,16 @@ export class KernelStream {
     return this.result(Uint8Array, "asym", ...this.layout(values, layout), ...this.lists(layout, nmin, nmax, inv));
   }
 
+  /** QA of values near their range (src/weights/near.ts). */
+  asymnear(values: Block, layout: Layout, nmin: Float32Array, inv: Float32Array): Uint8Array<ArrayBuffer> {
+    return this.result(Uint8Array, "asymnear", ...this.layout(values, layout), ...this.lists(layout, nmin, inv));
+  }
+
+  /** QS with limit 32767 of values near their range (src/weights/near.ts). */
+  symnear(values: Block, layout: Layout, inv: Float32Array): Int16Array<ArrayBuffer> {
+    return this.result(Int16Array, "symnear", ...this.layout(values, layout), ...this.lists(layout, inv));
+  }
+
   /** QA0, §3.4: without clipping. */
   asym0(values: Block, layout: Layout, min: Float32Array, inv: Float32Array): Uint8Array<ArrayBuffer> {
     return this.result(Uint8Array, "asym0", ...this.layout(values, layout), ...this.lists(layout, min, inv));

@@ -84,6 +84,10 @@ function copying(stream: KernelStream): Kernels {
     },
     asym: (values, channels, inner, nmin, nmax, inv) =>
       on(values, (block) => stream.asym(block, { channels, inner }, nmin, nmax, inv), list),
+    asymnear: (values, channels, inner, nmin, inv) =>
+      on(values, (block) => stream.asymnear(block, { channels, inner }, nmin, inv), list),
+    symnear: (values, channels, inner, inv) =>
+      on(values, (block) => stream.symnear(block, { channels, inner }, inv), list),
     asym0: (values, channels, inner, min, inv) =>
       on(values, (block) => stream.asym0(block, { channels, inner }, min, inv), list),
     sym: (values, channels, inner, nmin, nmax, inv, limit) =>

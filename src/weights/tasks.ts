@@ -31,6 +31,8 @@ export interface Job {
   readonly pieces: readonly Piece[];
   /** Set when all pieces have to be scanned before any is encoded. */
   readonly found?: Found;
+  /** What that gave, once the parameters are set. */
+  readonly known?: ChannelRanges;
 }
 
 /** Pieces of one job by number: `from`, up to but not including `to`. */
@@ -128,7 +130,7 @@ export function writeTask(stream: KernelStream, job: Job, { from, to }: Task, gi
       giveFloats(stream, constant, piece, size, (bytes) => give(bytes, offset + piece.first * size));
       continue;
     }
-    const problem = streamPiece(stream, name, constant, piece, !job.found, (bytes, first) => {
+    const problem = streamPiece(stream, name, constant, piece, job.known ?? null, (bytes, first) => {
       if (packer) packer.add(bytes, first, (packed, at) => give(packed, offset + at));
       else give(bytes, offset + first * size);
     });

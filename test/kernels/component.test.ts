@@ -30,6 +30,10 @@ test("the component, called through jco, gives what the module gives", async () 
     expect(component.channels(values, 7, 3, none, none)).toEqual(kernels.channels(values, 7, 3, none, none));
     expect(component.channels(values, 7, 3, nmin, nmax)).toEqual(kernels.channels(values, 7, 3, nmin, nmax));
     expect(component.asym(values, 7, 3, nmin, nmax, inv)).toEqual(kernels.asym(values, 7, 3, nmin, nmax, inv));
+    expect(component.asymnear(values.map(Math.sign), 7, 3, nmin, inv)).toEqual(
+      kernels.asymnear(values.map(Math.sign), 7, 3, nmin, inv),
+    );
+    expect(component.symnear(values, 7, 3, inv)).toEqual(kernels.symnear(values, 7, 3, inv));
     expect(component.asym0(values, 7, 1, nmin, inv)).toEqual(kernels.asym0(values, 7, 1, nmin, inv));
     expect(component.sym(values, 7, 1, nmin, nmax, inv, 32767)).toEqual(
       kernels.sym(values, 7, 1, nmin, nmax, inv, 32767),

@@ -1,8 +1,11 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import { asymmetric as asymmetricOf, symmetric as symmetricOf } from "../../src/arithmetic.ts";
 import { loadKernels } from "../../src/weights/kernels.ts";
+import { isNearAsymmetric, isNearSymmetric } from "../../src/weights/near.ts";
 import { bitsOf, floats, KINDS, parameters } from "./data.ts";
 import * as oracle from "./oracle.ts";
 
+const { generator } = oracle;
 const kernels = loadKernels();
 const { stream } = kernels;
 
@@ -46,6 +49,90 @@ test("asym, asym0, sym, symbyte, sym0, fakeasym, fakesym are the scalar rules in
       });
     }
   }
+});
+
+/** Channels of values between ±`size`, some on one side of zero, with their ranges and the parameters of these. */
+function scanned(channels: number, inner: number, size: number, seed: number, symmetric: boolean) {
+  const next = generator(seed);
+  const random = () => next() / 2 ** 32;
+  const values = new Float32Array(channels * inner);
+  for (let c = 0; c < channels; c++) {
+    const [low, high] = [
+      [-1, 1],
+      [0, 1],
+      [-1, 0],
+      [0.5, 0.6],
+      [-0.001, 1],
+    ][next() % 5]!;
+    for (let i = 0; i < inner; i++) values[c * inner + i] = (low! + random() * (high! - low!)) * size;
+  }
+  const [mins, maxs] = kernels.channels(values, channels, inner, new Float32Array(0), new Float32Array(0));
+  const all = Array.from(mins, (min, c) => (symmetric ? symmetricOf(min, maxs[c]!) : asymmetricOf(min, maxs[c]!)));
+  const p = {
+    nmin: Float32Array.from(all, ({ nudgedMin }) => nudgedMin),
+    nmax: Float32Array.from(all, ({ nudgedMax }) => nudgedMax),
+    inv: Float32Array.from(all, ({ scale }) => 1 / scale),
+    scale: Float32Array.from(all, ({ scale }) => scale),
+  };
+  const near = p.inv.every((inv, c) =>
+    symmetric
+      ? isNearSymmetric(mins[c]!, maxs[c]!, p.nmax[c]!, inv)
+      : isNearAsymmetric(mins[c]!, maxs[c]!, p.nmin[c]!, p.nmax[c]!, inv),
+  );
+  return { values, p, near };
+}
+
+describe("values near their range", () => {
+  const SIZES = [1e-38, 1e-20, 1e-9, 1e-4, 0.003, 0.7, 1, 42, 1e5, 1e20, 1e38, 3e38];
+
+  test.each([false, true])("need no clipping (symmetric: %p)", (symmetric) => {
+    let near = 0;
+    let ordinary = 0;
+    for (let seed = 1; seed <= 60; seed++) {
+      for (const size of SIZES) {
+        const shape = { channels: 1 + (seed % 4), inner: 1 + ((seed * 7) % 70) };
+        const made = scanned(shape.channels, shape.inner, size, seed, symmetric);
+        if (size >= 1e-4 && size <= 1e5) {
+          ordinary++;
+          if (made.near) near++;
+        }
+        if (!made.near) continue;
+        const { values, p } = made;
+        if (symmetric)
+          expect(kernels.symnear(values, shape.channels, shape.inner, p.inv)).toEqual(
+            oracle.sym(values, shape, p, 32767),
+          );
+        else
+          expect(kernels.asymnear(values, shape.channels, shape.inner, p.nmin, p.inv)).toEqual(
+            oracle.asym(values, shape, p),
+          );
+      }
+    }
+    expect(near).toBe(ordinary);
+  });
+
+  test("what lies outside by a little is stored as clipping stores it", () => {
+    const p = {
+      nmin: Float32Array.of(-1),
+      nmax: Float32Array.of(1),
+      inv: Float32Array.of(127.5),
+      scale: Float32Array.of(1 / 127.5),
+    };
+    const values = Float32Array.from({ length: 40_000 }, (_, i) => (i - 20_000) / 100);
+    expect(isNearAsymmetric(-200, 200, -1, 1, 127.5)).toBe(true);
+    expect(kernels.asymnear(values, 1, 1, p.nmin, p.inv)).toEqual(oracle.asym(values, { channels: 1, inner: 1 }, p));
+  });
+
+  test("ranges that are next to nothing, infinite or not a number are not near", () => {
+    const inf = Number.POSITIVE_INFINITY;
+    expect(isNearAsymmetric(0, 0, 0, 0, inf)).toBe(false);
+    expect(isNearAsymmetric(-3e38, 3e38, -3e38, 3e38, 1e-37)).toBe(false);
+    expect(isNearAsymmetric(0, 1e9, 0, 1, 255)).toBe(false);
+    expect(isNearAsymmetric(Number.NaN, 1, 0, 1, 255)).toBe(false);
+    expect(isNearSymmetric(-2, 1, 1, 32767)).toBe(false);
+    expect(isNearSymmetric(-1, inf, 1, 32767)).toBe(false);
+    expect(isNearSymmetric(0, 0, 0, inf)).toBe(false);
+  });
 });
 
 test("the copying versions give the same and leave no memory behind", () => {

@@ -1,0 +1,98 @@
+/**
+ * QA and QS of values that are known to lie near their range, because they were just scanned: half the work of the rules for any
+ * values.
+ *
+ * Clipping and saturation guard against what cannot happen here. What lies a little outside of the range becomes an integer a
+ * little outside of the type, which narrowing saturates: that is what clipping would have given (the caller checks the ends,
+ * src/weights/near.ts). And integers that are small floats need no saturating conversion, which takes a processor ten
+ * instructions: adding 1.5 * 2^23 leaves them in the low bits.
+ */
+import { ALMOST_HALF, store1, store4, store16 } from "./elements";
+import { demand, listResult, outerOf, reserve } from "./memory";
+
+/** From here on floats are the integers, so that the bits of `MAGIC + n` are those of MAGIC plus n, for |n| < 2^22. */
+const MAGIC: f32 = 12582912;
+const MAGIC_BITS: i32 = 0x4b400000;
+
+/** i32x4 of four floats; |(v - base) * inv| < 2^21. */
+// @ts-ignore: decorator
+@inline
+function rounded<Q>(v: v128, base: v128, inv: v128): v128 {
+  let whole: v128;
+  if (isSigned<Q>()) {
+    const x = f32x4.mul(v, inv);
+    whole = f32x4.trunc(f32x4.add(x, v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF))));
+  } else {
+    // Whatever is negative here ends as 0, so rounding needs no sign.
+    whole = f32x4.floor(f32x4.add(f32x4.mul(f32x4.sub(v, base), inv), f32x4.splat(ALMOST_HALF)));
+  }
+  return i32x4.sub(f32x4.add(whole, f32x4.splat(MAGIC)), i32x4.splat(MAGIC_BITS));
+}
+
+/** `count` elements with the same parameters; tails as in elements.ts. */
+function run<Q>(from: usize, to: usize, count: usize, baseValue: f32, inverse: f32): void {
+  const base = f32x4.splat(baseValue);
+  const inv = f32x4.splat(inverse);
+  const limit = i32x4.splat(32767);
+  if (count >= 16) {
+    const last = count - 16;
+    for (let i: usize = 0; ; ) {
+      const at = from + (i << 2);
+      store16<Q>(
+        to + i * sizeof<Q>(),
+        rounded<Q>(v128.load(at, 0, 1), base, inv),
+        rounded<Q>(v128.load(at, 16, 1), base, inv),
+        rounded<Q>(v128.load(at, 32, 1), base, inv),
+        rounded<Q>(v128.load(at, 48, 1), base, inv),
+        limit,
+        true,
+      );
+      if (i == last) return;
+      i = min(i + 16, last);
+    }
+  }
+  for (let i: usize = 0; i + 4 <= count; i += 4)
+    store4<Q>(to + i * sizeof<Q>(), rounded<Q>(v128.load(from + (i << 2), 0, 1), base, inv), limit);
+  for (let i = count & ~3; i < count; i++)
+    store1<Q>(to + i * sizeof<Q>(), rounded<Q>(v128.load32_splat(from + (i << 2), 0, 1), base, inv), limit);
+}
+
+/** All elements of [outer, channels, inner]; `base` 0: none. → list<Q> */
+function convertNear<Q>(values: usize, count: usize, channels: u32, inner: u32, base: usize, inv: usize): usize {
+  const outer = outerOf(count, channels, inner);
+  const output = reserve(count * sizeof<Q>());
+  const area = listResult(output, count);
+  // One channel is one run, however it is laid out.
+  const runs: usize = channels == 1 ? <usize>(count > 0) : outer * channels;
+  const length = channels == 1 ? count : <usize>inner;
+  let channel: usize = 0;
+  for (let index: usize = 0; index < runs; index++) {
+    const at = index * length;
+    const list = channel << 2;
+    const zero: f32 = base == 0 ? 0 : load<f32>(base + list);
+    run<Q>(values + (at << 2), output + at * sizeof<Q>(), length, zero, load<f32>(inv + list));
+    channel = channel + 1 == channels ? 0 : channel + 1;
+  }
+  return area;
+}
+
+/** QA of values near their range. → list<u8> */
+export function asymnear(
+  values: usize,
+  count: usize,
+  channels: u32,
+  inner: u32,
+  nmin: usize,
+  nminCount: usize,
+  inv: usize,
+  invCount: usize,
+): usize {
+  demand(nminCount == channels && invCount == channels);
+  return convertNear<u8>(values, count, channels, inner, nmin, inv);
+}
+
+/** QS of values near their range, limit 32767. → list<s16> */
+export function symnear(values: usize, count: usize, channels: u32, inner: u32, inv: usize, invCount: usize): usize {
+  demand(invCount == channels);
+  return convertNear<i16>(values, count, channels, inner, 0, inv);
+}
