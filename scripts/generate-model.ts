@@ -2,6 +2,7 @@
  * Makes a model of about a given size, for benchmarks.
  *
  *     bun run scripts/generate-model.ts 100MB model.circle
+ *     bun run scripts/generate-model.ts 6GB model.circle --sparse     holes for weights: takes next to no disk
  *
  * An image network as they are built: strided CONV_2D layers, residual blocks of 3×3 and 1×1 CONV_2D (with bias and
  * RELU) until the size is reached, MEAN, FULLY_CONNECTED layers, SOFTMAX. Every activation has recorded ranges. A name
@@ -26,6 +27,8 @@ import {
 const SEED = 0x9e3779b9;
 /** Weights are made in pieces of this many floats. */
 const PIECE = 1 << 20;
+/** Bytes of each constant that a sparse model has. */
+const SPARSE_BYTES = 4096;
 /** Side of the input image, and of the feature maps of the blocks. */
 const IMAGE = 224;
 const STRIDES = 4;
@@ -48,9 +51,12 @@ export function parseSize(text: string): number {
   return Math.round(Number(digits) * UNITS[(unit ?? "").toUpperCase()]!);
 }
 
-/** Writes a model of about `size` bytes to `path`. At least some 300 KB come out. */
-export async function generateModel(size: number, path: string): Promise<void> {
-  const network = new Network();
+/**
+ * Writes a model of about `size` bytes to `path`. At least some 300 KB come out. Of a `sparse` one only the first floats of each
+ * constant are written; the rest are holes of the file, which read as zeros.
+ */
+export async function generateModel(size: number, path: string, sparse = false): Promise<void> {
+  const network = new Network(sparse);
   // Widths grow with the model, as they do in families of networks.
   const width = size < 10e6 ? 64 : size < 400e6 ? 256 : 512;
   const hidden = Math.max(64, Math.round(Math.sqrt(size / 20) / 64) * 64);
@@ -80,6 +86,8 @@ class Network {
   private readonly codes: BuiltinOperator[] = [];
   /** Largest magnitude of the weights of each deferred buffer. */
   private readonly limits = new Map<Deferred, number>();
+
+  constructor(private readonly sparse: boolean) {}
 
   activation(name: string, shape: readonly number[], min: number, max: number): number {
     const quantization = { min: Float32Array.of(min), max: Float32Array.of(max) };
@@ -160,8 +168,9 @@ class Network {
     const piece = new Float32Array(PIECE);
     for (const { content, offset } of placed) {
       const factor = this.limits.get(content)! / 2 ** 31;
-      for (let done = 0; done < content.length; done += piece.byteLength) {
-        const floats = piece.subarray(0, Math.min(PIECE, (content.length - done) / 4));
+      const written = this.sparse ? Math.min(content.length, SPARSE_BYTES) : content.length;
+      for (let done = 0; done < written; done += piece.byteLength) {
+        const floats = piece.subarray(0, Math.min(PIECE, (written - done) / 4));
         for (let i = 0; i < floats.length; i++) {
           // xorshift32: quick, seeded, and good enough for weights that nobody interprets.
           state ^= state << 13;
@@ -209,12 +218,12 @@ class Network {
 }
 
 if (import.meta.main) {
-  const [size, path] = process.argv.slice(2);
+  const [size, path, sparse] = process.argv.slice(2);
   try {
-    if (size === undefined || path === undefined) {
-      throw new MinmaxqError("usage: bun run scripts/generate-model.ts SIZE OUT (SIZE like 100MB or 1GiB)");
+    if (size === undefined || path === undefined || (sparse !== undefined && sparse !== "--sparse")) {
+      throw new MinmaxqError("usage: bun run scripts/generate-model.ts SIZE OUT [--sparse] (SIZE like 100MB or 1GiB)");
     }
-    await generateModel(parseSize(size), path);
+    await generateModel(parseSize(size), path, sparse !== undefined);
   } catch (error) {
     if (!(error instanceof MinmaxqError)) throw error;
     console.error(error.message);

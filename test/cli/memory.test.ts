@@ -1,0 +1,57 @@
+/** Memory does not grow with the model: peak RSS of the executable on recorded ranges, for models up to thirty times the limit. */
+import { afterEach, expect, test } from "bun:test";
+import { readFileSync, rmSync, statfsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { generateModel } from "../../scripts/generate-model.ts";
+import { cleanUpAfterwards, environment, executable, folder } from "./support.ts";
+
+cleanUpAfterwards();
+
+/** What the issue asks for, MB of 10^6 bytes. */
+const LIMIT = 200;
+const cwd = folder();
+const free = statfsSync(cwd).bavail * statfsSync(cwd).bsize;
+
+/** Runs to the end; gives the process's own high-water mark in MB. The kernel's count of a child begins with its parent's. */
+async function peakOf(args: readonly string[]): Promise<number> {
+  const child = Bun.spawn([executable(), ...args], { cwd, env: environment(), stdout: "ignore", stderr: "pipe" });
+  let peak = 0;
+  const watch = setInterval(() => {
+    try {
+      const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+      peak = Math.max(peak, (Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024) / 1e6);
+    } catch {
+      // It has ended.
+    }
+  }, 3);
+  const [code, err] = [await child.exited, await new Response(child.stderr).text()];
+  clearInterval(watch);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  return peak;
+}
+
+afterEach(() => {
+  for (const name of ["in.circle", "out.circle"]) rmSync(join(cwd, name), { force: true });
+});
+
+/** Sparse inputs take no disk; their results do. */
+const CASES: readonly [what: string, size: number, options: readonly string[], output: number][] = [
+  ["100 MB", 100e6, [], 25e6],
+  ["four times the limit", 4 * LIMIT * 1e6, [], 200e6],
+  ["four times the limit, int16", 4 * LIMIT * 1e6, ["--dtype", "int16"], 400e6],
+  ["four times the limit, by layer", 4 * LIMIT * 1e6, ["--granularity", "layer"], 200e6],
+  ["6 GB, weights behind the FlatBuffer", 6e9, [], 1.5e9],
+];
+
+for (const [what, size, options, output] of CASES) {
+  const possible = process.platform === "linux" && free > 2 * output;
+  const title = possible ? what : `${what} (needs Linux and ${(2 * output) / 1e9} GB of free disk)`;
+  test.skipIf(!possible)(title, async () => {
+    await generateModel(size, join(cwd, "in.circle"), true);
+    expect(statSync(join(cwd, "in.circle")).size).toBeGreaterThanOrEqual(0.95 * size);
+    const peak = await peakOf(["quantize", "in.circle", ...options, "-o", "out.circle"]);
+    expect(statSync(join(cwd, "out.circle")).size).toBeGreaterThan(0.9 * output);
+    expect(peak).toBeGreaterThan(20);
+    expect(peak).toBeLessThan(LIMIT);
+  });
+}
