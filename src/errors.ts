@@ -49,3 +49,13 @@ export class Problems {
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/**
+ * The text without credentials: those in addresses of Redis servers, and the password of the environment. Everything that is
+ * printed or kept goes through this, whoever wrote it.
+ */
+export function withoutSecrets(text: string): string {
+  const password = process.env.MINMAXQ_QUEUE_PASSWORD;
+  const clean = password ? text.replaceAll(password, "***") : text;
+  return clean.replace(/(rediss?:\/\/)[^\s"']*@/gi, "$1***@");
+}

@@ -2,12 +2,14 @@
 /** argv → command → exit code: the only file that prints errors or exits. */
 import { basename } from "node:path";
 import pkg from "../package.json" with { type: "json" };
+import { CHILD_WORD } from "./batch/messages.ts";
 import { coloursFor, ReaderGone, terminal } from "./cli/output.ts";
 import { runProgram } from "./cli/program.ts";
 import { HELP as CIRCLE_EVAL_DIFF_HELP, runCircleEvalDiff } from "./drop-in/circle-eval-diff.ts";
 import { HELP as CIRCLE_QUANTIZER_HELP, runCircleQuantizer } from "./drop-in/circle-quantizer.ts";
 import { HELP as RECORD_MINMAX_HELP, runRecordMinmax } from "./drop-in/record-minmax.ts";
 import { MinmaxqError, reasonOf } from "./errors.ts";
+import { passInterrupt } from "./interrupt.ts";
 import { removeTemporaryFiles } from "./model/index.ts";
 
 const FRONTS: Readonly<Record<string, { run(words: readonly string[]): Promise<void>; help(): string }>> = {
@@ -24,6 +26,7 @@ function frontOf(name: string) {
 async function run(words: readonly string[]): Promise<void> {
   const byName = frontOf(basename(process.argv0, ".exe"));
   const front = byName ?? frontOf(words[0] ?? "");
+  if (!front && words[0] === CHILD_WORD) return (await import("./batch/child.ts")).runChild();
   if (!front) return runProgram(words, terminal);
   const rest = byName ? words : words.slice(1);
   if (rest.includes("-h") || rest.includes("--help")) return terminal.print(front.help());
@@ -46,6 +49,7 @@ function report(error: unknown, words: readonly string[]): number {
 }
 
 function interrupted(signal: string): void {
+  if (passInterrupt(signal)) return;
   removeTemporaryFiles();
   terminal.tell(`minmaxq: stopped by ${signal}; nothing was written`);
   process.exit(1);
