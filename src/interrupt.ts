@@ -1,16 +1,21 @@
 /** Commands that wind down by themselves when they are interrupted (src/main.ts ends all others at once). */
 
-let listener: ((signal: string) => void) | undefined;
+/** Milliseconds in which further signals are the same one: launchers pass on what the terminal sent to all already. */
+const SAME = 500;
 
-/** Calls `wind` at the first signal, once; the second one ends the process at once. */
+let listener: ((signal: string) => void) | undefined;
+let passed: number | undefined;
+
+/** Calls `wind` at the first signal, once; the next one ends the process at once. */
 export function windDown(wind: (signal: string) => void): void {
   listener = wind;
 }
 
-/** Gives the signal to the command that wants it. False: nobody does, or it had one already. */
+/** Gives the signal to the command that wants it. False: nobody does, or it has had one and takes too long. */
 export function passInterrupt(signal: string): boolean {
-  const wind = listener;
-  listener = undefined;
-  wind?.(signal);
-  return wind !== undefined;
+  if (!listener) return false;
+  if (passed !== undefined) return performance.now() - passed < SAME;
+  passed = performance.now();
+  listener(signal);
+  return true;
 }

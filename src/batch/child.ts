@@ -11,6 +11,7 @@ import { removeTemporaryFiles, temporaryDone, temporaryPath } from "../model/tem
 import { type Job, jobOf } from "./job.ts";
 import { hashFile } from "./key.ts";
 import type { Order, Report } from "./messages.ts";
+import { guardFiles } from "./roots.ts";
 
 export async function runChild(): Promise<void> {
   if (!process.send) throw new MinmaxqError("__job: is for minmaxq's own use; see 'minmaxq batch --help'");
@@ -22,7 +23,8 @@ export async function runChild(): Promise<void> {
   });
   const order = new Promise<Order>((resolve) => process.once("message", (message) => resolve(message as Order)));
   report({ kind: "ready" });
-  const { entry } = await order;
+  const { entry, roots } = await order;
+  if (roots) guardFiles(roots);
   const end = await outcome(entry);
   finished = true;
   report(end);

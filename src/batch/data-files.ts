@@ -1,5 +1,5 @@
 /** The files behind `--data`: what a job's key hashes, and what a worker holds to its roots. */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { MinmaxqError, reasonOf } from "../errors.ts";
 
@@ -33,15 +33,15 @@ export function dataFiles(data: string, format?: string): DataFiles {
     }
     if (!LIST.test(format ?? /\.([^./]+)$/.exec(data)?.[1]?.toLowerCase() ?? ""))
       return { word: "", names: [], files: [data], folder: undefined };
-    const folder = dirname(data);
+    const folder = dirname(realpathSync(data));
     const lines = readFileSync(data, "utf8")
       .split("\n")
       .map((line) => line.trim());
     const named = [...new Set(lines.flatMap((line) => [line, ...line.split(" ")]))].filter((name) => name !== "");
-    const files = named
-      .map((name) => (isAbsolute(name) ? name : join(folder, name)))
-      .filter((path) => existsSync(path));
-    return { word: "", names: [], files: [data, ...files], folder };
+    // A list may be reached by a link; then its names count from either folder.
+    const places = [...new Set([folder, dirname(data)])];
+    const files = named.flatMap((name) => (isAbsolute(name) ? [name] : places.map((place) => join(place, name))));
+    return { word: "", names: [], files: [data, ...files.filter((path) => existsSync(path))], folder };
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     const what = missing ? "there is no such file or folder" : `cannot be read (${reasonOf(error)})`;

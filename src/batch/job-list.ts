@@ -41,10 +41,13 @@ interface Drawn {
   readonly written: string;
 }
 
-const FILE = z.strictObject({
-  defaults: z.looseObject({}, "must be an object of options").optional(),
-  jobs: z.array(z.looseObject({}, "must be an object with a model"), "must be a list of jobs").min(1, "is empty"),
-});
+const FILE = z.strictObject(
+  {
+    defaults: z.looseObject({}, "must be an object of options").optional(),
+    jobs: z.array(z.looseObject({}, "must be an object with a model"), "must be a list of jobs").min(1, "is empty"),
+  },
+  { error: (issue) => (issue.code === "invalid_type" ? 'must be an object with "jobs"' : undefined) },
+);
 
 const MODEL_ENDINGS = [".circle", ".tflite"];
 

@@ -58,7 +58,7 @@ function schemaOf(name: OptionName): z.ZodType {
   if (!row.flags.includes("<")) return z.boolean("must be true or false");
   if (row.path) return path;
   const one = z.union([z.string(), z.number()], "must be a text or a number");
-  const many = row.many ? z.union([one, z.array(one).min(1)], "must be a text, or a list of texts") : one;
+  const many = row.many ? z.union([one, z.array(one).min(1, "is empty")], "must be a text, or a list of texts") : one;
   return many.superRefine((value, context) => {
     try {
       parsed(name, value as string);

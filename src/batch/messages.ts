@@ -8,6 +8,8 @@ export const CHILD_WORD = "__job";
 /** Parent → child, once. */
 export interface Order {
   readonly entry: Entry;
+  /** Folders (real paths) outside which nothing may be opened; without it, anything may. */
+  readonly roots?: readonly string[];
 }
 
 /** Child → parent. */

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs
 import { basename, dirname, join } from "node:path";
 import { dataFiles } from "./data-files.ts";
 import type { Job } from "./job.ts";
-import { CHILD_WORD, type Report } from "./messages.ts";
+import { CHILD_WORD, type Order, type Report } from "./messages.ts";
 import type { Done } from "./outcome.ts";
 
 export type Ended =
@@ -19,8 +19,16 @@ const PATIENCE = 2000;
 /** Characters of a crash that are worth telling. */
 const LAST_WORDS = 2000;
 
-/** Runs the job; never throws. `signal` stops it and waits until nothing of it is left. */
-export async function runProcess(job: Job, onProgress: OnProgress, signal: AbortSignal): Promise<Ended> {
+/**
+ * Runs the job; never throws. `signal` stops it and waits until nothing of it is left. With `roots`, it opens no file outside
+ * of them.
+ */
+export async function runProcess(
+  job: Job,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+  roots?: readonly string[],
+): Promise<Ended> {
   if (signal.aborted) return { kind: "stopped" };
   let end: Ended | undefined;
   let child: Bun.Subprocess<"ignore", "ignore", "pipe">;
@@ -34,7 +42,7 @@ export async function runProcess(job: Job, onProgress: OnProgress, signal: Abort
       detached: true,
       serialization: "json",
       ipc(message: Report, from) {
-        if (message.kind === "ready") from.send({ entry: job.entry });
+        if (message.kind === "ready") from.send({ entry: job.entry, roots } satisfies Order);
         else if (message.kind === "progress") onProgress(message.what, message.done, message.total);
         else {
           end = message;
@@ -100,7 +108,7 @@ function deathOf({ signalCode, exitCode }: Bun.Subprocess, words: string): strin
 }
 
 /** Milliseconds after which a file under way that nobody wrote to is one that a killed process left. */
-const ABANDONED = 600_000;
+export const ABANDONED = 600_000;
 
 /** A file under way of nobody any more, to be removed before its job begins. */
 export function isAbandoned(_pid: number, path: string): boolean {

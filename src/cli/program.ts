@@ -15,6 +15,7 @@ import { record } from "../commands/record.ts";
 import { requantize } from "../commands/requantize.ts";
 import { setParameters } from "../commands/set-parameters.ts";
 import { verify } from "../commands/verify.ts";
+import { worker } from "../commands/worker.ts";
 import { UsageError } from "../errors.ts";
 import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "./options.ts";
 
@@ -32,6 +33,7 @@ export const COMMANDS: readonly Command[] = [
   requantize,
   setParameters,
   batch,
+  worker,
 ];
 
 /** The drop-in fronts, for the list in the help; src/main.ts runs them. */

@@ -4,7 +4,7 @@ import type { Command, Given, Output } from "./command.ts";
 import { quantize } from "./quantize.ts";
 
 /** Options of the batch itself; all others are those of its jobs. */
-const OWN: readonly OptionName[] = ["out", "jobs", "failFast", "redo"];
+const OWN: readonly OptionName[] = ["out", "jobs", "failFast", "redo", "queue"];
 /** What one model has for itself cannot be said for all of a folder. */
 const SINGLE: readonly OptionName[] = ["output", "explain", "force"];
 
@@ -16,6 +16,7 @@ export const batch: Command = {
   examples: [
     "minmaxq batch jobs.json",
     "minmaxq batch models/ --data samples.npz --out quantized/",
+    "minmaxq batch jobs.json --queue redis://queue.example:6379",
   ],
   run,
 };
