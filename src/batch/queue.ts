@@ -9,6 +9,7 @@ import { randomUUID } from "node:crypto";
 import { Queue, type Job as Queued, QueueEvents } from "bullmq";
 import { z } from "zod";
 import { counted } from "../cli/output.ts";
+import { MinmaxqError } from "../errors.ts";
 import type { Course } from "./course.ts";
 import type { ListedJob } from "./job-list.ts";
 import { idOfJob, type Key } from "./key.ts";
@@ -65,10 +66,7 @@ class Submission {
   private readonly submitter = randomUUID();
   private submitted = false;
   private heard = false;
-  private finish!: () => void;
-  private readonly finished = new Promise<void>((resolve) => {
-    this.finish = resolve;
-  });
+  private readonly finished = Promise.withResolvers<void>();
 
   constructor(
     private readonly course: Course,
@@ -87,14 +85,22 @@ class Submission {
     await this.events.waitUntilReady();
     this.listen();
     const { signal } = this.course;
-    const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-    const looking = setInterval(() => void this.look().catch(() => {}), LOOK_EVERY);
+    const stopped = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    const looking = setInterval(() => void this.look().catch((error) => this.broken(error)), LOOK_EVERY);
     try {
-      await Promise.race([this.submitAll().then(() => this.finished), stopped]);
+      await Promise.race([this.submitAll().then(() => this.finished.promise), stopped]);
       if (signal.aborted) await this.withdraw();
     } finally {
       clearInterval(looking);
     }
+  }
+
+  /** The outcome cannot be noted; of connections the link tells. */
+  private broken(error: unknown): void {
+    if (error instanceof MinmaxqError) this.finished.reject(error);
   }
 
   private async submitAll(): Promise<void> {
@@ -124,11 +130,12 @@ class Submission {
 
   private listen(): void {
     const { view } = this.course;
-    const about = (jobId: string, work: (open: Open) => void) => {
+    const about = (jobId: string, work: (open: Open) => unknown) => {
       const open = this.open.get(jobId);
       if (!open) return;
       this.heard = true;
-      work(open);
+      // Thrown in a listener it would get lost.
+      Promise.try(work, open).catch((error) => this.broken(error));
     };
     this.events.on("active", ({ jobId }) => about(jobId, ({ job }) => view.started(job.shown)));
     this.events.on("progress", ({ jobId, data }) =>
@@ -143,7 +150,7 @@ class Submission {
     this.events.on("delayed", ({ jobId }) =>
       about(jobId, ({ job }) => view.tell(`${job.shown}: failed, but that may pass; it will be tried again`)),
     );
-    this.events.on("completed", ({ jobId, returnvalue }) => about(jobId, () => void this.done(jobId, returnvalue)));
+    this.events.on("completed", ({ jobId, returnvalue }) => about(jobId, () => this.done(jobId, returnvalue)));
     this.events.on("failed", ({ jobId, failedReason }) => about(jobId, () => this.failed(jobId, failedReason)));
   }
 
@@ -177,7 +184,7 @@ class Submission {
 
   private finishIfAll(): void {
     if (this.submitted && this.open.size === 0 && this.course.list.jobs.every((job) => this.course.hasEnded(job)))
-      this.finish();
+      this.finished.resolve();
   }
 
   /** Looks up open jobs, for events that were missed; those looked at go to the end of the row. */
