@@ -112,7 +112,7 @@ export class Course {
   private told(job: ListedJob, reason: string): string {
     const line = oneLine(withoutSecrets(reason));
     const name = `${job.model}: `;
-    return line.startsWith(name) ? line.slice(name.length) : line.replaceAll(job.model, job.shown);
+    return line.startsWith(name) ? line.slice(name.length) : line.replaceAll(job.model, job.written);
   }
 
   /** All jobs in the list's order; those that never ended are stopped. */

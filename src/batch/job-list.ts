@@ -19,6 +19,7 @@ import {
   problemsOf,
   problemsTogether,
 } from "./job.ts";
+import { RESULTS } from "./results.ts";
 
 export interface JobList {
   /** In the order of the list. */
@@ -85,7 +86,7 @@ function jobsOfFile(path: string, outGiven: string | undefined, given: Given): J
     tell(together);
     drawn.push({ place, written: String(own.model), entry: withOutput(entry, folder, out) });
   }
-  tell(collisions(drawn));
+  tell(collisions(drawn, [path, join(out, RESULTS)]));
   problems.throwIfAny(`${path}: is no valid job list`);
   return { jobs: listed(drawn, out), out };
 }
@@ -127,7 +128,7 @@ function jobsOfFolder(path: string, outGiven: string | undefined, given: Given):
   const problems = new Problems();
   // The options are the same for all.
   for (const line of problemsTogether(drawn[0]!.entry, "options")) problems.add(line.replace(/^options: /, ""));
-  for (const line of collisions(drawn)) problems.add(line);
+  for (const line of collisions(drawn, [join(out, RESULTS)])) problems.add(line);
   problems.throwIfAny(`${path}: cannot be done`);
   return { jobs: listed(drawn, out), out };
 }
@@ -166,8 +167,8 @@ function withOutput(entry: Entry, folder: string, out: string): Entry {
   return { ...entry, output: join(out, name.slice(0, name.length - extname(name).length) + ending) };
 }
 
-/** No two jobs write one file, and none writes what any job reads. */
-function collisions(drawn: readonly Drawn[]): string[] {
+/** No two jobs write one file, and none writes what any job reads, nor the batch's own files. */
+function collisions(drawn: readonly Drawn[], own: readonly string[]): string[] {
   const paths = (use: "read" | "written") =>
     drawn.flatMap(({ entry, place }) =>
       Object.keys(entry)
@@ -177,12 +178,16 @@ function collisions(drawn: readonly Drawn[]): string[] {
   const problems: string[] = [];
   const read = new Map(paths("read").map((each) => [each.real, each]));
   const written = new Map<string, { place: string; key: string }>();
+  const reserved = new Set(own.map(real));
   for (const { key, place, path, real } of paths("written")) {
-    const [reader, writer] = [read.get(real), written.get(real)];
+    const [reader, writer, folder] = [read.get(real), written.get(real), read.get(dirname(real))];
+    if (folder?.key === "data")
+      problems.push(`${place}: its ${key} ${path} lies among the samples of ${folder.place}; give another path`);
     if (reader)
       problems.push(`${place}: its ${key} ${path} is the ${reader.key} of ${reader.place}; give another path`);
     if (writer)
       problems.push(`${place}: its ${key} ${path} is the ${writer.key} of ${writer.place}, too; give another path`);
+    if (reserved.has(real)) problems.push(`${place}: its ${key} ${path} is the batch's own file; give another path`);
     written.set(real, { place, key });
   }
   return problems;

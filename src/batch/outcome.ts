@@ -1,6 +1,7 @@
 /** What became of a job, and all of them as a table. */
 import { z } from "zod";
 import { sizeText } from "../cli/output.ts";
+import { remarks } from "../commands/summary.ts";
 
 /** What a job that was run gives back; also what comes back through the queue. */
 export const DONE = z.object({
@@ -39,7 +40,8 @@ export function table(rows: readonly { shown: string; outcome: Outcome }[], colo
   };
   const lines = cells.map((row, index) => {
     const { outcome } = rows[index]!;
-    const why = "reason" in outcome ? `  ${oneLine(outcome.reason)}` : "";
+    const said = "reason" in outcome ? oneLine(outcome.reason) : remarks([...outcome.summary, ...outcome.warnings]);
+    const why = said && `  ${said}`;
     const [model, status, ...rest] = row.map(pad);
     return [model, coloured(outcome.status, status!, colours), ...rest].join("  ") + why;
   });

@@ -24,6 +24,8 @@ const LINE = DONE.extend({
 });
 export type Former = z.infer<typeof LINE>;
 
+export const RESULTS = "results.jsonl";
+
 export class Results {
   readonly path: string;
   /** The last success by output. */
@@ -32,7 +34,7 @@ export class Results {
 
   /** Reads what former runs left in the folder, which is made. Throws a MinmaxqError when that cannot be. */
   constructor(private readonly folder: string) {
-    this.path = join(folder, "results.jsonl");
+    this.path = join(folder, RESULTS);
     try {
       mkdirSync(folder, { recursive: true });
       // Now and not when the first job has ended, which may be hours later.

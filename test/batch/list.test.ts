@@ -197,6 +197,9 @@ describe("what is wrong with a list", () => {
         { model: "c.circle", output: "./x/../a.tflite" },
         { model: "d.circle", explain: "s.npz" },
         { model: "e.circle", output: "e.circle" },
+        { model: "f.circle", data: "samples", output: "samples/f.circle" },
+        { model: "g.circle", output: "jobs.json" },
+        { model: "h.circle", output: "results.jsonl" },
       ],
     });
     expect(lines.map((line) => line.replaceAll(/\/\S*\//g, ""))).toEqual([
@@ -204,6 +207,9 @@ describe("what is wrong with a list", () => {
       "jobs[2]: its output a.tflite is the model of jobs[0]; give another path",
       expect.stringContaining("jobs[3]: its explain s.npz is the data of jobs["),
       "jobs[4]: its output e.circle is the model of jobs[4]; give another path",
+      "jobs[5]: its output f.circle lies among the samples of jobs[5]; give another path",
+      "jobs[6]: its output jobs.json is the batch's own file; give another path",
+      "jobs[7]: its output results.jsonl is the batch's own file; give another path",
     ]);
   });
 

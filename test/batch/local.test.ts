@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { ABANDONED } from "../../src/batch/process.ts";
-import { convolution, RECORDED, withoutOperators, write } from "../cli/models.ts";
+import { convolution, RECORDED, withoutOperators, withoutRules, write } from "../cli/models.ts";
 import { cleanUpAfterwards, complaint, files, folder, minmaxq, REAL, succeeded } from "../cli/support.ts";
 import { jobProcesses, list, models, results, start, statuses, until } from "./support.ts";
 
@@ -67,6 +67,16 @@ describe("outcome", () => {
       ["unrecorded.circle", "failed"],
     ]);
     expect(files(join(cwd, "q"))).toEqual(["a.q8.circle", "deep/b.q8.circle", "results.jsonl"]);
+  });
+
+  test("what quantize would have said is in the table in short, and in results.jsonl in full", async () => {
+    const cwd = folder();
+    await write(withoutRules(), join(cwd, "m.circle"));
+    const { out } = await minmaxq(["batch", list(cwd, { jobs: [{ model: "m.circle" }] })], { cwd });
+    expect(out).toMatch(/^m\.circle +done .* {2}2 parts stay float$/m);
+    const { out: single } = await succeeded(["quantize", "m.circle", "-o", "single.circle"], { cwd });
+    const lines = (text: string) => text.trimEnd().split("\n").slice(1);
+    expect(results(cwd)[0]!.summary!.slice(1)).toEqual(lines(single));
   });
 
   test("several problems are one line of the table", async () => {
