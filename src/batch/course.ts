@@ -10,7 +10,7 @@ import { MinmaxqError, withoutSecrets } from "../errors.ts";
 import type { JobList, ListedJob } from "./job-list.ts";
 import { type FileFacts, Hashes, type Key, keyOfJob } from "./key.ts";
 import { type Outcome, oneLine } from "./outcome.ts";
-import { type Former, Results } from "./results.ts";
+import { Results } from "./results.ts";
 import type { View } from "./view.ts";
 
 export interface CourseOptions {
@@ -65,7 +65,7 @@ export class Course {
     try {
       const key = await keyOfJob(job, this.hashes, this.signal);
       const former = this.options.redo ? undefined : this.results.formerOf(job);
-      const output = former?.key === key.key ? await this.asItWas(job, former) : undefined;
+      const output = former?.key === key.key ? await this.asItWas(job, former.sha256) : undefined;
       if (!former || !output) return key;
       const { bytes, sha256, summary, warnings } = former;
       this.end(job, { status: "skipped", seconds: 0, bytes, sha256, summary, warnings }, key, output);
@@ -77,11 +77,16 @@ export class Course {
     return undefined;
   }
 
-  private async asItWas(job: ListedJob, former: Former): Promise<FileFacts | undefined> {
+  /** Whether the output is there with this hash already, and that is enough. */
+  async accepts(job: ListedJob, sha256: string): Promise<boolean> {
+    return !this.options.redo && (await this.asItWas(job, sha256)) !== undefined;
+  }
+
+  private async asItWas(job: ListedJob, sha256: string): Promise<FileFacts | undefined> {
     const { explain } = job.options;
     if (!existsSync(job.output) || (explain !== undefined && !existsSync(explain))) return undefined;
     const facts = await this.hashes.of(job.output, this.signal);
-    return facts.sha256 === former.sha256 ? facts : undefined;
+    return facts.sha256 === sha256 ? facts : undefined;
   }
 
   /** Notes what became of a job, once. */

@@ -116,8 +116,12 @@ class Submission {
   private async submit(id: string, open: Open): Promise<void> {
     this.open.set(id, open);
     const old = await this.queue.getJob(id);
-    // One that has ended stands in the way of being done again; one that has not is joined.
-    if (old?.finishedOn) await old.remove().catch(() => {});
+    if (old?.finishedOn) {
+      // Done for a submitter that did not wait for it.
+      if (await this.isDone(open.job, old)) return this.done(id, old.returnvalue);
+      // It would stand in the way of being done again. One that has not ended is joined.
+      await old.remove().catch(() => {});
+    }
     const payload: Payload = { entry: open.job.entry, submitter: this.submitter };
     await this.queue.add("quantize", payload, {
       jobId: id,
@@ -126,6 +130,11 @@ class Submission {
       removeOnComplete: { age: KEPT },
       removeOnFail: { age: KEPT },
     });
+  }
+
+  private async isDone(job: ListedJob, queued: Queued<Payload>): Promise<boolean> {
+    const answer = ANSWER.safeParse(queued.returnvalue);
+    return answer.success && (await this.course.accepts(job, answer.data.sha256));
   }
 
   private listen(): void {

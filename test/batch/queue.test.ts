@@ -134,7 +134,7 @@ describe.skipIf(!REDIS)(`the queue${WITHOUT_REDIS}`, () => {
   });
 
   test("Ctrl-C on the submitter takes back what nobody has begun; the rest is done", async () => {
-    const cwd = await long(300);
+    const cwd = await long(150);
     const taker = await worker(cwd, "--jobs", "1");
     const submitter = batch(cwd);
     await taker.says(/taken: /);
@@ -147,6 +147,14 @@ describe.skipIf(!REDIS)(`the queue${WITHOUT_REDIS}`, () => {
     await taker.says(/done: .*1\.circle/);
     expect(await queued((queue) => queue.count())).toBe(0);
     expect(files(join(cwd, "q"))).toEqual(["1.circle"]);
+    // The next run takes what was done meanwhile.
+    const jobs = [{ model: "real.tflite", data: "random:150", output: "q/1.circle" }];
+    list(cwd, { jobs });
+    expect((await batch(cwd).end()).said).toContain("1 done");
+    expect(taker.said().match(/taken: .*1\.circle/g)?.length).toBe(1);
+    expect(taker.said()).not.toContain("taken over or again");
+    expect((await batch(cwd, "--redo").end()).said).toContain("1 done");
+    expect(taker.said().match(/taken: .*1\.circle/g)?.length).toBe(2);
   });
 
   test("one job submitted twice is done once, and both hear of it", async () => {
