@@ -11,6 +11,7 @@ import { removeTemporaryFiles, temporaryDone, temporaryPath } from "../model/tem
 import { type Job, jobOf } from "./job.ts";
 import { hashFile } from "./key.ts";
 import type { Order, Report } from "./messages.ts";
+import { mayPass } from "./passing.ts";
 import { guardFiles } from "./roots.ts";
 
 export async function runChild(): Promise<void> {
@@ -79,17 +80,4 @@ function makeFolder(path: string): void {
 
 function wordsFor(error: unknown): string {
   return error instanceof MinmaxqError ? error.message : `internal error: ${reasonOf(error)}`;
-}
-
-/** Errors of the machine, not of the model: full or failing disks, no memory, too many files, a share that is away. */
-const PASSING =
-  /^(EIO|ENOSPC|EDQUOT|ENOMEM|EAGAIN|EMFILE|ENFILE|ESTALE|ETIMEDOUT|EBUSY|EINTR|ENETDOWN|ENETUNREACH|EHOSTDOWN|EHOSTUNREACH|ECONNRESET|ENOTCONN|EREMOTEIO|ENOLCK|ETXTBSY)$/;
-
-export function mayPass(error: unknown): boolean {
-  for (let each = error; each instanceof Error; each = each.cause as Error) {
-    const code = "code" in each ? String(each.code) : "";
-    if (PASSING.test(code)) return true;
-    if (!(each instanceof MinmaxqError) && /out of memory/i.test(each.message)) return true;
-  }
-  return false;
 }

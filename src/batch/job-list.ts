@@ -42,13 +42,21 @@ interface Drawn {
   readonly written: string;
 }
 
+/** The file's frame; its jobs are looked at one by one, so that all problems are told. */
 const FILE = z.strictObject(
   {
+    $schema: z.string().optional(),
     defaults: z.looseObject({}, "must be an object of options").optional(),
     jobs: z.array(z.looseObject({}, "must be an object with a model"), "must be a list of jobs").min(1, "is empty"),
   },
   { error: (issue) => (issue.code === "invalid_type" ? 'must be an object with "jobs"' : undefined) },
 );
+
+/** The whole file, for editors (scripts/generate-config-schema.ts). */
+export const JOB_LIST = FILE.extend({
+  defaults: DEFAULTS.optional().describe("options of all jobs"),
+  jobs: z.array(ENTRY).min(1).describe("one entry a model"),
+});
 
 const MODEL_ENDINGS = [".circle", ".tflite"];
 

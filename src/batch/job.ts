@@ -81,12 +81,18 @@ function parsed(name: OptionName, value: string | number | boolean | readonly (s
   return parse(texts.join(","));
 }
 
-const OPTION_VALUES = Object.fromEntries([...BY_KEY].map(([key, name]) => [key, schemaOf(name)]));
+const OPTION_VALUES = Object.fromEntries(
+  [...BY_KEY].map(([key, name]) => [key, schemaOf(name).describe(ROWS[name].help)]),
+);
 const nullable = Object.fromEntries(Object.entries(OPTION_VALUES).map(([key, value]) => [key, value.nullish()]));
 const optional = Object.fromEntries(Object.entries(OPTION_VALUES).map(([key, value]) => [key, value.optional()]));
 
 /** An entry as written in a job list. */
-export const ENTRY = z.strictObject({ model: path, output: path.optional(), ...nullable });
+export const ENTRY = z.strictObject({
+  model: path.describe("the .circle or .tflite file to quantize"),
+  output: path.optional().describe("where the result goes, by default MODEL.q8.circle or MODEL.q16.circle"),
+  ...nullable,
+});
 export const DEFAULTS = z.strictObject(optional);
 
 /** What is wrong with a value, one line each, the place first: `jobs[2].dtype: is "uint9"; choose uint8 or int16`. */

@@ -10,11 +10,12 @@ import pkg from "../../package.json" with { type: "json" };
 import type { OptionValues } from "../cli/options.ts";
 import { counted } from "../cli/output.ts";
 import type { Output } from "../commands/command.ts";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { reasonOf } from "../errors.ts";
 import { windDown } from "../interrupt.ts";
 import { defaultJobs } from "./course.ts";
 import { type Job, jobOf } from "./job.ts";
 import { oneLine, sizesOf } from "./outcome.ts";
+import { mayPass } from "./passing.ts";
 import { isAbandoned, removeLeftovers, runProcess } from "./process.ts";
 import type { Answer, News, Payload } from "./queue.ts";
 import { type Link, openLink, PREFIX, QUEUE } from "./redis.ts";
@@ -119,8 +120,7 @@ class Service {
     try {
       return this.roots.confine(jobOf((queued.data as Payload | undefined)?.entry));
     } catch (error) {
-      if (!(error instanceof MinmaxqError)) throw error;
-      throw this.failure("a job", reasonOf(error), false);
+      throw this.failure("a job", reasonOf(error), mayPass(error));
     }
   }
 

@@ -1,7 +1,8 @@
 /** Job lists: what is read from them, and everything wrong with one told at once. */
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { jobsSchema } from "../../scripts/generate-config-schema.ts";
 import { jobOf } from "../../src/batch/job.ts";
 import { type JobList, readJobs } from "../../src/batch/job-list.ts";
 import { OPTIONS, type OptionName } from "../../src/cli/options.ts";
@@ -240,6 +241,11 @@ describe("what is wrong with a list", () => {
     writeFileSync(path, text);
     expect(() => readJobs(path, undefined, NONE)).toThrow(says);
   });
+});
+
+test("the shipped JSON Schema is that of the code", () => {
+  expect(readFileSync(join(import.meta.dir, "../../schema/jobs.schema.json"), "utf8")).toBe(jobsSchema());
+  expect(read({ $schema: "jobs.schema.json", jobs: [{ model: "a" }] }).jobs.length).toBe(1);
 });
 
 describe("a folder", () => {

@@ -55,14 +55,16 @@ export function freePort(): number {
   return port;
 }
 
-/** A certificate for 127.0.0.1, signed by itself; undefined where there is no openssl. */
-export function certificate(): { key: string; cert: string } | undefined {
-  const openssl = Bun.which("openssl");
-  if (!openssl) return undefined;
+/** Makes the certificate of the TLS test. */
+export const OPENSSL = Bun.which("openssl");
+
+/** A certificate for 127.0.0.1, signed by itself. */
+export function certificate(): { key: string; cert: string } {
   const where = folder();
   const [key, cert] = [join(where, "key.pem"), join(where, "cert.pem")];
   const subject = ["-subj", "/CN=minmaxq test", "-addext", "subjectAltName=IP:127.0.0.1"];
   const made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-  const { success } = Bun.spawnSync([openssl, ...made, "-keyout", key, "-out", cert, ...subject], { stderr: "ignore" });
-  return success ? { key, cert } : undefined;
+  const { success, stderr } = Bun.spawnSync([OPENSSL!, ...made, "-keyout", key, "-out", cert, ...subject]);
+  if (!success) throw new Error(`openssl: ${stderr}`);
+  return { key, cert };
 }

@@ -1,5 +1,5 @@
 /** What the tests of batches share. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { convolution, RECORDED, write } from "../cli/models.ts";
 import { environment, executable, folder } from "../cli/support.ts";
@@ -94,6 +94,13 @@ export async function until(what: () => boolean): Promise<void> {
 
 /** Ids of the processes that work for jobs of this test file's executable. */
 export function jobProcesses(): number[] {
-  const { stdout } = Bun.spawnSync(["pgrep", "-f", `^${executable()} __job`]);
-  return stdout.toString().split("\n").filter(Boolean).map(Number);
+  const commandOf = (pid: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    } catch {
+      return "";
+    }
+  };
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.filter((pid) => commandOf(pid) === `${executable()}\0__job\0`).map(Number);
 }
