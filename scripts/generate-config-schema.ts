@@ -1,11 +1,23 @@
-/** Writes schema/layers.schema.json, which editors use for files of layer settings, from src/config.ts. */
+/** Writes the JSON Schemas that editors use for files of layer settings and for job lists, from the code that checks them. */
 import { z } from "zod";
+import { JOB_LIST } from "../src/batch/job-list.ts";
 import { CONFIG } from "../src/config.ts";
 
-/** The JSON Schema's text. test/layers.test.ts holds the file to it. */
+/** The text of schema/layers.schema.json. test/layers.test.ts holds the file to it. */
 export function configSchema(): string {
-  const schema = z.toJSONSchema(CONFIG, { io: "output" });
-  return `${JSON.stringify({ ...schema, title: "minmaxq layer settings" }, null, 2)}\n`;
+  return text(z.toJSONSchema(CONFIG, { io: "output" }), "minmaxq layer settings");
 }
 
-if (import.meta.main) await Bun.write("schema/layers.schema.json", configSchema());
+/** The text of schema/jobs.schema.json. test/batch/list.test.ts holds the file to it. */
+export function jobsSchema(): string {
+  return text(z.toJSONSchema(JOB_LIST, { io: "input" }), "minmaxq job list");
+}
+
+function text(schema: object, title: string): string {
+  return `${JSON.stringify({ ...schema, title }, null, 2)}\n`;
+}
+
+if (import.meta.main) {
+  await Bun.write("schema/layers.schema.json", configSchema());
+  await Bun.write("schema/jobs.schema.json", jobsSchema());
+}

@@ -1,7 +1,7 @@
 /**
  * `bun run test`: everything, from a fresh clone, with nothing but Bun.
  *
- *     install → build → tsc → biome → bun test → "N passed, N failed"
+ *     install → build → tsc → biome → Redis server → bun test → "N passed, N failed"
  *
  * Arguments go to `bun test`: `bun run test test/goldens -t "u8-channel"`. Packages may not be there when this starts, so
  * only Node's own modules are imported. A step that fails counts as one failure; exit code 1 when anything fails.
@@ -64,6 +64,25 @@ function runTests(args: readonly string[]): Counts {
   return counts;
 }
 
+/**
+ * The tests of the queue start a Redis server of their own. Where it is missing it is installed, without being started; where
+ * that cannot be, those tests are skipped by name.
+ */
+function provideRedis(): void {
+  const there = () => Bun.which("redis-server") !== null;
+  if (!there() && process.getuid?.() === 0 && Bun.which("apt-get")) {
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1", SYSTEMD_OFFLINE: "1" };
+    const apt = (...args: string[]) =>
+      spawnSync("apt-get", ["-qq", ...args], { env, stdio: "ignore", timeout: 180_000 });
+    apt("update");
+    apt("install", "-y", "--no-install-recommends", "redis-server");
+  }
+  if (!there())
+    console.log(
+      "\n── redis: there is no redis-server, and it cannot be installed here; the tests of the queue are skipped",
+    );
+}
+
 function main(): Counts {
   const broken: Counts = { passed: 0, failed: 1, skipped: 0 };
   if (!bun("install", ["install", "--frozen-lockfile"])) return broken;
@@ -71,6 +90,7 @@ function main(): Counts {
   // --bun: these are scripts for Node, which may not be installed.
   const types = bun("types", ["run", "--bun", "tsc", "--noEmit"]);
   const style = bun("style", ["run", "--bun", "biome", "check", "."]);
+  provideRedis();
   const counts = runTests(process.argv.slice(2));
   return { ...counts, failed: counts.failed + Number(!types) + Number(!style) };
 }

@@ -49,3 +49,21 @@ export class Problems {
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+const secrets = new Set<string>();
+
+/** From now on `text` (a password) is in nothing that is printed or kept. */
+export function keepSecret(text: string): void {
+  // What is shorter stands in every other word.
+  if (text.length >= 4) secrets.add(text);
+}
+
+/**
+ * The text without credentials: those in addresses of Redis servers, and passwords that are in use. Everything that is
+ * printed or kept goes through this, whoever wrote it.
+ */
+export function withoutSecrets(text: string): string {
+  let clean = text.replace(/(rediss?:\/\/)[^\s"']*@/gi, "$1***@");
+  for (const secret of secrets) clean = clean.replaceAll(secret, "***");
+  return clean;
+}

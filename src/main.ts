@@ -2,10 +2,12 @@
 /** argv → command → exit code: the only file that prints errors or exits. */
 import { basename } from "node:path";
 import pkg from "../package.json" with { type: "json" };
+import { CHILD_WORD } from "./batch/messages.ts";
 import { commonValues } from "./cli/common.ts";
 import { coloursFor, ReaderGone, terminal } from "./cli/output.ts";
 import type { Output } from "./commands/command.ts";
 import { MinmaxqError, reasonOf } from "./errors.ts";
+import { passInterrupt } from "./interrupt.ts";
 import { removeTemporaryFiles } from "./model/index.ts";
 import { addPast, keepTimings, takeSpans } from "./timings.ts";
 
@@ -31,6 +33,7 @@ async function run(words: readonly string[]): Promise<void> {
   const load = byName ?? frontOf(words[0] ?? "");
   // Known without loading anything.
   if (!load && words.length === 1 && ["--version", "-V"].includes(words[0]!)) return terminal.print(pkg.version);
+  if (!load && words[0] === CHILD_WORD) return (await import("./batch/child.ts")).runChild();
   if (!load) return (await import("./cli/program.ts")).runProgram(words, terminal);
   const rest = byName ? words : words.slice(1);
   if (rest[0] === "--version") return terminal.print(`minmaxq ${pkg.version}`);
@@ -53,6 +56,7 @@ function report(error: unknown, verbose: boolean): number {
 }
 
 function interrupted(signal: string): void {
+  if (passInterrupt(signal)) return;
   removeTemporaryFiles();
   terminal.tell(`minmaxq: stopped by ${signal}; nothing was written`);
   process.exit(1);

@@ -14,6 +14,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "quantize-onnx": async () => (await import("../commands/quantize-onnx.ts")).quantizeOnnx,
   requantize: async () => (await import("../commands/requantize.ts")).requantize,
   "set-parameters": async () => (await import("../commands/set-parameters.ts")).setParameters,
+  batch: async () => (await import("../commands/batch.ts")).batch,
+  worker: async () => (await import("../commands/worker.ts")).worker,
 };
 
 /** All commands, in the order of the help. */

@@ -27,6 +27,10 @@ export interface OptionRow {
   readonly required?: true;
   /** Another option without which this one does nothing. */
   readonly needs?: string;
+  /** The value is a path that is read or written (or a word, such as random). */
+  readonly path?: "read" | "written";
+  /** In a job list it may be an array: as if given so often, or separated by commas. */
+  readonly many?: "repeated" | "commas";
 }
 
 const filled = (text: string): string => {
@@ -104,8 +108,15 @@ const copiedParameters = (text: string): readonly [from: string, to: string] => 
 };
 
 export const OPTIONS = {
-  output: { flags: "-o, --output <path>", help: "where to write the model (required)", parse: filled, required: true },
+  output: {
+    flags: "-o, --output <path>",
+    help: "where to write the model (required)",
+    parse: filled,
+    required: true,
+    path: "written",
+  },
   data: {
+    path: "read",
     flags: "--data <samples>",
     help: "sample inputs: .npy, .npz, .h5, a list file, a folder, or random[:N[:SEED]]",
     parse: filled,
@@ -129,12 +140,14 @@ export const OPTIONS = {
     default: "channel",
   },
   inputDtype: {
+    many: "commas",
     flags: "--input-dtype <dtypes>",
     help: "dtype of the inputs (uint8, int16, float32), one for all or one each, separated by commas",
     parse: ioDtypes,
     defaultText: "that of --dtype",
   },
   outputDtype: {
+    many: "commas",
     flags: "--output-dtype <dtypes>",
     help: "dtype of the outputs, as --input-dtype",
     parse: ioDtypes,
@@ -143,6 +156,7 @@ export const OPTIONS = {
   tfStyleMaxpool: { flags: "--tf-style-maxpool", help: "MAX_POOL_2D takes its input's scale and zero point" },
   saveMinMax: { flags: "--save-min-max", help: "keep the recorded ranges in the result" },
   prepare: {
+    many: "repeated",
     flags: "--no-prepare <steps>",
     help: `leave out steps before quantization: ${PREPARE_NAMES.join(", ")}; repeatable, or separated by commas`,
     parse: prepareNames,
@@ -211,6 +225,7 @@ export const OPTIONS = {
   },
   json: { flags: "--json", help: "print JSON" },
   explain: {
+    path: "written",
     flags: "--explain <file.json>",
     help: "also write how every scale and zero point came to be",
     parse: filled,
@@ -220,11 +235,13 @@ export const OPTIONS = {
     help: "write metadata that says which operators of the input each operator comes from",
   },
   config: {
+    path: "read",
     flags: "--config <file.json>",
     help: "layers with a dtype and granularity of their own (schema/layers.schema.json)",
     parse: filled,
   },
   layer: {
+    many: "repeated",
     flags: "--layer <name=dtype>",
     help: "a layer's own dtype: 'NAME=int16' or 'NAME=uint8:layer'; globs match, repeatable, over --config",
     parse: collected(filled),
@@ -263,6 +280,36 @@ export const OPTIONS = {
     flags: "--fail-above <metric=limit>",
     help: "exit 1 when an output is worse, e.g. mae=0.1 (also mse, mape, mpeir); repeatable",
     parse: limits("above"),
+  },
+  jobs: {
+    flags: "--jobs <n>",
+    help: "models at a time; each takes all cores for its weights and samples",
+    parse: whole,
+    defaultText: "2, or 1 on one core",
+  },
+  out: {
+    flags: "--out <folder>",
+    help: "where outputs and results.jsonl go (required with a folder of models)",
+    parse: filled,
+    defaultText: "the job list's folder",
+  },
+  failFast: { flags: "--fail-fast", help: "stop at the first job that fails" },
+  redo: { flags: "--redo", help: "do all jobs, also those whose output is there already" },
+  queue: {
+    flags: "--queue <url>",
+    help: "redis://… or rediss://… (TLS) of a Redis server, or env for the one in MINMAXQ_QUEUE_URL",
+    parse: filled,
+  },
+  root: {
+    flags: "--root <folder>",
+    help: "folder that jobs may read and write (required); repeatable",
+    parse: collected(filled),
+  },
+  takeOver: {
+    flags: "--take-over <seconds>",
+    help: "without a sign of life for so long, a worker's job is given to another one",
+    parse: number("a number of seconds from 1", (n) => n >= 1 && n <= 86_400),
+    default: 30,
   },
 } as const satisfies Record<string, OptionRow>;
 
@@ -304,4 +351,11 @@ export interface OptionValues {
   visqMetric: VisqMetric;
   failBelow?: Limit[];
   failAbove?: Limit[];
+  jobs?: number;
+  out?: string;
+  failFast?: boolean;
+  redo?: boolean;
+  queue?: string;
+  root?: string[];
+  takeOver: number;
 }

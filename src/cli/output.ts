@@ -3,7 +3,7 @@ import { writeSync } from "node:fs";
 import { Presets, SingleBar } from "cli-progress";
 import picocolors from "picocolors";
 import type { Output } from "../commands/command.ts";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf, withoutSecrets } from "../errors.ts";
 
 /** Colours for a stream; none where it is no terminal, NO_COLOR is set, or the terminal is dumb. FORCE_COLOR wins. */
 export function coloursFor(stream: { isTTY?: boolean }): ReturnType<typeof picocolors.createColors> {
@@ -41,9 +41,12 @@ export const terminal: Output = {
   progress: (what) => (process.stderr.isTTY && process.env.TERM !== "dumb" ? bar(what) : lines(what)),
 };
 
-/** Names in a model may hold anything; of control characters only ends of lines, tabs and colours reach a terminal. */
+/**
+ * Names in a model may hold anything; of control characters only ends of lines, tabs and colours reach a terminal. Nor
+ * does anybody's password.
+ */
 function harmless(text: string): string {
-  return text.replace(/[\x00-\x08\x0b-\x1a\x1c-\x1f]|\x1b(?!\[\d+m)/g, "\ufffd");
+  return withoutSecrets(text).replace(/[\x00-\x08\x0b-\x1a\x1c-\x1f]|\x1b(?!\[\d+m)/g, "\ufffd");
 }
 
 /** Writes all of `text` before it returns: what a stream still holds when the process exits is lost. */
@@ -66,11 +69,20 @@ function codeOf(error: unknown): unknown {
 
 /** The bar on the screen. */
 let shown: SingleBar | undefined;
+/** Several bars on the screen, which somebody else draws (src/batch/view.ts). */
+let others: { stop(): void } | undefined;
+
+/** Has `bars` stopped before anything else is written. */
+export function drawnBy(bars: { stop(): void } | undefined): void {
+  others = bars;
+}
 
 /** A bar hides the cursor and switches wrapping off, so it has to be stopped before anything else is written. */
 function hideBar(): void {
   shown?.stop();
   shown = undefined;
+  others?.stop();
+  others = undefined;
 }
 
 /** A bar on stderr that disappears when it is done. */

@@ -1,7 +1,7 @@
 /** Commands as commander's program: help, checks and typo hints come from the tables. */
 import { CommanderError, Option, Command as Program } from "commander";
 import pkg from "../../package.json" with { type: "json" };
-import type { Command, Output } from "../commands/command.ts";
+import type { Command, Given, Output } from "../commands/command.ts";
 import { UsageError } from "../errors.ts";
 import { commandsFor } from "./commands.ts";
 import { COMMON_OPTIONS } from "./common.ts";
@@ -67,14 +67,21 @@ function addCommand(program: Program, command: Command, output: Output): void {
     .exitOverride()
     .addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
   for (const positional of command.positionals) added.argument(`<${positional}>`);
-  for (const name of command.options) added.addOption(commanderOption(name));
+  const given = new Map<OptionName, (string | true)[]>();
+  for (const name of command.options) {
+    const option = commanderOption(name);
+    added.addOption(option);
+    added.on(`option:${option.name()}`, (text?: string) => {
+      given.set(name, [...(given.get(name) ?? []), text ?? true]);
+    });
+  }
   addCommonOptions(added);
   added.action((...parameters) => {
     const positionals = parameters.slice(0, command.positionals.length) as string[];
     const values = added.opts<OptionValues>();
     refuseMissing(command, values);
-    refuseUseless(command, values, (name) => added.getOptionValueSource(name) === "cli");
-    return command.run(positionals, values, output);
+    refuseUseless(command, values, given);
+    return command.run(positionals, values, output, given);
   });
 }
 
@@ -92,11 +99,11 @@ function refuseMissing(command: Command, values: OptionValues): void {
 }
 
 /** An option that only works together with another one is no use alone, and nothing is ignored in silence. */
-function refuseUseless(command: Command, values: OptionValues, isGiven: (name: OptionName) => boolean): void {
+function refuseUseless(command: Command, values: OptionValues, given: Given): void {
   const rows: Readonly<Record<OptionName, OptionRow>> = OPTIONS;
   for (const name of command.options) {
     const needed = rows[name].needs as OptionName | undefined;
-    if (needed && isGiven(name) && values[needed] === undefined && command.options.includes(needed))
+    if (needed && given.has(name) && values[needed] === undefined && command.options.includes(needed))
       throw new UsageError(`${rows[name].flags.split(" ")[0]}: does nothing without ${rows[needed].flags}`);
   }
 }

@@ -10,6 +10,9 @@ export interface Output {
   progress(what: string): (done: number, total: number) => void;
 }
 
+/** Options of the command line as they were written; an option without a value is `true`. */
+export type Given = ReadonlyMap<OptionName, readonly (string | true)[]>;
+
 export interface Command {
   readonly name: string;
   readonly summary: string;
@@ -21,5 +24,5 @@ export interface Command {
   readonly demands?: readonly OptionName[];
   /** Lines below the help: examples. */
   readonly examples: readonly string[];
-  run(positionals: readonly string[], options: OptionValues, output: Output): Promise<void>;
+  run(positionals: readonly string[], options: OptionValues, output: Output, given?: Given): Promise<void>;
 }

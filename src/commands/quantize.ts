@@ -66,10 +66,15 @@ export const quantize: Command = {
   run,
 };
 
-async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
-  const started = performance.now();
+/** Refuses options that cannot stand together, before anything is read. */
+export function checkTogether(options: OptionValues): void {
   if (options.granularity === "layer" && options.dtype === "INT16")
     throw new UsageError("--granularity layer: works with uint8 only, as in ONE; use --granularity channel for int16");
+}
+
+async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
+  const started = performance.now();
+  checkTogether(options);
   const inputs = [input!, options.data, options.config];
   checkPaths(inputs, options.output, options.force);
   if (options.explain !== undefined) checkReport("--explain", options.explain, inputs, options.output);

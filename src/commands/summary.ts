@@ -38,3 +38,13 @@ export function summary({ context }: Workspace, graphs: readonly Graph[], facts:
   for (const note of warnings) lines.push(`  ${colours.yellow("warning")}: ${note.text}`);
   return lines;
 }
+
+/** What of a summary must not be overlooked where one line has to do: "12 parts stay float, 1 warning"; mostly nothing. */
+export function remarks(lines: readonly string[]): string {
+  const float = Number(lines.map((line) => /^ {2}stays float \((\d+)\):$/.exec(line)?.[1]).find(Boolean) ?? 0);
+  const warnings = lines.filter((line) => /^ *warning: /.test(line)).length;
+  return [
+    ...(float > 0 ? [`${counted(float, "part")} ${float === 1 ? "stays" : "stay"} float`] : []),
+    ...(warnings > 0 ? [counted(warnings, "warning")] : []),
+  ].join(", ");
+}

@@ -1,0 +1,200 @@
+/**
+ * One job of a batch: an entry of a job list, whose keys are `model`, `output` and the options of `quantize` by their
+ * names. Entries travel as they are (to a child process, through the queue) and are checked wherever they arrive.
+ */
+import { resolve } from "node:path";
+import { InvalidArgumentError } from "commander";
+import { closest, distance } from "fastest-levenshtein";
+import { z } from "zod";
+import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "../cli/options.ts";
+import { checkTogether, quantize } from "../commands/quantize.ts";
+import { MinmaxqError, reasonOf } from "../errors.ts";
+import { layerArgument } from "../layer-arguments.ts";
+
+/** Values of a job list; `null` takes a default back. */
+export type Entry = Readonly<Record<string, string | number | boolean | readonly (string | number)[] | null>>;
+
+/** A checked entry. */
+export interface Job {
+  readonly model: string;
+  readonly output: string;
+  readonly options: OptionValues;
+  /** What it was read from, paths absolute. */
+  readonly entry: Entry;
+}
+
+const ROWS: Readonly<Record<OptionName, OptionRow>> = OPTIONS;
+
+/**
+ * Options of a job: those of `quantize`, but where the model goes is the job's own `output`, and a job never replaces its
+ * input, for it could not be done again.
+ */
+export const JOB_OPTIONS: readonly OptionName[] = quantize.options.filter(
+  (name) => name !== "output" && name !== "force",
+);
+
+/** An option's name in a job list: as on the command line, without the dashes. */
+export function keyOf(name: OptionName): string {
+  return /--([a-z-]+)/.exec(ROWS[name].flags)![1]!;
+}
+
+const BY_KEY: ReadonlyMap<string, OptionName> = new Map(JOB_OPTIONS.map((name) => [keyOf(name), name]));
+
+/** Keys of an entry whose values are paths. */
+export const PATH_KEYS: Readonly<Record<string, "read" | "written">> = {
+  model: "read",
+  output: "written",
+  ...Object.fromEntries([...BY_KEY].flatMap(([key, name]) => (ROWS[name].path ? [[key, ROWS[name].path]] : []))),
+};
+
+const path = z
+  .string("must be a text")
+  .refine((value) => value.trim() !== "", "is empty")
+  .refine((value) => !/\p{Cc}/u.test(value), "has a control character");
+
+/** The checks of the option table, for a value of a job list. */
+function schemaOf(name: OptionName): z.ZodType {
+  const row = ROWS[name];
+  if (!row.flags.includes("<")) return z.boolean("must be true or false");
+  if (row.path) return path;
+  const one = z.union([z.string(), z.number()], "must be a text or a number");
+  const many = row.many ? z.union([one, z.array(one).min(1, "is empty")], "must be a text, or a list of texts") : one;
+  return many.superRefine((value, context) => {
+    try {
+      parsed(name, value as string);
+    } catch (error) {
+      if (!(error instanceof InvalidArgumentError)) throw error;
+      context.addIssue({ code: "custom", message: `is ${JSON.stringify(value)}; ${lower(error.message)}` });
+    }
+  });
+}
+
+const lower = (sentence: string) => sentence.replace(/^[A-Z]/, (letter) => letter.toLowerCase()).replace(/\.$/, "");
+
+/** The value as the command line would give it. */
+function parsed(name: OptionName, value: string | number | boolean | readonly (string | number)[]): unknown {
+  const { parse, many } = ROWS[name];
+  if (typeof value === "boolean") return value;
+  const texts = (Array.isArray(value) ? value : [value]).map(String);
+  if (!parse) return texts[0];
+  if (many === "repeated") return texts.reduce<unknown>((before, each) => parse(each, before), undefined);
+  return parse(texts.join(","));
+}
+
+const OPTION_VALUES = Object.fromEntries(
+  [...BY_KEY].map(([key, name]) => [key, schemaOf(name).describe(ROWS[name].help)]),
+);
+const nullable = Object.fromEntries(Object.entries(OPTION_VALUES).map(([key, value]) => [key, value.nullish()]));
+const optional = Object.fromEntries(Object.entries(OPTION_VALUES).map(([key, value]) => [key, value.optional()]));
+
+/** An entry as written in a job list. */
+export const ENTRY = z.strictObject({
+  model: path.describe("the .circle or .tflite file to quantize"),
+  output: path.optional().describe("where the result goes, by default MODEL.q8.circle or MODEL.q16.circle"),
+  ...nullable,
+});
+export const DEFAULTS = z.strictObject(optional);
+
+/** What is wrong with a value, one line each, the place first: `jobs[2].dtype: is "uint9"; choose uint8 or int16`. */
+export function problemsOf(schema: z.ZodType, value: unknown, place: string): string[] {
+  const result = schema.safeParse(value);
+  return result.success ? [] : result.error.issues.flatMap((issue) => linesOf(issue, value, place));
+}
+
+function linesOf(issue: z.core.$ZodIssue, value: unknown, place: string): string[] {
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map(
+      (key) =>
+        `${placeOf(place, [key])}: ${place === "" ? 'is unknown; a job list has "defaults" and "jobs"' : unknown(key)}`,
+    );
+  const missing = issue.code === "invalid_type" && issue.path.length > 0 && at(value, issue.path) === undefined;
+  return [`${placeOf(place, issue.path)}: ${missing ? "is missing" : lower(issue.message)}`];
+}
+
+function unknown(key: string): string {
+  if (key === "force") return "is no option of a job: the output must not be the input; see --redo";
+  const known = ["model", "output", ...BY_KEY.keys()];
+  const near = closest(key.replace(/^-+/, "").toLowerCase(), known);
+  return distance(key, near) <= Math.max(2, key.length / 2)
+    ? `there is no such option; did you mean "${near}"?`
+    : `there is no such option; see 'minmaxq quantize --help'`;
+}
+
+function at(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value);
+}
+
+/** `jobs[2].layer[0]`, `jobs[2]["odd key"]`. */
+function placeOf(place: string, path: readonly PropertyKey[]): string {
+  const step = (part: PropertyKey) =>
+    typeof part === "number"
+      ? `[${part}]`
+      : /^[\w-]+$/.test(String(part))
+        ? `.${String(part)}`
+        : `[${JSON.stringify(part)}]`;
+  return (place + path.map(step).join("")).replace(/^\./, "") || "the file";
+}
+
+/** Made-up samples are a word, no path. */
+export function isRandom(entry: Entry): boolean {
+  const format = entry["data-format"] ?? "random";
+  return format === "random" && /^random(:|$)/.test(String(entry.data));
+}
+
+/** An entry over its defaults, paths below `folder` (outputs below `out`); what a job has no use for is left out. */
+export function merged(defaults: Entry, own: Entry, folder: string, out: string): Entry {
+  const all = { ...defaults, ...own };
+  const result: Record<string, Entry[string]> = {};
+  for (const [key, value] of Object.entries(all)) {
+    if (value === null || value === undefined || value === false) continue;
+    const needed = ROWS[BY_KEY.get(key)!]?.needs as OptionName | undefined;
+    if (needed && (all[keyOf(needed)] ?? null) === null && !(key in own)) continue;
+    const use = PATH_KEYS[key];
+    const word = use === undefined || (key === "data" && isRandom(all));
+    result[key] = word ? value : resolve(use === "written" ? out : folder, String(value));
+  }
+  return result;
+}
+
+/** The options of a checked entry as `quantize` takes them. */
+export function optionsOf(entry: Entry): OptionValues {
+  const values: Record<string, unknown> = { output: entry.output };
+  for (const [key, name] of BY_KEY) {
+    const value = entry[key];
+    const given = value === undefined || value === null ? ROWS[name].default : parsed(name, value);
+    if (given !== undefined) values[name] = given;
+  }
+  return values as unknown as OptionValues;
+}
+
+/** Problems of options that are right one by one. */
+export function problemsTogether(entry: Entry, place: string): string[] {
+  const options = optionsOf(entry);
+  const problems: string[] = [];
+  for (const [key, name] of BY_KEY) {
+    const needed = ROWS[name].needs as OptionName | undefined;
+    if (needed && entry[key] !== undefined && entry[keyOf(needed)] === undefined)
+      problems.push(`${placeOf(place, [key])}: does nothing without "${keyOf(needed)}"`);
+  }
+  const refused = (work: () => void) => {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof MinmaxqError)) throw error;
+      problems.push(`${place}: ${reasonOf(error)}`);
+    }
+  };
+  refused(() => checkTogether(options));
+  for (const each of options.layer ?? []) refused(() => layerArgument(each, options.granularity));
+  return problems;
+}
+
+/** A job from an entry with absolute paths, wherever it comes from. Throws a MinmaxqError with everything wrong in it. */
+export function jobOf(value: unknown): Job {
+  const problems = problemsOf(ENTRY, value, "job");
+  const entry = value as Entry;
+  if (problems.length === 0 && entry.output === undefined) problems.push("job.output: is missing");
+  if (problems.length === 0) problems.push(...problemsTogether(entry, "job"));
+  if (problems.length > 0) throw new MinmaxqError(problems.join("; "));
+  return { model: String(entry.model), output: String(entry.output), options: optionsOf(entry), entry };
+}

@@ -1,0 +1,132 @@
+/**
+ * What a job depends on, as one hash: bytes of its model, its data and its layer file, its options, and this version.
+ *
+ * Hashing reads everything, which takes a while for large files. So a file's hash is kept with its size and times
+ * (results.jsonl) and taken again where they are the same. They include the time of change (ctime), which programs cannot
+ * set, and a hash is only kept when this time was over SETTLED before it was made: two changes in one tick would look like
+ * one.
+ */
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import pkg from "../../package.json" with { type: "json" };
+import { dialectOf } from "../commands/paths.ts";
+import { MinmaxqError, reasonOf } from "../errors.ts";
+import { dataFiles } from "./data-files.ts";
+import type { Job } from "./job.ts";
+
+/** A file as it was when it was hashed. */
+export interface FileFacts {
+  readonly path: string;
+  readonly size: number;
+  /** Device, inode, times of the last writing and of the last change. */
+  readonly stamp: string;
+  readonly sha256: string;
+}
+
+/** Milliseconds after a change from which times can be relied on. */
+const SETTLED = 2000;
+const PIECE = 4 * 2 ** 20;
+
+/** Hashes of files, each read once. */
+export class Hashes {
+  private readonly known = new Map<string, FileFacts>();
+
+  constructor(known: Iterable<FileFacts> = []) {
+    for (const facts of known) this.known.set(facts.path, facts);
+  }
+
+  /** The file's hash; read only where it may have changed since. Throws a MinmaxqError when it cannot be read. */
+  async of(path: string, signal?: AbortSignal): Promise<FileFacts> {
+    const now = stampOf(path);
+    const known = this.known.get(path);
+    if (known && known.stamp === now.stamp && known.size === now.size) return known;
+    const facts = { path, ...now, sha256: await hashFile(path, signal) };
+    if (now.settled) this.known.set(path, facts);
+    return { path, size: facts.size, stamp: now.settled ? facts.stamp : "", sha256: facts.sha256 };
+  }
+}
+
+function stampOf(path: string): { size: number; stamp: string; settled: boolean } {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    const latest = Math.max(Number(mtimeNs), Number(ctimeNs)) / 1e6;
+    return {
+      size: Number(size),
+      stamp: [dev, ino, mtimeNs, ctimeNs].join(":"),
+      settled: Date.now() - latest > SETTLED,
+    };
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, error: unknown): MinmaxqError {
+  const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+  const what = missing ? "there is no such file; check the path" : `cannot be read (${reasonOf(error)})`;
+  return new MinmaxqError(`${path}: ${what}`, { cause: error });
+}
+
+/** SHA-256 of a file in bounded memory; others get their turn in between. */
+export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
+  const hasher = new Bun.CryptoHasher("sha256");
+  const piece = new Uint8Array(PIECE);
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, "r");
+    for (;;) {
+      const count = readSync(fd, piece, 0, PIECE, null);
+      if (count === 0) return hasher.digest("hex");
+      hasher.update(piece.subarray(0, count));
+      await new Promise((resume) => setImmediate(resume));
+      signal?.throwIfAborted();
+    }
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw unreadable(path, error);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Options that do not change the result, and those that are paths: their contents count. */
+const NOT_COUNTED: readonly string[] = ["output", "data", "config", "explain", "numThreads"];
+
+export interface Key {
+  /** Same key, same bytes of the result. */
+  readonly key: string;
+  /** Single files among the inputs. */
+  readonly inputs: readonly FileFacts[];
+}
+
+/** The job's key. Throws a MinmaxqError when an input cannot be read. */
+export async function keyOfJob({ model, output, options }: Job, hashes: Hashes, signal?: AbortSignal): Promise<Key> {
+  const inputs: FileFacts[] = [await hashes.of(model, signal)];
+  const parts: unknown[] = [pkg.version, dialectOf(output), inputs[0]!.sha256];
+  if (options.config !== undefined) {
+    inputs.push(await hashes.of(options.config, signal));
+    parts.push("config", inputs.at(-1)!.sha256);
+  }
+  if (options.data !== undefined) {
+    const { word, names, files } = dataFiles(options.data, options.dataFormat);
+    parts.push("data", word, names);
+    for (const file of files) {
+      const facts = await hashes.of(file, signal);
+      parts.push(facts.sha256);
+      if (files.length === 1) inputs.push(facts);
+    }
+  }
+  const counted = Object.entries(options).filter(([name]) => !NOT_COUNTED.includes(name));
+  parts.push(
+    counted.sort(([a], [b]) => (a < b ? -1 : 1)),
+    options.explain !== undefined,
+  );
+  return { key: sha256(JSON.stringify(parts)), inputs };
+}
+
+/** The name of a job in the queue: one for each result in each place. */
+export function idOfJob({ entry, output }: Job, key: string): string {
+  return sha256(JSON.stringify([key, output, entry.explain ?? null]));
+}
+
+export function sha256(text: string): string {
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}

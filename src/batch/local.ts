@@ -1,0 +1,30 @@
+/** A batch on this machine: so many jobs at a time, each in a process of its own. */
+import type { Course } from "./course.ts";
+import type { ListedJob } from "./job-list.ts";
+import { isAbandoned, removeLeftovers, runProcess } from "./process.ts";
+
+/** Runs all jobs of the list; ends early when the course is stopped, with nothing left behind. */
+export async function runLocal(course: Course, count: number): Promise<void> {
+  const waiting = [...course.list.jobs];
+  const slot = async () => {
+    for (let job = waiting.shift(); job && !course.signal.aborted; job = waiting.shift()) await runOne(course, job);
+  };
+  await Promise.all(Array.from({ length: Math.min(count, waiting.length) }, slot));
+}
+
+async function runOne(course: Course, job: ListedJob): Promise<void> {
+  course.view.started(job.shown);
+  course.view.progress(job.shown, "hashing", 0, 1);
+  const key = await course.begin(job);
+  if (!key) return;
+  course.view.progress(job.shown, "quantizing", 0, 1);
+  removeLeftovers(job, isAbandoned);
+  const started = performance.now();
+  const onProgress = (what: string, done: number, total: number) => course.view.progress(job.shown, what, done, total);
+  const end = await runProcess(job, onProgress, course.signal);
+  const seconds = (performance.now() - started) / 1000;
+  if (end.kind === "stopped") return;
+  if (end.kind === "failed") return course.end(job, { status: "failed", seconds, reason: end.reason }, null);
+  const { bytes, sha256, summary, warnings } = end;
+  await course.endRun(job, { status: "done", seconds, bytes, sha256, summary, warnings }, key);
+}
