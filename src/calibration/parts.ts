@@ -8,7 +8,6 @@
  * beforehand: constants as they are stored and as XNNPACK packs them, and the tensors that are alive together.
  */
 import { availableParallelism } from "node:os";
-import { sizeText } from "../cli/output.ts";
 import { MinmaxqError, UsageError } from "../errors.ts";
 import { MEMORY_LIMIT, MEMORY_TEXT } from "./litert.ts";
 import { freeMemory, WORKER_BYTES } from "./pool.ts";
@@ -38,6 +37,8 @@ export interface Bounds {
   readonly limit?: number;
   /** Number of workers; by default as many as cores, records and memory allow. */
   readonly workers?: number;
+  /** Every slice is a part of its own, and nothing between them stays in memory; for tests. */
+  readonly everySlice?: boolean;
 }
 
 /** What is to be known of model and data besides the slices. */
@@ -66,6 +67,7 @@ const SPILL_MOST = 256e6;
  */
 export function planParts(slices: readonly Slice[], sizes: Sizes, bounds: Bounds): Plan {
   const needs = new Needs(slices, sizes);
+  if (bounds.everySlice) return { parts: needs.parts(slices.map((_, i) => i + 1)), workers: 1, spillBytes: 0 };
   const wanted = bounds.workers ?? Math.min(availableParallelism(), sizes.records);
   const most = Math.max(1, Math.min(wanted, sizes.records));
   const memory = bounds.limit ?? freeMemory();
@@ -77,8 +79,9 @@ export function planParts(slices: readonly Slice[], sizes: Sizes, bounds: Bounds
   const largest = Math.max(0, ...slices.map((_, i) => needs.of(i, i + 1)));
   if (largest > INSTANCE_BYTES)
     throw tooLarge(slices[slices.findIndex((_, i) => needs.of(i, i + 1) === largest)]!, largest);
-  const spillBytes = Math.min(SPILL_SHARE * memory, SPILL_MOST);
   const least = bounds.workers === undefined ? 1 : most;
+  const smallest = fixed + least * (each + largest);
+  const spillBytes = Math.max(0, Math.min(SPILL_SHARE * memory, SPILL_MOST, memory - smallest));
   for (let workers = most; workers >= least; workers--) {
     const room = Math.min((memory - fixed) / workers - each, INSTANCE_BYTES);
     if (whole <= room)
@@ -90,14 +93,17 @@ export function planParts(slices: readonly Slice[], sizes: Sizes, bounds: Bounds
     if (largest > room && !wish) continue;
     return { parts: needs.parts(needs.cut(Math.max(room, largest))), workers, spillBytes };
   }
-  const smallest = (fixed + least * (each + largest)) / (1 - SPILL_SHARE);
   throw new UsageError(limitText(bounds, smallest, least));
 }
 
 function limitText({ limit, workers }: Bounds, smallest: number, least: number): string {
   const threads = workers !== undefined && least > 1 ? ` with ${least} workers, or fewer of them (--num-threads)` : "";
-  const megabytes = Math.ceil(smallest / 1e6);
-  return `--memory-limit ${sizeText(limit!)}: this model cannot be run in so little memory; the smallest limit that does is ${megabytes}MB${threads}`;
+  return `--memory-limit ${megabytes(limit!)}: this model cannot be run in so little memory; the smallest limit that does is ${megabytes(smallest)}${threads}`;
+}
+
+/** As the option takes it, rounded up. */
+function megabytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1e6)}MB`;
 }
 
 function tooLarge({ origins, stored }: Slice, need: number): MinmaxqError {
@@ -106,7 +112,7 @@ function tooLarge({ origins, stored }: Slice, need: number): MinmaxqError {
       ? origins[0]!
       : `${origins.at(-1)!} and what has to be run with it (${origins.length} operators)`;
   return new MinmaxqError(
-    `${what} has ${sizeText(stored)} of weights and needs ${sizeText(need)} when it runs, but ${MEMORY_TEXT}; record the model elsewhere (ONE's record-minmax) and quantize it without --data`,
+    `${what} has ${megabytes(stored)} of weights and needs ${megabytes(need)} when it runs, but ${MEMORY_TEXT}; record the model elsewhere (ONE's record-minmax) and quantize it without --data`,
   );
 }
 

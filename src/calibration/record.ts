@@ -19,8 +19,8 @@ export interface RecordOptions {
   workers?: number;
   /** Bytes that the process may have resident while samples run (parts.ts); results do not depend on it. */
   memoryLimit?: number;
-  /** Runs the model as one piece instead of slices; for tests and measurements. */
-  whole?: boolean;
+  /** Runs the model as one piece, or every slice as a part of its own; for tests and measurements. */
+  cut?: "never" | "always";
   /** LiteRT's relaxed-SIMD build: faster, the last bits depend on the machine. */
   fastMath?: boolean;
   onProgress?(done: number, total: number): void;

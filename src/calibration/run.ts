@@ -16,7 +16,8 @@ import type { Job, ObservedTensor } from "./worker.ts";
 export interface RunOptions {
   workers?: number;
   memoryLimit?: number;
-  whole?: boolean;
+  /** One piece; or every slice a part. By default as memory asks for. */
+  cut?: "never" | "always";
   fastMath?: boolean;
   observer: ObserverKind;
   /** Bytes of what a worker's observer gathers over all records. */
@@ -46,11 +47,11 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
     const { type, ...rest } = graph.tensors![tensor]!;
     return byteLength(type ?? TensorType.FLOAT32, knownShape(rest)) ?? 0;
   };
-  const slices = plan.outputs.length > 0 ? sliceModel(plan, options.whole) : [];
+  const slices = plan.outputs.length > 0 ? sliceModel(plan, options.cut === "never") : [];
   const { parts, workers, spillBytes } = planParts(
     slices,
     { inputs: new Set(inputs), bytes, records: data.count, observer: options.observerBytes },
-    { limit: options.memoryLimit, workers: options.workers },
+    { limit: options.memoryLimit, workers: options.workers, everySlice: options.cut === "always" },
   );
   const finite = new Map([...plan.inputs, ...plan.outputs].map((tensor) => [tensor.tensor, tensor.finite]));
   const places = new Map([...finite.keys()].map((tensor, place) => [tensor, place]));

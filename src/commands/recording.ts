@@ -23,6 +23,7 @@ export const RECORDING_OPTIONS: readonly OptionName[] = [
   "movingAvgBatch",
   "movingAvgConst",
   "numThreads",
+  "memoryLimit",
   "fastMath",
 ];
 
@@ -42,6 +43,7 @@ export async function record(model: Model, options: OptionValues, output: Output
     const ranges = await recordRanges(model, data, {
       reduction,
       workers: options.numThreads,
+      memoryLimit: options.memoryLimit,
       fastMath: options.fastMath,
       onProgress: output.progress("recording"),
       onUnobserved: (names) =>
