@@ -68,13 +68,13 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
   const runPart = async (part: Part | undefined, number: number): Promise<void> => {
     const own = part?.slices.flatMap(({ outputs }) => outputs).filter((tensor) => places.has(tensor)) ?? [];
     const observed: ObservedTensor[] = [
-      ...(number === 0 ? plan.inputs : []),
+      ...(number === 0 ? plan.inputs : []).map(({ tensor, position }) => ({
+        tensor,
+        position,
+        finite: finite.get(tensor)!,
+      })),
       ...own.map((tensor) => ({ tensor, finite: finite.get(tensor)! })),
-    ].map(({ tensor, finite, ...rest }) => ({
-      tensor,
-      finite,
-      ...("position" in rest && { position: rest.position }),
-    }));
+    ];
     const job: Job = {
       chain: part && {
         links: part.slices.map(({ inputs, outputs }) => ({ inputs, outputs })),
