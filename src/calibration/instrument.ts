@@ -299,6 +299,9 @@ export function explain(reason: string, origins: readonly string[], nameOf: (ind
   }
   if (reason.includes("failed to create XNNPACK runtime"))
     return `${origins.length === 1 ? origins[0] : "the model"} does not fit when it runs: ${MEMORY_TEXT} (${reason}); record it elsewhere (ONE's record-minmax) and quantize it without --data`;
+  const refused = /failed to delegate \w+ node #(\d+)/.exec(reason)?.[1];
+  if (refused !== undefined)
+    return `${origins[Number(refused)] ?? "an operator"} cannot be prepared (${reason}); if it has 512 MiB of weights or more: LiteRT's WASM build takes no such tensor, so record the model elsewhere (ONE's record-minmax) and quantize it without --data`;
   const named = reason.replace(/[Nn]ode number (\d+) \([^)]*\)/g, (text, number) => origins[Number(number)] ?? text);
   const custom = /(?:unresolved custom op: )'?(.+?)'?\.?(?:;|$)/.exec(named)?.[1];
   if (custom === undefined) return named;
