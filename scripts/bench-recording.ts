@@ -39,9 +39,9 @@ export interface RecordingFigures {
 const ROOT = join(import.meta.dir, "..");
 const SHARED = join(ROOT, "../shared/models");
 const DEMO = join(ROOT, "node_modules/@mediapipe/face_detection/face_detection_short_range.tflite");
-const REPEATS = 9;
+const REPEATS = 7;
 /** Seconds that a repeat of either kind should take. */
-const SECONDS = 0.6;
+const SECONDS = 0.5;
 const GENERATED = 50e6;
 
 /** Measures the models of `paths`; by default those of the head comment. */
