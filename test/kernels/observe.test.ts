@@ -8,8 +8,8 @@ const FLT_MAX = 3.4028234663852886e38;
 const memory = new WebAssembly.Memory({ initial: 1, maximum: 64 });
 const observe = observerOver(memory);
 
-function place(values: Float32Array, at: number): Uint8Array {
-  const bytes = new Uint8Array(memory.buffer);
+function place(values: Float32Array, at: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(memory.buffer as ArrayBuffer);
   bytes.fill(0x7f);
   new Float32Array(memory.buffer, at, values.length).set(values);
   return bytes.slice();
@@ -26,14 +26,14 @@ test("every kind of values, length and place; memory that grows", () => {
       expect(seen.seen).toBe(wanted.seen);
       if (wanted.seen > 0)
         expect([bitsOf(seen.min), bitsOf(seen.max)]).toEqual([bitsOf(wanted.min), bitsOf(wanted.max)]);
-      expect(new Uint8Array(memory.buffer)).toEqual(before);
+      expect(new Uint8Array(memory.buffer as ArrayBuffer)).toEqual(before);
       // As the reference's kernels would have clamped them (docs/calibration.md).
       const clamped = values.map((v) => (Math.abs(v) === Number.POSITIVE_INFINITY ? Math.sign(v) * FLT_MAX : v));
       const finite = observe(at, length, true);
       const held = oracle.observe(clamped);
       expect(finite.seen).toBe(held.seen);
       if (held.seen > 0) expect([bitsOf(finite.min), bitsOf(finite.max)]).toEqual([bitsOf(held.min), bitsOf(held.max)]);
-      expect(new Uint8Array(memory.buffer)).toEqual(before);
+      expect(new Uint8Array(memory.buffer as ArrayBuffer)).toEqual(before);
     }
   memory.grow(3);
   const far = 3 * 65536;
