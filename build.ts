@@ -1,7 +1,7 @@
 /**
  * Builds minmaxq. Needs Bun and the installed packages, nothing else.
  *
- *     bun run build.ts --generate    what the sources need: build/kernels.wasm, the component, types, the schema
+ *     bun run build.ts --generate    what the sources need: build/kernels.wasm and observe.wasm, the component, types, the schema
  *     bun run build.ts               that, then the executable dist/minmaxq
  *
  * kernels/kernels.wit is the contract of the kernels: a component is made from the compiled module against it, which
@@ -29,6 +29,47 @@ export async function compileKernels(): Promise<Uint8Array<ArrayBuffer>> {
   const imports = WebAssembly.Module.imports(new WebAssembly.Module(binary));
   if (imports.length > 0) throw new Error(`kernels: must not import anything, but import "${imports[0]!.name}"`);
   return binary;
+}
+
+/**
+ * Compiles kernels/observe.ts to build/observe.wasm. Its memory is imported and belongs to somebody else, so nothing of the module
+ * may lie in it.
+ */
+export async function compileObserver(): Promise<void> {
+  mkdirSync("build", { recursive: true });
+  const { error, stderr } = await asc.main([
+    "kernels/observe.ts",
+    ...["--outFile", "build/observe.wasm"],
+    ...["-O3", "--noAssert", "--converge"],
+    ...["--runtime", "stub", "--use", "abort="],
+    ...["--enable", "simd"],
+    ...["--importMemory", "--noExportMemory"],
+  ]);
+  if (error) throw new Error(`kernels/observe.ts: AssemblyScript refused it:\n${stderr.toString()}`);
+  const binary = await Bun.file("build/observe.wasm").bytes();
+  const module = new WebAssembly.Module(binary);
+  const imports = WebAssembly.Module.imports(module).map(({ module, name }) => `${module}.${name}`);
+  if (imports.join() !== "env.memory") throw new Error(`kernels/observe.ts: imports ${imports}, not just memory`);
+  if (sectionsOf(binary).includes(DATA_SECTION)) throw new Error("kernels/observe.ts: has data in its imported memory");
+}
+
+/** Id of the section that initializes memory (WebAssembly Core 1.0, 5.5.14). */
+const DATA_SECTION = 11;
+
+/** Ids of a module's sections: each is an id and a LEB128 size. */
+function sectionsOf(binary: Uint8Array): number[] {
+  const ids: number[] = [];
+  for (let at = 8; at < binary.length; ) {
+    ids.push(binary[at++]!);
+    let size = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = binary[at++]!;
+      size += (byte & 127) * 2 ** shift;
+      if (byte < 128) break;
+    }
+    at += size;
+  }
+  return ids;
 }
 
 /**
@@ -68,6 +109,7 @@ export async function generateTypes(component: Uint8Array): Promise<void> {
 /** Everything that sources and tests import but nobody writes. */
 export async function generate(): Promise<void> {
   const binary = await step("kernels    build/kernels.wasm", compileKernels);
+  await step("kernels    build/observe.wasm", compileObserver);
   await step("component  build/kernels.component.wasm", async () => {
     const component = await makeComponent(binary, await Bun.file("kernels/kernels.wit").text());
     await Bun.write("build/kernels.component.wasm", component);

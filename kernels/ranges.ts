@@ -26,9 +26,9 @@ function firstZero(values: usize, count: usize): f32 {
   return load<f32>(values);
 }
 
-/** Running result of `scan`. */
-let scannedMin: f32 = 0;
-let scannedMax: f32 = 0;
+/** Running result of `scan` and `scanObserved`. */
+export let scannedMin: f32 = 0;
+export let scannedMax: f32 = 0;
 
 // @ts-ignore: decorator
 @inline
@@ -141,7 +141,7 @@ function scan(values: usize, count: usize, min: f32, max: f32): u32 {
   return scanBody(values, count, min, max, false);
 }
 
-function scanObserved(values: usize, count: usize, min: f32, max: f32): u32 {
+export function scanObserved(values: usize, count: usize, min: f32, max: f32): u32 {
   return scanBody(values, count, min, max, true);
 }
 

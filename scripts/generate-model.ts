@@ -8,6 +8,7 @@
  * RELU) until the size is reached, MEAN, FULLY_CONNECTED layers, SOFTMAX. Every activation has recorded ranges. A name
  * that ends in .tflite gives that format. The same size gives the same bytes. Weights are made while they are written, so memory stays small whatever the size.
  */
+import { parseSize } from "../src/cli/sizes.ts";
 import { MinmaxqError } from "../src/errors.ts";
 import { type Content, rangeOf } from "../src/model/bytes.ts";
 import {
@@ -34,22 +35,7 @@ const IMAGE = 224;
 const STRIDES = 4;
 const CLASSES = 1000;
 
-const UNITS: Readonly<Record<string, number>> = {
-  "": 1,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KIB: 2 ** 10,
-  MIB: 2 ** 20,
-  GIB: 2 ** 30,
-};
-
-/** Bytes of "1048576", "100MB" or "1.5GiB". */
-export function parseSize(text: string): number {
-  const [, digits, unit] = text.match(/^(\d+(?:\.\d+)?)\s*([KMG]i?B)?$/i) ?? [];
-  if (digits === undefined) throw new MinmaxqError(`"${text}" is no size; write it like 100MB or 1GiB`);
-  return Math.round(Number(digits) * UNITS[(unit ?? "").toUpperCase()]!);
-}
+export { parseSize };
 
 /**
  * Writes a model of about `size` bytes to `path`. At least some 300 KB come out. Of a `sparse` one only the first floats of each

@@ -29,6 +29,7 @@ import { finiteResults } from "./finite.ts";
 import { codeOf, constantsOf, isFloat32, knownShape, nameOfTensor, subgraphOf, tensorOf } from "./graph-facts.ts";
 import type { InputSpec } from "./inputs.ts";
 import { elementCount } from "./inputs.ts";
+import { MEMORY_TEXT } from "./litert.ts";
 import { CIRCLE_OPERATORS, type LoweringTarget, typeText } from "./lowering.ts";
 import { throwAll } from "./problems.ts";
 import { STATEFUL_OPERATORS } from "./recurrent.ts";
@@ -52,10 +53,20 @@ export interface Instrumented {
   readonly outputs: readonly Observed[];
   /** Names of the outputs in the copy ("t7"). */
   readonly outputNames: readonly string[];
+  /** Where the operators of the copy's first subgraph come from, one entry an operator. */
+  readonly origins: readonly Origin[];
   /** Float32 results that cannot be observed: inside control flow. */
   readonly unobserved: readonly string[];
   /** Puts names back into LiteRT's messages: "Node number 3 (CONV_2D)" → `CONV_2D "conv1"`. */
   explain(reason: string): string;
+}
+
+/** The operator of the model that an operator of the copy stands for, alone or with its neighbours. */
+export interface Origin {
+  /** Its place among the model's operators. */
+  readonly operator: number;
+  /** In words: `CONV_2D "conv1"`. */
+  readonly text: string;
 }
 
 /** What a subgraph (0 by default) wants to be fed. Throws MinmaxqError when an input is empty or there is no such subgraph. */
@@ -101,10 +112,16 @@ export function instrument(model: Model, subgraph = 0, known: Known = new Map())
     inputs,
     outputs: results,
     outputNames: results.map(({ tensor }) => `t${tensor}`),
+    origins: main.origins,
     unobserved: kept
       .slice(1)
       .flatMap((index) => observedResults(model, subgraphOf(model, index)).map(({ name }) => name)),
-    explain: (reason) => explain(reason, main.origins, graph),
+    explain: (reason) =>
+      explain(
+        reason,
+        main.origins.map(({ text }) => text),
+        (index) => nameIn(graph, index),
+      ),
   };
 }
 
@@ -137,8 +154,8 @@ interface Shared {
   readonly known: Known;
 }
 
-/** A copy of a subgraph that LiteRT accepts; `origins[i]` says in words which operator the copy's i-th operator comes from. */
-function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: SubGraph; origins: string[] } {
+/** A copy of a subgraph that LiteRT accepts; `origins[i]` says which operator the copy's i-th operator comes from. */
+function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: SubGraph; origins: Origin[] } {
   const tensors = (graph.tensors ?? []).map((tensor, index) => ({
     ...tensor,
     name: `t${index}`,
@@ -151,8 +168,8 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
   }));
   const constants = constantsOf(model, graph);
   const operators: Operator[] = [];
-  const origins: string[] = [];
-  for (const operator of graph.operators ?? []) {
+  const origins: Origin[] = [];
+  for (const [place, operator] of (graph.operators ?? []).entries()) {
     if (isReplaced(operator, graph, shared.known)) {
       for (const index of operator.outputs ?? []) {
         if (index >= 0) tensors[index]!.buffer = shared.buffers.push({ data: rangeOf(shared.known.get(index)!) }) - 1;
@@ -163,7 +180,7 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
     const origin = originOf(model, graph, operator);
     const emit = (copy: Operator, copyCode: OperatorCode) => {
       operators.push({ ...copy, opcodeIndex: opcodeIndex(shared.codes, copyCode) });
-      origins.push(origin);
+      origins.push({ operator: place, text: origin });
     };
     const kind = code.builtinCode ?? BuiltinOperator.ADD;
     const stateful = operator.inputs?.some((index) => graph.tensors?.[index]?.isVariable);
@@ -271,23 +288,30 @@ function renumberCalls(operator: Operator, kept: readonly number[]): void {
 }
 
 /**
- * LiteRT names operators by number and kind; people know them by their results. An operator LiteRT does not have at all is named with
+ * LiteRT names operators by number and kind; people know them by their results. `origins` has one entry an operator of the
+ * graph that LiteRT was given, `nameOf` names its tensors. An operator LiteRT does not have at all is named with
  * what to do about it.
  */
-function explain(reason: string, origins: readonly string[], graph: SubGraph): string {
+export function explain(reason: string, origins: readonly string[], nameOf: (index: number) => string): string {
   const dynamic = /custom allocation for output tensor .*?\(index (\d+)\)/.exec(reason)?.[1];
   if (dynamic !== undefined) {
-    const index = Number(dynamic);
-    const name = index < (graph.tensors?.length ?? 0) ? nameOfTensor(tensorOf(graph, index), index) : `t${index}`;
-    return `tensor "${name}": its shape follows from the data, and LiteRT cannot show such tensors; export the model with fixed shapes to record its ranges`;
+    return `tensor "${nameOf(Number(dynamic))}": its shape follows from the data, and LiteRT cannot show such tensors; export the model with fixed shapes to record its ranges`;
   }
   if (reason.includes("failed to create XNNPACK runtime"))
-    return `the model does not fit the 4 GiB of WASM memory when it runs (${reason}); record it elsewhere (ONE's record-minmax) and quantize it without --data`;
+    return `${origins.length === 1 ? origins[0] : "the model"} does not fit when it runs: ${MEMORY_TEXT} (${reason}); record it elsewhere (ONE's record-minmax) and quantize it without --data`;
+  const refused = /failed to delegate \w+ node #(\d+)/.exec(reason)?.[1];
+  if (refused !== undefined)
+    return `${origins[Number(refused)] ?? "an operator"} cannot be prepared (${reason}); if it has 512 MiB of weights or more: LiteRT's WASM build takes no such tensor, so record the model elsewhere (ONE's record-minmax) and quantize it without --data`;
   const named = reason.replace(/[Nn]ode number (\d+) \([^)]*\)/g, (text, number) => origins[Number(number)] ?? text);
   const custom = /(?:unresolved custom op: )'?(.+?)'?\.?(?:;|$)/.exec(named)?.[1];
   if (custom === undefined) return named;
   const users = origins.filter((origin) => origin.startsWith(`CUSTOM:${custom} `));
   return `${users.join(", ") || custom}: LiteRT does not know this custom operator, so the model cannot be run to record ranges; record it where the operator exists, or replace it when the model is exported`;
+}
+
+/** What messages call a tensor of the model; tensors that only the copy has are called as there. */
+export function nameIn(graph: SubGraph, index: number): string {
+  return index < (graph.tensors?.length ?? 0) ? nameOfTensor(tensorOf(graph, index), index) : `t${index}`;
 }
 
 function originOf(model: Model, graph: SubGraph, operator: Operator): string {

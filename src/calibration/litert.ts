@@ -41,22 +41,58 @@ export interface Held {
 /** LiteRT's refusal: the reason in its words. */
 export class EngineError extends Error {}
 
-/**
- * Loads and prepares a TFL3 model. `outputNames` are its outputs' names in the model's order (names must differ). Throws EngineError
- * when LiteRT refuses the model.
- */
-export async function loadEngine(
+/** A LiteRT instance: models that are loaded into it share its memory and can hand tensors to each other. */
+export interface Instance {
+  /** What tensors lie in. It ends at MEMORY_LIMIT, and never shrinks; what closed models took is used again. */
+  readonly memory: WebAssembly.Memory;
+  /**
+   * Loads and prepares a TFL3 model. `outputNames` are its outputs' names in the model's order (names must differ). Throws EngineError
+   * when LiteRT refuses the model.
+   */
+  load(model: Uint8Array, outputNames: readonly string[]): Promise<Loaded>;
+}
+
+/** A model in an instance. */
+export interface Loaded {
+  /** A tensor for the model's input `number`, not filled. */
+  input(number: number): EngineTensor;
+  /** Gives the outputs in the model's order. They are the caller's. Throws EngineError. */
+  run(inputs: readonly EngineTensor[]): Promise<EngineTensor[]>;
+  close(): void;
+}
+
+/** A tensor in an instance's memory; an output of one model can be another model's input. */
+export interface EngineTensor {
+  /** Shows the bytes (4-aligned, valid during the call only). Calls may be nested. */
+  look<T>(see: (bytes: () => Uint8Array<ArrayBuffer>) => T): T;
+  release(): void;
+  /** LiteRT's own object. */
+  readonly buffer: Buffer;
+}
+
+type Buffer = ReturnType<Bindings["LiteRtTensorBuffer"]["createManaged"]>;
+
+/** Bytes of WASM memory that LiteRT's builds declare as their largest. */
+export const MEMORY_LIMIT = 2 ** 31;
+
+/** This thread's instance; there is one a build. */
+export async function openInstance(library: WebAssembly.Module, fastMath: boolean): Promise<Instance> {
+  const bound = await bindings(library, fastMath);
+  return { memory: bound.memory, load: (model, outputNames) => load(bound, model, outputNames) };
+}
+
+async function load(
+  { wasm, log, environment }: Bound,
   model: Uint8Array,
   outputNames: readonly string[],
-  library: WebAssembly.Module,
-  fastMath: boolean,
-): Promise<Engine> {
-  const { wasm, log } = await bindings(library, fastMath);
+): Promise<Loaded> {
   const attempt = async <T>(what: string, action: () => T | Promise<T>): Promise<T> => {
     log.length = 0;
     let result: T;
     try {
-      result = await action();
+      const given = action();
+      // Waiting for what is there already costs more than a small operator.
+      result = given instanceof Promise ? await given : given;
     } catch (error) {
       throw new EngineError(`${what}: ${[...log, textOf(error)].join("; ")}`, { cause: error });
     }
@@ -64,11 +100,22 @@ export async function loadEngine(
     if (log.length > 0) throw new EngineError(`${what}: ${log.join("; ")}`);
     return result;
   };
+  const tensorOf = (buffer: Buffer): EngineTensor => ({
+    buffer,
+    look(see) {
+      const at = buffer.lock(wasm.LiteRtTensorBufferLockMode.READ_WRITE);
+      try {
+        // HEAPU8 is asked for anew each time: growing memory replaces it.
+        return see(() => wasm.HEAPU8.subarray(at, at + buffer.packedSize()) as Uint8Array<ArrayBuffer>);
+      } finally {
+        buffer.unlock();
+      }
+    },
+    release: () => buffer.delete(),
+  });
 
-  const environment = wasm.LiteRtEnvironment.create(null);
   const pointer = wasm._malloc(model.byteLength);
-  if (pointer === 0)
-    throw new EngineError(`no memory for a model of ${model.byteLength} bytes (WASM memory ends at 4 GiB)`);
+  if (pointer === 0) throw new EngineError(`no memory for a model of ${model.byteLength} bytes (${MEMORY_TEXT})`);
   wasm.HEAPU8.set(model, pointer);
   const loaded = await attempt("the model cannot be loaded", () =>
     wasm.loadModel(environment, pointer, model.byteLength),
@@ -84,72 +131,80 @@ export async function loadEngine(
   signature.delete();
   if (places.includes(-1)) throw new EngineError("LiteRT lists outputs the model does not have");
 
-  const inputs: ReturnType<typeof makeInput>[] = [];
-  const makeInput = (number: number) => {
-    const type = loaded.getInputTensorType(0, number);
-    const size = type.bytes();
-    const buffer = wasm.LiteRtTensorBuffer.createManaged(
-      environment,
-      wasm.LiteRtTensorBufferType.HOST_MEMORY,
-      type,
-      size,
-    );
-    type.delete();
-    return { buffer, size };
+  return {
+    input(number) {
+      const type = loaded.getInputTensorType(0, number);
+      const kind = wasm.LiteRtTensorBufferType.HOST_MEMORY;
+      const buffer = wasm.LiteRtTensorBuffer.createManaged(environment, kind, type, type.bytes());
+      type.delete();
+      return tensorOf(buffer);
+    },
+    async run(inputs) {
+      const buffers = inputs.map(({ buffer }) => buffer);
+      const outputs = await attempt("the model cannot be run", () => compiled.run(0, buffers));
+      const ordered: EngineTensor[] = new Array(places.length);
+      for (const [i, place] of places.entries()) ordered[place] = tensorOf(outputs[i]!);
+      return ordered;
+    },
+    close() {
+      compiled.delete();
+      loaded.delete();
+      wasm._free(pointer);
+    },
   };
+}
 
+/** Copies bytes into a tensor; `name` is what the message calls it. Throws EngineError when the sizes differ. */
+export function fill(tensor: EngineTensor, bytes: Uint8Array, name: string): void {
+  tensor.look((target) => {
+    const wanted = target().byteLength;
+    if (bytes.byteLength !== wanted)
+      throw new EngineError(`${name} has ${bytes.byteLength} bytes, LiteRT wants ${wanted}`);
+    target().set(bytes);
+  });
+}
+
+/** One model by itself, fed with bytes; otherwise as Instance.load. */
+export async function loadEngine(
+  model: Uint8Array,
+  outputNames: readonly string[],
+  library: WebAssembly.Module,
+  fastMath: boolean,
+): Promise<Engine> {
+  const loaded = await (await openInstance(library, fastMath)).load(model, outputNames);
+  const inputs: EngineTensor[] = [];
   const hold = async (values: readonly Uint8Array[]): Promise<Held> => {
-    while (inputs.length < values.length) inputs.push(makeInput(inputs.length));
+    while (inputs.length < values.length) inputs.push(loaded.input(inputs.length));
     values.forEach((bytes, i) => {
-      const { buffer, size } = inputs[i]!;
-      if (bytes.byteLength !== size)
-        throw new EngineError(`input ${i} has ${bytes.byteLength} bytes, LiteRT wants ${size}`);
-      const at = buffer.lock(wasm.LiteRtTensorBufferLockMode.WRITE);
-      wasm.HEAPU8.set(bytes, at);
-      buffer.unlock();
+      fill(inputs[i]!, bytes, `input ${i}`);
     });
-    const outputs = await attempt("the model cannot be run", () =>
-      compiled.run(
-        0,
-        inputs.map(({ buffer }) => buffer),
-      ),
-    );
+    const outputs = await loaded.run(inputs);
     return {
-      look(place, see) {
-        const output = outputs[places.indexOf(place)]!;
-        const at = output.lock(wasm.LiteRtTensorBufferLockMode.READ);
-        try {
-          // HEAPU8 is asked for anew each time: growing memory replaces it.
-          return see(() => wasm.HEAPU8.subarray(at, at + output.packedSize()));
-        } finally {
-          output.unlock();
-        }
-      },
+      look: (output, see) => outputs[output]!.look(see),
       release() {
-        for (const output of outputs) output.delete();
+        for (const output of outputs) output.release();
       },
     };
   };
-
   return {
     hold,
     async run(values, see) {
       const held = await hold(values);
       try {
-        for (const place of places) held.look(place, (bytes) => see(place, bytes()));
+        for (const output of outputNames.keys()) held.look(output, (bytes) => see(output, bytes()));
       } finally {
         held.release();
       }
     },
     close() {
-      for (const { buffer } of inputs) buffer.delete();
-      compiled.delete();
-      loaded.delete();
-      wasm._free(pointer);
-      environment.delete();
+      for (const input of inputs) input.release();
+      loaded.close();
     },
   };
 }
+
+/** For messages. */
+export const MEMORY_TEXT = "LiteRT's WASM memory ends at 2 GiB";
 
 /** One thread: parallelism is one engine a worker, which keeps results independent of the machine. */
 const COMPILE_OPTIONS = {
@@ -160,9 +215,11 @@ const COMPILE_OPTIONS = {
 } as const;
 
 /** LiteRT's bindings, and the errors it has logged since somebody emptied the list. */
-interface Loaded {
+interface Bound {
   readonly wasm: Bindings;
   readonly log: string[];
+  readonly memory: WebAssembly.Memory;
+  readonly environment: ReturnType<Bindings["LiteRtEnvironment"]["create"]>;
 }
 
 const libraries = new Map<boolean, Promise<WebAssembly.Module>>();
@@ -178,16 +235,16 @@ export function compileLibrary(fastMath: boolean): Promise<WebAssembly.Module> {
   return library;
 }
 
-const loadedBindings = new Map<boolean, Promise<Loaded>>();
+const loadedBindings = new Map<boolean, Promise<Bound>>();
 
 /** One WASM instance a thread and build. */
-function bindings(library: WebAssembly.Module, fastMath: boolean): Promise<Loaded> {
+function bindings(library: WebAssembly.Module, fastMath: boolean): Promise<Bound> {
   const loaded = loadedBindings.get(fastMath) ?? loadBindings(library, fastMath);
   loadedBindings.set(fastMath, loaded);
   return loaded;
 }
 
-async function loadBindings(library: WebAssembly.Module, fastMath: boolean): Promise<Loaded> {
+async function loadBindings(library: WebAssembly.Module, fastMath: boolean): Promise<Bound> {
   const log: string[] = [];
   const print = (line: string): void => {
     const error = /^ERROR: (?:\[[^\]]*\] )?(.*)/.exec(line)?.[1];
@@ -209,12 +266,17 @@ async function loadBindings(library: WebAssembly.Module, fastMath: boolean): Pro
   };
   const evaluate = new Function("require", "__filename", "__dirname", "process", `${glue};return ModuleFactory`);
   const factory = evaluate(require, "/litert.js", "/", process) as Factory;
+  let memory: WebAssembly.Memory | undefined;
   const instantiateWasm = (imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance) => void) => {
-    done(new WebAssembly.Instance(library, imports));
+    const instance = new WebAssembly.Instance(library, imports);
+    // The only memory that is exported, under a name that the minifier chose.
+    memory = Object.values(instance.exports).find((each) => each instanceof WebAssembly.Memory);
+    done(instance);
   };
   const wasm = await factory({ instantiateWasm, print, printErr: print });
   wasm.setupLogging();
-  return { wasm, log };
+  if (memory === undefined) throw new Error("LiteRT exports no memory");
+  return { wasm, log, memory, environment: wasm.LiteRtEnvironment.create(null) };
 }
 
 /** C++ exceptions may arrive as bare numbers (pointers), which say nothing to anybody. */

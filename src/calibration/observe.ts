@@ -8,11 +8,12 @@
 import { type Block, type Kernels, loadKernels } from "../weights/kernels.ts";
 import { FLT_MAX } from "./float.ts";
 import { Histograms } from "./histogram.ts";
+import { type InPlaceObserver, type InPlaceRange, observerOver } from "./in-place.ts";
 
 export interface Observer {
   /**
-   * One float32 tensor of the current record. `values` is a view into the engine's memory: valid during the call only.
-   * `tensor` is its place in the list of observed tensors.
+   * One float32 tensor of the current record. `values` is a view, into the engine's memory or another one: valid during the call
+   * only. `tensor` is its place in the list of observed tensors.
    */
   see(tensor: number, values: Float32Array): void;
   /** Sent to the main thread together with the record's number (structured clone): `[min of tensor 0, max of tensor 0, min …]`. */
@@ -21,32 +22,60 @@ export interface Observer {
   end(): unknown;
 }
 
-/** Observers a worker can be asked for. `finite` has one entry an observed tensor: whether ±inf counts as ±FLT_MAX (finite.ts). */
+/**
+ * Observers a worker can be asked for. `finite` has one entry an observed tensor: whether ±inf counts as ±FLT_MAX (finite.ts). Tensors
+ * that lie in `memory`, the engine's, are read in place by `minmax`; histograms count copies of small pieces.
+ */
 export const OBSERVERS = {
-  minmax: (finite: readonly boolean[]): Observer => observer(finite, false),
-  histogram: (finite: readonly boolean[]): Observer => observer(finite, true),
+  minmax: (finite: readonly boolean[], memory?: WebAssembly.Memory): Observer => minmaxObserver(finite, memory),
+  histogram: (finite: readonly boolean[], _memory?: WebAssembly.Memory): Observer => histogramObserver(finite),
 } as const;
 
 export type ObserverKind = keyof typeof OBSERVERS;
 
-/** Minimum and maximum a record; NaN twice for a tensor without a number. On request a histogram a tensor. */
-function observer(finite: readonly boolean[], wantsHistogram: boolean): Observer {
-  const { stream } = loadKernels();
-  const piece = stream.reserve(4 * PIECE);
-  const histograms = wantsHistogram ? new Histograms(stream, finite.length) : undefined;
+/** Minimum and maximum a record; NaN twice for a tensor without a number. */
+function minmaxObserver(finite: readonly boolean[], memory: WebAssembly.Memory | undefined): Observer {
+  const inPlace: InPlaceObserver | undefined = memory && observerOver(memory);
+  const copying = copyingScan();
   const fresh = () => new Float32Array(2 * finite.length).fill(Number.NaN);
   let record = fresh();
   return {
     see(tensor, values) {
-      const range = rangeOf(values, finite[tensor]!, stream, piece, (block) => histograms?.add(tensor, block));
-      record.set(range, 2 * tensor);
+      const lent = inPlace !== undefined && values.buffer === memory!.buffer;
+      const range = lent
+        ? inPlace(values.byteOffset, values.length, finite[tensor]!)
+        : copying(values, finite[tensor]!, () => {});
+      if (range.seen === 0) return;
+      record[2 * tensor] = range.min;
+      record[2 * tensor + 1] = range.max;
     },
     endOfRecord() {
       const done = record;
       record = fresh();
       return done;
     },
-    end: () => histograms && finite.map((_, tensor) => histograms.of(tensor)),
+    end: () => undefined,
+  };
+}
+
+/** The same, and a histogram a tensor. */
+function histogramObserver(finite: readonly boolean[]): Observer {
+  const { stream } = loadKernels();
+  const scan = copyingScan(stream);
+  const histograms = new Histograms(stream, finite.length);
+  const fresh = () => new Float32Array(2 * finite.length).fill(Number.NaN);
+  let record = fresh();
+  return {
+    see(tensor, values) {
+      const range = scan(values, finite[tensor]!, (block) => histograms.add(tensor, block));
+      if (range.seen > 0) record.set([range.min, range.max], 2 * tensor);
+    },
+    endOfRecord() {
+      const done = record;
+      record = fresh();
+      return done;
+    },
+    end: () => finite.map((_, tensor) => histograms.of(tensor)),
   };
 }
 
@@ -54,35 +83,32 @@ function observer(finite: readonly boolean[], wantsHistogram: boolean): Observer
 const PIECE = 1 << 15;
 
 /**
- * Smallest and largest value; NaN and −FLT_MAX (what attention masks are filled with) are passed over, ±inf is not. NaN for both
- * when nothing is left. Reference §7.3, which starts from ±FLT_MAX. With `finite` ±inf counts as ±FLT_MAX. `seen` is shown
- * each piece, as it is to be counted.
+ * Smallest and largest value of floats anywhere, through a piece of the kernels' own memory; NaN and −FLT_MAX (what attention masks are
+ * filled with) are passed over, ±inf is not. Reference §7.3, which starts from ±FLT_MAX. With `finite` ±inf counts as ±FLT_MAX.
+ * `seen` is shown each piece, as it is to be counted.
  */
-function rangeOf(
-  values: Float32Array,
-  finite: boolean,
-  stream: Kernels["stream"],
-  piece: Block,
-  seen: (block: Block) => void,
-): [min: number, max: number] {
-  let min = FLT_MAX;
-  let max = -FLT_MAX;
-  let count = 0;
-  for (let from = 0; from < values.length; from += PIECE) {
-    const part = values.subarray(from, from + PIECE);
-    const block = stream.part(piece, 0, part.byteLength);
-    block.bytes().set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
-    let found = stream.scoped(() => stream.observe(block));
-    if (finite && (found.min < -FLT_MAX || found.max > FLT_MAX)) {
-      clamp(block);
-      found = stream.scoped(() => stream.observe(block));
+function copyingScan(stream: Kernels["stream"] = loadKernels().stream) {
+  const piece = stream.reserve(4 * PIECE);
+  return (values: Float32Array, finite: boolean, see: (block: Block) => void): InPlaceRange => {
+    let min = FLT_MAX;
+    let max = -FLT_MAX;
+    let seen = 0;
+    for (let from = 0; from < values.length; from += PIECE) {
+      const part = values.subarray(from, from + PIECE);
+      const block = stream.part(piece, 0, part.byteLength);
+      block.bytes().set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
+      let found = stream.scoped(() => stream.observe(block));
+      if (finite && (found.min < -FLT_MAX || found.max > FLT_MAX)) {
+        clamp(block);
+        found = stream.scoped(() => stream.observe(block));
+      }
+      see(block);
+      seen += found.seen;
+      if (found.min < min) min = found.min;
+      if (found.max > max) max = found.max;
     }
-    seen(block);
-    count += found.seen;
-    if (found.min < min) min = found.min;
-    if (found.max > max) max = found.max;
-  }
-  return count > 0 ? [min, max] : [Number.NaN, Number.NaN];
+    return { min, max, seen };
+  };
 }
 
 /** Makes ±FLT_MAX of ±inf, in place. */

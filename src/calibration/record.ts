@@ -1,18 +1,15 @@
 /**
  * Recording: runs the float model on every record of a data set and reduces what its tensors took on to one range each.
  */
-import { MinmaxqError } from "../errors.ts";
-import { type Fill, type Model, serializeModel } from "../model/index.ts";
+import type { Fill, Model } from "../model/index.ts";
 import type { DataSet } from "./dataset.ts";
 import { dependsOnData, foldConstants } from "./fold.ts";
 import { subgraphOf } from "./graph-facts.ts";
-import { type Histogram, mergeHistograms } from "./histogram.ts";
-import { byteLength } from "./inputs.ts";
-import { inputSpecs, instrument, type Observed } from "./instrument.ts";
-import { compileLibrary } from "./litert.ts";
-import { runRecords } from "./pool.ts";
+import type { Histogram } from "./histogram.ts";
+import { instrument, nameIn, type Observed } from "./instrument.ts";
 import { throwAll } from "./problems.ts";
 import { checkReduction, looksAtValues, type Range, type Reduction, reduce, reduceValues } from "./reduce.ts";
+import { runModel } from "./run.ts";
 
 export interface RecordOptions {
   /** Which subgraph is run; 0 by default. */
@@ -20,6 +17,10 @@ export interface RecordOptions {
   reduction: Reduction;
   /** Number of workers; by default as many as cores, records and memory allow. Results do not depend on it. */
   workers?: number;
+  /** Bytes that the process may have resident while samples run (parts.ts); results do not depend on it. */
+  memoryLimit?: number;
+  /** Runs the model as one piece, or every slice as a part of its own; for tests and measurements. */
+  cut?: "never" | "always";
   /** LiteRT's relaxed-SIMD build: faster, the last bits depend on the machine. */
   fastMath?: boolean;
   onProgress?(done: number, total: number): void;
@@ -81,75 +82,32 @@ export async function recordSamples(
   const known = await foldConstants(model, graph);
   const plan = instrument(model, subgraph, known);
   if (plan.unobserved.length > 0) options.onUnobserved?.(plan.unobserved);
-  const observed = [...plan.inputs, ...plan.outputs];
-  const results = observed.reduce((sum, { elements }) => sum + 4 * elements, 0);
-  const inputs = inputSpecs(model, subgraph).reduce((sum, input) => sum + byteLength(input), 0);
-  const fastMath = options.fastMath ?? false;
-  const runs = plan.outputs.length > 0;
-  const { records, ends } = await runRecords(
-    {
-      model: runs ? await sharedBytes(plan.model, options.fill) : undefined,
-      library: runs ? await compileLibrary(fastMath) : undefined,
-      outputNames: plan.outputNames,
-      observedInputs: plan.inputs.map(({ position }) => position),
-      finite: observed.map(({ finite }) => finite),
-      observer: wantsHistogram ? "histogram" : "minmax",
-      settle: dependsOnData(model, graph, known),
-      fastMath,
-    },
-    data,
-    {
-      workers: options.workers,
-      recordBytes: results + inputs,
-      observerBytes: wantsHistogram ? observed.length * HISTOGRAM_BYTES : 0,
-      onProgress: options.onProgress,
-    },
-    (reason, record) => {
-      // LiteRT prepares operators in the first run only, so those problems come with a record but are not its own.
-      const ofRecord = record !== undefined && !/failed to prepare|custom op|custom allocation/.test(reason);
-      return `${ofRecord ? `record ${record} of ${data.description}: ` : ""}${plan.explain(reason)}`;
-    },
+  const observed = [...new Map([...plan.inputs, ...plan.outputs].map((each) => [each.tensor, each])).values()];
+  const result = await runModel(plan, data, {
+    ...options,
+    name: (tensor) => nameIn(graph, tensor),
+    observer: wantsHistogram ? "histogram" : "minmax",
+    observerBytes: wantsHistogram ? observed.length * HISTOGRAM_BYTES : 0,
+    settle: dependsOnData(model, graph, known),
+  });
+  const samples = samplesOf(
+    observed.map((tensor, place) => ({ ...tensor, mins: result.mins[place]!, maxs: result.maxs[place]! })),
   );
-  const samples = samplesOf(observed, records as Float32Array[]);
   if (!wantsHistogram) return samples;
-  const parts = ends as Histogram[][];
-  return samples.map((sample, place) => ({
-    ...sample,
-    histogram: parts.map((part) => part[place]!).reduce(mergeHistograms),
-  }));
+  return samples.map((sample, place) => ({ ...sample, histogram: result.histograms[place]! }));
 }
 
-/** What a histogram usually takes in a worker and on its way to the main thread: some 50 octaves. */
-const HISTOGRAM_BYTES = 800e3;
+/** What a histogram usually takes in a worker and on its way to the main thread (measured: 1.6 MB with iris_landmark). */
+const HISTOGRAM_BYTES = 2e6;
 
-/** Turns the records' (min, max) pairs into one list a tensor. Throws MinmaxqError for tensors without a number (§7.3). */
-function samplesOf(observed: readonly Observed[], records: readonly Float32Array[]): Samples[] {
+/** Throws MinmaxqError for tensors without a number (§7.3). */
+function samplesOf(samples: Samples[]): Samples[] {
   const problems: string[] = [];
-  const samples = observed.map((tensor, place) => {
-    const mins = Float32Array.from(records, (record) => record[2 * place]!);
-    const maxs = Float32Array.from(records, (record) => record[2 * place + 1]!);
+  for (const { name, mins } of samples) {
     const empty = mins.findIndex((min) => Number.isNaN(min));
     if (empty >= 0)
-      problems.push(
-        `tensor "${tensor.name}": all values are NaN in record ${empty}; the model or that record is broken`,
-      );
-    return { ...tensor, mins, maxs };
-  });
+      problems.push(`tensor "${name}": all values are NaN in record ${empty}; the model or that record is broken`);
+  }
   throwAll(problems, "tensors without a range");
   return samples;
-}
-
-/** Largest model an engine can hold: WASM memory ends at 4 GiB and holds the weights three times (1.0 GB ran, 1.3 GB did not). */
-const MODEL_LIMIT = 1.1e9;
-
-async function sharedBytes(model: Model, fill?: Fill): Promise<SharedArrayBuffer> {
-  const bytes = await serializeModel(model, { dialect: "tflite", fill });
-  if (bytes.byteLength > MODEL_LIMIT) {
-    throw new MinmaxqError(
-      `the float model has ${bytes.byteLength} bytes; models past ${MODEL_LIMIT} cannot be run to record ranges yet; record it elsewhere (ONE's record-minmax) and quantize it without --data`,
-    );
-  }
-  const shared = new SharedArrayBuffer(bytes.byteLength);
-  new Uint8Array(shared).set(bytes);
-  return shared;
 }

@@ -1,34 +1,43 @@
 /**
- * A worker: one engine, one observer, records one after the other. Second entry point of the executable (pool.ts starts it).
+ * A worker: one LiteRT instance with a part of the model, one observer, records one after the other. Second entry point of the
+ * executable (pool.ts starts it).
  */
 
 import { reasonOf } from "../errors.ts";
-import { type Engine, loadEngine } from "./litert.ts";
+import { Chain, type ChainPlan } from "./chain.ts";
+import { openInstance } from "./litert.ts";
 import { OBSERVERS, type Observer, type ObserverKind } from "./observe.ts";
 
-/** What a worker is to do, told once. Everything here is the same for all workers of a recording. */
+/** What a worker is to do, told once. Everything here is the same for all workers of a part. */
 export interface Job {
-  /** The instrumented TFL3 model in shared memory; absent when inputs are all there is to observe. */
-  readonly model?: SharedArrayBuffer;
-  /** LiteRT, compiled (compileLibrary); with the model. */
+  /** What is run; its models follow as `load`. Absent when inputs are all there is to observe. */
+  readonly chain?: ChainPlan;
+  /** LiteRT, compiled (compileLibrary); with the chain. */
   readonly library?: WebAssembly.Module;
-  readonly outputNames: readonly string[];
-  /** Which model inputs are observed themselves; they come before the outputs in the list of observed tensors. */
-  readonly observedInputs: readonly number[];
+  readonly fastMath: boolean;
   readonly observer: ObserverKind;
-  /** One entry an observed tensor: whether ±inf counts as ±FLT_MAX (finite.ts). */
-  readonly finite: readonly boolean[];
+  /** Tensors whose values are observed, by number, in the order of the results. */
+  readonly observed: readonly ObservedTensor[];
   /**
    * Shapes may follow from data: then LiteRT learns in the first run that it cannot show a result, gives rubbish, and says so in the
    * second. The first record is run twice.
    */
   readonly settle: boolean;
-  readonly fastMath: boolean;
+}
+
+export interface ObservedTensor {
+  readonly tensor: number;
+  /** Its place in a record's arrays; inputs of the model only. */
+  readonly position?: number;
+  /** Whether ±inf counts as ±FLT_MAX (finite.ts). */
+  readonly finite: boolean;
 }
 
 /** What a worker is asked; the comparing worker (src/compare) is asked the same with a job of its own. */
 export type ToWorker<J = Job> =
   | { readonly kind: "job"; readonly job: J }
+  /** The next link's model: the first `length` bytes, which are somebody else's after the answer. */
+  | { readonly kind: "load"; readonly bytes: SharedArrayBuffer; readonly length: number }
   | { readonly kind: "record"; readonly record: number; readonly inputs: readonly Uint8Array[] }
   | { readonly kind: "end" };
 
@@ -41,33 +50,47 @@ export type FromWorker =
 declare const self: Worker;
 
 let job: Job;
-let engine: Engine | undefined;
+let chain: Chain | undefined;
 let observer: Observer;
+let places: ReadonlyMap<number, number>;
 let settled = false;
 
 async function handle(message: ToWorker): Promise<FromWorker> {
   switch (message.kind) {
-    case "job":
+    case "job": {
       job = message.job;
-      observer = OBSERVERS[job.observer](job.finite);
-      if (job.model !== undefined) {
-        engine = await loadEngine(new Uint8Array(job.model), job.outputNames, job.library!, job.fastMath);
-      }
+      const instance = job.chain && (await openInstance(job.library!, job.fastMath));
+      if (instance) chain = new Chain(instance, job.chain!);
+      observer = OBSERVERS[job.observer](
+        job.observed.map(({ finite }) => finite),
+        instance?.memory,
+      );
+      places = new Map(job.observed.map(({ tensor }, place) => [tensor, place]));
+      return { kind: "ready" };
+    }
+    case "load":
+      await chain!.load(new Uint8Array(message.bytes, 0, message.length));
       return { kind: "ready" };
     case "record":
-      job.observedInputs.forEach((input, i) => {
-        observer.see(i, floatsOf(message.inputs[input]!));
-      });
-      if (job.settle && !settled) await engine?.run(message.inputs, () => {});
-      settled = true;
-      await engine?.run(message.inputs, (output, bytes) => {
-        observer.see(job.observedInputs.length + output, floatsOf(bytes));
-      });
+      await run(message.record, message.inputs);
       return { kind: "record", record: message.record, result: observer.endOfRecord() };
     case "end":
-      engine?.close();
+      chain?.close();
       return { kind: "end", result: observer.end() };
   }
+}
+
+async function run(record: number, inputs: readonly Uint8Array[]): Promise<void> {
+  const see = (tensor: number, bytes: Uint8Array): void => {
+    const place = places.get(tensor);
+    if (place !== undefined) observer.see(place, floatsOf(bytes));
+  };
+  if (job.settle && !settled) await chain?.run(record, inputs, () => {});
+  settled = true;
+  await chain?.run(record, inputs, see, see);
+  // Inputs that no operator reads are nowhere but here.
+  for (const { tensor, position } of job.observed)
+    if (position !== undefined && !chain?.reads(tensor)) see(tensor, inputs[position]!);
 }
 
 /** Records are little-endian bytes, as is every machine that runs WASM at speed. */

@@ -13,6 +13,7 @@ import { WEIGHT_SCHEMES, type WeightScheme } from "../passes/quantize-weights-on
 import { type ForcedParameters, parametersFromText } from "../passes/set-parameters.ts";
 import { PREPARE_NAMES } from "../prepare/index.ts";
 import { IO_DTYPES } from "./dtypes.ts";
+import { parseSize } from "./sizes.ts";
 
 export interface OptionRow {
   /** As commander wants it: "-o, --output <path>". */
@@ -62,6 +63,14 @@ const number =
 const whole = number("a whole number from 1", (n) => Number.isSafeInteger(n) && n >= 1);
 const percentage = number("a number from 0 to 100", (n) => n >= 0 && n <= 100);
 const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
+
+const size = (text: string): number => {
+  try {
+    return parseSize(text.trim());
+  } catch (error) {
+    throw new InvalidArgumentError(`${reasonOf(error)}.`);
+  }
+};
 
 const ioDtypes = listOf(oneOf(IO_DTYPES));
 
@@ -212,6 +221,13 @@ export const OPTIONS = {
     parse: whole,
     defaultText: "as many as cores and memory allow",
   },
+  memoryLimit: {
+    needs: "data",
+    flags: "--memory-limit <size>",
+    help: "memory the process may take while samples run, e.g. 500MB or 2GB; a model that does not fit is run in parts, with the same result",
+    parse: size,
+    defaultText: "three quarters of what is free",
+  },
   fastMath: {
     needs: "data",
     flags: "--fast-math",
@@ -336,6 +352,7 @@ export interface OptionValues {
   movingAvgBatch: number;
   movingAvgConst: number;
   numThreads?: number;
+  memoryLimit?: number;
   fastMath?: boolean;
   to?: "circle" | "tflite";
   json?: boolean;

@@ -24,6 +24,7 @@ export const RECORDING_OPTIONS: readonly OptionName[] = [
   "movingAvgBatch",
   "movingAvgConst",
   "numThreads",
+  "memoryLimit",
   "fastMath",
 ];
 
@@ -44,6 +45,7 @@ export async function record(model: Model, options: OptionValues, output: Output
       recordRanges(model, data, {
         reduction,
         workers: options.numThreads,
+        memoryLimit: options.memoryLimit,
         fastMath: options.fastMath,
         onProgress: output.progress("recording"),
         onUnobserved: (names) =>

@@ -51,7 +51,7 @@ export async function runPairs(sides: Sides, pairs: readonly Pair[], data: DataS
       worker: "compare",
       workers,
       onProgress,
-      recordBytes: bytesOf(sides, pairs, jobs),
+      workerBytes: bytesOf(sides, pairs, jobs),
       onResult: onRecord && inOrder(onRecord),
     },
     (reason, record) => explain(sides, data, reason, record),
@@ -72,13 +72,13 @@ function inOrder(take: (result: unknown) => void): (record: number, result: unkn
   };
 }
 
-/** What a worker needs for one record, and its models. */
+/** What a worker needs for one record and its models, each twice: XNNPACK packs weights, and arenas are as large as their results. */
 function bytesOf(sides: Sides, pairs: readonly Pair[], jobs: readonly SideJob[]): number {
   let bytes = 0;
   for (const side of sides) for (const input of side.inputs) bytes += byteLength(input);
   for (const pair of pairs) for (const { shape } of pair) bytes += 4 * elementCount(shape);
   for (const { model } of jobs) bytes += model?.byteLength ?? 0;
-  return bytes;
+  return 2 * bytes;
 }
 
 function explain(sides: Sides, data: DataSet, reason: string, record: number | undefined): string {

@@ -153,8 +153,8 @@ function byName(taps: readonly Tap[]): Map<string, Tap | null> {
   return found;
 }
 
-/** Largest model an engine can hold: WASM memory ends at 4 GiB and must hold the weights twice, of both models. */
-const MODEL_LIMIT = 0.75e9;
+/** Largest model an instance can hold: its memory ends at 2 GiB and must hold the weights twice, of both models. */
+const MODEL_LIMIT = 0.45e9;
 
 async function sharedBytes(model: Model, name: string): Promise<SharedArrayBuffer> {
   const bytes = await serializeModel(model, { dialect: "tflite", fill: fillConstants });

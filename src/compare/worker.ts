@@ -68,6 +68,8 @@ async function handle(message: ToWorker<CompareJob>): Promise<FromWorker> {
       runners = [];
       for (const side of SIDES) runners.push(await load(side));
       return { kind: "ready" };
+    case "load":
+      throw new Error("models come with the job");
     case "record":
       return { kind: "record", record: message.record, result: await compareRecord(message.record, message.inputs) };
     case "end":

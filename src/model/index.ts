@@ -7,7 +7,15 @@ export { type OpenedModel, openModel, readModel } from "./read.ts";
 export * from "./schema.gen.ts";
 export { removeTemporaryFiles } from "./temporary.ts";
 export { byteLength, bytesPerElement, elementCount } from "./tensor-types.ts";
-export { type Fill, type FillTarget, type Placed, serializeModel, type WriteOptions, writeModel } from "./write.ts";
+export {
+  type Fill,
+  type FillTarget,
+  type Placed,
+  serializeInto,
+  serializeModel,
+  type WriteOptions,
+  writeModel,
+} from "./write.ts";
 
 /** A copy of a table in which absent scalars have the schema's defaults: `withDefaults("Conv2DOptions", {}).strideW` is 0. */
 export function withDefaults<K extends keyof Tables>(table: K, value: Tables[K] | null | undefined): Tables[K] {

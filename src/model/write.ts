@@ -78,7 +78,7 @@ async function writeBeside(model: Model, path: string, options: WriteOptions): P
       fd = opened;
       return { path: temporary, fd: opened, write: (bytes, offset) => writeAll(opened, bytes, offset) };
     };
-    await produce(model, options, place);
+    await serializeInto(model, options, place);
     // Here and not before: ext4 writes into a file of the final size at half the speed of one that grows.
     ftruncateSync(fd!, size!);
     closeSync(fd!);
@@ -101,14 +101,19 @@ async function writeBeside(model: Model, path: string, options: WriteOptions): P
 /** The file of a model as bytes in memory. Throws a MinmaxqError when the dialect cannot say what the model says. */
 export async function serializeModel(model: Model, options: WriteOptions): Promise<Uint8Array> {
   let result = new Uint8Array();
-  await produce(model, options, (size) => {
+  await serializeInto(model, options, (size) => {
     result = new Uint8Array(size);
     return { write: (bytes, offset) => result.set(bytes, offset) };
   });
   return result;
 }
 
-async function produce(model: Model, options: WriteOptions, open: (size: number) => FillTarget): Promise<void> {
+/** The same, to where the caller says once it knows the size in bytes. */
+export async function serializeInto(
+  model: Model,
+  options: WriteOptions,
+  open: (size: number) => FillTarget,
+): Promise<void> {
   const { dialect, fill, limit = FLATBUFFER_LIMIT } = options;
   let external = options.external ?? false;
   let encoded = timed("encode tables", () => encodeModel(model, dialect, external));

@@ -1,0 +1,183 @@
+/** Running an instrumented model on all records: slices, parts, workers, and what the observers said put together. */
+import { isDeferred } from "../model/bytes.ts";
+import { byteLength, type Fill, type Model, serializeInto, TensorType } from "../model/index.ts";
+import type { DataSet } from "./dataset.ts";
+import { knownShape } from "./graph-facts.ts";
+import { type Histogram, mergeHistograms } from "./histogram.ts";
+import { explain, type Instrumented } from "./instrument.ts";
+import { compileLibrary } from "./litert.ts";
+import type { ObserverKind } from "./observe.ts";
+import { type Part, planParts } from "./parts.ts";
+import { runRecords } from "./pool.ts";
+import { type Slice, sliceModel } from "./slices.ts";
+import { Spill } from "./spill.ts";
+import type { Job, ObservedTensor } from "./worker.ts";
+
+export interface RunOptions {
+  workers?: number;
+  memoryLimit?: number;
+  /** One piece; or every slice a part. By default as memory asks for. */
+  cut?: "never" | "always";
+  fastMath?: boolean;
+  observer: ObserverKind;
+  /** Bytes of what a worker's observer gathers over all records. */
+  observerBytes: number;
+  /** As the worker's job has it. */
+  settle: boolean;
+  /** What messages call a tensor. */
+  name(tensor: number): string;
+  onProgress?(done: number, total: number): void;
+  fill?: Fill;
+}
+
+/** One entry an observed tensor: the plan's inputs, then its outputs. */
+export interface RunResult {
+  /** One element a record; NaN where a record had no number. */
+  readonly mins: readonly Float32Array[];
+  readonly maxs: readonly Float32Array[];
+  /** Empty unless the observer gathers them. */
+  readonly histograms: readonly Histogram[];
+}
+
+/** Runs it. Throws MinmaxqError: a limit or an operator that does not fit, LiteRT's refusals, unreadable data, a full disk. */
+export async function runModel(plan: Instrumented, data: DataSet, options: RunOptions): Promise<RunResult> {
+  const graph = plan.model.subgraphs![0]!;
+  const inputs = Array.from(graph.inputs ?? []);
+  const bytes = (tensor: number): number => {
+    const { type, ...rest } = graph.tensors![tensor]!;
+    return byteLength(type ?? TensorType.FLOAT32, knownShape(rest)) ?? 0;
+  };
+  const slices = plan.outputs.length > 0 ? sliceModel(plan, options.cut === "never") : [];
+  const { parts, workers, spillBytes } = planParts(
+    slices,
+    { inputs: new Set(inputs), bytes, records: data.count, observer: options.observerBytes },
+    { limit: options.memoryLimit, workers: options.workers, everySlice: options.cut === "always" },
+  );
+  const finite = new Map([...plan.inputs, ...plan.outputs].map((tensor) => [tensor.tensor, tensor.finite]));
+  const places = new Map([...finite.keys()].map((tensor, place) => [tensor, place]));
+  const fastMath = options.fastMath ?? false;
+  const library = parts.length > 0 ? await compileLibrary(fastMath) : undefined;
+  const window = new Window(slices);
+  const spill = new Spill(data.count, spillBytes);
+  const result = {
+    mins: [...places].map(() => new Float32Array(data.count).fill(Number.NaN)),
+    maxs: [...places].map(() => new Float32Array(data.count).fill(Number.NaN)),
+    histograms: new Array<Histogram>(options.observer === "histogram" ? places.size : 0),
+  };
+
+  const runPart = async (part: Part | undefined, number: number): Promise<void> => {
+    const own = part?.slices.flatMap(({ outputs }) => outputs).filter((tensor) => places.has(tensor)) ?? [];
+    const observed: ObservedTensor[] = [
+      ...(number === 0 ? plan.inputs : []).map(({ tensor, position }) => ({
+        tensor,
+        position,
+        finite: finite.get(tensor)!,
+      })),
+      ...own.map((tensor) => ({ tensor, finite: finite.get(tensor)! })),
+    ];
+    const job: Job = {
+      chain: part && {
+        links: part.slices.map(({ inputs, outputs }) => ({ inputs, outputs })),
+        inputs,
+        reads: part.reads.map((tensor) => spill.of(tensor)),
+        writes: part.writes.map((tensor) => spill.add(tensor, bytes(tensor))),
+      },
+      library,
+      fastMath,
+      observer: options.observer,
+      observed,
+      settle: options.settle,
+    };
+    const { ends } = await runRecords(
+      job,
+      number === 0 || part?.readsInputs ? data : withoutInputs(data),
+      {
+        workers,
+        models: () => window.models(part?.slices ?? [], options.fill),
+        onProgress: (done) => options.onProgress?.(number * data.count + done, Math.max(1, parts.length) * data.count),
+        onResult: (record, values) => {
+          const pairs = values as Float32Array;
+          for (const [i, { tensor }] of observed.entries()) {
+            const place = places.get(tensor)!;
+            result.mins[place]![record] = pairs[2 * i]!;
+            result.maxs[place]![record] = pairs[2 * i + 1]!;
+          }
+        },
+      },
+      (reason, record) => messageOf(reason, record, part?.slices ?? [], data, options.name),
+    );
+    if (options.observer === "histogram")
+      for (const [i, { tensor }] of observed.entries())
+        result.histograms[places.get(tensor)!] = (ends as Histogram[][]).map((end) => end[i]!).reduce(mergeHistograms);
+    for (const tensor of part?.reads ?? [])
+      if (!parts.slice(number + 1).some(({ reads }) => reads.includes(tensor))) spill.drop(tensor);
+  };
+
+  try {
+    if (parts.length === 0) await runPart(undefined, 0);
+    for (const [number, part] of parts.entries()) await runPart(part, number);
+  } finally {
+    spill.close();
+  }
+  return result;
+}
+
+/** Records of which nothing is read. */
+function withoutInputs({ description, count }: DataSet): DataSet {
+  return {
+    description,
+    count,
+    async *records() {
+      for (let i = 0; i < count; i++) yield [];
+    },
+    close() {},
+  };
+}
+
+/** LiteRT's reason "SLICE:reason" with the model's names. */
+function messageOf(
+  reason: string,
+  record: number | undefined,
+  slices: readonly Slice[],
+  data: DataSet,
+  name: (tensor: number) => string,
+): string {
+  const [, number, text] = /^(\d+):([\s\S]*)$/.exec(reason) ?? [];
+  const slice = slices[Number(number)];
+  const said = slice ? text! : reason;
+  // LiteRT prepares operators in the first run only, so those problems come with a record but are not its own.
+  const ofRecord = record !== undefined && !/failed to prepare|custom op|custom allocation|TMPDIR/.test(said);
+  const explained = slice ? explain(said, slice.origins, (index) => name(slice.tensors[index] ?? index)) : said;
+  return `${ofRecord ? `record ${record} of ${data.description}: ` : ""}${explained}`;
+}
+
+/** The shared memory through which slices come to the workers: one at a time, so that it is as large as the largest. */
+class Window {
+  private bytes = new SharedArrayBuffer(0);
+
+  constructor(private readonly slices: readonly Slice[]) {}
+
+  async *models(slices: readonly Slice[], fill: Fill | undefined) {
+    for (const slice of slices) {
+      const length = await this.write(slice.model, fill);
+      yield { bytes: this.bytes, length };
+    }
+  }
+
+  private async write(model: Model, fill: Fill | undefined): Promise<number> {
+    const deferred = model.buffers?.some(({ data }) => data !== undefined && isDeferred(data));
+    let length = 0;
+    await serializeInto(model, { dialect: "tflite", fill: deferred ? fill : undefined }, (size) => {
+      // At once as large as it will ever have to be: shared memory that was outgrown is given back some time later.
+      const largest = Math.max(0, ...this.slices.map(({ stored }) => stored));
+      if (size > this.bytes.byteLength) this.bytes = new SharedArrayBuffer(Math.max(size, largest + TABLES));
+      const target = new Uint8Array(this.bytes, 0, size);
+      length = size;
+      return { write: (bytes, offset) => target.set(bytes, offset) };
+    });
+    return length;
+  }
+}
+
+/** What tables and gaps add to a slice's constants. */
+const TABLES = 256 << 10;
