@@ -5,6 +5,7 @@
  *     bun run bench --all           that too (needs 14 GB of disk for a while)
  *     bun run bench speed start     figures and groups by name; --list names them
  *     bun run bench --quick         fewer repeats
+ *     bun run bench kernels --parts every kernel, not only the worst and those that got worse
  *     bun run bench --size 100MB    speed with a smaller model than 1 GB; neither compared nor kept
  *     bun run bench --keep          writes docs/performance.json and the table of docs/performance.md
  *
@@ -17,7 +18,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compileExecutable, generate } from "../build.ts";
 import { coloursFor, sizeText, terminal } from "../src/cli/output.ts";
-import { UsageError } from "../src/errors.ts";
+import { MinmaxqError, UsageError } from "../src/errors.ts";
 import { type Bench, FIGURES, type Figure, means } from "./bench/figures.ts";
 import { commitOf, load, machineFacts } from "./bench/machine.ts";
 import { Models, Skipped } from "./bench/models.ts";
@@ -38,6 +39,7 @@ function readWords(words: string[]) {
       quick: { type: "boolean", default: false },
       keep: { type: "boolean", default: false },
       list: { type: "boolean", default: false },
+      parts: { type: "boolean", default: false },
       size: { type: "string" },
     },
   });
@@ -104,7 +106,7 @@ async function measure(figure: Figure, bench: Omit<Bench, "progress">, commit: s
 }
 
 async function main(words: string[]): Promise<number> {
-  const { chosen, large, quick, keep, list, size } = readWords(words);
+  const { chosen, large, quick, keep, list, parts, size } = readWords(words);
   if (list) {
     for (const { id, group, what } of FIGURES) console.log(`${group.padEnd(11)}${id.padEnd(22)}${what}`);
     return 0;
@@ -128,7 +130,7 @@ async function main(words: string[]): Promise<number> {
       else results.push(...measured);
       // Ratios of another model's size are other figures.
       const comparable = size === undefined ? kept : null;
-      for (const row of rowsOf(measured ?? [], figure.brief ?? false, comparable, machine)) {
+      for (const row of rowsOf(measured ?? [], !parts && figure.brief === true, comparable, machine)) {
         for (const line of lines(row, colours)) console.log(line);
       }
     }
@@ -156,7 +158,7 @@ if (import.meta.main) {
   try {
     process.exit(await main(process.argv.slice(2)));
   } catch (error) {
-    const wrong = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+    const wrong = error instanceof MinmaxqError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
     if (!wrong) throw error;
     console.error((error as Error).message);
     process.exit(2);

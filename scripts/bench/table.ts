@@ -64,8 +64,8 @@ export function speedText(bytes: number, time: number, unit: "s" | "ms"): string
 }
 
 /**
- * Rows of one figure. A brief one's first row is its worst part; then come only those parts that got worse. How many miss the
- * target is said in the first.
+ * Rows of one figure. A brief one has a row of its worst part, which also says how many miss the target, and then only those
+ * parts that got worse.
  */
 export function rowsOf(results: readonly Result[], brief: boolean, kept: Kept | null, machine: Machine): Row[] {
   if (!brief || results.length < 2) return results.map((result) => rowOf(result, kept, machine));
@@ -74,7 +74,7 @@ export function rowsOf(results: readonly Result[], brief: boolean, kept: Kept | 
   const missed = results.filter((result) => meetsTarget(result) === false).length;
   const rest = results.filter((result) => result !== worst).map((result) => rowOf(result, kept, machine));
   const first = rowOf(worst, kept, machine, `${worst.what}: the worst of ${results.length}`);
-  const detail = `${missed} of ${results.length} miss the target; the worst is ${worst.part}; ${first.detail ?? ""}`;
+  const detail = `${missed} of ${results.length} miss the target; the worst is ${worst.part} (all of them: --parts)`;
   return [{ ...first, detail }, ...rest.filter(({ regression }) => regression).map((row) => ({ ...row, detail: "" }))];
 }
 
