@@ -79,7 +79,7 @@ function printMachine(machine: Machine, commit: string, kept: Kept | null): void
   const { cpu, cores, memory, system, fileSystem, bun } = machine;
   console.log(`${cpu}, ${cores} cores, ${memory} GB of memory, ${fileSystem}`);
   console.log(`${system}, Bun ${bun}, minmaxq ${commit}, load average ${load()}`);
-  if (load() > cores / 4)
+  if (load() > cores / 2)
     console.log(colours.yellow("This machine is busy with something else; figures are disturbed."));
   if (!kept) console.log("Nothing is kept to compare with (--keep keeps).");
   else if (!sameMachine(kept.machine, machine))
