@@ -1,116 +1,166 @@
 /**
- * `bun run bench [SIZE…]`: quantizing a model against copying its file.
+ * `bun run bench [NAME…]`: speed and memory, held against their targets and against docs/performance.json.
  *
- *     bun run bench              models of 100 MB and 1 GB
- *     bun run bench 300MB        or of any other size
+ *     bun run bench                 everything but the 6 GB model
+ *     bun run bench --all           that too (needs 14 GB of disk for a while)
+ *     bun run bench speed start     figures and groups by name; --list names them
+ *     bun run bench --quick         fewer repeats
+ *     bun run bench kernels --parts every kernel, not only the worst and those that got worse
+ *     bun run bench --size 100MB    speed with a smaller model than 1 GB; neither compared nor kept
+ *     bun run bench --keep          writes docs/performance.json and the table of docs/performance.md
  *
- * The same machine, the same disk, the same run: after one round to warm the page cache, `cp` and minmaxq take turns, and
- * medians are compared. Outputs are removed between runs, so that both always write a new file. Models have recorded
- * ranges; the job is the drop-in's `--quantize_with_minmax float32 uint8 channel`, in the compiled executable.
+ * What is measured: scripts/bench/figures.ts; what bounds it: docs/performance.md. What got worse by more than 15 % is red. The exit code is 0
+ * all the same, since a busy machine is no defect: 1 means that something could not be measured, 2 a wrong command line. MINMAXQ names another
+ * executable to measure.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { compileExecutable, generate } from "../build.ts";
-import { generateModel, parseSize } from "./generate-model.ts";
+import { coloursFor, sizeText, terminal } from "../src/cli/output.ts";
+import { MinmaxqError, UsageError } from "../src/errors.ts";
+import { type Bench, FIGURES, type Figure, means } from "./bench/figures.ts";
+import { commitOf, load, machineFacts } from "./bench/machine.ts";
+import { Models, Skipped } from "./bench/models.ts";
+import { KEPT, PAGE, withFigures } from "./bench/page.ts";
+import { type Kept, keptText, type Machine, merged, type Result, resultOf, sameMachine } from "./bench/results.ts";
+import { header, lines, rowsOf } from "./bench/table.ts";
+import { parseSize } from "./generate-model.ts";
 
-const ROUNDS = 9;
-const JOB = ["circle-quantizer", "--quantize_with_minmax", "float32", "uint8", "channel"];
-const TIME = "/usr/bin/time";
+const EXECUTABLE = "dist/minmaxq";
+const colours = coloursFor(process.stdout);
 
-interface Figures {
-  cp: number;
-  minmaxq: number;
-  /** Bytes. */
-  peak: number;
-  input: number;
-  output: number;
+function readWords(words: string[]) {
+  const { values, positionals } = parseArgs({
+    args: words,
+    allowPositionals: true,
+    options: {
+      all: { type: "boolean", default: false },
+      quick: { type: "boolean", default: false },
+      keep: { type: "boolean", default: false },
+      list: { type: "boolean", default: false },
+      parts: { type: "boolean", default: false },
+      size: { type: "string" },
+    },
+  });
+  const unknown = positionals.find((word) => !FIGURES.some((figure) => means(word, figure)));
+  if (unknown !== undefined) throw new UsageError(`"${unknown}" is no figure; --list names them`);
+  if (values.keep && values.size !== undefined) throw new UsageError("--keep wants the size that is always measured");
+  // A name stands for itself whatever it costs; a group does not.
+  const chosen = FIGURES.filter((figure) =>
+    positionals.length === 0
+      ? values.all || !figure.extra
+      : positionals.some((word) => word === figure.id || (means(word, figure) && (values.all || !figure.extra))),
+  );
+  return { ...values, large: parseSize(values.size ?? "1GB"), chosen };
 }
 
-/** Runs a command to its end and gives the seconds. Throws when it fails. */
-function seconds(command: string[]): number {
-  const start = performance.now();
-  const { exitCode, stderr } = Bun.spawnSync(command, { stdout: "ignore", stderr: "pipe" });
-  const elapsed = (performance.now() - start) / 1000;
-  if (exitCode !== 0) throw new Error(`${command.join(" ")}: exit code ${exitCode}\n${stderr}`);
-  return elapsed;
+/** The newest change below a path. */
+function newest(path: string): number {
+  const stat = statSync(path);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
-/**
- * Peak resident memory of a command, in bytes. By GNU time where it is installed: Linux counts the memory of whoever
- * starts a process as the process's own peak, and Bun has more than time has.
- */
-function peakMemory(command: string[], folder: string): number {
-  if (process.platform === "linux" && existsSync(TIME)) {
-    const file = join(folder, "peak");
-    seconds([TIME, "-f", "%M", "-o", file, ...command]);
-    return Number(readFileSync(file, "utf8")) * 1024;
-  }
-  return Bun.spawnSync(command, { stdout: "ignore", stderr: "ignore" }).resourceUsage.maxRSS;
+/** Figures of an executable that is older than its sources would be of something else. */
+async function upToDate(): Promise<void> {
+  const sources = ["src", "kernels", "schema", "build.ts", "package.json", "bun.lock"];
+  const built = existsSync(EXECUTABLE) ? statSync(EXECUTABLE).mtimeMs : 0;
+  if (sources.every((source) => newest(source) < built)) return;
+  await generate();
+  await compileExecutable();
 }
 
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+function readKept(): Kept | null {
+  return existsSync(KEPT) ? (JSON.parse(readFileSync(KEPT, "utf8")) as Kept) : null;
 }
 
-async function measure(size: number, folder: string): Promise<Figures> {
-  const input = join(folder, "model.circle");
-  const output = join(folder, "output");
-  await generateModel(size, input);
-  // What is still on its way to the disk would slow down whoever comes first.
-  if (process.platform !== "win32") seconds(["sync"]);
-  const commands = {
-    cp: ["cp", input, output],
-    minmaxq: [join("dist", "minmaxq"), ...JOB, input, output],
-  };
-  const times: Record<keyof typeof commands, number[]> = { cp: [], minmaxq: [] };
-  for (let round = 0; round <= ROUNDS; round++) {
-    for (const name of ["cp", "minmaxq"] as const) {
-      const elapsed = seconds(commands[name]);
-      if (round > 0) times[name].push(elapsed);
-      if (round < ROUNDS || name === "cp") rmSync(output);
-    }
-  }
-  const outputSize = statSync(output).size;
-  rmSync(output);
-  const peak = peakMemory(commands.minmaxq, folder);
-  rmSync(output);
-  const figures = { cp: median(times.cp), minmaxq: median(times.minmaxq), peak, input: statSync(input).size };
-  rmSync(input);
-  return { ...figures, output: outputSize };
+function printMachine(machine: Machine, commit: string, kept: Kept | null): void {
+  const { cpu, cores, memory, system, fileSystem, bun } = machine;
+  console.log(`${cpu}, ${cores} cores, ${memory} GB of memory, ${fileSystem}`);
+  console.log(`${system}, Bun ${bun}, minmaxq ${commit}, load average ${load()}`);
+  if (load() > cores / 2)
+    console.log(colours.yellow("This machine is busy with something else; figures are disturbed."));
+  if (!kept) console.log("Nothing is kept to compare with (--keep keeps).");
+  else if (!sameMachine(kept.machine, machine))
+    console.log(`What is kept is of another machine (${kept.machine.cpu}): times are not compared with it.`);
+  console.log("");
 }
 
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
-const row = (cells: string[]) => cells.map((cell, i) => (i ? cell.padStart(11) : cell.padEnd(9))).join("");
-
-if (import.meta.main) {
-  const words = process.argv.slice(2);
-  const sizes = (words.length > 0 ? words : ["100MB", "1GB"]).map(parseSize);
-  process.chdir(join(import.meta.dir, ".."));
-  if (!existsSync("dist/minmaxq")) {
-    await generate();
-    await compileExecutable();
-  }
-  const folder = mkdtempSync(join("dist", "bench-"));
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => {
-      rmSync(folder, { recursive: true, force: true });
-      process.exit(1);
-    });
-  }
+/** Measures one figure. Empty when that is impossible here, null when it failed; both are said. */
+async function measure(figure: Figure, bench: Omit<Bench, "progress">, commit: string): Promise<Result[] | null> {
+  // Without a terminal there is no bar, and no lines either: rows come soon enough.
+  const progress = process.stderr.isTTY ? terminal.progress(figure.what) : () => {};
   try {
-    console.log(`median of ${ROUNDS} runs, page cache warm; uint8, channel-wise, recorded ranges\n`);
-    console.log(row(["model", "result", "cp", "minmaxq", "minmaxq/cp", "GB/s", "peak RSS"]));
-    for (const size of sizes) {
-      const { cp, minmaxq, peak, input, output } = await measure(size, folder);
-      const times = [cp, minmaxq].map((time) => `${time.toFixed(3)} s`);
-      const speed = (input / 1e9 / minmaxq).toFixed(2);
-      console.log(
-        row([megabytes(input), megabytes(output), ...times, (minmaxq / cp).toFixed(2), speed, megabytes(peak)]),
-      );
+    const date = new Date().toISOString().slice(0, 10);
+    return (await figure.measure({ ...bench, progress })).map((measured) => resultOf(figure, measured, date, commit));
+  } catch (error) {
+    progress(1, 1);
+    if (error instanceof Skipped) {
+      console.log(`${figure.what}: skipped: ${error.message}`);
+      return [];
+    }
+    console.log(colours.red(`${figure.what}: failed: ${error instanceof Error ? error.message : error}`));
+    return null;
+  }
+}
+
+async function main(words: string[]): Promise<number> {
+  const { chosen, large, quick, keep, list, parts, size } = readWords(words);
+  if (list) {
+    for (const { id, group, what } of FIGURES) console.log(`${group.padEnd(11)}${id.padEnd(22)}${what}`);
+    return 0;
+  }
+  const { MINMAXQ } = process.env;
+  if (!MINMAXQ) await upToDate();
+  const executable = MINMAXQ ?? EXECUTABLE;
+  const models = new Models("dist");
+  const machine = machineFacts(models.folder);
+  const commit = MINMAXQ ? "unknown" : commitOf();
+  const kept = readKept();
+  const before = load();
+  const results: Result[] = [];
+  let failed = false;
+  try {
+    printMachine(machine, commit, kept);
+    console.log(header(colours));
+    for (const figure of chosen) {
+      const measured = await measure(figure, { executable, models, large, quick }, commit);
+      if (measured === null) failed = true;
+      else results.push(...measured);
+      // Ratios of another model's size are other figures.
+      const comparable = size === undefined ? kept : null;
+      for (const row of rowsOf(measured ?? [], !parts && figure.brief === true, comparable, machine)) {
+        for (const line of lines(row, colours)) console.log(line);
+      }
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    models.remove();
+  }
+  console.log(
+    `\nRatios: median of the pairs' ratios; times: median; memory: the highest. Speed with ${sizeText(large)}.`,
+  );
+  if (keep) {
+    const now = merged(
+      kept,
+      { machine, load: [before, load()], results },
+      FIGURES.map(({ id }) => id),
+    );
+    writeFileSync(KEPT, keptText(now));
+    writeFileSync(PAGE, withFigures(readFileSync(PAGE, "utf8"), now));
+    console.log(`Kept in ${KEPT} and ${PAGE}.`);
+  }
+  return failed ? 1 : 0;
+}
+
+if (import.meta.main) {
+  process.chdir(join(import.meta.dir, ".."));
+  try {
+    process.exit(await main(process.argv.slice(2)));
+  } catch (error) {
+    const wrong = error instanceof MinmaxqError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+    if (!wrong) throw error;
+    console.error((error as Error).message);
+    process.exit(2);
   }
 }

@@ -149,7 +149,7 @@ class Network {
     await writeModel(model, path, { dialect, fill: this.fill });
   }
 
-  private readonly fill: Fill = (target, placed) => {
+  private readonly fill: Fill = async (target, placed) => {
     let state = SEED;
     const piece = new Float32Array(PIECE);
     for (const { content, offset } of placed) {
@@ -165,6 +165,8 @@ class Network {
           floats[i] = state * factor;
         }
         target.write(new Uint8Array(floats.buffer, 0, floats.byteLength), offset + done);
+        // Ctrl-C is heard between pieces.
+        await new Promise((resume) => setImmediate(resume));
       }
     }
   };
