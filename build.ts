@@ -127,11 +127,11 @@ export async function generate(): Promise<void> {
 /** The executable, for this machine or for another Bun target such as "bun-linux-arm64". */
 export async function compileExecutable(outfile = "dist/minmaxq", target?: Bun.Build.CompileTarget): Promise<void> {
   // Bun does not follow `new Worker(new URL(…))`, so workers are entry points of their own. In the executable they lie
-  // below its root as they do below src/, and import.meta.url of all code of main.ts is the root: a Worker's URL must be
+  // below its root as they do below src/, and import.meta.url of all code of start.ts is the root: a Worker's URL must be
   // made in a file that is directly in src/, or tell the two cases apart.
   const workers = ["weights", "calibration", "compare"].map((folder) => `src/${folder}/worker.ts`);
   await Bun.build({
-    entrypoints: ["src/main.ts", ...workers],
+    entrypoints: ["src/start.ts", ...workers],
     root: "src",
     minify: { syntax: true, whitespace: true },
     // Parsed at build time: the executable starts in 20 ms instead of 100.

@@ -7,33 +7,10 @@
  */
 import { BuiltinOperator, type Model, type Operator, type SubGraph, TensorType } from "../model/index.ts";
 import { canBeShown, evaluate, type Known } from "./evaluate.ts";
-import { codeOf, constantsOf, isFloat32, knownShape } from "./graph-facts.ts";
+import { codeOf, constantsOf, isFloat32, knownShape, NEVER } from "./graph-facts.ts";
 import { elementCount } from "./inputs.ts";
 import { EngineError } from "./litert.ts";
 import { CIRCLE_OPERATORS } from "./lowering.ts";
-
-/** Operators whose results are not a function of their operands, or that do nothing but unpack weights. */
-export const NEVER: ReadonlySet<BuiltinOperator> = new Set([
-  BuiltinOperator.CUSTOM,
-  BuiltinOperator.DEQUANTIZE,
-  BuiltinOperator.DENSIFY,
-  BuiltinOperator.IF,
-  BuiltinOperator.WHILE,
-  BuiltinOperator.CALL,
-  BuiltinOperator.CALL_ONCE,
-  BuiltinOperator.VAR_HANDLE,
-  BuiltinOperator.READ_VARIABLE,
-  BuiltinOperator.ASSIGN_VARIABLE,
-  BuiltinOperator.HASHTABLE,
-  BuiltinOperator.HASHTABLE_FIND,
-  BuiltinOperator.HASHTABLE_IMPORT,
-  BuiltinOperator.HASHTABLE_SIZE,
-  BuiltinOperator.RANDOM_STANDARD_NORMAL,
-  BuiltinOperator.RANDOM_UNIFORM,
-  BuiltinOperator.MULTINOMIAL,
-  BuiltinOperator.STABLEHLO_RNG_BIT_GENERATOR,
-  BuiltinOperator.STABLEHLO_COMPOSITE,
-]);
 
 /** Shapes and indices are small; large constants computed by operators stay with them. */
 const LARGEST = 1 << 16;

@@ -1,12 +1,5 @@
 /** Recording ranges for a model: what `quantize --data` and `record` share. */
-import {
-  checkReduction,
-  inputSpecs,
-  openDataSet,
-  type RecordedRange,
-  type Reduction,
-  recordRanges,
-} from "../calibration/index.ts";
+import type { RecordedRange, Reduction } from "../calibration/index.ts";
 import type { OptionName, OptionValues } from "../cli/options.ts";
 import { counted } from "../cli/output.ts";
 import type { Fill, Model } from "../model/index.ts";
@@ -37,6 +30,8 @@ export interface Recording {
 
 /** Runs the model on the samples that the options name. */
 export async function record(model: Model, options: OptionValues, output: Output, fill?: Fill): Promise<Recording> {
+  // Loaded here: a run on recorded ranges needs nothing of it.
+  const { checkReduction, inputSpecs, openDataSet, recordRanges } = await import("../calibration/index.ts");
   const reduction = reductionOf(options);
   checkReduction(reduction);
   const data = await notAbout(() => openDataSet(options.data!, inputSpecs(model), { format: options.dataFormat }));

@@ -10,9 +10,7 @@
  * result is not large and does not swell the file. An operator that yields an output of the graph stays: runtimes want
  * outputs to be computed. So does what LiteRT refuses.
  */
-import { evaluate } from "../calibration/evaluate.ts";
-import { NEVER } from "../calibration/fold.ts";
-import { EngineError } from "../calibration/litert.ts";
+import { NEVER } from "../calibration/graph-facts.ts";
 import { CIRCLE_OPERATORS } from "../calibration/lowering.ts";
 import { exportModel } from "../graph/export.ts";
 import { activeNodes, type Dtype, type Graph, isConstant, type Node } from "../graph/graph.ts";
@@ -177,6 +175,11 @@ function* batchesOf(operators: readonly Node[]): Generator<Node[]> {
 
 /** Bytes of the operators' results; none of those that LiteRT refuses. */
 async function compute(space: Workspace, graph: Graph, operators: readonly Node[]): Promise<Map<Node, Uint8Array>> {
+  // LiteRT is loaded only where there is something to fold.
+  const [{ evaluate }, { EngineError }] = await Promise.all([
+    import("../calibration/evaluate.ts"),
+    import("../calibration/litert.ts"),
+  ]);
   const index = space.graphs.indexOf(graph);
   const { model, nodes } = exportModel(
     space.opened.model,

@@ -1,5 +1,5 @@
 /** Encoding one piece of a constant: the only place where a description meets the kernels. Runs in every thread. */
-import { asymmetric, INT16_LIMIT, inverse, symmetric as symmetricParameters } from "../arithmetic.ts";
+import { asymmetricInto, INT16_LIMIT, inverse, symmetricInto } from "../arithmetic.ts";
 import { timed } from "../timings.ts";
 import type { ChannelLayout, ChannelParameters, Constant, Encoding } from "./constant.ts";
 import { inverses, loadFloats } from "./floats.ts";
@@ -69,6 +69,8 @@ function scanInto(
   }
 }
 
+const slots = new Float64Array(4);
+
 /** Turns ranges into parameters of an encoding, for the channels from `channel` on. */
 export function setParameters(
   into: ChannelParameters,
@@ -82,13 +84,15 @@ export function setParameters(
   // An int64 is two int32, low first: no BigInt is made for each of maybe a million channels.
   const halves = new Int32Array(zeroPoint.buffer, zeroPoint.byteOffset, zeroPoint.length * 2);
   for (let i = 0; i < mins.length; i++) {
-    const one = symmetric ? symmetricParameters(mins[i]!, maxs[i]!, limit) : asymmetric(mins[i]!, maxs[i]!);
+    if (symmetric) symmetricInto(slots, mins[i]!, maxs[i]!, limit);
+    else asymmetricInto(slots, mins[i]!, maxs[i]!);
     const at = channel + i;
-    scale[at] = one.scale;
-    halves[at * 2] = one.zeroPoint;
-    halves[at * 2 + 1] = one.zeroPoint < 0 ? -1 : 0;
-    nudgedMin[at] = one.nudgedMin;
-    nudgedMax[at] = one.nudgedMax;
+    const integer = slots[1]!;
+    scale[at] = slots[0]!;
+    halves[at * 2] = integer;
+    halves[at * 2 + 1] = integer < 0 ? -1 : 0;
+    nudgedMin[at] = slots[2]!;
+    nudgedMax[at] = slots[3]!;
   }
 }
 
