@@ -49,8 +49,7 @@ interface Plan {
   readonly names: ReadonlySet<string>;
   readonly slots: number;
 }
-/** What a table's field holds before the table itself is written: an offset in the builder, or a scalar. */
-type Prepared = { field: FieldSchema; slot: number; value: Scalar; reference?: Content };
+type Union = { type: string; value: Table | null };
 
 const FILE_ENDING = { circle: ".circle", tflite: ".tflite" } as const;
 
@@ -69,7 +68,7 @@ export function refresh({ bytes, vectors }: Encoded): void {
 }
 
 class Encoder {
-  private readonly builder = new Builder(1 << 20);
+  private readonly builder = new Builder(1 << 22);
   private readonly schema: DialectSchema;
   private readonly path: (string | number)[] = [];
   /** `at` counts from the end here, as positions in a builder do. */
@@ -103,31 +102,26 @@ class Encoder {
 
   /** Writes a table behind everything that it refers to; gives its place in the builder. */
   private table(name: string, given: Table): number {
-    const plan = this.plan(name);
+    const { fields, names, slots } = this.plan(name);
     const table = this.adapt(name, given);
-    this.checkMembers(name, table, plan);
-    const prepared: Prepared[] = [];
-    for (const field of plan.fields) {
+    for (const member in table) if (!names.has(member)) this.checkMember(name, table, member);
+    // What each field holds before the table itself is written: an offset in the builder, or a scalar.
+    const prepared: (Scalar | undefined)[] = [];
+    for (const field of fields) {
       const value = table[field.name];
-      if (value === undefined) continue;
+      if (value === undefined) {
+        prepared.push(undefined);
+        continue;
+      }
       this.path.push(field.name);
-      this.prepare(field, value, prepared);
+      prepared.push(this.prepare(field, value));
       this.path.pop();
     }
     const { builder } = this;
-    builder.startObject(plan.slots);
-    for (const { field, slot, value, reference } of prepared) {
-      if (field.kind === "scalar") this.addScalar(field.type as ScalarType, slot, value);
-      else if (slot !== field.slot) builder.addFieldInt8(slot, value as number, 0);
-      else if (field.kind === "content") builder.addFieldInt32(slot, 0, 0);
-      else builder.addFieldOffset(slot, value as number, 0);
-      if (reference) {
-        this.references.push({
-          content: reference,
-          at: builder.offset(),
-          kind: field.kind === "content" ? "vector" : "offset",
-        });
-      }
+    builder.startObject(slots);
+    for (let i = 0; i < fields.length; i++) {
+      const value = prepared[i];
+      if (value !== undefined) this.add(fields[i]!, value, table[fields[i]!.name]);
     }
     return builder.endObject();
   }
@@ -143,38 +137,59 @@ class Encoder {
     return plan;
   }
 
-  private prepare(field: FieldSchema, value: unknown, into: Prepared[]): void {
-    const add = (value: Scalar, slot = field.slot) => into.push({ field, slot, value });
+  /** Writes what a field refers to; gives what the table will hold: an offset, or the scalar itself. */
+  private prepare(field: FieldSchema, value: unknown): Scalar {
     switch (field.kind) {
       case "scalar":
         // A content in a scalar's place: its offset in the file (see adapt).
-        if (typeof value === "object") into.push({ field, slot: field.slot, value: 0n, reference: value as Content });
-        else add(field.enum ? this.enumNumber(field.enum, value as number) : (value as Scalar));
-        return;
+        if (typeof value === "object") return 0n;
+        return field.enum ? this.enumNumber(field.enum, value as number) : (value as Scalar);
       case "string":
-        add(this.builder.createString(value as string));
-        return;
+        return this.builder.createString(value as string);
       case "table":
-        add(this.table(field.type, value as Table));
-        return;
+        return this.table(field.type, value as Table);
       case "scalars":
-        add(this.scalars(field, value as TypedArray));
-        return;
+        return this.scalars(field, value as TypedArray);
       case "tables":
-        add(this.tables(field.type, value as Table[]));
-        return;
+        return this.tables(field.type, value as Table[]);
       case "content":
-        into.push({ field, slot: field.slot, value: 0, reference: value as Content });
-        return;
+        return 0;
       case "union": {
-        const union = value as { type: string; value: Table | null };
-        const tag = union.type === "NONE" ? 0 : this.schema.unions[field.type]![union.type];
-        if (tag === undefined) this.fail(union.type);
-        add(tag, field.slot - 1);
-        if (union.value) add(this.table(union.type, union.value));
-        return;
+        const union = value as Union;
+        this.tagOf(field, union);
+        return union.value ? this.table(union.type, union.value) : 0;
       }
     }
+  }
+
+  /** Puts a prepared field into the table that is being written. */
+  private add(field: FieldSchema, prepared: Scalar, value: unknown): void {
+    const { builder } = this;
+    const { slot } = field;
+    if (field.kind === "scalar") {
+      this.addScalar(field.type as ScalarType, slot, prepared);
+      if (typeof value === "object") this.refer(value as Content, "offset");
+    } else if (field.kind === "content") {
+      builder.addFieldInt32(slot, 0, 0);
+      this.refer(value as Content, "vector");
+    } else if (field.kind === "union") {
+      const union = value as Union;
+      builder.addFieldInt8(slot - 1, this.tagOf(field, union), 0);
+      if (union.value) builder.addFieldOffset(slot, prepared as number, 0);
+    } else {
+      builder.addFieldOffset(slot, prepared as number, 0);
+    }
+  }
+
+  private refer(content: Content, kind: Reference["kind"]): void {
+    this.references.push({ content, at: this.builder.offset(), kind });
+  }
+
+  private tagOf(field: FieldSchema, { type }: Union): number {
+    if (type === "NONE") return 0;
+    const tag = this.schema.unions[field.type]![type];
+    if (tag === undefined) this.fail(type);
+    return tag;
   }
 
   private enumNumber(name: string, value: number): number {
@@ -225,19 +240,16 @@ class Encoder {
     return builder.endVector();
   }
 
-  /** Members without a place in this dialect are an error, unless they say no more than absence does. */
-  private checkMembers(name: string, table: Table, { names }: Plan): void {
-    for (const member in table) {
-      if (names.has(member)) continue;
-      const value = table[member];
-      if (value === undefined) continue;
-      const other = DIALECTS[this.dialect === "circle" ? "tflite" : "circle"].tables[name] ?? [];
-      const foreign = other.find((field) => field.name === member);
-      if (!foreign) throw new Error(`${name} has no field ${member}`);
-      if (foreign.default === value) continue;
-      this.path.push(member);
-      this.fail("this field");
-    }
+  /** A member without a place in this dialect is an error, unless it says no more than absence does. */
+  private checkMember(name: string, table: Table, member: string): void {
+    const value = table[member];
+    if (value === undefined) return;
+    const other = DIALECTS[this.dialect === "circle" ? "tflite" : "circle"].tables[name] ?? [];
+    const foreign = other.find((field) => field.name === member);
+    if (!foreign) throw new Error(`${name} has no field ${member}`);
+    if (foreign.default === value) return;
+    this.path.push(member);
+    this.fail("this field");
   }
 
   /** The tables that are not in memory as they are in the file; the counterpart of the reader's. */

@@ -160,12 +160,6 @@ class Reader {
     pages.check(vtable, vtableSize);
     this.charge(TABLE_COST + vtableSize);
     const slots = (vtableSize - 4) / 2;
-    const place = (slot: number) => {
-      const offset = slot < slots ? pages.u16(vtable + 4 + 2 * slot) : 0;
-      if (offset > 0 && offset < 4) this.damaged(`has a broken field list at byte ${vtable}`);
-      return offset && at + offset;
-    };
-
     const result: Table = {};
     this.places.set(result, at);
     let known = 0;
@@ -174,16 +168,29 @@ class Reader {
       const isUnion = field.kind === "union";
       if (field.slot >= slots && !(isUnion && field.slot - 1 < slots)) continue;
       path.push(field.name);
-      const fieldAt = isUnion ? 0 : place(field.slot);
-      const value = isUnion ? this.union(field, place) : fieldAt === 0 ? undefined : this.field(field, fieldAt);
+      const fieldAt = this.place(at, vtable, slots, field.slot);
+      const tagAt = isUnion ? this.place(at, vtable, slots, field.slot - 1) : 0;
+      const value = isUnion
+        ? this.union(field, tagAt, fieldAt)
+        : fieldAt === 0
+          ? undefined
+          : this.field(field, fieldAt);
       if (value !== undefined) result[field.name] = value;
       path.pop();
     }
     for (let slot = known; slot < slots; slot++) {
-      if (place(slot)) this.note(`field ${slot} of ${name} is newer than the schema and is not kept`);
+      if (this.place(at, vtable, slots, slot))
+        this.note(`field ${slot} of ${name} is newer than the schema and is not kept`);
     }
     this.adapt(name, result);
     return result;
+  }
+
+  /** Where a slot of the table at `at` is; 0 when it is absent. */
+  private place(at: number, vtable: number, slots: number, slot: number): number {
+    const offset = slot < slots ? this.pages.u16(vtable + 4 + 2 * slot) : 0;
+    if (offset > 0 && offset < 4) this.damaged(`has a broken field list at byte ${vtable}`);
+    return offset && at + offset;
   }
 
   private field(field: FieldSchema, at: number): unknown {
@@ -256,9 +263,7 @@ class Reader {
     return { source: this.source, offset: at + 4, length: this.vectorLength(at, 1) };
   }
 
-  private union(field: FieldSchema, place: (slot: number) => number): unknown {
-    const tagAt = place(field.slot - 1);
-    const at = place(field.slot);
+  private union(field: FieldSchema, tagAt: number, at: number): unknown {
     const tag = tagAt && this.pages.u8(tagAt);
     if (tag === 0) {
       if (at) this.note("has a value without a type, which is not kept");
