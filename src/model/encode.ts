@@ -58,7 +58,22 @@ const FILE_ENDING = { circle: ".circle", tflite: ".tflite" } as const;
  * without, they are vectors whose reference is 4 bytes. Throws a MinmaxqError for what the dialect cannot say.
  */
 export function encodeModel(model: Model, dialect: Dialect, external: boolean): Encoded {
-  return new Encoder(dialect, external).encode(model as Table);
+  return new Encoder(dialect, external, roughSize(model)).encode(model as Table);
+}
+
+/** About the bytes of a model's tables: a builder that grows copies everything and keeps the old beside the new. */
+function roughSize({ subgraphs = [], buffers = [] }: Model): number {
+  let bytes = 4096 + 64 * buffers.length;
+  for (const { tensors = [], operators = [] } of subgraphs) {
+    bytes += 256 * operators.length;
+    for (const { quantization } of tensors) {
+      bytes += 256;
+      if (!quantization) continue;
+      const { min, max, scale, zeroPoint } = quantization;
+      for (const list of [min, max, scale, zeroPoint]) bytes += list?.byteLength ?? 0;
+    }
+  }
+  return bytes;
 }
 
 /** Takes over numbers that were set in the model's typed arrays since it was encoded. */
@@ -68,7 +83,7 @@ export function refresh({ bytes, vectors }: Encoded): void {
 }
 
 class Encoder {
-  private readonly builder = new Builder(1 << 22);
+  private readonly builder: Builder;
   private readonly schema: DialectSchema;
   private readonly path: (string | number)[] = [];
   /** `at` counts from the end here, as positions in a builder do. */
@@ -80,7 +95,9 @@ class Encoder {
   constructor(
     private readonly dialect: Dialect,
     private readonly external: boolean,
+    bytes: number,
   ) {
+    this.builder = new Builder(bytes);
     this.schema = DIALECTS[dialect];
     for (const [name, members] of Object.entries(this.schema.enums))
       this.enumNumbers.set(name, new Map(Object.entries(members).map(([member, n]) => [ENUMS[name]![member]!, n])));
