@@ -7,6 +7,7 @@ export { cabi_realloc, mark, release, reserve, reset } from "./memory";
 
 export { channels, minmax, observe } from "./ranges";
 export { asym, asym0, propagatebyte, propagateshort, sym, sym0, symbyte } from "./quantize";
+export { asymparameters, symparameters } from "./parameters";
 export { asymnear, symnear } from "./near";
 export { fakeasym, fakesym } from "./fake";
 export { bias, biaslong } from "./bias";
@@ -27,6 +28,12 @@ export function cabi_post_observe(_area: usize): void {
   reset();
 }
 export function cabi_post_asym(_area: usize): void {
+  reset();
+}
+export function cabi_post_asymparameters(_area: usize): void {
+  reset();
+}
+export function cabi_post_symparameters(_area: usize): void {
   reset();
 }
 export function cabi_post_asymnear(_area: usize): void {

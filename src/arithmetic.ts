@@ -28,22 +28,8 @@ export function roundHalfAway(x: number): number {
   return Math.abs(x - whole) >= 0.5 ? whole + Math.sign(x) : whole;
 }
 
-/** Scale, zero point, nudgedMin and nudgedMax, in this order: for those who have a million channels and make no object for each. */
-export type ParameterSlots = Float64Array;
-
-function objectOf([scale, zeroPoint, nudgedMin, nudgedMax]: ParameterSlots): ScaleAndZeroPoint {
-  return { scale: scale!, zeroPoint: zeroPoint!, nudgedMin: nudgedMin!, nudgedMax: nudgedMax! };
-}
-
 /** Asymmetric uint8 parameters of a range (f32, min ≤ max), §3.2. The range is widened to contain 0. */
 export function asymmetric(min: number, max: number): ScaleAndZeroPoint {
-  const slots = new Float64Array(4);
-  asymmetricInto(slots, min, max);
-  return objectOf(slots);
-}
-
-/** `asymmetric` into slots. */
-export function asymmetricInto(slots: ParameterSlots, min: number, max: number): void {
   const low = Math.min(0, min);
   const high = Math.max(0, max);
   let scale = (high - low) / UINT8_LEVELS;
@@ -61,33 +47,25 @@ export function asymmetricInto(slots: ParameterSlots, min: number, max: number):
     scale = 1e-5;
     zeroPoint = f32(roundHalfAway(0 - low / 1e-5));
   }
-  slots[0] = f32(scale);
-  // round(0.0 − 0.0) is +0, but an expression of −0 must not reach a zero point.
-  slots[1] = zeroPoint + 0;
-  // In f64 with the f64 scale, not the stored f32 one.
-  slots[2] = f32(-zeroPoint * scale);
-  slots[3] = f32((UINT8_LEVELS - zeroPoint) * scale);
+  return {
+    scale: f32(scale),
+    // round(0.0 − 0.0) is +0, but an expression of −0 must not reach a zero point.
+    zeroPoint: zeroPoint + 0,
+    // In f64 with the f64 scale, not the stored f32 one.
+    nudgedMin: f32(-zeroPoint * scale),
+    nudgedMax: f32((UINT8_LEVELS - zeroPoint) * scale),
+  };
 }
 
 /** Symmetric parameters of a range (f32), §3.3. `limit` is 32767 (int16), 127 (int8) or 7 (int4). */
 export function symmetric(min: number, max: number, limit: number = INT16_LIMIT): ScaleAndZeroPoint {
-  const slots = new Float64Array(4);
-  symmetricInto(slots, min, max, limit);
-  return objectOf(slots);
-}
-
-/** `symmetric` into slots. */
-export function symmetricInto(slots: ParameterSlots, min: number, max: number, limit: number): void {
   const low = Math.min(0, min);
   const high = Math.max(0, max);
   const fromMin = low < 0 ? low / -limit : 0;
   const fromMax = high > 0 ? high / limit : 0;
   const scale = Math.max(f32(Math.max(fromMin, fromMax)), f32(limit === INT16_LIMIT ? 1e-8 : 1e-5));
   // Here the rounded f32 scale is used.
-  slots[0] = scale;
-  slots[1] = 0;
-  slots[2] = f32(-limit * scale);
-  slots[3] = f32(limit * scale);
+  return { scale, zeroPoint: 0, nudgedMin: f32(-limit * scale), nudgedMax: f32(limit * scale) };
 }
 
 /** f32(1/scale), the division in f64: the factor of every element kernel (§3.4). */

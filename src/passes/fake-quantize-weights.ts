@@ -45,7 +45,7 @@ function fakeQuantized(context: Context, weights: Node, layout: ChannelLayout, s
   const { min, max } = context.scanner.channelRanges(weights.name, of, layout);
   const parameters = emptyParameters(layout.channels);
   const { symmetric, limit } = scheme;
-  setParameters(parameters, { mins: min, maxs: max }, 0, symmetric, limit);
+  setParameters(parameters, context.scanner.parameters(min, max, symmetric, limit), 0);
   const { count } = of;
   const constant: Constant = { kind: "fake", of, symmetric, limit, layout, parameters, count, length: count * 4 };
   const { scale, zeroPoint, nudgedMin, nudgedMax } = parameters;

@@ -1,10 +1,9 @@
 /** Encoding one piece of a constant: the only place where a description meets the kernels. Runs in every thread. */
-import { asymmetricInto, INT16_LIMIT, inverse, symmetricInto } from "../arithmetic.ts";
+import { INT16_LIMIT, inverse } from "../arithmetic.ts";
 import { timed } from "../timings.ts";
 import type { ChannelLayout, ChannelParameters, Constant, Encoding } from "./constant.ts";
 import { inverses, loadFloats } from "./floats.ts";
-import { type Block, type ChannelRanges, type KernelStream, laterStart } from "./kernels.ts";
-import { isNearAsymmetric, isNearSymmetric } from "./near.ts";
+import { type Block, type ChannelRanges, type KernelStream, laterStart, type Parameters } from "./kernels.ts";
 import { blocksOf, type Piece, piecesOf } from "./pieces.ts";
 
 /** Largest number of elements that a thread takes at once: 4 MiB of float32. */
@@ -19,7 +18,8 @@ const FLT_MAX = 3.4028234663852886e38;
 /** What is wrong with scanned values, or null. The reference accepts NaN and infinities (§3.1); they make no sense as weights. */
 export function problemOf(name: string, { mins, maxs, nans }: ChannelRanges): string | null {
   const bad = nans > 0 ? `${nans} NaN` : null;
-  const infinite = mins.some((v) => v <= -FLT_MAX) || maxs.some((v) => v >= FLT_MAX);
+  let infinite = false;
+  for (let i = 0; i < mins.length; i++) infinite ||= mins[i]! <= -FLT_MAX || maxs[i]! >= FLT_MAX;
   if (!bad && !infinite) return null;
   const what = [bad, infinite ? "infinite values" : null].filter(Boolean).join(" and ");
   return `constant "${name}": has ${what}; it cannot be quantized. Mend the model or its training`;
@@ -69,79 +69,48 @@ function scanInto(
   }
 }
 
-const slots = new Float64Array(4);
-
-/** Turns ranges into parameters of an encoding, for the channels from `channel` on. */
-export function setParameters(
-  into: ChannelParameters,
-  ranges: Pick<ChannelRanges, "mins" | "maxs">,
-  channel: number,
-  symmetric: boolean,
-  limit: number,
-): void {
-  const { mins, maxs } = ranges;
-  const { scale, zeroPoint, nudgedMin, nudgedMax } = into;
+/** Notes the parameters of the channels from `channel` on. */
+export function setParameters(into: ChannelParameters, computed: Parameters, channel: number): void {
+  into.scale.set(computed.scale, channel);
+  into.nudgedMin.set(computed.nudgedMin, channel);
+  into.nudgedMax.set(computed.nudgedMax, channel);
   // An int64 is two int32, low first: no BigInt is made for each of maybe a million channels.
-  const halves = new Int32Array(zeroPoint.buffer, zeroPoint.byteOffset, zeroPoint.length * 2);
-  for (let i = 0; i < mins.length; i++) {
-    if (symmetric) symmetricInto(slots, mins[i]!, maxs[i]!, limit);
-    else asymmetricInto(slots, mins[i]!, maxs[i]!);
-    const at = channel + i;
-    const integer = slots[1]!;
-    scale[at] = slots[0]!;
-    halves[at * 2] = integer;
-    halves[at * 2 + 1] = integer < 0 ? -1 : 0;
-    nudgedMin[at] = slots[2]!;
-    nudgedMax[at] = slots[3]!;
+  const halves = new Int32Array(into.zeroPoint.buffer, into.zeroPoint.byteOffset, into.zeroPoint.length * 2);
+  const integers = computed.zeroPoint;
+  for (let i = 0; i < integers.length; i++) {
+    const at = (channel + i) * 2;
+    halves[at] = integers[i]!;
+    halves[at + 1] = integers[i]! < 0 ? -1 : 0;
   }
 }
 
 /** Runs of one channel that are shorter than this have a quicker way in the kernels for any values. */
 const LONG_RUN = 64;
 
-/** Whether all channels of a scanned piece, whose ranges these are, may take the kernels for values near their range. */
-function areNear(
-  { mins, maxs }: Omit<ChannelRanges, "nans">,
-  { symmetric, limit, parameters }: Extract<Encoding, { rule: "scan" | "clip" }>,
-  { channel, channels, inner }: Piece,
-  inv: Float32Array,
-): boolean {
-  if (channels > 1 && inner < LONG_RUN) return false;
-  if (symmetric && limit !== INT16_LIMIT) return false;
-  const { nudgedMin, nudgedMax } = parameters;
-  for (let i = 0; i < channels; i++) {
-    const at = channel + i;
-    const near = symmetric
-      ? isNearSymmetric(mins[i]!, maxs[i]!, nudgedMax[at]!, inv[i]!)
-      : isNearAsymmetric(mins[i]!, maxs[i]!, nudgedMin[at]!, nudgedMax[at]!, inv[i]!);
-    if (!near) return false;
-  }
-  return true;
-}
-
 /**
- * The encoded elements of a piece whose float32 elements are in `values`: a view of the kernels' memory. `ranges` of the piece's
- * channels, where they are known to hold all its values, allow a quicker way.
+ * The encoded elements of a piece whose float32 elements are in `values`: a view of the kernels' memory. `computed`: parameters
+ * from these very values, which may allow a quicker way; otherwise those of the encoding count.
  */
 export function encodePiece(
   stream: KernelStream,
   values: Block,
   encoding: Exclude<Encoding, { rule: "bias" }>,
   piece: Piece,
-  ranges: Omit<ChannelRanges, "nans"> | null,
+  computed: Parameters | null,
 ): Uint8Array | Int16Array | Int8Array {
   const part = (list: Float32Array) => list.subarray(piece.channel, piece.channel + piece.channels);
   switch (encoding.rule) {
     case "scan":
     case "clip": {
-      const { scale, nudgedMin, nudgedMax } = encoding.parameters;
-      const inv = inverses(part(scale));
-      if (ranges && areNear(ranges, encoding, piece, inv)) {
-        if (!encoding.symmetric) return stream.asymnear(values, piece, part(nudgedMin), inv);
+      const nudgedMin = computed?.nudgedMin ?? part(encoding.parameters.nudgedMin);
+      const nudgedMax = computed?.nudgedMax ?? part(encoding.parameters.nudgedMax);
+      const inv = computed?.inv ?? inverses(part(encoding.parameters.scale));
+      if (computed?.near && (piece.channels === 1 || piece.inner >= LONG_RUN)) {
+        if (!encoding.symmetric) return stream.asymnear(values, piece, nudgedMin, inv);
         return stream.symnear(values, piece, inv);
       }
-      if (!encoding.symmetric) return stream.asym(values, piece, part(nudgedMin), part(nudgedMax), inv);
-      const lists = [part(nudgedMin), part(nudgedMax), inv] as const;
+      if (!encoding.symmetric) return stream.asym(values, piece, nudgedMin, nudgedMax, inv);
+      const lists = [nudgedMin, nudgedMax, inv] as const;
       if (encoding.limit === INT16_LIMIT) return stream.sym(values, piece, ...lists, encoding.limit);
       return stream.symbyte(values, piece, ...lists, encoding.limit);
     }
@@ -181,8 +150,8 @@ export function streamPiece(
 }
 
 /** The part of a constant's ranges that belongs to a piece. */
-function rangesOf({ mins, maxs }: ChannelRanges, { channel, channels }: Piece): Omit<ChannelRanges, "nans"> {
-  return { mins: mins.subarray(channel, channel + channels), maxs: maxs.subarray(channel, channel + channels) };
+function rangesOf({ mins, maxs, nans }: ChannelRanges, { channel, channels }: Piece): ChannelRanges {
+  return { mins: mins.subarray(channel, channel + channels), maxs: maxs.subarray(channel, channel + channels), nans };
 }
 
 function streamBlock(
@@ -198,15 +167,18 @@ function streamBlock(
   return stream.scoped(() => {
     const bytes = piece.count * 4;
     const values = timed("read", () => loadFloats(stream, constant.of, piece), bytes, name);
-    let ranges = known && rangesOf(known, piece);
-    if (encoding.rule === "scan" && !ranges) {
-      const scanned = timed("scan piece", () => stream.channels(values, piece), bytes, name);
-      const problem = problemOf(name, scanned);
+    let computed: Parameters | null = null;
+    if (encoding.rule === "scan") {
+      const { symmetric, limit, parameters } = encoding;
+      const ranges = known
+        ? rangesOf(known, piece)
+        : timed("scan piece", () => stream.channels(values, piece), bytes, name);
+      const problem = known ? null : problemOf(name, ranges);
       if (problem) return problem;
-      setParameters(encoding.parameters, scanned, piece.channel, encoding.symmetric, encoding.limit);
-      ranges = scanned;
+      computed = stream.parameters(ranges.mins, ranges.maxs, symmetric, limit);
+      if (!known) setParameters(parameters, computed, piece.channel);
     }
-    const encoded = timed("encode", () => bytesOf(encodePiece(stream, values, encoding, piece, ranges)), bytes, name);
+    const encoded = timed("encode", () => bytesOf(encodePiece(stream, values, encoding, piece, computed)), bytes, name);
     timed("write piece", () => write(encoded, piece.first), encoded.length, name);
     return null;
   });

@@ -42,7 +42,9 @@ async function fillAll(target: FillTarget, placed: Placed[], most: number): Prom
     const threads = some.some(isShareable) ? threadsFor(bytes, most) : 1;
     const apart = some.filter(({ found }) => found);
     await share("scan", apart, tasksOf(apart), target, threads, stream, problems);
-    const usable = some.map((job) => (job.found ? takeFound(job, problems) : job)).filter((job) => job !== null);
+    const usable = some
+      .map((job) => (job.found ? takeFound(stream, job, problems) : job))
+      .filter((job) => job !== null);
     await share("write", usable, tasksOf(usable), target, threads, stream, problems);
   }
   for (const each of pending.filter(isBias)) fillBias(stream, target, each, problems);
@@ -57,7 +59,7 @@ function bytesRead(constant: Job["constant"]): number {
 }
 
 /** The job of a constant that was scanned apart, with its parameters set; null when its values are unusable. */
-function takeFound(job: Job, problems: Problems): Job | null {
+function takeFound(stream: KernelStream, job: Job, problems: Problems): Job | null {
   const { name, constant } = job;
   if (constant.kind !== "encoded" || constant.encoding.rule !== "scan")
     throw new Error(`"${name}" was not to be scanned`);
@@ -67,7 +69,8 @@ function takeFound(job: Job, problems: Problems): Job | null {
     problems.add(problem);
     return null;
   }
-  setParameters(constant.encoding.parameters, ranges, 0, constant.encoding.symmetric, constant.encoding.limit);
+  const { symmetric, limit, parameters } = constant.encoding;
+  stream.scoped(() => setParameters(parameters, stream.parameters(ranges.mins, ranges.maxs, symmetric, limit), 0));
   return { ...job, known: ranges };
 }
 

@@ -44,6 +44,17 @@ export type IntegerKind = (typeof INTEGER_KINDS)[number];
 /** The module's exports: each list is a pointer and a count, a result a pointer to a record (see kernels/). */
 type Exports = Record<string, (...parameters: number[]) => number>;
 
+/** Parameters of channels, one value a channel; `near`: values within the ranges need no clipping (kernels/near.ts). */
+export interface Parameters {
+  readonly scale: Float32Array<ArrayBuffer>;
+  readonly zeroPoint: Float64Array<ArrayBuffer>;
+  readonly nudgedMin: Float32Array<ArrayBuffer>;
+  readonly nudgedMax: Float32Array<ArrayBuffer>;
+  /** f32(1 / scale). */
+  readonly inv: Float32Array<ArrayBuffer>;
+  readonly near: boolean;
+}
+
 export class KernelStream {
   private readonly memory: WebAssembly.Memory;
   private readonly exports: Exports;
@@ -147,12 +158,30 @@ export class KernelStream {
     return this.result(Uint8Array, "asym", ...this.layout(values, layout), ...this.lists(layout, nmin, nmax, inv));
   }
 
-  /** QA of values near their range (src/weights/near.ts). */
+  /** Parameters of channels' ranges: QA (§3.2), or QS (§3.3) with integers up to ±limit. */
+  parameters(mins: Float32Array, maxs: Float32Array, symmetric: boolean, limit: number): Parameters {
+    const lists = [this.copyIn(mins).pointer, mins.length, this.copyIn(maxs).pointer, maxs.length];
+    const words = symmetric
+      ? this.record("symparameters", 11, ...lists, limit)
+      : this.record("asymparameters", 11, ...lists);
+    const { buffer } = this.memory;
+    const count = mins.length;
+    return {
+      scale: new Float32Array(buffer, words[0], count).slice(),
+      zeroPoint: new Float64Array(buffer, words[2], count).slice(),
+      nudgedMin: new Float32Array(buffer, words[4], count).slice(),
+      nudgedMax: new Float32Array(buffer, words[6], count).slice(),
+      inv: new Float32Array(buffer, words[8], count).slice(),
+      near: words[10] === 1,
+    };
+  }
+
+  /** QA of values near their range (kernels/near.ts). */
   asymnear(values: Block, layout: Layout, nmin: Float32Array, inv: Float32Array): Uint8Array<ArrayBuffer> {
     return this.result(Uint8Array, "asymnear", ...this.layout(values, layout), ...this.lists(layout, nmin, inv));
   }
 
-  /** QS with limit 32767 of values near their range (src/weights/near.ts). */
+  /** QS with limit 32767 of values near their range (kernels/near.ts). */
   symnear(values: Block, layout: Layout, inv: Float32Array): Int16Array<ArrayBuffer> {
     return this.result(Int16Array, "symnear", ...this.layout(values, layout), ...this.lists(layout, inv));
   }

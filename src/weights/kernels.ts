@@ -12,9 +12,16 @@
 import { readFileSync } from "node:fs";
 import type { Root as KernelFunctions, Observation, Range } from "../../build/kernels.d.ts";
 import wasmPath from "../../build/kernels.wasm" with { type: "file" };
-import { type Block, INTEGER_KINDS, type IntegerKind, KernelStream, type Layout } from "./kernel-stream.ts";
+import {
+  type Block,
+  INTEGER_KINDS,
+  type IntegerKind,
+  KernelStream,
+  type Layout,
+  type Parameters,
+} from "./kernel-stream.ts";
 
-export type { Block, IntegerKind, KernelFunctions, KernelStream, Layout, Observation, Range };
+export type { Block, IntegerKind, KernelFunctions, KernelStream, Layout, Observation, Parameters, Range };
 
 /** Mins and maxs of channels, one value a channel; how many elements were NaN. */
 export type ChannelRanges = { mins: Float32Array; maxs: Float32Array; nans: number };
@@ -66,6 +73,19 @@ export function laterStart(channels: number): { mins: Float32Array; maxs: Float3
   };
 }
 
+function parameterLists(
+  stream: KernelStream,
+  mins: Float32Array,
+  maxs: Float32Array,
+  symmetric: boolean,
+  limit: number,
+): ReturnType<KernelFunctions["asymparameters"]> {
+  return stream.scoped(() => {
+    const { scale, zeroPoint, nudgedMin, nudgedMax, inv, near } = stream.parameters(mins, maxs, symmetric, limit);
+    return [scale, zeroPoint, nudgedMin, nudgedMax, inv, near ? 1 : 0];
+  });
+}
+
 /** Wraps every kernel of a stream: arguments are copied in, results out, and the memory is given back. */
 function copying(stream: KernelStream): Kernels {
   type Values = Float32Array | Uint16Array | Int8Array | Uint8Array;
@@ -84,6 +104,8 @@ function copying(stream: KernelStream): Kernels {
     },
     asym: (values, channels, inner, nmin, nmax, inv) =>
       on(values, (block) => stream.asym(block, { channels, inner }, nmin, nmax, inv), list),
+    asymparameters: (mins, maxs) => parameterLists(stream, mins, maxs, false, 0),
+    symparameters: (mins, maxs, limit) => parameterLists(stream, mins, maxs, true, limit),
     asymnear: (values, channels, inner, nmin, inv) =>
       on(values, (block) => stream.asymnear(block, { channels, inner }, nmin, inv), list),
     symnear: (values, channels, inner, inv) =>

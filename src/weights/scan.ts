@@ -5,7 +5,7 @@ import { timed } from "../timings.ts";
 import { type ChannelLayout, type Constant, stored, wholeTensor } from "./constant.ts";
 import { bytesOf, PIECE_LIMIT, problemOf, problemOfNonFinite, scanRanges } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";
-import { type KernelStream, type Kernels, loadKernels } from "./kernels.ts";
+import { type KernelStream, type Kernels, loadKernels, type Parameters } from "./kernels.ts";
 import { piecesOf } from "./pieces.ts";
 
 /** Scans constants in pieces. Problems of their values (NaN, infinities) are collected, so that all are told at once. */
@@ -35,6 +35,11 @@ export class ConstantScanner {
       return { min: new Float32Array(channels), max: new Float32Array(channels) };
     }
     return { min: ranges.mins, max: ranges.maxs };
+  }
+
+  /** Parameters of channels' ranges; symmetric ones with integers up to ±limit. */
+  parameters(mins: Float32Array, maxs: Float32Array, symmetric: boolean, limit: number): Parameters {
+    return this.stream.scoped(() => this.stream.parameters(mins, maxs, symmetric, limit));
   }
 
   /** Notes NaN and infinities, where only a neighbour's range counts; ±FLT_MAX may stand for infinity there (§3.9). */

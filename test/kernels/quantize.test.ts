@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { asymmetric as asymmetricOf, symmetric as symmetricOf } from "../../src/arithmetic.ts";
 import { loadKernels } from "../../src/weights/kernels.ts";
-import { isNearAsymmetric, isNearSymmetric } from "../../src/weights/near.ts";
 import { bitsOf, floats, KINDS, parameters } from "./data.ts";
 import * as oracle from "./oracle.ts";
 
@@ -67,18 +66,10 @@ function scanned(channels: number, inner: number, size: number, seed: number, sy
     for (let i = 0; i < inner; i++) values[c * inner + i] = (low! + random() * (high! - low!)) * size;
   }
   const [mins, maxs] = kernels.channels(values, channels, inner, new Float32Array(0), new Float32Array(0));
-  const all = Array.from(mins, (min, c) => (symmetric ? symmetricOf(min, maxs[c]!) : asymmetricOf(min, maxs[c]!)));
-  const p = {
-    nmin: Float32Array.from(all, ({ nudgedMin }) => nudgedMin),
-    nmax: Float32Array.from(all, ({ nudgedMax }) => nudgedMax),
-    inv: Float32Array.from(all, ({ scale }) => 1 / scale),
-    scale: Float32Array.from(all, ({ scale }) => scale),
-  };
-  const near = p.inv.every((inv, c) =>
-    symmetric
-      ? isNearSymmetric(mins[c]!, maxs[c]!, p.nmax[c]!, inv)
-      : isNearAsymmetric(mins[c]!, maxs[c]!, p.nmin[c]!, p.nmax[c]!, inv),
-  );
+  const [scale, , nmin, nmax, inv, near] = symmetric
+    ? kernels.symparameters(mins, maxs, 32767)
+    : kernels.asymparameters(mins, maxs);
+  const p = { nmin, nmax, inv, scale };
   return { values, p, near };
 }
 
@@ -94,9 +85,9 @@ describe("values near their range", () => {
         const made = scanned(shape.channels, shape.inner, size, seed, symmetric);
         if (size >= 1e-4 && size <= 1e5) {
           ordinary++;
-          if (made.near) near++;
+          near += made.near;
         }
-        if (!made.near) continue;
+        if (made.near === 0) continue;
         const { values, p } = made;
         if (symmetric)
           expect(kernels.symnear(values, shape.channels, shape.inner, p.inv)).toEqual(
@@ -119,20 +110,56 @@ describe("values near their range", () => {
       scale: Float32Array.of(1 / 127.5),
     };
     const values = Float32Array.from({ length: 40_000 }, (_, i) => (i - 20_000) / 100);
-    expect(isNearAsymmetric(-200, 200, -1, 1, 127.5)).toBe(true);
     expect(kernels.asymnear(values, 1, 1, p.nmin, p.inv)).toEqual(oracle.asym(values, { channels: 1, inner: 1 }, p));
   });
 
   test("ranges that are next to nothing, infinite or not a number are not near", () => {
     const inf = Number.POSITIVE_INFINITY;
-    expect(isNearAsymmetric(0, 0, 0, 0, inf)).toBe(false);
-    expect(isNearAsymmetric(-3e38, 3e38, -3e38, 3e38, 1e-37)).toBe(false);
-    expect(isNearAsymmetric(0, 1e9, 0, 1, 255)).toBe(false);
-    expect(isNearAsymmetric(Number.NaN, 1, 0, 1, 255)).toBe(false);
-    expect(isNearSymmetric(-2, 1, 1, 32767)).toBe(false);
-    expect(isNearSymmetric(-1, inf, 1, 32767)).toBe(false);
-    expect(isNearSymmetric(0, 0, 0, inf)).toBe(false);
+    for (const [min, max] of [
+      [-3e38, 3e38],
+      [0, inf],
+      [-inf, 0],
+      [Number.NaN, 1],
+    ] as const) {
+      expect(kernels.asymparameters(Float32Array.of(min), Float32Array.of(max))[5]).toBe(0);
+      if (max !== 3e38) expect(kernels.symparameters(Float32Array.of(min), Float32Array.of(max), 32767)[5]).toBe(0);
+    }
+    expect(kernels.symparameters(Float32Array.of(-1), Float32Array.of(1), 127)[5]).toBe(0);
+    // One channel that is not near is enough.
+    expect(kernels.asymparameters(Float32Array.of(-1, 0), Float32Array.of(1, inf))[5]).toBe(0);
   });
+});
+
+test("parameters of channels are those of src/arithmetic.ts, bit for bit", () => {
+  const bits = (value: number) => [new Uint32Array(Float32Array.of(value).buffer)[0], Object.is(value, -0)];
+  const next = generator(77);
+  const random = floats("bits", 4000, 5).filter(Number.isFinite);
+  const pairs = Array.from({ length: 3000 }, (): [number, number] => {
+    const [a, b] = [random[next() % random.length]!, random[next() % random.length]!];
+    return [Math.min(a, b), Math.max(a, b)];
+  });
+  for (const edge of [0, -0, 1e-45, -1e-45, 1e-5, 0.00255, -0.00255, 1, -1, 255, 127.5, 3.4e38, -3.4e38])
+    for (const other of [0, -0, 1e-30, -1e-30, 0.5, -0.5, 1e30, -1e30])
+      pairs.push([Math.fround(Math.min(edge, other)), Math.fround(Math.max(edge, other))]);
+  const [mins, maxs] = [Float32Array.from(pairs, ([min]) => min), Float32Array.from(pairs, ([, max]) => max)];
+  const cases = [
+    { got: kernels.asymparameters(mins, maxs), rule: asymmetricOf },
+    ...[32767, 127, 7].map((limit) => ({
+      got: kernels.symparameters(mins, maxs, limit),
+      rule: (min: number, max: number) => symmetricOf(min, max, limit),
+    })),
+  ];
+  for (const { got, rule } of cases) {
+    const [scale, zeroPoint, nudgedMin, nudgedMax, inv] = got;
+    for (let i = 0; i < pairs.length; i++) {
+      const wanted = rule(mins[i]!, maxs[i]!);
+      const found = [scale[i]!, nudgedMin[i]!, nudgedMax[i]!, inv[i]!];
+      expect([...found.map(bits), zeroPoint[i]]).toEqual([
+        ...[wanted.scale, wanted.nudgedMin, wanted.nudgedMax, Math.fround(1 / wanted.scale)].map(bits),
+        wanted.zeroPoint,
+      ]);
+    }
+  }
 });
 
 test("the copying versions give the same and leave no memory behind", () => {

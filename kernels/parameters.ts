@@ -1,0 +1,125 @@
+/**
+ * Scales and zero points of many channels: the rules of src/arithmetic.ts (§3.2, §3.3) on lists, with the same float width at each
+ * step. That is where they are explained; the tests hold the two to the same bits. A large model has a million channels, which
+ * kept JavaScript busy for a tenth of the time that its weights take.
+ *
+ * Also told: whether all values of the ranges may take the kernels for values near their range (near.ts), which do not clip. Every
+ * step of QA and QS is monotone, so the ends of the values and of the representable range tell all.
+ */
+import { ALMOST_HALF } from "./elements";
+import { demand, reserve } from "./memory";
+
+const LEVELS: f64 = 255;
+const SMALLEST: f64 = 1e-5;
+/** Where the way of near.ts to an integer ends is 2^22. */
+const FAR: f32 = 2097152;
+
+/** The five lists of a result and their pointers. */
+let scales: usize = 0;
+let zeroPoints: usize = 0;
+let nudgedMins: usize = 0;
+let nudgedMaxs: usize = 0;
+let inverses: usize = 0;
+
+function reserveLists(count: usize): void {
+  scales = reserve(count << 2);
+  zeroPoints = reserve(count << 3);
+  nudgedMins = reserve(count << 2);
+  nudgedMaxs = reserve(count << 2);
+  inverses = reserve(count << 2);
+}
+
+/** Pointer and count of each list, then whether all are near. */
+function listsResult(count: usize, near: bool): usize {
+  const area = reserve(44);
+  store<u32>(area, <u32>scales);
+  store<u32>(area, <u32>zeroPoints, 8);
+  store<u32>(area, <u32>nudgedMins, 16);
+  store<u32>(area, <u32>nudgedMaxs, 24);
+  store<u32>(area, <u32>inverses, 32);
+  for (let i: usize = 0; i < 5; i++) store<u32>(area + (i << 3), <u32>count, 4);
+  store<u32>(area, near ? 1 : 0, 40);
+  return area;
+}
+
+function put(i: usize, scale: f32, zeroPoint: f64, nudgedMin: f32, nudgedMax: f32): void {
+  store<f32>(scales + (i << 2), scale);
+  store<f64>(zeroPoints + (i << 3), zeroPoint);
+  store<f32>(nudgedMins + (i << 2), nudgedMin);
+  store<f32>(nudgedMaxs + (i << 2), nudgedMax);
+  store<f32>(inverses + (i << 2), <f32>(1 / <f64>scale));
+}
+
+/** C's round for doubles. */
+// @ts-ignore: decorator
+@inline
+function rounded(x: f64): f64 {
+  const whole = trunc<f64>(x);
+  return abs<f64>(x - whole) >= 0.5 ? whole + copysign<f64>(1, x) : whole;
+}
+
+/** QA, §3.2. → (scale, zero point, nudged min, nudged max, inverse, near) */
+export function asymparameters(mins: usize, minCount: usize, maxs: usize, maxCount: usize): usize {
+  demand(minCount == maxCount);
+  reserveLists(minCount);
+  let near = true;
+  for (let i: usize = 0; i < minCount; i++) {
+    const least = load<f32>(mins + (i << 2));
+    const most = load<f32>(maxs + (i << 2));
+    const low = min<f64>(0, <f64>least);
+    const high = max<f64>(0, <f64>most);
+    let scale = (high - low) / LEVELS;
+    let zeroPoint: f64;
+    if (least >= 0) {
+      zeroPoint = 0;
+      scale = <f64>most / LEVELS;
+    } else if (most < 0) {
+      zeroPoint = LEVELS;
+      scale = -(<f64>least) / LEVELS;
+    } else {
+      zeroPoint = <f64>(<f32>rounded(0 - low / scale));
+    }
+    if (scale < SMALLEST) {
+      scale = SMALLEST;
+      zeroPoint = <f64>(<f32>rounded(0 - low / SMALLEST));
+    }
+    const nudgedMin = <f32>(-zeroPoint * scale);
+    const nudgedMax = <f32>((LEVELS - zeroPoint) * scale);
+    put(i, <f32>scale, zeroPoint + 0, nudgedMin, nudgedMax);
+    const inv = load<f32>(inverses + (i << 2));
+    // 255 at the upper end, so that storing within 0..255 clips where the rule does. Comparisons with NaN are false.
+    const last = (nudgedMax - nudgedMin) * inv + ALMOST_HALF;
+    near =
+      near &&
+      last >= 255 &&
+      last < 256 &&
+      abs<f32>((least - nudgedMin) * inv) < FAR &&
+      abs<f32>((most - nudgedMin) * inv) < FAR;
+  }
+  return listsResult(minCount, near);
+}
+
+/** QS, §3.3. → as above; only limit 32767 is ever near. */
+export function symparameters(mins: usize, minCount: usize, maxs: usize, maxCount: usize, limit: i32): usize {
+  demand(minCount == maxCount && limit > 0);
+  reserveLists(minCount);
+  const steps = <f64>limit;
+  const smallest: f32 = limit == 32767 ? 1e-8 : 1e-5;
+  let near = limit == 32767;
+  for (let i: usize = 0; i < minCount; i++) {
+    const least = load<f32>(mins + (i << 2));
+    const most = load<f32>(maxs + (i << 2));
+    const low = min<f64>(0, <f64>least);
+    const high = max<f64>(0, <f64>most);
+    const fromMin: f64 = low < 0 ? low / -steps : 0;
+    const fromMax: f64 = high > 0 ? high / steps : 0;
+    const scale = max<f32>(<f32>max<f64>(fromMin, fromMax), smallest);
+    const nudgedMax = <f32>(steps * <f64>scale);
+    put(i, scale, 0, <f32>(-steps * <f64>scale), nudgedMax);
+    const inv = load<f32>(inverses + (i << 2));
+    const last = nudgedMax * inv + ALMOST_HALF;
+    near =
+      near && last >= 32767 && last < 32768 && most * inv + ALMOST_HALF < 32768 && -least * inv + ALMOST_HALF < 32768;
+  }
+  return listsResult(minCount, near);
+}
