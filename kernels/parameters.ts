@@ -44,7 +44,8 @@ function listsResult(count: usize, near: bool): usize {
 
 function put(i: usize, scale: f32, zeroPoint: f64, nudgedMin: f32, nudgedMax: f32): void {
   store<f32>(scales + (i << 2), scale);
-  store<f64>(zeroPoints + (i << 3), zeroPoint);
+  // Saturates, NaN gives 0; ranges that are numbers give 0 to 255.
+  store<i64>(zeroPoints + (i << 3), <i64>zeroPoint);
   store<f32>(nudgedMins + (i << 2), nudgedMin);
   store<f32>(nudgedMaxs + (i << 2), nudgedMax);
   store<f32>(inverses + (i << 2), <f32>(1 / <f64>scale));

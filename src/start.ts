@@ -14,6 +14,8 @@ const PATIENCE = {
   BUN_JSC_thresholdForOptimizeAfterWarmUp: "1000000",
   BUN_JSC_thresholdForOptimizeSoon: "1000000",
   BUN_JSC_thresholdForOptimizeAfterLongWarmUp: "1000000",
+  // What is compiled is small then, and waking other threads for it takes longer than doing it.
+  BUN_JSC_useConcurrentJIT: "0",
 };
 /** Bytes of a file from which it is worth it. */
 const LARGE = 256 << 20;

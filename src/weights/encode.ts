@@ -74,14 +74,7 @@ export function setParameters(into: ChannelParameters, computed: Parameters, cha
   into.scale.set(computed.scale, channel);
   into.nudgedMin.set(computed.nudgedMin, channel);
   into.nudgedMax.set(computed.nudgedMax, channel);
-  // An int64 is two int32, low first: no BigInt is made for each of maybe a million channels.
-  const halves = new Int32Array(into.zeroPoint.buffer, into.zeroPoint.byteOffset, into.zeroPoint.length * 2);
-  const integers = computed.zeroPoint;
-  for (let i = 0; i < integers.length; i++) {
-    const at = (channel + i) * 2;
-    halves[at] = integers[i]!;
-    halves[at + 1] = integers[i]! < 0 ? -1 : 0;
-  }
+  into.zeroPoint.set(computed.zeroPoint, channel);
 }
 
 /** Runs of one channel that are shorter than this have a quicker way in the kernels for any values. */
@@ -173,9 +166,9 @@ function streamBlock(
       const ranges = known
         ? rangesOf(known, piece)
         : timed("scan piece", () => stream.channels(values, piece), bytes, name);
+      computed = stream.parameters(ranges.mins, ranges.maxs, symmetric, limit);
       const problem = known ? null : problemOf(name, ranges);
       if (problem) return problem;
-      computed = stream.parameters(ranges.mins, ranges.maxs, symmetric, limit);
       if (!known) setParameters(parameters, computed, piece.channel);
     }
     const encoded = timed("encode", () => bytesOf(encodePiece(stream, values, encoding, piece, computed)), bytes, name);

@@ -47,7 +47,7 @@ type Exports = Record<string, (...parameters: number[]) => number>;
 /** Parameters of channels, one value a channel; `near`: values within the ranges need no clipping (kernels/near.ts). */
 export interface Parameters {
   readonly scale: Float32Array<ArrayBuffer>;
-  readonly zeroPoint: Float64Array<ArrayBuffer>;
+  readonly zeroPoint: BigInt64Array<ArrayBuffer>;
   readonly nudgedMin: Float32Array<ArrayBuffer>;
   readonly nudgedMax: Float32Array<ArrayBuffer>;
   /** f32(1 / scale). */
@@ -168,7 +168,7 @@ export class KernelStream {
     const count = mins.length;
     return {
       scale: new Float32Array(buffer, words[0], count).slice(),
-      zeroPoint: new Float64Array(buffer, words[2], count).slice(),
+      zeroPoint: new BigInt64Array(buffer, words[2], count).slice(),
       nudgedMin: new Float32Array(buffer, words[4], count).slice(),
       nudgedMax: new Float32Array(buffer, words[6], count).slice(),
       inv: new Float32Array(buffer, words[8], count).slice(),

@@ -154,7 +154,7 @@ test("parameters of channels are those of src/arithmetic.ts, bit for bit", () =>
     for (let i = 0; i < pairs.length; i++) {
       const wanted = rule(mins[i]!, maxs[i]!);
       const found = [scale[i]!, nudgedMin[i]!, nudgedMax[i]!, inv[i]!];
-      expect([...found.map(bits), zeroPoint[i]]).toEqual([
+      expect([...found.map(bits), Number(zeroPoint[i])]).toEqual([
         ...[wanted.scale, wanted.nudgedMin, wanted.nudgedMax, Math.fround(1 / wanted.scale)].map(bits),
         wanted.zeroPoint,
       ]);
