@@ -64,6 +64,8 @@ class Submission {
   private readonly events: QueueEvents;
   private readonly open = new Map<string, Open>();
   private readonly submitter = randomUUID();
+  /** Jobs that are being put there. */
+  private readonly adding = new Set<Promise<void>>();
   private submitted = false;
   private heard = false;
   private readonly finished = Promise.withResolvers<void>();
@@ -114,6 +116,12 @@ class Submission {
   }
 
   private async submit(id: string, open: Open): Promise<void> {
+    const adding = this.add(id, open);
+    this.adding.add(adding);
+    await adding.finally(() => this.adding.delete(adding));
+  }
+
+  private async add(id: string, open: Open): Promise<void> {
     this.open.set(id, open);
     const old = await this.queue.getJob(id);
     if (old?.finishedOn) {
@@ -122,6 +130,7 @@ class Submission {
       // It would stand in the way of being done again. One that has not ended is joined.
       await old.remove().catch(() => {});
     }
+    if (this.course.signal.aborted) return;
     const payload: Payload = { entry: open.job.entry, submitter: this.submitter };
     await this.queue.add("quantize", payload, {
       jobId: id,
@@ -234,6 +243,8 @@ class Submission {
 
   /** Takes back what this submitter put there and nobody has begun; what runs goes on. */
   private async withdraw(): Promise<void> {
+    // What is on its way cannot be found there yet, and would be left there.
+    await Promise.allSettled(this.adding);
     let [withdrawn, running] = [0, 0];
     for (const id of this.open.keys()) {
       const queued = await this.queue.getJob(id);

@@ -1,9 +1,9 @@
 /** Memory does not grow with the model: peak RSS of the executable on recorded ranges, for models up to thirty times the limit. */
 import { afterEach, expect, test } from "bun:test";
-import { readFileSync, rmSync, statfsSync, statSync } from "node:fs";
+import { rmSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { generateModel } from "../../scripts/generate-model.ts";
-import { cleanUpAfterwards, environment, executable, folder } from "./support.ts";
+import { cleanUpAfterwards, environment, executable, folder, peakMemory } from "./support.ts";
 
 cleanUpAfterwards();
 
@@ -12,22 +12,13 @@ const LIMIT = 200;
 const cwd = folder();
 const free = statfsSync(cwd).bavail * statfsSync(cwd).bsize;
 
-/** Runs to the end; gives the process's own high-water mark in MB. The kernel's count of a child begins with its parent's. */
+/** Runs to the end; gives the process's peak memory in MB. */
 async function peakOf(args: readonly string[]): Promise<number> {
   const child = Bun.spawn([executable(), ...args], { cwd, env: environment(), stdout: "ignore", stderr: "pipe" });
-  let peak = 0;
-  const watch = setInterval(() => {
-    try {
-      const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
-      peak = Math.max(peak, (Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024) / 1e6);
-    } catch {
-      // It has ended.
-    }
-  }, 3);
+  const peak = await peakMemory(child);
   const [code, err] = [await child.exited, await new Response(child.stderr).text()];
-  clearInterval(watch);
   expect({ code, err }).toEqual({ code: 0, err: "" });
-  return peak;
+  return peak / 1e6;
 }
 
 afterEach(() => {

@@ -1,6 +1,6 @@
 /** Runs the compiled executable as a person would: alone in a folder of its own, from another folder. */
 import { afterAll, expect, setDefaultTimeout } from "bun:test";
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -81,6 +81,24 @@ async function ended(command: string[], { cwd, env }: Where): Promise<Ended> {
 
 function text(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   return new Response(stream).text();
+}
+
+/**
+ * The high-water mark of a process's resident memory, in bytes, looked at until it ends: what `resourceUsage` of a child says begins
+ * with the memory of its parent, and that is a test run.
+ */
+export async function peakMemory(child: Bun.Subprocess): Promise<number> {
+  let peak = 0;
+  while (child.exitCode === null && child.signalCode === null) {
+    try {
+      const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1];
+      peak = Math.max(peak, Number(kilobytes ?? 0) * 1024);
+    } catch {
+      // It has ended.
+    }
+    await Bun.sleep(3);
+  }
+  return peak;
 }
 
 /** All files below a folder. */
