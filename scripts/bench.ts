@@ -17,7 +17,8 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compileExecutable, generate } from "../build.ts";
-import { coloursFor, sizeText, terminal } from "../src/cli/output.ts";
+import { sizeText, terminal } from "../src/cli/output.ts";
+import { coloursFor } from "../src/cli/streams.ts";
 import { MinmaxqError, UsageError } from "../src/errors.ts";
 import { type Bench, FIGURES, type Figure, means } from "./bench/figures.ts";
 import { commitOf, load, machineFacts } from "./bench/machine.ts";
@@ -28,7 +29,7 @@ import { header, lines, rowsOf } from "./bench/table.ts";
 import { parseSize } from "./generate-model.ts";
 
 const EXECUTABLE = "dist/minmaxq";
-const colours = coloursFor(process.stdout);
+const colours = coloursFor(1);
 
 function readWords(words: string[]) {
   const { values, positionals } = parseArgs({

@@ -4,11 +4,12 @@ import { basename } from "node:path";
 import pkg from "../package.json" with { type: "json" };
 import { CHILD_WORD } from "./batch/messages.ts";
 import { commonValues } from "./cli/common.ts";
-import { coloursFor, ReaderGone, terminal } from "./cli/output.ts";
+import { ReaderGone, terminal } from "./cli/output.ts";
+import { coloursFor } from "./cli/streams.ts";
 import type { Output } from "./commands/command.ts";
 import { MinmaxqError, reasonOf } from "./errors.ts";
 import { passInterrupt } from "./interrupt.ts";
-import { removeTemporaryFiles } from "./model/index.ts";
+import { removeTemporaryFiles } from "./model/temporary.ts";
 import { addPast, keepTimings, takeSpans } from "./timings.ts";
 
 interface Front {
@@ -45,7 +46,7 @@ async function run(words: readonly string[]): Promise<void> {
 function report(error: unknown, verbose: boolean): number {
   // A reader that has seen enough (head) is no error.
   if (error instanceof ReaderGone) return 0;
-  const colours = coloursFor(process.stderr);
+  const colours = coloursFor(2);
   const expected = error instanceof MinmaxqError;
   const text = expected
     ? error.message
@@ -63,8 +64,6 @@ function interrupted(signal: string): void {
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted(signal));
-// The progress bar's stream: nobody is left to be told.
-process.stderr.on("error", () => {});
 
 /** Runs the command; with `--timings` or `--trace` tells where the time went, also when it failed. Gives the exit code. */
 async function main(words: readonly string[]): Promise<number> {

@@ -1,5 +1,5 @@
 /** Results as lines for a terminal. */
-import type { Colors } from "picocolors/types";
+import type { Colours } from "../../src/cli/streams.ts";
 import { type Change, changeFrom, counterpart, type Kept, type Machine, meetsTarget, type Result } from "./results.ts";
 import { median } from "./statistics.ts";
 
@@ -87,12 +87,12 @@ function laidOut(cells: readonly string[]): string {
     .trimEnd();
 }
 
-export function header(colours: Colors): string {
+export function header(colours: Colours): string {
   return colours.bold(laidOut(TITLES));
 }
 
 /** A row's lines: red where it got worse, yellow where it misses its target. */
-export function lines({ cells, missed, regression, detail }: Row, colours: Colors): string[] {
+export function lines({ cells, missed, regression, detail }: Row, colours: Colours): string[] {
   const paint = regression ? colours.red : missed ? colours.yellow : (text: string) => text;
   return [paint(laidOut(cells)), ...(detail ? [colours.dim(`  ${detail}`)] : [])];
 }

@@ -1,6 +1,7 @@
 /** The whole of `minmaxq batch`: list, run, table. */
 import type { OptionValues } from "../cli/options.ts";
-import { coloursFor, counted } from "../cli/output.ts";
+import { counted } from "../cli/output.ts";
+import { coloursFor } from "../cli/streams.ts";
 import type { Given, Output } from "../commands/command.ts";
 import { MinmaxqError, UsageError } from "../errors.ts";
 import { windDown } from "../interrupt.ts";
@@ -42,7 +43,7 @@ function conclude(course: Course, output: Output): void {
   const summary = counts(outcomes);
   if (course.interruptedBy !== undefined)
     throw new MinmaxqError(`stopped by ${course.interruptedBy}: ${summary}; run it again to go on`);
-  for (const line of table(rows, coloursFor(process.stdout))) output.print(line);
+  for (const line of table(rows, coloursFor(1))) output.print(line);
   output.print(`${summary}; ${course.results.path}`);
   const failed = outcomes.filter(({ status }) => status === "failed").length;
   if (failed > 0)

@@ -1,6 +1,7 @@
 /** Progress of the whole and of each job on stderr: bars on a terminal, else a line a job and one every so often. */
 import { MultiBar, Presets, type SingleBar } from "cli-progress";
-import { drawnBy, terminal } from "../cli/output.ts";
+import { drawnBy, screen, terminal } from "../cli/output.ts";
+import { isTerminal } from "../cli/streams.ts";
 import { type Outcome, oneLine, sizesOf } from "./outcome.ts";
 
 export interface View {
@@ -18,12 +19,12 @@ const LINE_EVERY = 10;
 const BARS = 8;
 
 export function openView(total: number): View {
-  return process.stderr.isTTY && process.env.TERM !== "dumb" ? bars(total) : lines(total);
+  return isTerminal(2) ? bars(total) : lines(total);
 }
 
 function bars(total: number): View {
   const options = {
-    stream: process.stderr,
+    stream: screen(),
     clearOnComplete: true,
     hideCursor: true,
     autopadding: true,

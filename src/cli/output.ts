@@ -1,19 +1,9 @@
 /** What people see: lines, colours only on a terminal, progress. */
 import { writeSync } from "node:fs";
-import { Presets, SingleBar } from "cli-progress";
-import picocolors from "picocolors";
+import type { SingleBar } from "cli-progress";
 import type { Output } from "../commands/command.ts";
 import { MinmaxqError, reasonOf, withoutSecrets } from "../errors.ts";
-
-/** Colours for a stream; none where it is no terminal, NO_COLOR is set, or the terminal is dumb. FORCE_COLOR wins. */
-export function coloursFor(stream: { isTTY?: boolean }): ReturnType<typeof picocolors.createColors> {
-  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
-  const wanted =
-    FORCE_COLOR !== undefined && FORCE_COLOR !== "" && FORCE_COLOR !== "0"
-      ? true
-      : !NO_COLOR && stream.isTTY === true && TERM !== "dumb";
-  return picocolors.createColors(wanted);
-}
+import { isTerminal } from "./streams.ts";
 
 /** Seconds between two progress lines where there is no terminal. */
 const LINE_EVERY = 10;
@@ -38,7 +28,7 @@ export const terminal: Output = {
       // Nobody listens; the work itself goes on.
     }
   },
-  progress: (what) => (process.stderr.isTTY && process.env.TERM !== "dumb" ? bar(what) : lines(what)),
+  progress: (what) => (isTerminal(2) ? bar(what) : lines(what)),
 };
 
 /**
@@ -85,12 +75,20 @@ function hideBar(): void {
   others = undefined;
 }
 
+/** Standard error as the stream that bars are drawn on. That nobody reads it any more is no error. */
+export function screen(): NodeJS.WriteStream {
+  const { stderr } = process;
+  if (stderr.listenerCount("error") === 0) stderr.on("error", () => {});
+  return stderr;
+}
+
 /** A bar on stderr that disappears when it is done. */
 function bar(what: string): (done: number, total: number) => void {
   return (done, total) => {
     if (!shown) {
+      const { Presets, SingleBar } = require("cli-progress") as typeof import("cli-progress");
       const format = `${what} {bar} {value}/{total} {eta_formatted}`;
-      shown = new SingleBar({ format, stream: process.stderr, clearOnComplete: true }, Presets.shades_classic);
+      shown = new SingleBar({ format, stream: screen(), clearOnComplete: true }, Presets.shades_classic);
       shown.start(total, done);
     }
     shown.update(done);

@@ -1,7 +1,8 @@
 /** `minmaxq compare`: runs a float and a quantized model on the same samples and says how far they are apart. */
 import { openDataSet } from "../calibration/index.ts";
 import type { OptionValues } from "../cli/options.ts";
-import { coloursFor, counted } from "../cli/output.ts";
+import { counted } from "../cli/output.ts";
+import { coloursFor } from "../cli/streams.ts";
 import { type Comparison, compareModels } from "../compare/compare.ts";
 import { brokenLimits, holdTo } from "../compare/limits.ts";
 import { openSide, type Side } from "../compare/side.ts";
@@ -82,7 +83,7 @@ function print(paths: readonly [string, string], comparison: Comparison, options
     const facts = { float: paths[0], quantized: paths[1], samples: records, outputs, ...asked, broken };
     return output.print(JSON.stringify(facts, null, 2));
   }
-  const colours = coloursFor(process.stdout);
+  const colours = coloursFor(1);
   output.print(`${colours.bold(paths[0])} and ${colours.bold(paths[1])}, ${counted(comparison.records, "sample")}`);
   for (const line of table(comparison, options.layers === true, colours)) output.print(line);
 }

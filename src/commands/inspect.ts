@@ -1,6 +1,7 @@
 /** `minmaxq inspect`: what is in a model, for people or as JSON. */
 import type { OptionValues } from "../cli/options.ts";
-import { coloursFor, counted, sizeText } from "../cli/output.ts";
+import { counted, sizeText } from "../cli/output.ts";
+import { type Colours, coloursFor } from "../cli/streams.ts";
 import {
   elementCount,
   type Model,
@@ -91,7 +92,7 @@ function tensorFacts(model: Model, tensor: Tensor) {
 }
 
 function asText(facts: Facts): string[] {
-  const colours = coloursFor(process.stdout);
+  const colours = coloursFor(1);
   const lines = [`${colours.bold(facts.path)}: ${facts.format}, ${sizeText(facts.bytes)}`];
   if (facts.description) lines.push(`  made by: ${facts.description}`);
   if (facts.signatures.length > 0) lines.push(`  signatures: ${facts.signatures.join(", ")}`);
@@ -104,7 +105,7 @@ function asText(facts: Facts): string[] {
   return lines;
 }
 
-function graphText(graph: SubgraphFacts, colours: ReturnType<typeof coloursFor>): string[] {
+function graphText(graph: SubgraphFacts, colours: Colours): string[] {
   const at = (index: number) => graph.tensors[index]!;
   const lines = [
     `  ${counted(graph.operators.length, "operator")}, ${counted(graph.tensors.length, "tensor")} (${counts(graph.tensors.map((t) => t.dtype))})`,

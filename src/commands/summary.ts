@@ -1,5 +1,6 @@
 /** What `quantize` says it did. */
-import { coloursFor, counted } from "../cli/output.ts";
+import { counted } from "../cli/output.ts";
+import { coloursFor } from "../cli/streams.ts";
 import { activeNodes, type Graph, isConstant } from "../graph/graph.ts";
 import type { Workspace } from "../quantize.ts";
 import { SCHEMES } from "../scheme.ts";
@@ -15,7 +16,7 @@ export interface Facts {
 }
 
 export function summary({ context }: Workspace, graphs: readonly Graph[], facts: Facts): string[] {
-  const colours = coloursFor(process.stdout);
+  const colours = coloursFor(1);
   const { options } = context;
   const nodes = graphs.flatMap(activeNodes);
   const quantized = nodes.filter(

@@ -1,11 +1,10 @@
 /** The comparison for people: two lines a tensor, so that long names and eight metrics fit into 80 columns. */
-import type { coloursFor } from "../cli/output.ts";
+
 import { counted } from "../cli/output.ts";
+import type { Colours } from "../cli/streams.ts";
 import type { ComparedTensor, Comparison } from "./compare.ts";
 import { METRICS, type MetricName } from "./limits.ts";
 import type { Metrics } from "./metrics.ts";
-
-type Colours = ReturnType<typeof coloursFor>;
 
 /** Widths of the columns, in METRICS' order; with two spaces before each line 80 in all. */
 const WIDTHS: Readonly<Record<MetricName, number>> = {
