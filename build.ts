@@ -12,7 +12,7 @@ import { componentEmbed, componentNew, componentWit, transpile } from "@bytecode
 import asc from "assemblyscript/asc";
 
 /** Exports of the module that are no part of the contract: the arena for our own host, and the canonical ABI. */
-const ARENA = ["mark", "release", "reserve", "reset"];
+const ARENA = ["mark", "place", "release", "reserve", "reset"];
 
 /** Compiles kernels/ to build/kernels.wasm: SIMD, no runtime, no garbage collector, no imports. */
 export async function compileKernels(): Promise<Uint8Array<ArrayBuffer>> {

@@ -3,12 +3,13 @@
  *
  * The build makes a component from this module and fails when the contract and these functions differ.
  */
-export { cabi_realloc, mark, release, reserve, reset } from "./memory";
+export { cabi_realloc, mark, place, release, reserve, reset } from "./memory";
 
 export { channels, minmax, observe } from "./ranges";
 export { asym, asym0, propagatebyte, propagateshort, sym, sym0, symbyte } from "./quantize";
 export { asymparameters, symparameters } from "./parameters";
 export { asymnear, symnear } from "./near";
+export { fusedasym, fusedsym } from "./fused";
 export { fakeasym, fakesym } from "./fake";
 export { bias, biaslong } from "./bias";
 export { half, nibbles, unpack } from "./half";
@@ -40,6 +41,12 @@ export function cabi_post_asymnear(_area: usize): void {
   reset();
 }
 export function cabi_post_symnear(_area: usize): void {
+  reset();
+}
+export function cabi_post_fusedasym(_area: usize): void {
+  reset();
+}
+export function cabi_post_fusedsym(_area: usize): void {
   reset();
 }
 export function cabi_post_asym0(_area: usize): void {

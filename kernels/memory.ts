@@ -39,6 +39,25 @@ export function release(position: usize): void {
   top = position;
 }
 
+/** Where the next list of elements goes instead of the arena; 0: into the arena. */
+let placed: usize = 0;
+
+/**
+ * The next kernel's elements go to `pointer`, which the host has reserved: results of several calls then lie together, ready to be
+ * written at once, without having been copied.
+ */
+export function place(pointer: usize): void {
+  placed = pointer;
+}
+
+/** Memory for the elements of a result. */
+export function elementsResult(size: usize): usize {
+  if (placed == 0) return reserve(size);
+  const pointer = placed;
+  placed = 0;
+  return pointer;
+}
+
 /** Frees everything. Also the `cabi_post_*` of every kernel: a component's results are copied out by then. */
 export function reset(): void {
   top = base;

@@ -30,7 +30,7 @@ function rounded<Q>(v: v128, base: v128, inv: v128): v128 {
 }
 
 /** `count` elements with the same parameters; tails as in elements.ts. */
-function run<Q>(from: usize, to: usize, count: usize, baseValue: f32, inverse: f32): void {
+export function runNear<Q>(from: usize, to: usize, count: usize, baseValue: f32, inverse: f32): void {
   const base = f32x4.splat(baseValue);
   const inv = f32x4.splat(inverse);
   const limit = i32x4.splat(32767);
@@ -70,7 +70,7 @@ function convertNear<Q>(values: usize, count: usize, channels: u32, inner: u32, 
     const at = index * length;
     const list = channel << 2;
     const zero: f32 = base == 0 ? 0 : load<f32>(base + list);
-    run<Q>(values + (at << 2), output + at * sizeof<Q>(), length, zero, load<f32>(inv + list));
+    runNear<Q>(values + (at << 2), output + at * sizeof<Q>(), length, zero, load<f32>(inv + list));
     channel = channel + 1 == channels ? 0 : channel + 1;
   }
   return area;

@@ -21,7 +21,7 @@ let nudgedMins: usize = 0;
 let nudgedMaxs: usize = 0;
 let inverses: usize = 0;
 
-function reserveLists(count: usize): void {
+export function reserveLists(count: usize): void {
   scales = reserve(count << 2);
   zeroPoints = reserve(count << 3);
   nudgedMins = reserve(count << 2);
@@ -29,17 +29,34 @@ function reserveLists(count: usize): void {
   inverses = reserve(count << 2);
 }
 
-/** Pointer and count of each list, then whether all are near. */
-function listsResult(count: usize, near: bool): usize {
-  const area = reserve(44);
+/** Pointer and count of each list, to where a result's lists begin. */
+export function storeLists(area: usize, count: usize): void {
   store<u32>(area, <u32>scales);
   store<u32>(area, <u32>zeroPoints, 8);
   store<u32>(area, <u32>nudgedMins, 16);
   store<u32>(area, <u32>nudgedMaxs, 24);
   store<u32>(area, <u32>inverses, 32);
   for (let i: usize = 0; i < 5; i++) store<u32>(area + (i << 3), <u32>count, 4);
+}
+
+function parametersResult(count: usize, near: bool): usize {
+  const area = reserve(44);
+  storeLists(area, count);
   store<u32>(area, near ? 1 : 0, 40);
   return area;
+}
+
+/** What the quick ways take of channel `i`. */
+// @ts-ignore: decorator
+@inline
+export function nudgedMinOf(i: usize): f32 {
+  return load<f32>(nudgedMins + (i << 2));
+}
+
+// @ts-ignore: decorator
+@inline
+export function inverseOf(i: usize): f32 {
+  return load<f32>(inverses + (i << 2));
 }
 
 function put(i: usize, scale: f32, zeroPoint: f64, nudgedMin: f32, nudgedMax: f32): void {
@@ -59,68 +76,77 @@ function rounded(x: f64): f64 {
   return abs<f64>(x - whole) >= 0.5 ? whole + copysign<f64>(1, x) : whole;
 }
 
+/** QA of channel `i`, §3.2. Whether its values are near. */
+export function asymparameter(i: usize, least: f32, most: f32): bool {
+  const low = min<f64>(0, <f64>least);
+  const high = max<f64>(0, <f64>most);
+  let scale = (high - low) / LEVELS;
+  let zeroPoint: f64;
+  if (least >= 0) {
+    zeroPoint = 0;
+    scale = <f64>most / LEVELS;
+  } else if (most < 0) {
+    zeroPoint = LEVELS;
+    scale = -(<f64>least) / LEVELS;
+  } else {
+    zeroPoint = <f64>(<f32>rounded(0 - low / scale));
+  }
+  if (scale < SMALLEST) {
+    scale = SMALLEST;
+    zeroPoint = <f64>(<f32>rounded(0 - low / SMALLEST));
+  }
+  const nudgedMin = <f32>(-zeroPoint * scale);
+  const nudgedMax = <f32>((LEVELS - zeroPoint) * scale);
+  put(i, <f32>scale, zeroPoint + 0, nudgedMin, nudgedMax);
+  const inv = inverseOf(i);
+  // 255 at the upper end, so that storing within 0..255 clips where the rule does. Comparisons with NaN are false.
+  const last = (nudgedMax - nudgedMin) * inv + ALMOST_HALF;
+  return (
+    last >= 255 &&
+    last < 256 &&
+    abs<f32>((least - nudgedMin) * inv) < FAR &&
+    abs<f32>((most - nudgedMin) * inv) < FAR
+  );
+}
+
+/** QS of channel `i`, §3.3. Whether its values are near; only limit 32767 ever is. */
+export function symparameter(i: usize, least: f32, most: f32, limit: i32): bool {
+  const steps = <f64>limit;
+  const smallest: f32 = limit == 32767 ? 1e-8 : 1e-5;
+  const low = min<f64>(0, <f64>least);
+  const high = max<f64>(0, <f64>most);
+  const fromMin: f64 = low < 0 ? low / -steps : 0;
+  const fromMax: f64 = high > 0 ? high / steps : 0;
+  const scale = max<f32>(<f32>max<f64>(fromMin, fromMax), smallest);
+  const nudgedMax = <f32>(steps * <f64>scale);
+  put(i, scale, 0, <f32>(-steps * <f64>scale), nudgedMax);
+  const inv = inverseOf(i);
+  const last = nudgedMax * inv + ALMOST_HALF;
+  return (
+    limit == 32767 &&
+    last >= 32767 &&
+    last < 32768 &&
+    most * inv + ALMOST_HALF < 32768 &&
+    -least * inv + ALMOST_HALF < 32768
+  );
+}
+
 /** QA, §3.2. → (scale, zero point, nudged min, nudged max, inverse, near) */
 export function asymparameters(mins: usize, minCount: usize, maxs: usize, maxCount: usize): usize {
   demand(minCount == maxCount);
   reserveLists(minCount);
   let near = true;
-  for (let i: usize = 0; i < minCount; i++) {
-    const least = load<f32>(mins + (i << 2));
-    const most = load<f32>(maxs + (i << 2));
-    const low = min<f64>(0, <f64>least);
-    const high = max<f64>(0, <f64>most);
-    let scale = (high - low) / LEVELS;
-    let zeroPoint: f64;
-    if (least >= 0) {
-      zeroPoint = 0;
-      scale = <f64>most / LEVELS;
-    } else if (most < 0) {
-      zeroPoint = LEVELS;
-      scale = -(<f64>least) / LEVELS;
-    } else {
-      zeroPoint = <f64>(<f32>rounded(0 - low / scale));
-    }
-    if (scale < SMALLEST) {
-      scale = SMALLEST;
-      zeroPoint = <f64>(<f32>rounded(0 - low / SMALLEST));
-    }
-    const nudgedMin = <f32>(-zeroPoint * scale);
-    const nudgedMax = <f32>((LEVELS - zeroPoint) * scale);
-    put(i, <f32>scale, zeroPoint + 0, nudgedMin, nudgedMax);
-    const inv = load<f32>(inverses + (i << 2));
-    // 255 at the upper end, so that storing within 0..255 clips where the rule does. Comparisons with NaN are false.
-    const last = (nudgedMax - nudgedMin) * inv + ALMOST_HALF;
-    near =
-      near &&
-      last >= 255 &&
-      last < 256 &&
-      abs<f32>((least - nudgedMin) * inv) < FAR &&
-      abs<f32>((most - nudgedMin) * inv) < FAR;
-  }
-  return listsResult(minCount, near);
+  for (let i: usize = 0; i < minCount; i++)
+    if (!asymparameter(i, load<f32>(mins + (i << 2)), load<f32>(maxs + (i << 2)))) near = false;
+  return parametersResult(minCount, near);
 }
 
-/** QS, §3.3. → as above; only limit 32767 is ever near. */
+/** QS, §3.3. → as above */
 export function symparameters(mins: usize, minCount: usize, maxs: usize, maxCount: usize, limit: i32): usize {
   demand(minCount == maxCount && limit > 0);
   reserveLists(minCount);
-  const steps = <f64>limit;
-  const smallest: f32 = limit == 32767 ? 1e-8 : 1e-5;
-  let near = limit == 32767;
-  for (let i: usize = 0; i < minCount; i++) {
-    const least = load<f32>(mins + (i << 2));
-    const most = load<f32>(maxs + (i << 2));
-    const low = min<f64>(0, <f64>least);
-    const high = max<f64>(0, <f64>most);
-    const fromMin: f64 = low < 0 ? low / -steps : 0;
-    const fromMax: f64 = high > 0 ? high / steps : 0;
-    const scale = max<f32>(<f32>max<f64>(fromMin, fromMax), smallest);
-    const nudgedMax = <f32>(steps * <f64>scale);
-    put(i, scale, 0, <f32>(-steps * <f64>scale), nudgedMax);
-    const inv = load<f32>(inverses + (i << 2));
-    const last = nudgedMax * inv + ALMOST_HALF;
-    near =
-      near && last >= 32767 && last < 32768 && most * inv + ALMOST_HALF < 32768 && -least * inv + ALMOST_HALF < 32768;
-  }
-  return listsResult(minCount, near);
+  let near = true;
+  for (let i: usize = 0; i < minCount; i++)
+    if (!symparameter(i, load<f32>(mins + (i << 2)), load<f32>(maxs + (i << 2)), limit)) near = false;
+  return parametersResult(minCount, near && limit == 32767);
 }

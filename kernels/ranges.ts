@@ -74,6 +74,16 @@ function withoutLowest(vector: v128, ignoreLowest: bool): v128 {
   return ignoreLowest ? v128.or(vector, f32x4.eq(vector, f32x4.splat(LOWEST))) : vector;
 }
 
+/** How many of the floats from `values` up to `end`, a multiple of four, are NaN. */
+function countNaN(values: usize, end: usize): u32 {
+  let found = i32x4.splat(0);
+  for (let at = values; at < end; at += 16) {
+    const a = v128.load(at, 0, 1);
+    found = i32x4.sub(found, f32x4.ne(a, a));
+  }
+  return sumOfLanes(found);
+}
+
 /**
  * Continues the loop from (min, max) over `count` elements; leaves the result in scannedMin, scannedMax.
  * Returns how many elements were NaN (with `ignoreLowest`: or -FLT_MAX).
@@ -87,6 +97,8 @@ function scanBody(values: usize, count: usize, min: f32, max: f32, ignoreLowest:
   let max1 = max0;
   let skipped0 = i32x4.splat(0);
   let skipped1 = i32x4.splat(0);
+  let sum0 = f32x4.splat(0);
+  let sum1 = sum0;
   let at = values;
   const blocks = values + ((count & ~15) << 2);
   while (at < blocks) {
@@ -94,18 +106,21 @@ function scanBody(values: usize, count: usize, min: f32, max: f32, ignoreLowest:
     const b = withoutLowest(v128.load(at, 16, 1), ignoreLowest);
     min0 = f32x4.pmin(min0, a);
     max0 = f32x4.pmax(max0, a);
-    skipped0 = i32x4.sub(skipped0, f32x4.ne(a, a));
     min1 = f32x4.pmin(min1, b);
     max1 = f32x4.pmax(max1, b);
-    skipped1 = i32x4.sub(skipped1, f32x4.ne(b, b));
     const c = withoutLowest(v128.load(at, 32, 1), ignoreLowest);
     const d = withoutLowest(v128.load(at, 48, 1), ignoreLowest);
     min0 = f32x4.pmin(min0, c);
     max0 = f32x4.pmax(max0, c);
-    skipped0 = i32x4.sub(skipped0, f32x4.ne(c, c));
     min1 = f32x4.pmin(min1, d);
     max1 = f32x4.pmax(max1, d);
-    skipped1 = i32x4.sub(skipped1, f32x4.ne(d, d));
+    if (ignoreLowest) {
+      skipped0 = i32x4.sub(i32x4.sub(skipped0, f32x4.ne(a, a)), f32x4.ne(c, c));
+      skipped1 = i32x4.sub(i32x4.sub(skipped1, f32x4.ne(b, b)), f32x4.ne(d, d));
+    } else {
+      sum0 = f32x4.add(sum0, f32x4.add(a, b));
+      sum1 = f32x4.add(sum1, f32x4.add(c, d));
+    }
     at += 64;
   }
   const vectors = values + ((count & ~3) << 2);
@@ -119,6 +134,9 @@ function scanBody(values: usize, count: usize, min: f32, max: f32, ignoreLowest:
   let low = smallestLane(f32x4.pmin(min0, min1));
   let high = largestLane(f32x4.pmax(max0, max1));
   let skipped = sumOfLanes(i32x4.add(skipped0, skipped1));
+  // A sum that is a number had none that was not; only then counting them one by one takes time.
+  const sum = f32x4.add(sum0, sum1);
+  if (v128.any_true(f32x4.ne(sum, sum))) skipped += countNaN(values, blocks);
   const end = values + (count << 2);
   while (at < end) {
     const value = load<f32>(at);
@@ -137,7 +155,7 @@ function scanBody(values: usize, count: usize, min: f32, max: f32, ignoreLowest:
   return skipped;
 }
 
-function scan(values: usize, count: usize, min: f32, max: f32): u32 {
+export function scan(values: usize, count: usize, min: f32, max: f32): u32 {
   return scanBody(values, count, min, max, false);
 }
 

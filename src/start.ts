@@ -9,13 +9,9 @@
  */
 import { statSync } from "node:fs";
 
-/** Runs of a function after which it is compiled with optimization; 1000 is usual. */
 const PATIENCE = {
-  BUN_JSC_thresholdForOptimizeAfterWarmUp: "1000000",
-  BUN_JSC_thresholdForOptimizeSoon: "1000000",
-  BUN_JSC_thresholdForOptimizeAfterLongWarmUp: "1000000",
-  // What is compiled is small then, and waking other threads for it takes longer than doing it.
-  BUN_JSC_useConcurrentJIT: "0",
+  BUN_JSC_useDFGJIT: "0",
+  BUN_JSC_largeHeapSize: `${64 << 20}`,
 };
 /** Bytes of a file from which it is worth it. */
 const LARGE = 256 << 20;

@@ -7,7 +7,7 @@ import { sizeText } from "./output.ts";
 /** The phases of the table in the order of the work; everything else is detail for the trace. */
 const PHASES = ["start", "open", "prepare", "scan", "record", "passes", "stream", "write"] as const;
 /** What a thread does with each piece, see src/weights/encode.ts. */
-const PIECE_WORK = ["read", "scan piece", "encode", "write piece"] as const;
+const PIECE_WORK = ["read", "scan piece", "scan and encode", "encode", "wait", "write piece"] as const;
 
 interface Row {
   milliseconds: number;

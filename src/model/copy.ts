@@ -1,5 +1,5 @@
 /** Copies contents from their sources to their places with few, large writes. */
-import { isDeferred } from "./bytes.ts";
+import { type Content, isDeferred, rangeOf } from "./bytes.ts";
 import type { Layout } from "./layout.ts";
 
 /** Bytes of the window: large enough that system calls do not count. */
@@ -7,9 +7,14 @@ const WINDOW = 4 << 20;
 
 /**
  * Writes all contents that are ByteRanges, the gaps between contents (zeros) and the length prefixes. A window slides over the file:
- * pieces are read straight into it and it is written when it is full. Deferred contents are left alone.
+ * pieces are read straight into it and it is written when it is full. Deferred contents are left alone, but for those whose bytes
+ * were `kept`.
  */
-export async function copyContents(layout: Layout, write: (bytes: Uint8Array, offset: number) => void): Promise<void> {
+export async function copyContents(
+  layout: Layout,
+  kept: ReadonlyMap<Content, Uint8Array>,
+  write: (bytes: Uint8Array, offset: number) => void,
+): Promise<void> {
   const window = new Uint8Array(WINDOW);
   const view = new DataView(window.buffer);
   let start = layout.metadata;
@@ -26,7 +31,9 @@ export async function copyContents(layout: Layout, write: (bytes: Uint8Array, of
     window.fill(0, used, used + gap);
     used += gap;
     if (prefixed) view.setUint32(used - 4, content.length, true);
-    if (isDeferred(content)) {
+    const bytes = kept.get(content);
+    const range = bytes ? rangeOf(bytes) : content;
+    if (isDeferred(range)) {
       flush();
       start += content.length;
       continue;
@@ -38,7 +45,7 @@ export async function copyContents(layout: Layout, write: (bytes: Uint8Array, of
         if (++windows % 16 === 0) await new Promise((resume) => setImmediate(resume));
       }
       const count = Math.min(content.length - done, WINDOW - used);
-      content.source.readInto(window.subarray(used, used + count), content.offset + done);
+      range.source.readInto(window.subarray(used, used + count), range.offset + done);
       used += count;
       done += count;
     }

@@ -9,6 +9,7 @@ export { removeTemporaryFiles } from "./temporary.ts";
 export { byteLength, bytesPerElement, elementCount } from "./tensor-types.ts";
 export {
   type Fill,
+  type FillInto,
   type FillTarget,
   type Placed,
   serializeInto,

@@ -1,5 +1,4 @@
 /** Files under way: written beside their target, renamed when they are whole, removed when anything goes wrong. */
-import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
@@ -9,7 +8,9 @@ const underWay = new Set<string>();
 export function temporaryPath(path: string): string {
   // File names end at 255 bytes, and letters may take several.
   const start = Buffer.from(basename(path)).subarray(0, 180).toString();
-  const name = `.${start}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
+  // Not of node:crypto, which takes longer to load than a small model to write.
+  const random = Buffer.from(crypto.getRandomValues(new Uint8Array(4))).toString("hex");
+  const name = `.${start}.${process.pid}.${random}.tmp`;
   const result = join(dirname(path), name);
   underWay.add(result);
   return result;

@@ -19,7 +19,7 @@ import {
 import { dirname, resolve } from "node:path";
 import { MinmaxqError, reasonOf } from "../errors.ts";
 import { timed } from "../timings.ts";
-import { type Deferred, isDeferred, writeAll } from "./bytes.ts";
+import { type Content, type Deferred, isDeferred, writeAll } from "./bytes.ts";
 import { copyContents } from "./copy.ts";
 import { encodeModel, refresh } from "./encode.ts";
 import { layOut, patch } from "./layout.ts";
@@ -38,6 +38,12 @@ export interface FillTarget {
   write(bytes: Uint8Array, offset: number): void;
 }
 
+/** The same for who fills contents in. */
+export interface FillInto extends FillTarget {
+  /** Takes the bytes of a small content, to be written together with what lies around it. */
+  keep(content: Deferred, bytes: Uint8Array): void;
+}
+
 /** A deferred content and the position of its first byte in the file. */
 export interface Placed {
   readonly content: Deferred;
@@ -45,7 +51,7 @@ export interface Placed {
 }
 
 /** Fills in every deferred content. It may also set numbers in the model's typed arrays, not their lengths. */
-export type Fill = (target: FillTarget, placed: Placed[]) => Promise<void> | void;
+export type Fill = (target: FillInto, placed: Placed[]) => Promise<void> | void;
 
 export interface WriteOptions {
   /** The format of the file; OpenedModel.dialect keeps the one that was read. */
@@ -126,9 +132,11 @@ export async function serializeInto(
   const target = open(layout.size);
   const placed: Placed[] = [];
   for (const { content, offset } of layout.places) if (isDeferred(content)) placed.push({ content, offset });
-  if (fill) await fill(target, placed);
+  const kept = new Map<Content, Uint8Array>();
+  const into = { ...target, keep: (content: Deferred, bytes: Uint8Array) => void kept.set(content, bytes) };
+  if (fill) await fill(into, placed);
   else if (placed.length > 0) throw new Error(`${placed.length} deferred buffers and nobody to fill them`);
-  await timed("copy", () => copyContents(layout, (bytes, offset) => target.write(bytes, offset)));
+  await timed("copy", () => copyContents(layout, kept, (bytes, offset) => target.write(bytes, offset)));
   timed("write tables", () => {
     if (fill) refresh(encoded);
     patch(encoded, layout);

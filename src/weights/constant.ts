@@ -143,11 +143,13 @@ export function channelsAlong(shape: readonly number[], axis: number): ChannelLa
 
 /** Empty parameters for `channels` channels, to be filled in: on shared memory, so that Workers write in place. */
 export function emptyParameters(channels: number): ChannelParameters {
-  const floats = () => new Float32Array(new SharedArrayBuffer(channels * 4));
+  // One for all four lists: a model has hundreds of weights, and each shared buffer is a mapping of the system.
+  const shared = new SharedArrayBuffer(channels * 20);
+  const floats = (row: number) => new Float32Array(shared, channels * row * 4, channels);
   return {
-    scale: floats(),
-    zeroPoint: new BigInt64Array(new SharedArrayBuffer(channels * 8)),
-    nudgedMin: floats(),
-    nudgedMax: floats(),
+    zeroPoint: new BigInt64Array(shared, 0, channels),
+    scale: floats(2),
+    nudgedMin: floats(3),
+    nudgedMax: floats(4),
   };
 }

@@ -4,6 +4,7 @@ import { timed } from "../timings.ts";
 import type { ChannelLayout, ChannelParameters, Constant, Encoding } from "./constant.ts";
 import { inverses, loadFloats } from "./floats.ts";
 import { type Block, type ChannelRanges, type KernelStream, laterStart, type Parameters } from "./kernels.ts";
+import type { Sink } from "./output.ts";
 import { blocksOf, type Piece, piecesOf } from "./pieces.ts";
 
 /** Largest number of elements that a thread takes at once: 4 MiB of float32. */
@@ -17,11 +18,15 @@ const FLT_MAX = 3.4028234663852886e38;
 
 /** What is wrong with scanned values, or null. The reference accepts NaN and infinities (§3.1); they make no sense as weights. */
 export function problemOf(name: string, { mins, maxs, nans }: ChannelRanges): string | null {
-  const bad = nans > 0 ? `${nans} NaN` : null;
   let infinite = false;
   for (let i = 0; i < mins.length; i++) infinite ||= mins[i]! <= -FLT_MAX || maxs[i]! >= FLT_MAX;
-  if (!bad && !infinite) return null;
-  const what = [bad, infinite ? "infinite values" : null].filter(Boolean).join(" and ");
+  return problemOfFound(name, nans, infinite);
+}
+
+/** The same by what was found of them. */
+export function problemOfFound(name: string, nans: number, infinite: boolean): string | null {
+  if (nans === 0 && !infinite) return null;
+  const what = [nans > 0 ? `${nans} NaN` : null, infinite ? "infinite values" : null].filter(Boolean).join(" and ");
   return `constant "${name}": has ${what}; it cannot be quantized. Mend the model or its training`;
 }
 
@@ -122,9 +127,16 @@ export function encodePiece(
   }
 }
 
+/** Where a constant's encoded elements go: those of number `first` on, `size` bytes each, to offset + first * size of the sink. */
+export interface Destination {
+  readonly sink: Sink;
+  readonly offset: number;
+  readonly size: number;
+}
+
 /**
- * Reads a piece, scans it if the encoding wants that, encodes it and hands the bytes to `write`, in order and in any number of
- * parts (views; use them at once) with their first element. `known`: ranges and parameters are there already. Returns what is wrong with the values, or null.
+ * Reads a piece, scans it if the encoding wants that, encodes it and gives the bytes to their destination, in order and in any number
+ * of parts. `known`: ranges and parameters are there already. Returns what is wrong with the values, or null.
  */
 export function streamPiece(
   stream: KernelStream,
@@ -132,11 +144,13 @@ export function streamPiece(
   constant: Constant & { kind: "encoded" },
   piece: Piece,
   known: ChannelRanges | null,
-  write: (bytes: Uint8Array, first: number) => void,
+  to: Destination,
 ): string | null {
   const scan = constant.encoding.rule === "scan" && known === null;
   for (const block of blocksOf(piece, BLOCK_LIMIT, !scan)) {
-    const problem = streamBlock(stream, name, constant, block, known, write);
+    const problem = scan
+      ? scanAndEncode(stream, name, constant, block, to)
+      : encodeOnly(stream, name, constant, block, known, to);
     if (problem) return problem;
   }
   return null;
@@ -147,32 +161,67 @@ function rangesOf({ mins, maxs, nans }: ChannelRanges, { channel, channels }: Pi
   return { mins: mins.subarray(channel, channel + channels), maxs: maxs.subarray(channel, channel + channels), nans };
 }
 
-function streamBlock(
+/** Whether a block is one row of channels that are worth the call that does everything in one (kernels/fused.ts). */
+function canBeFused({ encoding }: Constant & { kind: "encoded" }, { count, channels, inner }: Piece): boolean {
+  if (encoding.rule !== "scan" || (encoding.symmetric && encoding.limit !== INT16_LIMIT)) return false;
+  return count === channels * inner && (channels === 1 || inner >= LONG_RUN);
+}
+
+/** A block whose parameters follow from its own values. */
+function scanAndEncode(
   stream: KernelStream,
   name: string,
   constant: Constant & { kind: "encoded" },
-  piece: Piece,
-  known: ChannelRanges | null,
-  write: (bytes: Uint8Array, first: number) => void,
+  block: Piece,
+  to: Destination,
 ): string | null {
+  const { encoding } = constant;
+  if (encoding.rule !== "scan") throw new Error(`"${name}" has no ranges to look for`);
+  const { symmetric, limit, parameters } = encoding;
+  return stream.scoped(() => {
+    const bytes = block.count * 4;
+    const values = timed("read", () => loadFloats(stream, constant.of, block), bytes, name);
+    const offset = to.offset + block.first * to.size;
+    const room = canBeFused(constant, block) ? to.sink.room(block.count * to.size, offset) : null;
+    if (room) {
+      const fused = () => stream.fused(values, block, symmetric, room, parameters, block.channel);
+      const found = timed("scan and encode", fused, bytes, name);
+      const problem = problemOfFound(name, found.nans, found.infinite);
+      if (problem || found.near) return problem;
+    }
+    const ranges = timed("scan piece", () => stream.channels(values, block), bytes, name);
+    const problem = problemOf(name, ranges);
+    if (problem) return problem;
+    const computed = stream.parameters(ranges.mins, ranges.maxs, symmetric, limit);
+    setParameters(parameters, computed, block.channel);
+    const encoded = timed("encode", () => bytesOf(encodePiece(stream, values, encoding, block, computed)), bytes, name);
+    if (room) room.bytes().set(encoded);
+    else to.sink.add(encoded, offset);
+    return null;
+  });
+}
+
+/** A block whose parameters are there already. */
+function encodeOnly(
+  stream: KernelStream,
+  name: string,
+  constant: Constant & { kind: "encoded" },
+  block: Piece,
+  known: ChannelRanges | null,
+  to: Destination,
+): null {
   const { encoding } = constant;
   if (encoding.rule === "bias") throw new Error("biases are not encoded in pieces");
   return stream.scoped(() => {
-    const bytes = piece.count * 4;
-    const values = timed("read", () => loadFloats(stream, constant.of, piece), bytes, name);
+    const bytes = block.count * 4;
+    const values = timed("read", () => loadFloats(stream, constant.of, block), bytes, name);
     let computed: Parameters | null = null;
-    if (encoding.rule === "scan") {
-      const { symmetric, limit, parameters } = encoding;
-      const ranges = known
-        ? rangesOf(known, piece)
-        : timed("scan piece", () => stream.channels(values, piece), bytes, name);
-      computed = stream.parameters(ranges.mins, ranges.maxs, symmetric, limit);
-      const problem = known ? null : problemOf(name, ranges);
-      if (problem) return problem;
-      if (!known) setParameters(parameters, computed, piece.channel);
+    if (encoding.rule === "scan" && known) {
+      const { mins, maxs } = rangesOf(known, block);
+      computed = stream.parameters(mins, maxs, encoding.symmetric, encoding.limit);
     }
-    const encoded = timed("encode", () => bytesOf(encodePiece(stream, values, encoding, piece, computed)), bytes, name);
-    timed("write piece", () => write(encoded, piece.first), encoded.length, name);
+    const encoded = timed("encode", () => bytesOf(encodePiece(stream, values, encoding, block, computed)), bytes, name);
+    to.sink.add(encoded, to.offset + block.first * to.size);
     return null;
   });
 }

@@ -8,34 +8,35 @@
  */
 import { MinmaxqError, Problems } from "../errors.ts";
 import { isPending, type PendingConstant } from "../graph/export.ts";
-import type { FillTarget, Placed } from "../model/index.ts";
+import type { FillInto, Placed } from "../model/index.ts";
 import { timed } from "../timings.ts";
 import { wholeTensor } from "./constant.ts";
-import { bytesOf, problemOf, problemOfNonFinite, setParameters } from "./encode.ts";
+import { bytesOf, problemOf, problemOfFound, setParameters } from "./encode.ts";
 import { loadFloats } from "./floats.ts";
 import { type KernelStream, loadKernels } from "./kernels.ts";
 import { piecesOf } from "./pieces.ts";
-import { type Job, jobOf, rangesFound, tasksOf } from "./tasks.ts";
+import { type Job, jobsOf, rangesFound, tasksOf } from "./tasks.ts";
 import { endThreads, share, shareable, threadsAllowed, threadsFor } from "./threads.ts";
 
 /** Writes every pending constant to its place. Throws one MinmaxqError for all constants with unusable values. */
-export function fillConstants(target: FillTarget, placed: Placed[], threads = threadsAllowed()): Promise<void> {
+export function fillConstants(target: FillInto, placed: Placed[], threads = threadsAllowed()): Promise<void> {
   const bytes = placed.reduce((sum, { content }) => sum + content.length, 0);
   return timed("stream", () => fillAll(target, placed, threads).finally(endThreads), bytes);
 }
 
-async function fillAll(target: FillTarget, placed: Placed[], most: number): Promise<void> {
+async function fillAll(target: FillInto, placed: Placed[], most: number): Promise<void> {
   const problems = new Problems();
   const { stream } = loadKernels();
   const pending = placed.map(({ content, offset }) => {
     if (!isPending(content)) throw new Error("a deferred buffer that is no constant");
-    return { ...(content as PendingConstant), offset };
+    return { content, offset };
   });
-  const isBias = ({ constant }: PendingConstant) => constant.kind === "encoded" && constant.encoding.rule === "bias";
-  const jobs = pending
-    .filter((each) => !isBias(each))
-    .map(({ name, constant, offset }) => jobOf(name, constant, offset))
-    .filter((job) => job !== null);
+  const jobs: Job[] = [];
+  const biases: PendingConstant[] = [];
+  for (const { content, offset } of pending) {
+    if (isBias(content)) biases.push(content);
+    else jobs.push(...jobsOf(content.name, content.constant, offset));
+  }
   // What lies in memory stays in this thread.
   for (const some of [jobs.filter(isShareable), jobs.filter((job) => !isShareable(job))]) {
     const bytes = some.reduce((sum, { constant }) => sum + bytesRead(constant), 0);
@@ -47,8 +48,12 @@ async function fillAll(target: FillTarget, placed: Placed[], most: number): Prom
       .filter((job) => job !== null);
     await share("write", usable, tasksOf(usable), target, threads, stream, problems);
   }
-  for (const each of pending.filter(isBias)) fillBias(stream, target, each, problems);
+  for (const each of biases) fillBias(stream, target, each, problems);
   problems.throwIfAny("constants that cannot be quantized");
+}
+
+function isBias({ constant }: PendingConstant): boolean {
+  return constant.kind === "encoded" && constant.encoding.rule === "bias";
 }
 
 const isShareable = ({ constant }: Job) => shareable(constant);
@@ -75,19 +80,15 @@ function takeFound(stream: KernelStream, job: Job, problems: Problems): Job | nu
 }
 
 /** Bias scales and values (§3.6), once the weights' scales are there. Of unusable values nothing is computed. */
-function fillBias(
-  stream: KernelStream,
-  target: FillTarget,
-  { name, constant, offset }: PendingConstant & { offset: number },
-  problems: Problems,
-): void {
+function fillBias(stream: KernelStream, target: FillInto, content: PendingConstant, problems: Problems): void {
+  const { name, constant } = content;
   if (constant.kind !== "encoded" || constant.encoding.rule !== "bias" || constant.count === 0) return;
   const { wide, inputScale, weights, quant, onOverflow } = constant.encoding;
   stream.scoped(() => {
     const all = piecesOf(wholeTensor(constant.count), constant.count)[0]!;
     const values = loadFloats(stream, constant.of, all);
     const { min, max, nans } = stream.minmax(values);
-    const problem = problemOfNonFinite(name, { mins: Float32Array.of(min), maxs: Float32Array.of(max), nans });
+    const problem = problemOfFound(name, nans, !Number.isFinite(min) || !Number.isFinite(max));
     if (problem) problems.add(problem);
     if (problems.lines.length > 0) return;
     const [scales, integers, overflowed] = wide
@@ -97,6 +98,6 @@ function fillBias(
       throw new MinmaxqError(`a bias of ${quant.scale.length} scales got ${scales.length}`);
     quant.scale.set(scales);
     if (overflowed > 0) onOverflow(overflowed);
-    target.write(bytesOf(integers), offset);
+    target.keep(content, bytesOf(integers));
   });
 }

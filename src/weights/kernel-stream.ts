@@ -12,6 +12,7 @@
  * result before the next one.
  */
 import type { Observation, Range } from "../../build/kernels.d.ts";
+import type { ChannelParameters } from "./constant.ts";
 
 /** Values as [outer, channels, inner]; parameters and ranges have one value a channel. */
 export interface Layout {
@@ -52,6 +53,13 @@ export interface Parameters {
   readonly nudgedMax: Float32Array<ArrayBuffer>;
   /** f32(1 / scale). */
   readonly inv: Float32Array<ArrayBuffer>;
+  readonly near: boolean;
+}
+
+/** What a block of channels was found to be: how many NaN, whether a range reaches ±FLT_MAX, whether its integers are there. */
+export interface Fused {
+  readonly nans: number;
+  readonly infinite: boolean;
   readonly near: boolean;
 }
 
@@ -174,6 +182,22 @@ export class KernelStream {
       inv: new Float32Array(buffer, words[8], count).slice(),
       near: words[10] === 1,
     };
+  }
+
+  /**
+   * Ranges, parameters and integers of whole channels in one call (kernels/fused.ts): QA, or QS with limit 32767. Integers go to `to`,
+   * parameters into the lists, from `channel` on. Where the channels are not near, integers are not there.
+   */
+  fused(values: Block, layout: Layout, symmetric: boolean, to: Block, into: ChannelParameters, channel: number): Fused {
+    this.call("place", to.pointer);
+    const words = this.record(symmetric ? "fusedsym" : "fusedasym", 15, ...this.layout(values, layout));
+    const { buffer } = this.memory;
+    const count = layout.channels;
+    into.scale.set(new Float32Array(buffer, words[2], count), channel);
+    into.zeroPoint.set(new BigInt64Array(buffer, words[4], count), channel);
+    into.nudgedMin.set(new Float32Array(buffer, words[6], count), channel);
+    into.nudgedMax.set(new Float32Array(buffer, words[8], count), channel);
+    return { nans: words[12]!, infinite: words[13] === 1, near: words[14] === 1 };
   }
 
   /** QA of values near their range (kernels/near.ts). */

@@ -12,6 +12,7 @@
 import { readFileSync } from "node:fs";
 import type { Root as KernelFunctions, Observation, Range } from "../../build/kernels.d.ts";
 import wasmPath from "../../build/kernels.wasm" with { type: "file" };
+import { inverse } from "../arithmetic.ts";
 import {
   type Block,
   INTEGER_KINDS,
@@ -86,6 +87,33 @@ function parameterLists(
   });
 }
 
+function fusedLists<T>(
+  stream: KernelStream,
+  Integers: { new (buffer: ArrayBuffer): T; readonly BYTES_PER_ELEMENT: number },
+  values: Float32Array,
+  channels: number,
+  inner: number,
+): [T, ...Lists, number, number, number] {
+  return stream.scoped(() => {
+    const to = stream.reserve(values.length * Integers.BYTES_PER_ELEMENT);
+    const lists = {
+      scale: new Float32Array(channels),
+      zeroPoint: new BigInt64Array(channels),
+      nudgedMin: new Float32Array(channels),
+      nudgedMax: new Float32Array(channels),
+    };
+    const symmetric = Integers.BYTES_PER_ELEMENT === 2;
+    const found = stream.fused(stream.copyIn(values), { channels, inner }, symmetric, to, lists, 0);
+    const integers = new Integers(to.bytes().slice().buffer);
+    const inv = Float32Array.from(lists.scale, inverse);
+    const { scale, zeroPoint, nudgedMin, nudgedMax } = lists;
+    const flags = [found.nans, Number(found.infinite), Number(found.near)] as const;
+    return [integers, scale, zeroPoint, nudgedMin, nudgedMax, inv, ...flags];
+  });
+}
+
+type Lists = [Float32Array, BigInt64Array, Float32Array, Float32Array, Float32Array];
+
 /** Wraps every kernel of a stream: arguments are copied in, results out, and the memory is given back. */
 function copying(stream: KernelStream): Kernels {
   type Values = Float32Array | Uint16Array | Int8Array | Uint8Array;
@@ -110,6 +138,8 @@ function copying(stream: KernelStream): Kernels {
       on(values, (block) => stream.asymnear(block, { channels, inner }, nmin, inv), list),
     symnear: (values, channels, inner, inv) =>
       on(values, (block) => stream.symnear(block, { channels, inner }, inv), list),
+    fusedasym: (values, channels, inner) => fusedLists(stream, Uint8Array, values, channels, inner),
+    fusedsym: (values, channels, inner) => fusedLists(stream, Int16Array, values, channels, inner),
     asym0: (values, channels, inner, min, inv) =>
       on(values, (block) => stream.asym0(block, { channels, inner }, min, inv), list),
     sym: (values, channels, inner, nmin, nmax, inv, limit) =>

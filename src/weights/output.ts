@@ -1,13 +1,14 @@
 /**
  * What a thread has encoded and not yet written.
  *
- *     encoded block ─ copy ─▶ slot ─ the turn ─▶ file
+ *     encoded block ─▶ slot ─ the turn ─▶ file
  *
  * A file takes one writer at a time (the system locks it), so threads that write whenever they have something spend a third of
  * their time waiting for each other. Here each gathers what lies together in slots of kernel memory and writes when it is
  * nobody else's turn; only when all slots are full it waits. Turns are manners, no lock: places do not overlap, so a
  * thread that has waited too long (the other one is gone) just writes.
  */
+import { timed } from "../timings.ts";
 import type { Block, KernelStream } from "./kernels.ts";
 
 /** Bytes written at once: much smaller, and system calls count; much larger, and the cache is left. */
@@ -29,7 +30,7 @@ export class Turn {
 
   wait(): void {
     for (const until = performance.now() + LONGEST_WAIT; !this.take() && performance.now() < until; )
-      Atomics.wait(this.state, 0, 1, LONGEST_WAIT);
+      timed("wait", () => Atomics.wait(this.state, 0, 1, LONGEST_WAIT));
   }
 
   pass(): void {
@@ -44,8 +45,16 @@ interface Slot {
   length: number;
 }
 
-/** One thread's output. Bytes that are given are copied at once; `end` writes what is left. */
-export class PieceOutput {
+/** Where a thread's bytes go. */
+export interface Sink {
+  /** Takes bytes that belong at `offset` of the file; they are copied before this returns. */
+  add(bytes: Uint8Array, offset: number): void;
+  /** Kernel memory for bytes that belong at `offset`, to be filled before anything else is asked; null: there is none, add them. */
+  room(length: number, offset: number): Block | null;
+}
+
+/** One thread's output; `end` writes what is left. */
+export class PieceOutput implements Sink {
   private readonly free: Slot[];
   /** Slots that nothing is added to any more, in the order of their work. */
   private full: Slot[] = [];
@@ -54,7 +63,7 @@ export class PieceOutput {
 
   /** `bytes` is how many will come at most, so that little work needs little memory. */
   constructor(
-    stream: KernelStream,
+    private readonly stream: KernelStream,
     private readonly write: Write,
     private readonly turn: Turn,
     bytes: number,
@@ -67,17 +76,22 @@ export class PieceOutput {
     }));
   }
 
-  /** `bytes` are part of kernel memory or not; they belong at `offset` of the file. */
   add(bytes: Uint8Array, offset: number): void {
+    const room = this.room(bytes.length, offset);
+    if (room) room.bytes().set(bytes);
+    else this.alone(() => timed("write piece", () => this.write(bytes, offset), bytes.length));
+  }
+
+  room(length: number, offset: number): Block | null {
     let { open } = this;
-    if (open && (open.offset + open.length !== offset || open.length + bytes.length > this.size)) {
+    if (open && (open.offset + open.length !== offset || open.length + length > this.size)) {
       this.full.push(open);
       this.open = open = undefined;
       this.flush(false);
     }
-    if (!open && bytes.length > this.size) {
+    if (length > this.size) {
       this.flush(true);
-      return this.alone(() => this.write(bytes, offset));
+      return null;
     }
     if (!open) {
       if (this.free.length === 0) this.flush(true);
@@ -86,8 +100,9 @@ export class PieceOutput {
       open.length = 0;
       this.open = open;
     }
-    open.block.bytes().set(bytes, open.length);
-    open.length += bytes.length;
+    const room = this.stream.part(open.block, open.length, length);
+    open.length += length;
+    return room;
   }
 
   /** Writes everything. */
@@ -101,7 +116,8 @@ export class PieceOutput {
     if (this.full.length === 0) return;
     if (!wait && !this.turn.take()) return;
     const write = () => {
-      for (const { block, offset, length } of this.full) this.write(block.bytes().subarray(0, length), offset);
+      for (const { block, offset, length } of this.full)
+        timed("write piece", () => this.write(block.bytes().subarray(0, length), offset), length);
     };
     if (wait) this.alone(write);
     else this.passAfter(write);

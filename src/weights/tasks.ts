@@ -10,9 +10,10 @@
  */
 import type { ChannelLayout, Constant } from "./constant.ts";
 import { wholeTensor } from "./constant.ts";
-import { PIECE_LIMIT, scanPiece, streamPiece, WHOLE_LIMIT } from "./encode.ts";
+import { type Destination, PIECE_LIMIT, scanPiece, streamPiece, WHOLE_LIMIT } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";
 import { type ChannelRanges, type KernelStream, laterStart, mergeRanges } from "./kernels.ts";
+import type { Sink } from "./output.ts";
 import { type Piece, piecesAreIndependent, piecesOf } from "./pieces.ts";
 
 /** Ranges of pieces, one row of `channels` values a piece, in shared memory. */
@@ -42,19 +43,16 @@ export interface Task {
   readonly to: number;
 }
 
-/** Takes bytes that belong at an offset of the file; copies them before it returns. */
-export type Give = (bytes: Uint8Array, offset: number) => void;
-
-/** The job of a constant, which is no bias; null when there is nothing to write. */
-export function jobOf(name: string, constant: Constant, offset: number): Job | null {
-  if (constant.count === 0) return null;
+/** The job of a constant, which is no bias; none when there is nothing to write. */
+export function jobsOf(name: string, constant: Constant, offset: number): Job[] {
+  if (constant.count === 0) return [];
   const layout = layoutOf(constant);
   const scanned = constant.kind === "encoded" && constant.encoding.rule === "scan";
   const whole = scanned && layout.channels > 1 && constant.count <= WHOLE_LIMIT;
   const apart = scanned && !whole && !piecesAreIndependent(layout, PIECE_LIMIT);
   const interleaved = whole && !piecesAreIndependent(layout, PIECE_LIMIT);
   const pieces = piecesOf(layout, interleaved ? WHOLE_LIMIT : PIECE_LIMIT);
-  return { name, constant, offset, pieces, ...(apart && { found: nothingFound(pieces.length, layout.channels) }) };
+  return [{ name, constant, offset, pieces, ...(apart && { found: nothingFound(pieces.length, layout.channels) }) }];
 }
 
 /** The channels that the work on a constant has to respect. */
@@ -121,22 +119,20 @@ export function rangesFound({ pieces, found }: Job): ChannelRanges {
 }
 
 /** Computes a task's bytes and gives them away in order. Returns what is wrong with the values, or null. */
-export function writeTask(stream: KernelStream, job: Job, { from, to }: Task, give: Give): string | null {
+export function writeTask(stream: KernelStream, job: Job, { from, to }: Task, sink: Sink): string | null {
   const { name, constant, offset } = job;
   const size = bytesEach(constant);
-  const packer = constant.kind === "encoded" && size < 1 ? new NibblePacker(stream) : null;
+  const packer = constant.kind === "encoded" && size < 1 ? new NibblePacker(stream, sink, offset) : null;
+  const destination: Destination = packer ? { sink: packer, offset: 0, size: 1 } : { sink, offset, size };
   for (const piece of job.pieces.slice(from, to)) {
     if (constant.kind !== "encoded") {
-      giveFloats(stream, constant, piece, size, (bytes) => give(bytes, offset + piece.first * size));
+      giveFloats(stream, constant, piece, size, (bytes) => sink.add(bytes, offset + piece.first * size));
       continue;
     }
-    const problem = streamPiece(stream, name, constant, piece, job.known ?? null, (bytes, first) => {
-      if (packer) packer.add(bytes, first, (packed, at) => give(packed, offset + at));
-      else give(bytes, offset + first * size);
-    });
+    const problem = streamPiece(stream, name, constant, piece, job.known ?? null, destination);
     if (problem) return problem;
   }
-  packer?.end((packed, at) => give(packed, offset + at));
+  packer?.end();
   return null;
 }
 
@@ -160,33 +156,42 @@ function giveFloats(
 }
 
 /** Packs 4-bit values that come in parts of any length, in order, two a byte. */
-class NibblePacker {
+class NibblePacker implements Sink {
   private left = new Uint8Array(0);
   /** Where `left` begins, in bytes of the packed constant; unknown before the first part. */
   private at = -1;
 
-  constructor(private readonly stream: KernelStream) {}
+  /** Packed bytes go to the sink, the constant's first one to `offset`. */
+  constructor(
+    private readonly stream: KernelStream,
+    private readonly sink: Sink,
+    private readonly offset: number,
+  ) {}
 
   /** `first` is the number of the first value; that of the first part is even. */
-  add(values: Uint8Array, first: number, give: Give): void {
+  add(values: Uint8Array, first: number): void {
     if (this.at < 0) this.at = first / 2;
     const all = new Int8Array(this.left.length + values.length);
     all.set(this.left);
     all.set(values, this.left.length);
     const even = all.length & ~1;
     this.left = new Uint8Array(all.buffer.slice(even));
-    this.pack(all.subarray(0, even), give);
+    this.pack(all.subarray(0, even));
   }
 
-  end(give: Give): void {
-    this.pack(new Int8Array(this.left.buffer), give);
+  room(): null {
+    return null;
   }
 
-  private pack(values: Int8Array, give: Give): void {
+  end(): void {
+    this.pack(new Int8Array(this.left.buffer));
+  }
+
+  private pack(values: Int8Array): void {
     if (values.length === 0) return;
     this.stream.scoped(() => {
       const packed = this.stream.nibbles(this.stream.copyIn(values));
-      give(packed, this.at);
+      this.sink.add(packed, this.offset + this.at);
       this.at += packed.length;
     });
   }

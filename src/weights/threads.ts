@@ -9,7 +9,7 @@ import { availableParallelism } from "node:os";
 import { MinmaxqError, type Problems, reasonOf } from "../errors.ts";
 import { FileBytes, writeAll } from "../model/bytes.ts";
 import type { FillTarget } from "../model/index.ts";
-import { addSpans, keepTimings, type Span, takeSpans, timed, timingsKept } from "../timings.ts";
+import { addSpans, keepTimings, type Span, takeSpans, timingsKept } from "../timings.ts";
 import { startWorker } from "../workers.ts";
 import type { Constant } from "./constant.ts";
 import { compiledKernels, type KernelStream, loadKernels } from "./kernels.ts";
@@ -191,12 +191,12 @@ async function doTasks(
     if (++done % COLLECT_EVERY === 0) Bun.gc(true);
     const job = jobs[task.job]!;
     if (output) {
-      const problem = writeTask(stream, job, task, (part, offset) => output.add(part, offset));
+      const problem = writeTask(stream, job, task, output);
       if (problem) problems.push(problem);
     } else {
       scanTask(stream, job, task);
     }
   }
-  if (output) timed("write piece", () => output.end());
+  output?.end();
   return problems;
 }

@@ -130,6 +130,93 @@ describe("values near their range", () => {
   });
 });
 
+describe("channels in one call", () => {
+  type Lists = [Float32Array, BigInt64Array, Float32Array, Float32Array, Float32Array];
+  const check = (values: Float32Array, shape: oracle.Shape, symmetric: boolean): boolean => {
+    const { channels, inner } = shape;
+    const [integers, ...rest] = symmetric
+      ? kernels.fusedsym(values, channels, inner)
+      : kernels.fusedasym(values, channels, inner);
+    const lists = rest.slice(0, 5) as Lists;
+    const [nans, infinite, near] = rest.slice(5) as [number, number, number];
+    const wanted = oracle.channels(values, shape);
+    const [mins, maxs] = [new Float32Array(wanted.mins.buffer), new Float32Array(wanted.maxs.buffer)];
+    const reaches = [...mins].some((v) => v <= -oracle.FLT_MAX) || [...maxs].some((v) => v >= oracle.FLT_MAX);
+    expect({ nans, infinite }).toEqual({ nans: wanted.nans, infinite: Number(reaches) });
+    // Such constants are refused; their parameters are none.
+    if (nans > 0) expect(near).toBe(0);
+    if (nans > 0 || reaches) return false;
+    for (let c = 0; c < channels; c++) {
+      const rule = symmetric ? symmetricOf(mins[c]!, maxs[c]!) : asymmetricOf(mins[c]!, maxs[c]!);
+      expect(lists.map((list) => Number(list[c]))).toEqual([
+        ...[rule.scale, rule.zeroPoint, rule.nudgedMin, rule.nudgedMax],
+        Math.fround(1 / rule.scale),
+      ]);
+    }
+    if (near === 0) return false;
+    const p = { nmin: lists[2], nmax: lists[3], inv: lists[4], scale: lists[0] };
+    if (symmetric) expect(integers).toEqual(oracle.sym(values, shape, p, 32767));
+    else expect(integers).toEqual(oracle.asym(values, shape, p));
+    return true;
+  };
+
+  test.each([false, true])("ranges, parameters and integers are the scalar rules (symmetric: %p)", (symmetric) => {
+    let near = 0;
+    for (let seed = 1; seed <= 80; seed++) {
+      for (const size of [1e-38, 1e-9, 0.003, 1, 42, 1e20, 3e38]) {
+        const shape = { channels: 1 + (seed % 5), inner: 1 + ((seed * 7) % 70) };
+        const { values } = scanned(shape.channels, shape.inner, size, seed, symmetric);
+        if (check(values, shape, symmetric) && size >= 0.003 && size <= 42) near++;
+      }
+    }
+    // Where values are as weights are, they are always near.
+    expect(near).toBe(80 * 3);
+  });
+
+  test.each([false, true])("bits, zeros, ties, infinities, NaN in any channel (symmetric: %p)", (symmetric) => {
+    for (const kind of KINDS)
+      for (let length = 1; length <= 67; length++)
+        for (const channels of [1, 3])
+          check(floats(kind, channels * length, length * 5 + channels), { channels, inner: length }, symmetric);
+  });
+
+  test("NaN are counted one by one, infinities of both signs are none", () => {
+    const values = floats("ordinary", 3 * 200, 9);
+    values[201] = Number.POSITIVE_INFINITY;
+    values[202] = Number.NEGATIVE_INFINITY;
+    expect(check(values, { channels: 3, inner: 200 }, false)).toBe(false);
+    values[3] = values[190] = values[403] = Number.NaN;
+    check(values, { channels: 3, inner: 200 }, false);
+    expect(kernels.fusedasym(values, 3, 200).slice(6)).toEqual([3, 1, 0]);
+    expect(kernels.minmax(values).nans).toBe(3);
+  });
+
+  test("integers go where they were placed, at any byte, and what comes next does not", () => {
+    const values = floats("ordinary", 40, 3);
+    const wanted = Uint8Array.from(kernels.fusedasym(values, 2, 20)[0]);
+    stream.scoped(() => {
+      const room = stream.reserve(100);
+      const block = stream.copyIn(values);
+      room.bytes().fill(77);
+      const lists = {
+        scale: new Float32Array(4),
+        zeroPoint: new BigInt64Array(4),
+        nudgedMin: new Float32Array(4),
+        nudgedMax: new Float32Array(4),
+      };
+      stream.fused(block, { channels: 2, inner: 20 }, false, stream.part(room, 3, 40), lists, 1);
+      expect(Uint8Array.from(room.bytes().slice(3, 43))).toEqual(wanted);
+      expect([...room.bytes().slice(0, 3), ...room.bytes().slice(43)]).toEqual(new Array(60).fill(77));
+      expect([lists.scale[0], lists.scale[3]]).toEqual([0, 0]);
+      expect(lists.scale[1]).toBeGreaterThan(0);
+      const p = parameters(2, 1);
+      expect(stream.asym(block, { channels: 2, inner: 20 }, p.nmin, p.nmax, p.inv).byteOffset).toBeGreaterThan(
+        room.pointer + 100,
+      );
+    });
+  });
+});
+
 test("parameters of channels are those of src/arithmetic.ts, bit for bit", () => {
   const bits = (value: number) => [new Uint32Array(Float32Array.of(value).buffer)[0], Object.is(value, -0)];
   const next = generator(77);
