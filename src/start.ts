@@ -1,36 +1,37 @@
 #!/usr/bin/env bun
 /**
- * Where the executable starts: a large model gets a process whose compiler waits.
+ * Where the executable starts: a process that only streams a model's weights gets along without the optimizing compiler.
  *
- * A run is a second at most, and a large model keeps all cores busy with its weights. JavaScriptCore meanwhile compiles what ran a
- * few hundred times, on those very cores: a tenth of the run, for code that is done by the time. How long it waits can be told only
- * in the environment of a process that starts, so this one becomes another (execve: same process id, same streams), which takes 4 ms.
- * Without that call, on Windows and when run from source, everything works as well, a little slower.
+ * Such a run is a second at most, in kernels that are compiled anyway. JavaScriptCore meanwhile optimizes JavaScript that ran a few
+ * hundred times, on the very cores that the weights need: a third of the time of a 100 MB model, for code that is done by then.
+ * It can be told so only in the environment of a process that starts, so this one becomes another (execve: same process id, same
+ * streams), which takes some 8 ms. Recording and comparing run JavaScript for long, and stay as they are. Without that call, on
+ * Windows and when run from source, everything works as well, slower.
  */
-import { statSync } from "node:fs";
+import { WITHOUT_OPTIMIZER } from "./optimizer.ts";
 
-const PATIENCE = {
-  BUN_JSC_useDFGJIT: "0",
-  BUN_JSC_largeHeapSize: `${64 << 20}`,
-};
 /** Bytes of a file from which it is worth it. */
-const LARGE = 256 << 20;
+const LARGE = 16 << 20;
 
-/** Whether one of the words is a large file. A word that is none costs a look. */
+/** Whether a word is the path of a large file; the size of what is none is 0. */
 function isLarge(word: string): boolean {
-  if (word.startsWith("-")) return false;
-  try {
-    return (statSync(word, { throwIfNoEntry: false })?.size ?? 0) >= LARGE;
-  } catch {
-    return false;
-  }
+  return !word.startsWith("-") && Bun.file(word).size >= LARGE;
 }
 
-const isPatient = Object.keys(PATIENCE).some((name) => name in process.env);
-if (Bun.isStandaloneExecutable && !isPatient && process.platform !== "win32" && process.argv.slice(2).some(isLarge)) {
+/** Words of those who run models: samples of our commands and of the drop-in fronts. */
+function isAboutSamples(word: string): boolean {
+  return /^--(data|input_data|first_input_data)\b/.test(word);
+}
+
+function onlyStreams(words: readonly string[]): boolean {
+  return !words.some(isAboutSamples) && words.some(isLarge);
+}
+
+const isTold = Object.keys(WITHOUT_OPTIMIZER).some((name) => name in process.env);
+if (Bun.isStandaloneExecutable && !isTold && process.platform !== "win32" && onlyStreams(process.argv.slice(2))) {
   try {
     const again = [process.argv0, ...process.argv.slice(2)];
-    (process as unknown as Execve).execve?.(process.execPath, again, { ...process.env, ...PATIENCE });
+    (process as unknown as Execve).execve?.(process.execPath, again, { ...process.env, ...WITHOUT_OPTIMIZER });
   } catch {
     // Then this process does the work.
   }

@@ -5,7 +5,6 @@
  *                            └ run (local.ts: a process; queue.ts: a worker) ─▶ results.jsonl, table
  */
 import { existsSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { MinmaxqError, withoutSecrets } from "../errors.ts";
 import type { JobList, ListedJob } from "./job-list.ts";
 import { type FileFacts, Hashes, type Key, keyOfJob } from "./key.ts";
@@ -20,7 +19,7 @@ export interface CourseOptions {
 
 /** How many jobs run at a time: each takes all cores where it can, but there are stretches where it takes one. */
 export function defaultJobs(): number {
-  return Math.min(2, availableParallelism());
+  return Math.min(2, navigator.hardwareConcurrency);
 }
 
 export class Course {

@@ -1,6 +1,7 @@
 /** Runs a job in a process of its own: a crash or a lack of memory ends that job only, and its memory is given back. */
 import { existsSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { WITHOUT_OPTIMIZER } from "../optimizer.ts";
 import { dataFiles } from "./data-files.ts";
 import type { Job } from "./job.ts";
 import { CHILD_WORD, type Order, type Report } from "./messages.ts";
@@ -36,7 +37,7 @@ export async function runProcess(
     child = Bun.spawn(command(), {
       // Names in a list file are looked up from the list's folder, wherever the batch was started.
       cwd: folderOf(job),
-      env: environment(),
+      env: environment(job),
       stdio: ["ignore", "ignore", "pipe"],
       // Ctrl-C is for this process, which stops its children itself and knows then why they ended.
       detached: true,
@@ -74,10 +75,19 @@ function command(): string[] {
     : [process.execPath, "run", join(import.meta.dir, "../main.ts"), CHILD_WORD];
 }
 
-/** The queue's address and password are none of a job's business; its text goes to files, so it has no colours. */
-function environment(): Record<string, string | undefined> {
-  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("MINMAXQ_QUEUE"));
-  return { ...Object.fromEntries(kept), FORCE_COLOR: "0" };
+/**
+ * The queue's address and password are none of a job's business; its text goes to files, so it has no colours. Jobs without samples
+ * are done before anything is worth optimizing.
+ */
+function environment({ options }: Job): Record<string, string | undefined> {
+  const others = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith("MINMAXQ_QUEUE") && !Object.hasOwn(WITHOUT_OPTIMIZER, name),
+  );
+  return {
+    ...Object.fromEntries(others),
+    ...(options.data === undefined && WITHOUT_OPTIMIZER),
+    FORCE_COLOR: "0",
+  };
 }
 
 function folderOf({ options }: Job): string {

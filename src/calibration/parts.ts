@@ -7,7 +7,6 @@
  * run them once; boundary tensors are small beside weights, and disks are large. What a part needs is estimated from what is known
  * beforehand: constants as they are stored and as XNNPACK packs them, and the tensors that are alive together.
  */
-import { availableParallelism } from "node:os";
 import { MinmaxqError, UsageError } from "../errors.ts";
 import { MEMORY_LIMIT, MEMORY_TEXT } from "./litert.ts";
 import { freeMemory, WORKER_BYTES } from "./pool.ts";
@@ -68,7 +67,7 @@ const SPILL_MOST = 256e6;
 export function planParts(slices: readonly Slice[], sizes: Sizes, bounds: Bounds): Plan {
   const needs = new Needs(slices, sizes);
   if (bounds.everySlice) return { parts: needs.parts(slices.map((_, i) => i + 1)), workers: 1, spillBytes: 0 };
-  const wanted = bounds.workers ?? Math.min(availableParallelism(), sizes.records);
+  const wanted = bounds.workers ?? Math.min(navigator.hardwareConcurrency, sizes.records);
   const most = Math.max(1, Math.min(wanted, sizes.records));
   const memory = bounds.limit ?? freeMemory();
   // Slices come to the workers through one shared buffer.

@@ -2,7 +2,7 @@
  * Runs records on workers. Each worker takes the next record when it is free; results are put in record order, so they do not depend
  * on the number of workers or on who was faster.
  */
-import { availableParallelism, freemem } from "node:os";
+import { freemem } from "node:os";
 import { MinmaxqError } from "../errors.ts";
 import { startWorker, type WorkerName } from "../workers.ts";
 import type { DataSet } from "./dataset.ts";
@@ -33,7 +33,7 @@ export interface PoolOptions {
 function workerCount(records: number, { workers, workerBytes = 0 }: PoolOptions): number {
   if (workers !== undefined) return Math.max(1, Math.min(workers, records));
   const fit = Math.floor(freeMemory() / (WORKER_BYTES + workerBytes));
-  return Math.max(1, Math.min(availableParallelism(), records, fit));
+  return Math.max(1, Math.min(navigator.hardwareConcurrency, records, fit));
 }
 
 /** Bytes that running samples may take when nobody said how many: three quarters of what is free, of the machine or of the container. */

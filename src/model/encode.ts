@@ -51,6 +51,11 @@ interface Plan {
 }
 type Union = { type: string; value: Table | null };
 
+/** Scalars of quantization parameters: what may still be set when the tables are encoded (Fill). */
+const PARAMETERS: ReadonlySet<ScalarType> = new Set<ScalarType>(["float", "long"]);
+/** Elements of a vector up to which it is written one by one. */
+const SHORT = 8;
+
 const FILE_ENDING = { circle: ".circle", tflite: ".tflite" } as const;
 
 /**
@@ -76,7 +81,7 @@ function roughSize({ subgraphs = [], buffers = [] }: Model): number {
   return bytes;
 }
 
-/** Takes over numbers that were set in the model's typed arrays since it was encoded. */
+/** Takes over parameters that were set in the model's typed arrays since it was encoded. */
 export function refresh({ bytes, vectors }: Encoded): void {
   for (const { values, at } of vectors)
     bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at);
@@ -89,6 +94,7 @@ class Encoder {
   /** `at` counts from the end here, as positions in a builder do. */
   private readonly references: Reference[] = [];
   private readonly vectors: Vector[] = [];
+  /** By enum: the number in the file of a number in memory. */
   private readonly enumNumbers = new Map<string, Map<number, number>>();
   private readonly plans = new Map<string, Plan>();
 
@@ -99,8 +105,6 @@ class Encoder {
   ) {
     this.builder = new Builder(bytes);
     this.schema = DIALECTS[dialect];
-    for (const [name, members] of Object.entries(this.schema.enums))
-      this.enumNumbers.set(name, new Map(Object.entries(members).map(([member, n]) => [ENUMS[name]![member]!, n])));
     this.builder.forceDefaults(true);
   }
 
@@ -210,7 +214,13 @@ class Encoder {
   }
 
   private enumNumber(name: string, value: number): number {
-    const number = this.enumNumbers.get(name)!.get(value);
+    let numbers = this.enumNumbers.get(name);
+    if (!numbers) {
+      const members = Object.entries(this.schema.enums[name]!);
+      numbers = new Map(members.map(([member, n]) => [ENUMS[name]![member]!, n]));
+      this.enumNumbers.set(name, numbers);
+    }
+    const number = numbers.get(value);
     if (number !== undefined) return number;
     const member = nameOf(ENUMS[name]!, value);
     if (member !== String(value)) this.fail(`${name} ${member}`);
@@ -232,6 +242,7 @@ class Encoder {
     const type = field.type as ScalarType;
     const array = values instanceof ARRAYS[type] ? values : ARRAYS[type].from(values as Iterable<never>);
     const size = SCALAR_SIZE[type];
+    if (type === "int" && array.length <= SHORT) return this.shortVector(array as Int32Array, field.align ?? 1);
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     // The builder copies bytes at once but other elements one by one; so the room is made for the elements, and the length, which
     // it counts in bytes, is set right.
@@ -240,8 +251,16 @@ class Encoder {
     const vector = builder.createByteVector(bytes);
     const all = builder.dataBuffer();
     all.writeInt32(all.capacity() - vector, array.length);
-    if (array === values) this.vectors.push({ values, at: vector - 4 });
+    if (array === values && PARAMETERS.has(type)) this.vectors.push({ values, at: vector - 4 });
     return vector;
+  }
+
+  /** Shapes and operands. Their bytes are not asked for: a small typed array has none until then, and making them takes longer. */
+  private shortVector(values: Int32Array, align: number): number {
+    const { builder } = this;
+    builder.startVector(4, values.length, Math.max(4, align));
+    for (let i = values.length - 1; i >= 0; i--) builder.addInt32(values[i]!);
+    return builder.endVector();
   }
 
   private tables(type: string, tables: readonly Table[]): number {

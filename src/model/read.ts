@@ -52,6 +52,8 @@ const BUDGET_CAP = 512 * 2 ** 20;
 /** What a table costs at least in memory, bytes. */
 const TABLE_COST = 128;
 const NOTES_KEPT = 200;
+/** Elements of a vector (a shape, an operator's operands) up to which it is read one by one. */
+const SHORT = 8;
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Opens a model file. Throws a MinmaxqError of one line for anything wrong with it. */
@@ -102,8 +104,6 @@ class Reader {
     );
     for (const [union, tags] of Object.entries(this.schema.unions))
       this.unionNames.set(union, new Map(Object.entries(tags).map(([table, tag]) => [tag, table])));
-    for (const [name, members] of Object.entries(this.schema.enums))
-      this.enumNumbers.set(name, new Map(Object.entries(members).map(([member, n]) => [n, ENUMS[name]![member]!])));
   }
 
   root(): Model {
@@ -215,7 +215,7 @@ class Reader {
   private scalar(field: FieldSchema, at: number): Scalar {
     const value = READ_SCALAR[field.type as ScalarType](this.pages, at);
     if (!field.enum) return value;
-    const translated = this.enumNumbers.get(field.enum)!.get(value as number);
+    const translated = this.enumNumber(field.enum, value as number);
     if (translated !== undefined) return translated;
     // A number that means something else in memory cannot be kept.
     if (field.enum === "BuiltinOperator") return value;
@@ -226,6 +226,16 @@ class Reader {
     }
     this.note(`${value} is no ${field.enum} of the schema; it is kept as a number`);
     return value;
+  }
+
+  /** The number in memory of an enum's number in the file. */
+  private enumNumber(name: string, value: number): number | undefined {
+    let numbers = this.enumNumbers.get(name);
+    if (!numbers) {
+      numbers = new Map(Object.entries(this.schema.enums[name]!).map(([member, n]) => [n, ENUMS[name]![member]!]));
+      this.enumNumbers.set(name, numbers);
+    }
+    return numbers.get(value);
   }
 
   private string(at: number): string {
@@ -243,6 +253,12 @@ class Reader {
     const size = SCALAR_SIZE[type];
     const length = this.vectorLength(at, size);
     this.charge(32 + length * size);
+    if (type === "int" && length <= SHORT) {
+      // An array this small has no buffer of its own, which is quicker.
+      const values = new Int32Array(length);
+      for (let i = 0; i < length; i++) values[i] = this.pages.i32(at + 4 + 4 * i);
+      return values;
+    }
     // A copy, because real files have misaligned vectors.
     return new ARRAYS[type](this.pages.bytes(at + 4, length * size).buffer);
   }

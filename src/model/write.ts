@@ -50,7 +50,7 @@ export interface Placed {
   readonly offset: number;
 }
 
-/** Fills in every deferred content. It may also set numbers in the model's typed arrays, not their lengths. */
+/** Fills in every deferred content. It may also set quantization parameters in the model's typed arrays, not their lengths. */
 export type Fill = (target: FillInto, placed: Placed[]) => Promise<void> | void;
 
 export interface WriteOptions {

@@ -231,9 +231,12 @@ class Check {
   }
 }
 
+function isProduct(scale: number, product: number): boolean {
+  return scale === product || Math.abs(Math.fround(scale - product)) < 2 ** -23;
+}
+
 /** A plain loop: a large model has a million of them, and this code runs for the first time. */
 function areProducts(scales: Float32Array, input: number, weights: Float32Array): boolean {
-  for (let i = 0; i < scales.length; i++)
-    if (!(Math.abs(Math.fround(scales[i]! - Math.fround(input * weights[i]!))) < 2 ** -23)) return false;
+  for (let i = 0; i < scales.length; i++) if (!isProduct(scales[i]!, Math.fround(input * weights[i]!))) return false;
   return true;
 }

@@ -5,7 +5,6 @@
  * the number of threads cannot show in them. This thread works, too.
  */
 import { closeSync, openSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { MinmaxqError, type Problems, reasonOf } from "../errors.ts";
 import { FileBytes, writeAll } from "../model/bytes.ts";
 import type { FillTarget } from "../model/index.ts";
@@ -41,7 +40,7 @@ const WORTH_A_WORKER = 48 << 20;
 /** Threads of the machine, or fewer as MINMAXQ_THREADS says. */
 export function threadsAllowed(): number {
   const wanted = Number(process.env.MINMAXQ_THREADS ?? "");
-  const most = Math.min(availableParallelism(), MOST_THREADS);
+  const most = Math.min(navigator.hardwareConcurrency, MOST_THREADS);
   return Number.isInteger(wanted) && wanted >= 1 ? Math.min(wanted, MOST_THREADS) : most;
 }
 
