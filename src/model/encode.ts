@@ -5,7 +5,6 @@
  * model that is read and written says the same. Weights get a place later: the encoder leaves a gap for each
  * reference and tells where (`References`).
  */
-import { Builder } from "flatbuffers";
 import { MinmaxqError } from "../errors.ts";
 import type { Content } from "./bytes.ts";
 import { deprecatedCode } from "./operator-codes.ts";
@@ -20,6 +19,7 @@ import {
   nameOf,
   type ScalarType,
 } from "./schema.gen.ts";
+import { type Shape, type Slot, TableWriter } from "./table-writer.ts";
 
 /** A gap in the metadata that wants the place of a content. */
 export interface Reference {
@@ -47,12 +47,15 @@ type Table = Readonly<Record<string, unknown>>;
 interface Plan {
   readonly fields: readonly FieldSchema[];
   readonly names: ReadonlySet<string>;
-  readonly slots: number;
+  /** By which fields are present, a bit each (and another one for a union that is only a tag): where they lie. */
+  readonly shapes: Map<number, Shape>;
 }
 type Union = { type: string; value: Table | null };
 
 /** Scalars of quantization parameters: what may still be set when the tables are encoded (Fill). */
 const PARAMETERS: ReadonlySet<ScalarType> = new Set<ScalarType>(["float", "long"]);
+/** Fields of a table; twice as many bits are exact in a number. */
+const MOST_FIELDS = 26;
 /** Elements of a vector up to which it is written one by one. */
 const SHORT = 8;
 
@@ -66,7 +69,7 @@ export function encodeModel(model: Model, dialect: Dialect, external: boolean): 
   return new Encoder(dialect, external, roughSize(model)).encode(model as Table);
 }
 
-/** About the bytes of a model's tables: a builder that grows copies everything and keeps the old beside the new. */
+/** About the bytes of a model's tables: a writer that grows copies everything and keeps the old beside the new. */
 function roughSize({ subgraphs = [], buffers = [] }: Model): number {
   let bytes = 4096 + 64 * buffers.length;
   for (const { tensors = [], operators = [] } of subgraphs) {
@@ -87,11 +90,15 @@ export function refresh({ bytes, vectors }: Encoded): void {
     bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at);
 }
 
+/** A union that says what it is and holds nothing: there is no reference then. */
+function isOnlyTag(field: FieldSchema, value: unknown): boolean {
+  return field.kind === "union" && !(value as Union).value;
+}
+
 class Encoder {
-  private readonly builder: Builder;
+  private readonly writer: TableWriter;
   private readonly schema: DialectSchema;
   private readonly path: (string | number)[] = [];
-  /** `at` counts from the end here, as positions in a builder do. */
   private readonly references: Reference[] = [];
   private readonly vectors: Vector[] = [];
   /** By enum: the number in the file of a number in memory. */
@@ -103,17 +110,13 @@ class Encoder {
     private readonly external: boolean,
     bytes: number,
   ) {
-    this.builder = new Builder(bytes);
+    this.writer = new TableWriter(bytes);
     this.schema = DIALECTS[dialect];
-    this.builder.forceDefaults(true);
   }
 
   encode(model: Table): Encoded {
-    this.builder.finish(this.table("Model", model), this.schema.identifier);
-    const bytes = this.builder.asUint8Array();
-    const references = this.references.map((reference) => ({ ...reference, at: bytes.length - reference.at }));
-    const vectors = this.vectors.map(({ values, at }) => ({ values, at: bytes.length - at }));
-    return { bytes, references, vectors };
+    const bytes = this.writer.finish(this.table("Model", model), this.schema.identifier);
+    return { bytes, references: this.references, vectors: this.vectors };
   }
 
   private fail(what: string): never {
@@ -121,30 +124,31 @@ class Encoder {
     throw new MinmaxqError(`${path}: ${what} cannot be written to a ${FILE_ENDING[this.dialect]} file`);
   }
 
-  /** Writes a table behind everything that it refers to; gives its place in the builder. */
+  /** Writes a table and, behind it, what it refers to; gives its place. */
   private table(name: string, given: Table): number {
-    const { fields, names, slots } = this.plan(name);
+    const plan = this.plan(name);
+    const { fields, names } = plan;
     const table = this.adapt(name, given);
     for (const member in table) if (!names.has(member)) this.checkMember(name, table, member);
-    // What each field holds before the table itself is written: an offset in the builder, or a scalar.
-    const prepared: (Scalar | undefined)[] = [];
-    for (const field of fields) {
+    let present = 0;
+    for (let i = 0; i < fields.length; i++) {
+      const value = table[fields[i]!.name];
+      if (value !== undefined) present += 2 ** (isOnlyTag(fields[i]!, value) ? MOST_FIELDS + i : i);
+    }
+    const shape = plan.shapes.get(present) ?? this.newShape(plan, table, present);
+    const at = this.writer.table(shape);
+    let next = 0;
+    for (let i = 0; i < fields.length; i++) {
+      const field = fields[i]!;
       const value = table[field.name];
-      if (value === undefined) {
-        prepared.push(undefined);
-        continue;
-      }
+      if (value === undefined) continue;
       this.path.push(field.name);
-      prepared.push(this.prepare(field, value));
+      if (field.kind === "union")
+        this.writer.view.setUint8(at + shape.offsets[next++]!, this.tagOf(field, value as Union));
+      if (!isOnlyTag(field, value)) this.put(field, value, at + shape.offsets[next++]!);
       this.path.pop();
     }
-    const { builder } = this;
-    builder.startObject(slots);
-    for (let i = 0; i < fields.length; i++) {
-      const value = prepared[i];
-      if (value !== undefined) this.add(fields[i]!, value, table[fields[i]!.name]);
-    }
-    return builder.endObject();
+    return at;
   }
 
   private plan(name: string): Plan {
@@ -152,58 +156,54 @@ class Encoder {
     if (!plan) {
       const fields = this.schema.tables[name];
       if (!fields) this.fail(name);
-      plan = { fields, names: new Set(fields.map((field) => field.name)), slots: slotsOf(fields) };
+      if (fields.length > MOST_FIELDS) throw new Error(`${name} has ${fields.length} fields`);
+      plan = { fields, names: new Set(fields.map((field) => field.name)), shapes: new Map() };
       this.plans.set(name, plan);
     }
     return plan;
   }
 
-  /** Writes what a field refers to; gives what the table will hold: an offset, or the scalar itself. */
-  private prepare(field: FieldSchema, value: unknown): Scalar {
+  /** The shape of a table with other fields than those before; a union has its tag's slot before its own. */
+  private newShape({ fields, shapes }: Plan, table: Table, present: number): Shape {
+    const slots = fields.flatMap((field): Slot[] => {
+      const value = table[field.name];
+      if (value === undefined) return [];
+      const { slot } = field;
+      const own: Slot = { slot, size: field.kind === "scalar" ? SCALAR_SIZE[field.type as ScalarType] : 4 };
+      if (field.kind !== "union") return [own];
+      const tag: Slot = { slot: slot - 1, size: 1 };
+      return isOnlyTag(field, value) ? [tag] : [tag, own];
+    });
+    const shape = this.writer.shape(slots);
+    shapes.set(present, shape);
+    return shape;
+  }
+
+  /** Writes a field's value at its place in its table: the number itself, or a reference to what is written now. */
+  private put(field: FieldSchema, value: unknown, at: number): void {
+    const { writer } = this;
     switch (field.kind) {
       case "scalar":
         // A content in a scalar's place: its offset in the file (see adapt).
-        if (typeof value === "object") return 0n;
-        return field.enum ? this.enumNumber(field.enum, value as number) : (value as Scalar);
+        if (typeof value === "object") this.references.push({ content: value as Content, at, kind: "offset" });
+        else this.putScalar(field, value as Scalar, at);
+        return;
       case "string":
-        return this.builder.createString(value as string);
+        return writer.refer(at, writer.string(value as string));
       case "table":
-        return this.table(field.type, value as Table);
+        return writer.refer(at, this.table(field.type, value as Table));
       case "scalars":
-        return this.scalars(field, value as TypedArray);
+        return writer.refer(at, this.scalars(field, value as TypedArray));
       case "tables":
-        return this.tables(field.type, value as Table[]);
+        return writer.refer(at, this.tables(field.type, value as Table[]));
       case "content":
-        return 0;
+        this.references.push({ content: value as Content, at, kind: "vector" });
+        return;
       case "union": {
         const union = value as Union;
-        this.tagOf(field, union);
-        return union.value ? this.table(union.type, union.value) : 0;
+        return writer.refer(at, this.table(union.type, union.value!));
       }
     }
-  }
-
-  /** Puts a prepared field into the table that is being written. */
-  private add(field: FieldSchema, prepared: Scalar, value: unknown): void {
-    const { builder } = this;
-    const { slot } = field;
-    if (field.kind === "scalar") {
-      this.addScalar(field.type as ScalarType, slot, prepared);
-      if (typeof value === "object") this.refer(value as Content, "offset");
-    } else if (field.kind === "content") {
-      builder.addFieldInt32(slot, 0, 0);
-      this.refer(value as Content, "vector");
-    } else if (field.kind === "union") {
-      const union = value as Union;
-      builder.addFieldInt8(slot - 1, this.tagOf(field, union), 0);
-      if (union.value) builder.addFieldOffset(slot, prepared as number, 0);
-    } else {
-      builder.addFieldOffset(slot, prepared as number, 0);
-    }
-  }
-
-  private refer(content: Content, kind: Reference["kind"]): void {
-    this.references.push({ content, at: this.builder.offset(), kind });
   }
 
   private tagOf(field: FieldSchema, { type }: Union): number {
@@ -227,53 +227,44 @@ class Encoder {
     return value;
   }
 
-  private addScalar(type: ScalarType, slot: number, value: Scalar): void {
-    const { builder } = this;
-    if (type === "float") builder.addFieldFloat32(slot, value as number, 0);
-    else if (type === "double") builder.addFieldFloat64(slot, value as number, 0);
-    else if (SCALAR_SIZE[type] === 8) builder.addFieldInt64(slot, BigInt(value), 0n);
-    else if (SCALAR_SIZE[type] === 4) builder.addFieldInt32(slot, Number(value), 0);
-    else if (SCALAR_SIZE[type] === 2) builder.addFieldInt16(slot, Number(value), 0);
-    else builder.addFieldInt8(slot, Number(value), 0);
+  private putScalar(field: FieldSchema, given: Scalar, at: number): void {
+    const { view } = this.writer;
+    const value = field.enum ? this.enumNumber(field.enum, given as number) : given;
+    const type = field.type as ScalarType;
+    if (type === "float") view.setFloat32(at, value as number, true);
+    else if (type === "double") view.setFloat64(at, value as number, true);
+    else if (SCALAR_SIZE[type] === 8) view.setBigInt64(at, BigInt(value), true);
+    else if (SCALAR_SIZE[type] === 4) view.setInt32(at, Number(value), true);
+    else if (SCALAR_SIZE[type] === 2) view.setInt16(at, Number(value), true);
+    else view.setInt8(at, Number(value));
   }
 
   private scalars(field: FieldSchema, values: TypedArray): number {
-    const { builder } = this;
+    const { writer } = this;
     const type = field.type as ScalarType;
     const array = values instanceof ARRAYS[type] ? values : ARRAYS[type].from(values as Iterable<never>);
     const size = SCALAR_SIZE[type];
-    if (type === "int" && array.length <= SHORT) return this.shortVector(array as Int32Array, field.align ?? 1);
-    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-    // The builder copies bytes at once but other elements one by one; so the room is made for the elements, and the length, which
-    // it counts in bytes, is set right.
-    builder.prep(4, bytes.length);
-    builder.prep(Math.max(size, field.align ?? 1), bytes.length);
-    const vector = builder.createByteVector(bytes);
-    const all = builder.dataBuffer();
-    all.writeInt32(all.capacity() - vector, array.length);
-    if (array === values && PARAMETERS.has(type)) this.vectors.push({ values, at: vector - 4 });
-    return vector;
-  }
-
-  /** Shapes and operands. Their bytes are not asked for: a small typed array has none until then, and making them takes longer. */
-  private shortVector(values: Int32Array, align: number): number {
-    const { builder } = this;
-    builder.startVector(4, values.length, Math.max(4, align));
-    for (let i = values.length - 1; i >= 0; i--) builder.addInt32(values[i]!);
-    return builder.endVector();
+    const at = writer.vector(array.length, array.length * size, Math.max(size, field.align ?? 1));
+    if (type === "int" && array.length <= SHORT) {
+      // A small typed array has no buffer until it is asked for, and making one takes longer.
+      for (let i = 0; i < array.length; i++) writer.view.setInt32(at + 4 + 4 * i, array[i] as number, true);
+      return at;
+    }
+    writer.set(at, new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+    if (array === values && PARAMETERS.has(type)) this.vectors.push({ values, at: at + 4 });
+    return at;
   }
 
   private tables(type: string, tables: readonly Table[]): number {
-    const { builder } = this;
-    const places = tables.map((table, i) => {
+    const { writer } = this;
+    const at = writer.vector(tables.length, 4 * tables.length, 4);
+    for (let i = 0; i < tables.length; i++) {
       this.path.push(i);
-      const place = this.table(type, table);
+      const place = this.table(type, tables[i]!);
+      writer.refer(at + 4 + 4 * i, place);
       this.path.pop();
-      return place;
-    });
-    builder.startVector(4, places.length, 4);
-    for (let i = places.length - 1; i >= 0; i--) builder.addOffset(places[i]!);
-    return builder.endVector();
+    }
+    return at;
   }
 
   /** A member without a place in this dialect is an error, unless it says no more than absence does. */
@@ -308,8 +299,4 @@ class Encoder {
     }
     return table;
   }
-}
-
-function slotsOf(fields: readonly FieldSchema[]): number {
-  return fields.reduce((slots, field) => Math.max(slots, field.slot + 1), 0);
 }
