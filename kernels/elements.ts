@@ -15,109 +15,67 @@
  * O = what is stored: u8, i8, i16, or f32 for the value that the integer stands for (fake quantization, §5.2).
  */
 import { demand, listResult, outerOf, reserve } from "./memory";
+import { byRows, repeatsOf, tiled } from "./rows";
+import { put1, put4, put16 } from "./store";
 
-/** Row-wise work repeats the channels' parameters until a row has this many elements; long rows have few tails. */
-const SHORTEST_ROW: usize = 256;
-/** Channels whose contiguous part is shorter than this are done row by row. */
-const SHORT_INNER: u32 = 16;
 /** The float below one half. */
 export const ALMOST_HALF: f32 = 0.49999997;
 
-/** i32x4 (or, for O = f32, f32x4) of four floats. Subtraction and product are two rounded operations. */
-// @ts-ignore: decorator
-@inline
-function quantized<Q, O>(v: v128, low: v128, high: v128, base: v128, inv: v128, scale: v128, limit: v128): v128 {
-  // pmax(v, low) is `v < low ? low : v`; pmin(d, high) is `d > high ? high : d`: NaN passes, zeros keep their sign.
-  const clipped = f32x4.pmin(f32x4.pmax(v, low), high);
-  let integers: v128;
-  if (isSigned<Q>()) {
-    const x = f32x4.mul(clipped, inv);
-    const half = v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF));
-    integers = i32x4.trunc_sat_f32x4_s(f32x4.add(x, half));
-  } else {
-    // Whatever is negative here ends as 0 by the clamp, so rounding needs no sign.
-    const x = f32x4.mul(f32x4.sub(clipped, base), inv);
-    integers = i32x4.trunc_sat_f32x4_s(f32x4.add(x, f32x4.splat(ALMOST_HALF)));
-  }
-  if (!isFloat<O>()) return integers;
-  if (isSigned<Q>()) {
-    const limited = i32x4.max_s(i32x4.min_s(integers, limit), i32x4.neg(limit));
-    return f32x4.mul(f32x4.convert_i32x4_s(limited), scale);
-  }
-  const limited = i32x4.max_s(i32x4.min_s(integers, i32x4.splat(255)), i32x4.splat(0));
-  return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(limited), scale), base);
-}
+/** MAGIC + n has the bits of MAGIC plus n, for integers |n| < 2^22: so a float becomes an integer in two instructions. */
+const MAGIC: f32 = 12582912;
+const MAGIC_BITS: i32 = 0x4b400000;
 
 /**
- * Eight of i32x4 as i16x8 within ±limit (limit is i32x4; its halves are the same as i16x8 after narrowing).
- * `inside`: they are within the limit already.
+ * Four rounded values as floats within their limits, which are integers: 0..limit or ±limit. A zero may be -0.
+ *
+ * The rule truncates, saturates to int32, and then limits. Here it is limited first, while still a float: truncation is
+ * monotone and leaves the limits as they are, so the order does not matter, and truncating to a float is one instruction
+ * where a conversion that saturates is ten.
  */
 // @ts-ignore: decorator
 @inline
-function shorts<O>(a: v128, b: v128, limit: v128, inside: bool): v128 {
-  const narrow = i16x8.narrow_i32x4_s(a, b);
-  if (!isSigned<O>() || inside) return narrow;
-  const most = i16x8.narrow_i32x4_s(limit, limit);
-  return i16x8.max_s(i16x8.min_s(narrow, most), i16x8.neg(most));
+function rounded<Q>(v: v128, low: v128, high: v128, base: v128, inv: v128, limit: v128): v128 {
+  // pmax(v, low) is `v < low ? low : v`; pmin(d, high) is `d > high ? high : d`: NaN passes, zeros keep their sign.
+  const clipped = f32x4.pmin(f32x4.pmax(v, low), high);
+  if (isSigned<Q>()) {
+    const x = f32x4.mul(clipped, inv);
+    const sum = f32x4.add(x, v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF)));
+    const number = v128.and(sum, f32x4.eq(sum, sum));
+    return f32x4.trunc(f32x4.pmin(f32x4.pmax(number, f32x4.neg(limit)), limit));
+  }
+  // Whatever is negative here ends as 0, so rounding needs no sign; and `0 < NaN` is false, so NaN ends as 0 too.
+  const sum = f32x4.add(f32x4.mul(f32x4.sub(clipped, base), inv), f32x4.splat(ALMOST_HALF));
+  return f32x4.trunc(f32x4.pmin(f32x4.pmax(f32x4.splat(0), sum), limit));
 }
 
-/** Stores sixteen elements. Narrowing saturates: 0..255 for u8, and ±limit is inside of the signed types. */
+/** i32x4 (or, for O = f32, f32x4) of four floats. Subtraction, product and sum are rounded operations each. */
 // @ts-ignore: decorator
 @inline
-export function store16<O>(to: usize, a: v128, b: v128, c: v128, d: v128, limit: v128, inside: bool): void {
-  if (isFloat<O>()) {
-    v128.store(to, a, 0, 1);
-    v128.store(to, b, 16, 1);
-    v128.store(to, c, 32, 1);
-    v128.store(to, d, 48, 1);
-    return;
-  }
-  const low = shorts<O>(a, b, limit, inside);
-  const high = shorts<O>(c, d, limit, inside);
-  if (sizeof<O>() == 2) {
-    v128.store(to, low, 0, 1);
-    v128.store(to, high, 16, 1);
-  } else if (isSigned<O>()) {
-    v128.store(to, i8x16.narrow_i16x8_s(low, high), 0, 1);
-  } else {
-    v128.store(to, i8x16.narrow_i16x8_u(low, high), 0, 1);
-  }
+function quantized<Q, O>(v: v128, low: v128, high: v128, base: v128, inv: v128, scale: v128, limit: v128): v128 {
+  const whole = rounded<Q>(v, low, high, base, inv, limit);
+  if (!isFloat<O>()) return i32x4.sub(f32x4.add(whole, f32x4.splat(MAGIC)), i32x4.splat(MAGIC_BITS));
+  // An integer has no -0.
+  if (isSigned<Q>()) return f32x4.mul(f32x4.add(whole, f32x4.splat(0)), scale);
+  return f32x4.add(f32x4.mul(whole, scale), base);
 }
 
-/** Stores four elements. */
+/** As in store.ts, for kernels/near.ts: what narrowing does not saturate is within ±`limit` there. */
 // @ts-ignore: decorator
 @inline
-export function store4<O>(to: usize, a: v128, limit: v128): void {
-  if (isFloat<O>()) {
-    v128.store(to, a, 0, 1);
-    return;
-  }
-  const narrow = shorts<O>(a, a, limit, false);
-  if (sizeof<O>() == 2) {
-    v128.store64_lane(to, narrow, 0, 0, 1);
-  } else if (isSigned<O>()) {
-    v128.store32_lane(to, i8x16.narrow_i16x8_s(narrow, narrow), 0, 0, 1);
-  } else {
-    v128.store32_lane(to, i8x16.narrow_i16x8_u(narrow, narrow), 0, 0, 1);
-  }
+export function store16<O>(to: usize, a: v128, b: v128, c: v128, d: v128, _limit: v128, _inside: bool): void {
+  put16<O>(to, a, b, c, d);
 }
 
-/** Stores the first of four elements. */
 // @ts-ignore: decorator
 @inline
-export function store1<O>(to: usize, a: v128, limit: v128): void {
-  if (isFloat<O>()) {
-    v128.store32_lane(to, a, 0, 0, 1);
-    return;
-  }
-  const narrow = shorts<O>(a, a, limit, false);
-  if (sizeof<O>() == 2) {
-    v128.store16_lane(to, narrow, 0, 0, 1);
-  } else if (isSigned<O>()) {
-    v128.store8_lane(to, i8x16.narrow_i16x8_s(narrow, narrow), 0, 0, 1);
-  } else {
-    v128.store8_lane(to, i8x16.narrow_i16x8_u(narrow, narrow), 0, 0, 1);
-  }
+export function store4<O>(to: usize, a: v128, _limit: v128): void {
+  put4<O>(to, a);
+}
+
+// @ts-ignore: decorator
+@inline
+export function store1<O>(to: usize, a: v128, _limit: v128): void {
+  put1<O>(to, a);
 }
 
 /** `count` elements with the same parameters. */
@@ -141,14 +99,12 @@ function run<Q, O>(
     const last = count - 16;
     for (let i: usize = 0; ; ) {
       const at = from + (i << 2);
-      store16<O>(
+      put16<O>(
         to + i * sizeof<O>(),
         quantized<Q, O>(v128.load(at, 0, 1), low, high, base, inv, scale, limit),
         quantized<Q, O>(v128.load(at, 16, 1), low, high, base, inv, scale, limit),
         quantized<Q, O>(v128.load(at, 32, 1), low, high, base, inv, scale, limit),
         quantized<Q, O>(v128.load(at, 48, 1), low, high, base, inv, scale, limit),
-        limit,
-        false,
       );
       if (i == last) return;
       i = min(i + 16, last);
@@ -158,14 +114,14 @@ function run<Q, O>(
     const last = count - 4;
     for (let i: usize = 0; ; ) {
       const v = v128.load(from + (i << 2), 0, 1);
-      store4<O>(to + i * sizeof<O>(), quantized<Q, O>(v, low, high, base, inv, scale, limit), limit);
+      put4<O>(to + i * sizeof<O>(), quantized<Q, O>(v, low, high, base, inv, scale, limit));
       if (i == last) return;
       i = min(i + 4, last);
     }
   }
   for (let i: usize = 0; i < count; i++) {
     const v = v128.load32_splat(from + (i << 2), 0, 1);
-    store1<O>(to + i * sizeof<O>(), quantized<Q, O>(v, low, high, base, inv, scale, limit), limit);
+    put1<O>(to + i * sizeof<O>(), quantized<Q, O>(v, low, high, base, inv, scale, limit));
   }
 }
 
@@ -209,14 +165,12 @@ function row<Q, O>(
     const last = count - 16;
     for (let i: usize = 0; ; ) {
       const at = i << 2;
-      store16<O>(
+      put16<O>(
         to + i * sizeof<O>(),
         quantizedAt<Q, O>(from, at, low, high, base, inv, scale, limit),
         quantizedAt<Q, O>(from, at + 16, low, high, base, inv, scale, limit),
         quantizedAt<Q, O>(from, at + 32, low, high, base, inv, scale, limit),
         quantizedAt<Q, O>(from, at + 48, low, high, base, inv, scale, limit),
-        limit,
-        false,
       );
       if (i == last) return;
       i = min(i + 16, last);
@@ -233,30 +187,13 @@ function row<Q, O>(
       isFloat<O>() ? v128.load32_splat(scale + at, 0, 1) : limit,
       limit,
     );
-    store1<O>(to + i * sizeof<O>(), result, limit);
+    put1<O>(to + i * sizeof<O>(), result);
   }
-}
-
-/** A list with one value a channel as a list with one value an element of `repeat` rows. */
-function tiled(list: usize, step: usize, channels: usize, inner: usize, repeat: usize): usize {
-  if (step != 0 && inner == 1 && repeat == 1) return list;
-  const pointer = reserve((channels * inner * repeat) << 2);
-  let at = pointer;
-  for (let r: usize = 0; r < repeat; r++) {
-    for (let c: usize = 0; c < channels; c++) {
-      const value = load<f32>(list + c * step);
-      for (let i: usize = 0; i < inner; i++) {
-        store<f32>(at, value);
-        at += 4;
-      }
-    }
-  }
-  return pointer;
 }
 
 /**
  * All elements of [outer, channels, inner]. Parameters are pointers to one value a channel and the bytes from one to
- * the next: 4 for a list, 0 for a value that all channels share. `limit`: largest integer of the symmetric rules.
+ * the next: 4 for a list, 0 for a value that all channels share. `largest`: the integers are 0..largest or ±largest.
  * → list<O>
  */
 export function convert<Q, O>(
@@ -273,15 +210,14 @@ export function convert<Q, O>(
   scale: usize,
   largest: i32,
 ): usize {
-  demand(largest >= 0 && largest <= (sizeof<O>() == 1 && isSigned<O>() ? 127 : 32767));
+  demand(largest >= 0 && largest <= (!isSigned<Q>() ? 255 : sizeof<O>() == 1 ? 127 : 32767));
   const outer = outerOf(count, channels, inner);
   const output = reserve(count * sizeof<O>());
   const area = listResult(output, count);
-  const limit = i32x4.splat(largest);
-  if (channels > 1 && inner < SHORT_INNER && (inner == 1 || outer > 4)) {
-    const rowLength = <usize>channels * inner;
-    const repeat = max<usize>(1, min((SHORTEST_ROW + rowLength - 1) / rowLength, outer));
-    const period = rowLength * repeat;
+  const limit = f32x4.splat(<f32>largest);
+  if (byRows(outer, channels, inner)) {
+    const repeat = repeatsOf(outer, channels, inner);
+    const period = <usize>channels * inner * repeat;
     const lows = tiled(low, clipStep, channels, inner, repeat);
     const highs = tiled(high, clipStep, channels, inner, repeat);
     const bases = low == base ? lows : tiled(base, baseStep, channels, inner, repeat);
