@@ -3,26 +3,19 @@
  *
  * Elements are [outer, channels, inner] as everywhere; scale and zero point have one value a channel.
  *
- * There are three ways to the float32 of a difference, all rounded once and thus the same where they apply:
- *
- *     narrow    the difference fits int32, whose conversion is a vector's: bytes and shorts with an ordinary zero point,
- *               int32 without one
- *     double    float64 holds it exactly: int32 with an ordinary zero point
- *     long      int64 element by element, for whatever is left
+ * A difference that fits int32 is converted by vectors, with the same one rounding: that of bytes and shorts with an ordinary
+ * zero point always, of int32 nearly always, which is looked after. The rest goes through int64 element by element.
  */
 import { demand, listResult, reserve } from "./memory";
 import { byRows, repeatsOf, tiled } from "./rows";
 
-/** Zero points within ±this are ordinary: with any byte or short the difference fits int32, with any int32 float64. */
+/** Zero points within ±this are ordinary: the difference of any byte or short fits int32. */
 const ORDINARY: i64 = 1 << 30;
 
-/** Whether all differences fit int32. */
-function areNarrow<T>(zeropoint: usize, channels: usize): bool {
-  if (sizeof<T>() == 8) return false;
-  const most: i64 = sizeof<T>() == 4 ? 0 : ORDINARY;
+function areOrdinary(zeropoint: usize, channels: usize): bool {
   for (let c: usize = 0; c < channels; c++) {
     const z = load<i64>(zeropoint + (c << 3));
-    if (z > most || z < -most) return false;
+    if (z > ORDINARY || z < -ORDINARY) return false;
   }
   return true;
 }
@@ -39,84 +32,89 @@ function four<T>(from: usize, first: usize): v128 {
     : i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(bytes));
 }
 
-/** The narrow way. */
+/** Negative where q - zero does not fit int32: q and zero have different signs, q and the difference too. */
 // @ts-ignore: decorator
 @inline
-function narrow(q: v128, zero: v128, scale: v128): v128 {
-  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(q, zero)), scale);
+function overflow(q: v128, zero: v128, difference: v128): v128 {
+  return v128.and(v128.xor(q, zero), v128.xor(q, difference));
 }
 
-/** `count` elements with the same parameters, the narrow way. */
+/** Eight elements by vectors; false: a difference did not fit, and they have to be done again. */
 // @ts-ignore: decorator
 @inline
-function narrowRun<T>(from: usize, to: usize, count: usize, zeroPoint: i32, step: f32): void {
+function eight<T>(from: usize, to: usize, zero0: v128, zero1: v128, scale0: v128, scale1: v128): bool {
+  const q0 = four<T>(from, 0);
+  const q1 = four<T>(from, 4);
+  const difference0 = i32x4.sub(q0, zero0);
+  const difference1 = i32x4.sub(q1, zero1);
+  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(difference0), scale0), 0, 1);
+  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(difference1), scale1), 16, 1);
+  if (sizeof<T>() < 4) return true;
+  return i32x4.bitmask(v128.or(overflow(q0, zero0, difference0), overflow(q1, zero1, difference1))) == 0;
+}
+
+/** One element, whatever it is. */
+// @ts-ignore: decorator
+@inline
+function one<T>(from: usize, to: usize, zeroPoint: i64, scale: f32): void {
+  store<f32>(to, <f32>(<i64>load<T>(from) - zeroPoint) * scale);
+}
+
+/** `count` elements with the same parameters, one by one. */
+function longRun<T>(from: usize, to: usize, count: usize, zeroPoint: i64, scale: f32): void {
+  for (let i: usize = 0; i < count; i++) one<T>(from + i * sizeof<T>(), to + (i << 2), zeroPoint, scale);
+}
+
+/** `count` elements with the same parameters. The last block is moved back to end with the data, as in elements.ts. */
+function run<T>(from: usize, to: usize, count: usize, zeroPoint: i32, step: f32): void {
+  if (count < 8) {
+    longRun<T>(from, to, count, zeroPoint, step);
+    return;
+  }
   const zero = i32x4.splat(zeroPoint);
   const scale = f32x4.splat(step);
-  if (count >= 8) {
-    const last = count - 8;
-    // The last block is moved back to end with the data (elements.ts).
-    for (let i: usize = 0; ; ) {
-      const at = from + i * sizeof<T>();
-      v128.store(to + (i << 2), narrow(four<T>(at, 0), zero, scale), 0, 1);
-      v128.store(to + (i << 2), narrow(four<T>(at, 4), zero, scale), 16, 1);
-      if (i == last) return;
-      i = min(i + 8, last);
-    }
+  const last = count - 8;
+  for (let i: usize = 0; ; ) {
+    const at = from + i * sizeof<T>();
+    if (!eight<T>(at, to + (i << 2), zero, zero, scale, scale)) longRun<T>(at, to + (i << 2), 8, zeroPoint, step);
+    if (i == last) return;
+    i = min(i + 8, last);
   }
-  for (let i: usize = 0; i < count; i++)
-    store<f32>(to + (i << 2), <f32>(<i32>load<T>(from + i * sizeof<T>()) - zeroPoint) * step);
 }
 
-/** `count` elements, each with its own parameters, the narrow way. */
-// @ts-ignore: decorator
-@inline
-function narrowRow<T>(from: usize, to: usize, count: usize, zeros: usize, scales: usize): void {
-  if (count >= 8) {
-    const last = count - 8;
-    for (let i: usize = 0; ; ) {
-      const at = from + i * sizeof<T>();
-      const list = i << 2;
-      const low = narrow(four<T>(at, 0), v128.load(zeros + list, 0, 1), v128.load(scales + list, 0, 1));
-      const high = narrow(four<T>(at, 4), v128.load(zeros + list, 16, 1), v128.load(scales + list, 16, 1));
-      v128.store(to + list, low, 0, 1);
-      v128.store(to + list, high, 16, 1);
-      if (i == last) return;
-      i = min(i + 8, last);
-    }
-  }
+/** `count` elements, each with its own parameters, one by one. */
+function longRow<T>(from: usize, to: usize, count: usize, zeros: usize, scales: usize): void {
   for (let i: usize = 0; i < count; i++) {
-    const q = <i32>load<T>(from + i * sizeof<T>()) - load<i32>(zeros + (i << 2));
-    store<f32>(to + (i << 2), <f32>q * load<f32>(scales + (i << 2)));
+    const list = i << 2;
+    one<T>(from + i * sizeof<T>(), to + list, load<i32>(zeros + list), load<f32>(scales + list));
   }
 }
 
-/** Two int32 in the low lanes, the double way: their float32 in front. */
-// @ts-ignore: decorator
-@inline
-function double(q: v128, zero: v128): v128 {
-  return f32x4.demote_f64x2_zero(f64x2.sub(f64x2.convert_low_i32x4_s(q), zero));
-}
-
-/** `count` elements of any type with the same parameters; the double way where it applies, else the long one. */
-// @ts-ignore: decorator
-@inline
-function run<T>(from: usize, to: usize, count: usize, zeroPoint: i64, step: f32): void {
-  let i: usize = 0;
-  if (sizeof<T>() == 4 && zeroPoint <= ORDINARY && zeroPoint >= -ORDINARY) {
-    const zero = f64x2.splat(<f64>zeroPoint);
-    const scale = f32x4.splat(step);
-    for (; i + 4 <= count; i += 4) {
-      const at = from + (i << 2);
-      const low = double(v128.load64_zero(at, 0, 1), zero);
-      const high = double(v128.load64_zero(at, 8, 1), zero);
-      v128.store(to + (i << 2), f32x4.mul(v128.shuffle<i64>(low, high, 0, 2), scale), 0, 1);
-    }
+/** `count` elements, each with its own parameters. */
+function row<T>(from: usize, to: usize, count: usize, zeros: usize, scales: usize): void {
+  if (count < 8) {
+    longRow<T>(from, to, count, zeros, scales);
+    return;
   }
-  for (; i < count; i++)
-    store<f32>(to + (i << 2), <f32>(<i64>load<T>(from + i * sizeof<T>()) - zeroPoint) * step);
+  const last = count - 8;
+  for (let i: usize = 0; ; ) {
+    const at = from + i * sizeof<T>();
+    const list = i << 2;
+    const done = eight<T>(
+      at,
+      to + list,
+      v128.load(zeros + list, 0, 1),
+      v128.load(zeros + list, 16, 1),
+      v128.load(scales + list, 0, 1),
+      v128.load(scales + list, 16, 1),
+    );
+    if (!done) longRow<T>(at, to + list, 8, zeros + list, scales + list);
+    if (i == last) return;
+    i = min(i + 8, last);
+  }
 }
 
-/** Zero points as int32, which they fit. */
+/** Ordinary zero points as int32. */
 function shortened(zeropoint: usize, channels: usize): usize {
   const list = reserve(channels << 2);
   for (let c: usize = 0; c < channels; c++) store<i32>(list + (c << 2), <i32>load<i64>(zeropoint + (c << 3)));
@@ -124,25 +122,18 @@ function shortened(zeropoint: usize, channels: usize): usize {
 }
 
 /** All elements of [outer, channels, inner]. → list<f32> */
-function expand<T>(
-  values: usize,
-  count: usize,
-  channels: u32,
-  inner: u32,
-  scale: usize,
-  zeropoint: usize,
-): usize {
+function expand<T>(values: usize, count: usize, channels: u32, inner: u32, scale: usize, zeropoint: usize): usize {
   const output = reserve(count << 2);
   const area = listResult(output, count);
-  const isNarrow = areNarrow<T>(zeropoint, channels);
+  const byVectors = sizeof<T>() < 8 && areOrdinary(zeropoint, channels);
   const outer = count / (<usize>channels * <usize>inner);
-  if (isNarrow && byRows(outer, channels, inner)) {
+  if (byVectors && byRows(outer, channels, inner)) {
     const repeats = repeatsOf(outer, channels, inner);
     const zeros = tiled(shortened(zeropoint, channels), 4, channels, inner, repeats);
     const scales = tiled(scale, 4, channels, inner, repeats);
     const period = <usize>channels * <usize>inner * repeats;
     for (let at: usize = 0; at < count; at += period)
-      narrowRow<T>(values + at * sizeof<T>(), output + (at << 2), min(period, count - at), zeros, scales);
+      row<T>(values + at * sizeof<T>(), output + (at << 2), min(period, count - at), zeros, scales);
     return area;
   }
   // One channel is one run, however it is laid out.
@@ -153,8 +144,8 @@ function expand<T>(
     const to = output + (at << 2);
     const s = load<f32>(scale + (channel << 2));
     const z = load<i64>(zeropoint + (channel << 3));
-    if (isNarrow) narrowRun<T>(from, to, length, <i32>z, s);
-    else run<T>(from, to, length, z, s);
+    if (byVectors) run<T>(from, to, length, <i32>z, s);
+    else longRun<T>(from, to, length, z, s);
     channel = channel + 1 == channels ? 0 : channel + 1;
   }
   return area;

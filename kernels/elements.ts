@@ -26,33 +26,41 @@ const MAGIC: f32 = 12582912;
 const MAGIC_BITS: i32 = 0x4b400000;
 
 /**
- * Four rounded values as floats within their limits, which are integers: 0..limit or ±limit. A zero may be -0.
- *
- * The rule truncates, saturates to int32, and then limits. Here it is limited first, while still a float: truncation is
- * monotone and leaves the limits as they are, so the order does not matter, and truncating to a float is one instruction
- * where a conversion that saturates is ten.
+ * First half of the way: four values clipped, scaled, and moved by one half, so that truncation rounds them. Subtraction,
+ * product and sum are rounded operations each.
  */
 // @ts-ignore: decorator
 @inline
-function rounded<Q>(v: v128, low: v128, high: v128, base: v128, inv: v128, limit: v128): v128 {
+function scaled<Q>(v: v128, low: v128, high: v128, base: v128, inv: v128): v128 {
   // pmax(v, low) is `v < low ? low : v`; pmin(d, high) is `d > high ? high : d`: NaN passes, zeros keep their sign.
   const clipped = f32x4.pmin(f32x4.pmax(v, low), high);
   if (isSigned<Q>()) {
     const x = f32x4.mul(clipped, inv);
-    const sum = f32x4.add(x, v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF)));
-    const number = v128.and(sum, f32x4.eq(sum, sum));
-    return f32x4.trunc(f32x4.pmin(f32x4.pmax(number, f32x4.neg(limit)), limit));
+    return f32x4.add(x, v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF)));
   }
-  // Whatever is negative here ends as 0, so rounding needs no sign; and `0 < NaN` is false, so NaN ends as 0 too.
-  const sum = f32x4.add(f32x4.mul(f32x4.sub(clipped, base), inv), f32x4.splat(ALMOST_HALF));
-  return f32x4.trunc(f32x4.pmin(f32x4.pmax(f32x4.splat(0), sum), limit));
+  // Whatever is negative here ends as 0, so rounding needs no sign.
+  return f32x4.add(f32x4.mul(f32x4.sub(clipped, base), inv), f32x4.splat(ALMOST_HALF));
 }
 
-/** i32x4 (or, for O = f32, f32x4) of four floats. Subtraction, product and sum are rounded operations each. */
+/**
+ * Second half: i32x4 (or, for O = f32, f32x4 of what the integers stand for) of four floats. The integers are 0..limit or ±limit.
+ *
+ * The rule truncates, saturates to int32, and then limits. Here values are limited first, while still floats: truncation is
+ * monotone and leaves limits as they are, since they are whole, so the order does not matter. And truncating to a float is one
+ * instruction where a conversion that saturates is ten.
+ */
 // @ts-ignore: decorator
 @inline
-function quantized<Q, O>(v: v128, low: v128, high: v128, base: v128, inv: v128, scale: v128, limit: v128): v128 {
-  const whole = rounded<Q>(v, low, high, base, inv, limit);
+function stored<Q, O>(x: v128, base: v128, scale: v128, limit: v128): v128 {
+  let limited: v128;
+  if (isSigned<Q>()) {
+    const number = v128.and(x, f32x4.eq(x, x));
+    limited = f32x4.pmin(f32x4.pmax(number, f32x4.neg(limit)), limit);
+  } else {
+    // `0 < NaN` is false, so NaN ends as 0.
+    limited = f32x4.pmin(f32x4.pmax(f32x4.splat(0), x), limit);
+  }
+  const whole = f32x4.trunc(limited);
   if (!isFloat<O>()) return i32x4.sub(f32x4.add(whole, f32x4.splat(MAGIC)), i32x4.splat(MAGIC_BITS));
   // An integer has no -0.
   if (isSigned<Q>()) return f32x4.mul(f32x4.add(whole, f32x4.splat(0)), scale);
@@ -97,53 +105,62 @@ function run<Q, O>(
   const scale = f32x4.splat(step);
   if (count >= 16) {
     const last = count - 16;
+    let a = scaled<Q>(v128.load(from, 0, 1), low, high, base, inv);
+    let b = scaled<Q>(v128.load(from, 16, 1), low, high, base, inv);
+    let c = scaled<Q>(v128.load(from, 32, 1), low, high, base, inv);
+    let d = scaled<Q>(v128.load(from, 48, 1), low, high, base, inv);
     for (let i: usize = 0; ; ) {
-      const at = from + (i << 2);
       put16<O>(
         to + i * sizeof<O>(),
-        quantized<Q, O>(v128.load(at, 0, 1), low, high, base, inv, scale, limit),
-        quantized<Q, O>(v128.load(at, 16, 1), low, high, base, inv, scale, limit),
-        quantized<Q, O>(v128.load(at, 32, 1), low, high, base, inv, scale, limit),
-        quantized<Q, O>(v128.load(at, 48, 1), low, high, base, inv, scale, limit),
+        stored<Q, O>(a, base, scale, limit),
+        stored<Q, O>(b, base, scale, limit),
+        stored<Q, O>(c, base, scale, limit),
+        stored<Q, O>(d, base, scale, limit),
       );
       if (i == last) return;
       i = min(i + 16, last);
+      const at = from + (i << 2);
+      a = scaled<Q>(v128.load(at, 0, 1), low, high, base, inv);
+      b = scaled<Q>(v128.load(at, 16, 1), low, high, base, inv);
+      c = scaled<Q>(v128.load(at, 32, 1), low, high, base, inv);
+      d = scaled<Q>(v128.load(at, 48, 1), low, high, base, inv);
     }
   }
   if (count >= 4) {
     const last = count - 4;
     for (let i: usize = 0; ; ) {
-      const v = v128.load(from + (i << 2), 0, 1);
-      put4<O>(to + i * sizeof<O>(), quantized<Q, O>(v, low, high, base, inv, scale, limit));
+      const x = scaled<Q>(v128.load(from + (i << 2), 0, 1), low, high, base, inv);
+      put4<O>(to + i * sizeof<O>(), stored<Q, O>(x, base, scale, limit));
       if (i == last) return;
       i = min(i + 4, last);
     }
   }
   for (let i: usize = 0; i < count; i++) {
-    const v = v128.load32_splat(from + (i << 2), 0, 1);
-    put1<O>(to + i * sizeof<O>(), quantized<Q, O>(v, low, high, base, inv, scale, limit));
+    const x = scaled<Q>(v128.load32_zero(from + (i << 2), 0, 1), low, high, base, inv);
+    put1<O>(to + i * sizeof<O>(), stored<Q, O>(x, base, scale, limit));
   }
 }
 
-/** Four elements with their own parameters at byte `at` of the parameter rows. */
+/** First half for four elements at byte `at` of the parameter rows. */
 // @ts-ignore: decorator
 @inline
-function quantizedAt<Q, O>(
-  from: usize,
-  at: usize,
-  low: usize,
-  high: usize,
-  base: usize,
-  inv: usize,
-  scale: usize,
-  limit: v128,
-): v128 {
-  return quantized<Q, O>(
+function scaledAt<Q>(from: usize, at: usize, low: usize, high: usize, base: usize, inv: usize): v128 {
+  return scaled<Q>(
     v128.load(from + at, 0, 1),
     v128.load(low + at, 0, 1),
     v128.load(high + at, 0, 1),
-    isSigned<Q>() ? limit : v128.load(base + at, 0, 1),
+    isSigned<Q>() ? f32x4.splat(0) : v128.load(base + at, 0, 1),
     v128.load(inv + at, 0, 1),
+  );
+}
+
+/** Second half for these. */
+// @ts-ignore: decorator
+@inline
+function storedAt<Q, O>(x: v128, at: usize, base: usize, scale: usize, limit: v128): v128 {
+  return stored<Q, O>(
+    x,
+    isSigned<Q>() || !isFloat<O>() ? limit : v128.load(base + at, 0, 1),
     isFloat<O>() ? v128.load(scale + at, 0, 1) : limit,
     limit,
   );
@@ -163,28 +180,41 @@ function row<Q, O>(
 ): void {
   if (count >= 16) {
     const last = count - 16;
+    let a = scaledAt<Q>(from, 0, low, high, base, inv);
+    let b = scaledAt<Q>(from, 16, low, high, base, inv);
+    let c = scaledAt<Q>(from, 32, low, high, base, inv);
+    let d = scaledAt<Q>(from, 48, low, high, base, inv);
     for (let i: usize = 0; ; ) {
-      const at = i << 2;
+      const done = i << 2;
       put16<O>(
         to + i * sizeof<O>(),
-        quantizedAt<Q, O>(from, at, low, high, base, inv, scale, limit),
-        quantizedAt<Q, O>(from, at + 16, low, high, base, inv, scale, limit),
-        quantizedAt<Q, O>(from, at + 32, low, high, base, inv, scale, limit),
-        quantizedAt<Q, O>(from, at + 48, low, high, base, inv, scale, limit),
+        storedAt<Q, O>(a, done, base, scale, limit),
+        storedAt<Q, O>(b, done + 16, base, scale, limit),
+        storedAt<Q, O>(c, done + 32, base, scale, limit),
+        storedAt<Q, O>(d, done + 48, base, scale, limit),
       );
       if (i == last) return;
       i = min(i + 16, last);
+      const at = i << 2;
+      a = scaledAt<Q>(from, at, low, high, base, inv);
+      b = scaledAt<Q>(from, at + 16, low, high, base, inv);
+      c = scaledAt<Q>(from, at + 32, low, high, base, inv);
+      d = scaledAt<Q>(from, at + 48, low, high, base, inv);
     }
   }
   for (let i: usize = 0; i < count; i++) {
     const at = i << 2;
-    const result = quantized<Q, O>(
-      v128.load32_splat(from + at, 0, 1),
-      v128.load32_splat(low + at, 0, 1),
-      v128.load32_splat(high + at, 0, 1),
-      isSigned<Q>() ? limit : v128.load32_splat(base + at, 0, 1),
-      v128.load32_splat(inv + at, 0, 1),
-      isFloat<O>() ? v128.load32_splat(scale + at, 0, 1) : limit,
+    const x = scaled<Q>(
+      v128.load32_zero(from + at, 0, 1),
+      v128.load32_zero(low + at, 0, 1),
+      v128.load32_zero(high + at, 0, 1),
+      isSigned<Q>() ? limit : v128.load32_zero(base + at, 0, 1),
+      v128.load32_zero(inv + at, 0, 1),
+    );
+    const result = stored<Q, O>(
+      x,
+      isSigned<Q>() || !isFloat<O>() ? limit : v128.load32_zero(base + at, 0, 1),
+      isFloat<O>() ? v128.load32_zero(scale + at, 0, 1) : limit,
       limit,
     );
     put1<O>(to + i * sizeof<O>(), result);

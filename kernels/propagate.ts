@@ -1,6 +1,6 @@
 /** QP of reference §3.4: round(f64(v) * f64(inv)) + zero point, all in float64. One scale for all elements. */
 import { listResult, reserve } from "./memory";
-import { put1, put4, put16 } from "./store";
+import { put1, put8 } from "./store";
 
 /** The double below one half; see elements.ts for why this rounds like C's round. */
 const ALMOST_HALF: f64 = 0.49999999999999994;
@@ -8,35 +8,43 @@ const ALMOST_HALF: f64 = 0.49999999999999994;
 /** MAGIC + n has n in its low 32 bits, for all n of int32. */
 const MAGIC: f64 = 6755399441055744;
 
+/** First half of the way, of two floats in the low lanes: scaled, and moved by one half, so that truncation rounds them. */
+// @ts-ignore: decorator
+@inline
+function scaled(v: v128, inv: v128): v128 {
+  const x = f64x2.mul(f64x2.promote_low_f32x4(v), inv);
+  return f64x2.add(x, v128.or(v128.and(x, f64x2.splat(-0.0)), f64x2.splat(ALMOST_HALF)));
+}
+
+/** The same for two at `from`. */
+// @ts-ignore: decorator
+@inline
+function scaledPair(from: usize, inv: v128): v128 {
+  return scaled(v128.load64_zero(from, 0, 1), inv);
+}
+
 /**
- * QP of two floats in the low lanes: doubles whose low words are the integers, 0..limit or ±limit.
+ * Second half: doubles whose low words are the integers, 0..limit or ±limit.
  *
  * Limits are applied before the conversion, as in elements.ts: sums are whole numbers already, infinite or NaN.
  */
 // @ts-ignore: decorator
 @inline
-function propagatedPair<O>(v: v128, inv: v128, zeroPoint: v128, limit: v128): v128 {
-  const x = f64x2.mul(f64x2.promote_low_f32x4(v), inv);
-  const half = v128.or(v128.and(x, f64x2.splat(-0.0)), f64x2.splat(ALMOST_HALF));
-  const sum = f64x2.add(f64x2.trunc(f64x2.add(x, half)), zeroPoint);
-  let limited: v128;
+function limited<O>(x: v128, zeroPoint: v128, limit: v128): v128 {
+  const sum = f64x2.add(f64x2.trunc(x), zeroPoint);
   if (isSigned<O>()) {
     const number = v128.and(sum, f64x2.eq(sum, sum));
-    limited = f64x2.pmin(f64x2.pmax(number, f64x2.neg(limit)), limit);
-  } else {
-    // `0 < NaN` is false, so NaN ends as 0.
-    limited = f64x2.pmin(f64x2.pmax(f64x2.splat(0), sum), limit);
+    return f64x2.add(f64x2.pmin(f64x2.pmax(number, f64x2.neg(limit)), limit), f64x2.splat(MAGIC));
   }
-  return f64x2.add(limited, f64x2.splat(MAGIC));
+  // `0 < NaN` is false, so NaN ends as 0.
+  return f64x2.add(f64x2.pmin(f64x2.pmax(f64x2.splat(0), sum), limit), f64x2.splat(MAGIC));
 }
 
-/** Four floats at `from` as i32x4. */
+/** The second half of two pairs as i32x4. */
 // @ts-ignore: decorator
 @inline
-function propagated<O>(from: usize, inv: v128, zeroPoint: v128, limit: v128): v128 {
-  const low = propagatedPair<O>(v128.load64_zero(from, 0, 1), inv, zeroPoint, limit);
-  const high = propagatedPair<O>(v128.load64_zero(from, 8, 1), inv, zeroPoint, limit);
-  return v128.shuffle<i32>(low, high, 0, 2, 4, 6);
+function stored<O>(a: v128, b: v128, zeroPoint: v128, limit: v128): v128 {
+  return v128.shuffle<i32>(limited<O>(a, zeroPoint, limit), limited<O>(b, zeroPoint, limit), 0, 2, 4, 6);
 }
 
 /** → list<O> of integers 0..largest or ±largest */
@@ -47,21 +55,26 @@ function propagate<O>(values: usize, count: usize, inverse: f32, zeroPointIntege
   const zeroPoint = f64x2.splat(<f64>(<f32>zeroPointInteger));
   const limit = f64x2.splat(largest);
   let i: usize = 0;
-  for (; i + 16 <= count; i += 16) {
-    const from = values + (i << 2);
-    put16<O>(
-      output + i * sizeof<O>(),
-      propagated<O>(from, inv, zeroPoint, limit),
-      propagated<O>(from + 16, inv, zeroPoint, limit),
-      propagated<O>(from + 32, inv, zeroPoint, limit),
-      propagated<O>(from + 48, inv, zeroPoint, limit),
-    );
+  if (count >= 8) {
+    const last = count - 8;
+    let a = scaledPair(values, inv);
+    let b = scaledPair(values + 8, inv);
+    let c = scaledPair(values + 16, inv);
+    let d = scaledPair(values + 24, inv);
+    for (;;) {
+      put8<O>(output + i * sizeof<O>(), stored<O>(a, b, zeroPoint, limit), stored<O>(c, d, zeroPoint, limit));
+      if (i == last) return area;
+      i = min(i + 8, last);
+      const at = values + (i << 2);
+      a = scaledPair(at, inv);
+      b = scaledPair(at + 8, inv);
+      c = scaledPair(at + 16, inv);
+      d = scaledPair(at + 24, inv);
+    }
   }
-  for (; i + 4 <= count; i += 4)
-    put4<O>(output + i * sizeof<O>(), propagated<O>(values + (i << 2), inv, zeroPoint, limit));
   for (; i < count; i++) {
-    const pair = propagatedPair<O>(v128.load32_zero(values + (i << 2), 0, 1), inv, zeroPoint, limit);
-    put1<O>(output + i * sizeof<O>(), pair);
+    const x = scaled(v128.load32_zero(values + (i << 2), 0, 1), inv);
+    put1<O>(output + i * sizeof<O>(), limited<O>(x, zeroPoint, limit));
   }
   return area;
 }
