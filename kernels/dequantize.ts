@@ -26,7 +26,8 @@ function areOrdinary(zeropoint: usize, channels: usize): bool {
 function four<T>(from: usize, first: usize): v128 {
   if (sizeof<T>() == 4) return v128.load(from + (first << 2), 0, 1);
   if (sizeof<T>() == 2) return v128.load_ext<i16>(from + (first << 1), 0, 1);
-  const bytes = v128.load32_zero(from + first, 0, 1);
+  // What is in the other lanes does not matter; filling all of them is cheaper than clearing them.
+  const bytes = v128.load32_splat(from + first, 0, 1);
   return isSigned<T>()
     ? i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(bytes))
     : i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(bytes));

@@ -12,7 +12,8 @@
  * elements twice, the same both times. Shorter data goes by four, and below four by one, through the same vector code.
  *
  * Type parameters: Q = u8 for the asymmetric rules (QA, QA0), i16 for the symmetric ones (QS, QS0);
- * O = what is stored: u8, i8, i16, or f32 for the value that the integer stands for (fake quantization, §5.2).
+ * O = what is stored: u8, i8, i16, or f32 for the value that the integer stands for (fake quantization, §5.2);
+ * C = void where limits of the integers do what clipping the values would do, bool where they do not.
  */
 import { demand, listResult, outerOf, reserve } from "./memory";
 import { byRows, repeatsOf, tiled } from "./rows";
@@ -22,8 +23,8 @@ import { put1, put4, put16 } from "./store";
 export const ALMOST_HALF: f32 = 0.49999997;
 
 /** MAGIC + n has the bits of MAGIC plus n, for integers |n| < 2^22: so a float becomes an integer in two instructions. */
-const MAGIC: f32 = 12582912;
-const MAGIC_BITS: i32 = 0x4b400000;
+export const MAGIC: f32 = 12582912;
+export const MAGIC_BITS: i32 = 0x4b400000;
 
 /**
  * First half of the way: four values clipped, scaled, and moved by one half, so that truncation rounds them. Subtraction,
@@ -31,9 +32,9 @@ const MAGIC_BITS: i32 = 0x4b400000;
  */
 // @ts-ignore: decorator
 @inline
-function scaled<Q>(v: v128, low: v128, high: v128, base: v128, inv: v128): v128 {
+function scaled<Q, C>(v: v128, low: v128, high: v128, base: v128, inv: v128): v128 {
   // pmax(v, low) is `v < low ? low : v`; pmin(d, high) is `d > high ? high : d`: NaN passes, zeros keep their sign.
-  const clipped = f32x4.pmin(f32x4.pmax(v, low), high);
+  const clipped = isVoid<C>() ? v : f32x4.pmin(f32x4.pmax(v, low), high);
   if (isSigned<Q>()) {
     const x = f32x4.mul(clipped, inv);
     return f32x4.add(x, v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF)));
@@ -87,7 +88,7 @@ export function store1<O>(to: usize, a: v128, _limit: v128): void {
 }
 
 /** `count` elements with the same parameters. */
-function run<Q, O>(
+function run<Q, O, C>(
   from: usize,
   to: usize,
   count: usize,
@@ -105,10 +106,10 @@ function run<Q, O>(
   const scale = f32x4.splat(step);
   if (count >= 16) {
     const last = count - 16;
-    let a = scaled<Q>(v128.load(from, 0, 1), low, high, base, inv);
-    let b = scaled<Q>(v128.load(from, 16, 1), low, high, base, inv);
-    let c = scaled<Q>(v128.load(from, 32, 1), low, high, base, inv);
-    let d = scaled<Q>(v128.load(from, 48, 1), low, high, base, inv);
+    let a = scaled<Q, C>(v128.load(from, 0, 1), low, high, base, inv);
+    let b = scaled<Q, C>(v128.load(from, 16, 1), low, high, base, inv);
+    let c = scaled<Q, C>(v128.load(from, 32, 1), low, high, base, inv);
+    let d = scaled<Q, C>(v128.load(from, 48, 1), low, high, base, inv);
     for (let i: usize = 0; ; ) {
       put16<O>(
         to + i * sizeof<O>(),
@@ -120,23 +121,23 @@ function run<Q, O>(
       if (i == last) return;
       i = min(i + 16, last);
       const at = from + (i << 2);
-      a = scaled<Q>(v128.load(at, 0, 1), low, high, base, inv);
-      b = scaled<Q>(v128.load(at, 16, 1), low, high, base, inv);
-      c = scaled<Q>(v128.load(at, 32, 1), low, high, base, inv);
-      d = scaled<Q>(v128.load(at, 48, 1), low, high, base, inv);
+      a = scaled<Q, C>(v128.load(at, 0, 1), low, high, base, inv);
+      b = scaled<Q, C>(v128.load(at, 16, 1), low, high, base, inv);
+      c = scaled<Q, C>(v128.load(at, 32, 1), low, high, base, inv);
+      d = scaled<Q, C>(v128.load(at, 48, 1), low, high, base, inv);
     }
   }
   if (count >= 4) {
     const last = count - 4;
     for (let i: usize = 0; ; ) {
-      const x = scaled<Q>(v128.load(from + (i << 2), 0, 1), low, high, base, inv);
+      const x = scaled<Q, C>(v128.load(from + (i << 2), 0, 1), low, high, base, inv);
       put4<O>(to + i * sizeof<O>(), stored<Q, O>(x, base, scale, limit));
       if (i == last) return;
       i = min(i + 4, last);
     }
   }
   for (let i: usize = 0; i < count; i++) {
-    const x = scaled<Q>(v128.load32_zero(from + (i << 2), 0, 1), low, high, base, inv);
+    const x = scaled<Q, C>(v128.load32_splat(from + (i << 2), 0, 1), low, high, base, inv);
     put1<O>(to + i * sizeof<O>(), stored<Q, O>(x, base, scale, limit));
   }
 }
@@ -144,11 +145,11 @@ function run<Q, O>(
 /** First half for four elements at byte `at` of the parameter rows. */
 // @ts-ignore: decorator
 @inline
-function scaledAt<Q>(from: usize, at: usize, low: usize, high: usize, base: usize, inv: usize): v128 {
-  return scaled<Q>(
+function scaledAt<Q, C>(from: usize, at: usize, low: usize, high: usize, base: usize, inv: usize): v128 {
+  return scaled<Q, C>(
     v128.load(from + at, 0, 1),
-    v128.load(low + at, 0, 1),
-    v128.load(high + at, 0, 1),
+    isVoid<C>() ? f32x4.splat(0) : v128.load(low + at, 0, 1),
+    isVoid<C>() ? f32x4.splat(0) : v128.load(high + at, 0, 1),
     isSigned<Q>() ? f32x4.splat(0) : v128.load(base + at, 0, 1),
     v128.load(inv + at, 0, 1),
   );
@@ -167,7 +168,7 @@ function storedAt<Q, O>(x: v128, at: usize, base: usize, scale: usize, limit: v1
 }
 
 /** `count` elements, each with its own parameters. */
-function row<Q, O>(
+function row<Q, O, C>(
   from: usize,
   to: usize,
   count: usize,
@@ -180,10 +181,10 @@ function row<Q, O>(
 ): void {
   if (count >= 16) {
     const last = count - 16;
-    let a = scaledAt<Q>(from, 0, low, high, base, inv);
-    let b = scaledAt<Q>(from, 16, low, high, base, inv);
-    let c = scaledAt<Q>(from, 32, low, high, base, inv);
-    let d = scaledAt<Q>(from, 48, low, high, base, inv);
+    let a = scaledAt<Q, C>(from, 0, low, high, base, inv);
+    let b = scaledAt<Q, C>(from, 16, low, high, base, inv);
+    let c = scaledAt<Q, C>(from, 32, low, high, base, inv);
+    let d = scaledAt<Q, C>(from, 48, low, high, base, inv);
     for (let i: usize = 0; ; ) {
       const done = i << 2;
       put16<O>(
@@ -196,29 +197,55 @@ function row<Q, O>(
       if (i == last) return;
       i = min(i + 16, last);
       const at = i << 2;
-      a = scaledAt<Q>(from, at, low, high, base, inv);
-      b = scaledAt<Q>(from, at + 16, low, high, base, inv);
-      c = scaledAt<Q>(from, at + 32, low, high, base, inv);
-      d = scaledAt<Q>(from, at + 48, low, high, base, inv);
+      a = scaledAt<Q, C>(from, at, low, high, base, inv);
+      b = scaledAt<Q, C>(from, at + 16, low, high, base, inv);
+      c = scaledAt<Q, C>(from, at + 32, low, high, base, inv);
+      d = scaledAt<Q, C>(from, at + 48, low, high, base, inv);
     }
   }
   for (let i: usize = 0; i < count; i++) {
     const at = i << 2;
-    const x = scaled<Q>(
-      v128.load32_zero(from + at, 0, 1),
-      v128.load32_zero(low + at, 0, 1),
-      v128.load32_zero(high + at, 0, 1),
-      isSigned<Q>() ? limit : v128.load32_zero(base + at, 0, 1),
-      v128.load32_zero(inv + at, 0, 1),
+    const x = scaled<Q, C>(
+      v128.load32_splat(from + at, 0, 1),
+      isVoid<C>() ? limit : v128.load32_splat(low + at, 0, 1),
+      isVoid<C>() ? limit : v128.load32_splat(high + at, 0, 1),
+      isSigned<Q>() ? limit : v128.load32_splat(base + at, 0, 1),
+      v128.load32_splat(inv + at, 0, 1),
     );
     const result = stored<Q, O>(
       x,
-      isSigned<Q>() || !isFloat<O>() ? limit : v128.load32_zero(base + at, 0, 1),
-      isFloat<O>() ? v128.load32_zero(scale + at, 0, 1) : limit,
+      isSigned<Q>() || !isFloat<O>() ? limit : v128.load32_splat(base + at, 0, 1),
+      isFloat<O>() ? v128.load32_splat(scale + at, 0, 1) : limit,
       limit,
     );
     put1<O>(to + i * sizeof<O>(), result);
   }
+}
+
+/**
+ * Whether limits do what clipping would do: the ends of the range become the ends of the integers, and the rule is monotone, so
+ * what lies outside becomes them too. (What is not a number becomes 0 either way.) Ordinary parameters are like that.
+ */
+function limitsClip<Q>(
+  channels: usize,
+  low: usize,
+  high: usize,
+  clipStep: usize,
+  base: usize,
+  baseStep: usize,
+  inv: usize,
+  largest: f32,
+): bool {
+  for (let c: usize = 0; c < channels; c++) {
+    const scale = load<f32>(inv + (c << 2));
+    const zero: f32 = isSigned<Q>() ? 0 : load<f32>(base + c * baseStep);
+    const first = (load<f32>(low + c * clipStep) - zero) * scale;
+    const last = (load<f32>(high + c * clipStep) - zero) * scale;
+    // Comparisons with NaN are false.
+    const begins = isSigned<Q>() ? first - ALMOST_HALF <= -largest : first + ALMOST_HALF < 1;
+    if (!(scale > 0 && largest > 0 && begins && last + ALMOST_HALF >= largest)) return false;
+  }
+  return true;
 }
 
 /**
@@ -245,37 +272,37 @@ export function convert<Q, O>(
   const output = reserve(count * sizeof<O>());
   const area = listResult(output, count);
   const limit = f32x4.splat(<f32>largest);
+  const clips = !limitsClip<Q>(channels, low, high, clipStep, base, baseStep, inv, <f32>largest);
   if (byRows(outer, channels, inner)) {
-    const repeat = repeatsOf(outer, channels, inner);
-    const period = <usize>channels * inner * repeat;
-    const lows = tiled(low, clipStep, channels, inner, repeat);
-    const highs = tiled(high, clipStep, channels, inner, repeat);
-    const bases = low == base ? lows : tiled(base, baseStep, channels, inner, repeat);
-    const inverses = tiled(inv, 4, channels, inner, repeat);
-    const scales = isFloat<O>() ? tiled(scale, 4, channels, inner, repeat) : 0;
+    const repeats = repeatsOf(outer, channels, inner);
+    const period = <usize>channels * inner * repeats;
+    const lows = clips ? tiled(low, clipStep, channels, inner, repeats) : 0;
+    const highs = clips ? tiled(high, clipStep, channels, inner, repeats) : 0;
+    const bases = isSigned<Q>() ? 0 : clips && low == base ? lows : tiled(base, baseStep, channels, inner, repeats);
+    const inverses = tiled(inv, 4, channels, inner, repeats);
+    const scales = isFloat<O>() ? tiled(scale, 4, channels, inner, repeats) : 0;
     for (let at: usize = 0; at < count; at += period) {
+      const from = values + (at << 2);
+      const to = output + at * sizeof<O>();
       const part = min(period, count - at);
-      row<Q, O>(values + (at << 2), output + at * sizeof<O>(), part, lows, highs, bases, inverses, scales, limit);
+      if (clips) row<Q, O, bool>(from, to, part, lows, highs, bases, inverses, scales, limit);
+      else row<Q, O, void>(from, to, part, lows, highs, bases, inverses, scales, limit);
     }
     return area;
   }
   // One channel is one run, however it is laid out.
-  const runs: usize = channels == 1 ? <usize>(count > 0) : outer * channels;
   const length = channels == 1 ? count : <usize>inner;
   let channel: usize = 0;
-  for (let index: usize = 0; index < runs; index++) {
-    const at = index * length;
-    run<Q, O>(
-      values + (at << 2),
-      output + at * sizeof<O>(),
-      length,
-      load<f32>(low + channel * clipStep),
-      load<f32>(high + channel * clipStep),
-      load<f32>(base + channel * baseStep),
-      load<f32>(inv + (channel << 2)),
-      isFloat<O>() ? load<f32>(scale + (channel << 2)) : 0,
-      limit,
-    );
+  for (let at: usize = 0; at < count; at += length) {
+    const from = values + (at << 2);
+    const to = output + at * sizeof<O>();
+    const lowest = load<f32>(low + channel * clipStep);
+    const highest = load<f32>(high + channel * clipStep);
+    const zero = load<f32>(base + channel * baseStep);
+    const inverse = load<f32>(inv + (channel << 2));
+    const step: f32 = isFloat<O>() ? load<f32>(scale + (channel << 2)) : 0;
+    if (clips) run<Q, O, bool>(from, to, length, lowest, highest, zero, inverse, step, limit);
+    else run<Q, O, void>(from, to, length, lowest, highest, zero, inverse, step, limit);
     channel = channel + 1 == channels ? 0 : channel + 1;
   }
   return area;

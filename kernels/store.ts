@@ -27,16 +27,6 @@ export function put16<O>(to: usize, a: v128, b: v128, c: v128, d: v128): void {
   }
 }
 
-/** Stores eight elements of an integer type. */
-// @ts-ignore: decorator
-@inline
-export function put8<O>(to: usize, a: v128, b: v128): void {
-  const shorts = i16x8.narrow_i32x4_s(a, b);
-  if (sizeof<O>() == 2) v128.store(to, shorts, 0, 1);
-  else if (isSigned<O>()) v128.store64_lane(to, i8x16.narrow_i16x8_s(shorts, shorts), 0, 0, 1);
-  else v128.store64_lane(to, i8x16.narrow_i16x8_u(shorts, shorts), 0, 0, 1);
-}
-
 /** Four of i32x4 as the first lanes of the narrower type. */
 // @ts-ignore: decorator
 @inline
