@@ -12,116 +12,85 @@
  * elements twice, the same both times. Shorter data goes by four, and below four by one, through the same vector code.
  *
  * Type parameters: Q = u8 for the asymmetric rules (QA, QA0), i16 for the symmetric ones (QS, QS0);
- * O = what is stored: u8, i8, i16, or f32 for the value that the integer stands for (fake quantization, §5.2).
+ * O = what is stored: u8, i8, i16, or f32 for the value that the integer stands for (fake quantization, §5.2);
+ * C = void where limits of the integers do what clipping the values would do, bool where they do not.
  */
 import { demand, listResult, outerOf, reserve } from "./memory";
+import { byRows, repeatsOf, tiled } from "./rows";
+import { put1, put4, put16 } from "./store";
 
-/** Row-wise work repeats the channels' parameters until a row has this many elements; long rows have few tails. */
-const SHORTEST_ROW: usize = 256;
-/** Channels whose contiguous part is shorter than this are done row by row. */
-const SHORT_INNER: u32 = 16;
 /** The float below one half. */
 export const ALMOST_HALF: f32 = 0.49999997;
 
-/** i32x4 (or, for O = f32, f32x4) of four floats. Subtraction and product are two rounded operations. */
-// @ts-ignore: decorator
-@inline
-function quantized<Q, O>(v: v128, low: v128, high: v128, base: v128, inv: v128, scale: v128, limit: v128): v128 {
-  // pmax(v, low) is `v < low ? low : v`; pmin(d, high) is `d > high ? high : d`: NaN passes, zeros keep their sign.
-  const clipped = f32x4.pmin(f32x4.pmax(v, low), high);
-  let integers: v128;
-  if (isSigned<Q>()) {
-    const x = f32x4.mul(clipped, inv);
-    const half = v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF));
-    integers = i32x4.trunc_sat_f32x4_s(f32x4.add(x, half));
-  } else {
-    // Whatever is negative here ends as 0 by the clamp, so rounding needs no sign.
-    const x = f32x4.mul(f32x4.sub(clipped, base), inv);
-    integers = i32x4.trunc_sat_f32x4_s(f32x4.add(x, f32x4.splat(ALMOST_HALF)));
-  }
-  if (!isFloat<O>()) return integers;
-  if (isSigned<Q>()) {
-    const limited = i32x4.max_s(i32x4.min_s(integers, limit), i32x4.neg(limit));
-    return f32x4.mul(f32x4.convert_i32x4_s(limited), scale);
-  }
-  const limited = i32x4.max_s(i32x4.min_s(integers, i32x4.splat(255)), i32x4.splat(0));
-  return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(limited), scale), base);
-}
+/** MAGIC + n has the bits of MAGIC plus n, for integers |n| < 2^22: so a float becomes an integer in two instructions. */
+export const MAGIC: f32 = 12582912;
+export const MAGIC_BITS: i32 = 0x4b400000;
 
 /**
- * Eight of i32x4 as i16x8 within ±limit (limit is i32x4; its halves are the same as i16x8 after narrowing).
- * `inside`: they are within the limit already.
+ * First half of the way: four values clipped, scaled, and moved by one half, so that truncation rounds them. Subtraction,
+ * product and sum are rounded operations each.
  */
 // @ts-ignore: decorator
 @inline
-function shorts<O>(a: v128, b: v128, limit: v128, inside: bool): v128 {
-  const narrow = i16x8.narrow_i32x4_s(a, b);
-  if (!isSigned<O>() || inside) return narrow;
-  const most = i16x8.narrow_i32x4_s(limit, limit);
-  return i16x8.max_s(i16x8.min_s(narrow, most), i16x8.neg(most));
+function scaled<Q, C>(v: v128, low: v128, high: v128, base: v128, inv: v128): v128 {
+  // pmax(v, low) is `v < low ? low : v`; pmin(d, high) is `d > high ? high : d`: NaN passes, zeros keep their sign.
+  const clipped = isVoid<C>() ? v : f32x4.pmin(f32x4.pmax(v, low), high);
+  if (isSigned<Q>()) {
+    const x = f32x4.mul(clipped, inv);
+    return f32x4.add(x, v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF)));
+  }
+  // Whatever is negative here ends as 0, so rounding needs no sign.
+  return f32x4.add(f32x4.mul(f32x4.sub(clipped, base), inv), f32x4.splat(ALMOST_HALF));
 }
 
-/** Stores sixteen elements. Narrowing saturates: 0..255 for u8, and ±limit is inside of the signed types. */
+/**
+ * Second half: i32x4 (or, for O = f32, f32x4 of what the integers stand for) of four floats. The integers are 0..limit or ±limit.
+ *
+ * The rule truncates, saturates to int32, and then limits. Here values are limited first, while still floats: truncation is
+ * monotone and leaves limits as they are, since they are whole, so the order does not matter. And truncating to a float is one
+ * instruction where a conversion that saturates is ten.
+ */
 // @ts-ignore: decorator
 @inline
-export function store16<O>(to: usize, a: v128, b: v128, c: v128, d: v128, limit: v128, inside: bool): void {
-  if (isFloat<O>()) {
-    v128.store(to, a, 0, 1);
-    v128.store(to, b, 16, 1);
-    v128.store(to, c, 32, 1);
-    v128.store(to, d, 48, 1);
-    return;
-  }
-  const low = shorts<O>(a, b, limit, inside);
-  const high = shorts<O>(c, d, limit, inside);
-  if (sizeof<O>() == 2) {
-    v128.store(to, low, 0, 1);
-    v128.store(to, high, 16, 1);
-  } else if (isSigned<O>()) {
-    v128.store(to, i8x16.narrow_i16x8_s(low, high), 0, 1);
+function stored<Q, O>(x: v128, base: v128, scale: v128, limit: v128): v128 {
+  let limited: v128;
+  if (isSigned<Q>()) {
+    const number = v128.and(x, f32x4.eq(x, x));
+    limited = f32x4.pmin(f32x4.pmax(number, f32x4.neg(limit)), limit);
   } else {
-    v128.store(to, i8x16.narrow_i16x8_u(low, high), 0, 1);
+    // `0 < NaN` is false, so NaN ends as 0.
+    limited = f32x4.pmin(f32x4.pmax(f32x4.splat(0), x), limit);
   }
+  const whole = f32x4.trunc(limited);
+  if (!isFloat<O>()) return i32x4.sub(f32x4.add(whole, f32x4.splat(MAGIC)), i32x4.splat(MAGIC_BITS));
+  // An integer has no -0.
+  if (isSigned<Q>()) return f32x4.mul(f32x4.add(whole, f32x4.splat(0)), scale);
+  return f32x4.add(f32x4.mul(whole, scale), base);
 }
 
-/** Stores four elements. */
+/** As in store.ts, for kernels/near.ts: what narrowing does not saturate is within ±`limit` there. */
 // @ts-ignore: decorator
 @inline
-export function store4<O>(to: usize, a: v128, limit: v128): void {
-  if (isFloat<O>()) {
-    v128.store(to, a, 0, 1);
-    return;
-  }
-  const narrow = shorts<O>(a, a, limit, false);
-  if (sizeof<O>() == 2) {
-    v128.store64_lane(to, narrow, 0, 0, 1);
-  } else if (isSigned<O>()) {
-    v128.store32_lane(to, i8x16.narrow_i16x8_s(narrow, narrow), 0, 0, 1);
-  } else {
-    v128.store32_lane(to, i8x16.narrow_i16x8_u(narrow, narrow), 0, 0, 1);
-  }
+export function store16<O>(to: usize, a: v128, b: v128, c: v128, d: v128, _limit: v128, _inside: bool): void {
+  put16<O>(to, a, b, c, d);
 }
 
-/** Stores the first of four elements. */
 // @ts-ignore: decorator
 @inline
-export function store1<O>(to: usize, a: v128, limit: v128): void {
-  if (isFloat<O>()) {
-    v128.store32_lane(to, a, 0, 0, 1);
-    return;
-  }
-  const narrow = shorts<O>(a, a, limit, false);
-  if (sizeof<O>() == 2) {
-    v128.store16_lane(to, narrow, 0, 0, 1);
-  } else if (isSigned<O>()) {
-    v128.store8_lane(to, i8x16.narrow_i16x8_s(narrow, narrow), 0, 0, 1);
-  } else {
-    v128.store8_lane(to, i8x16.narrow_i16x8_u(narrow, narrow), 0, 0, 1);
-  }
+export function store4<O>(to: usize, a: v128, _limit: v128): void {
+  put4<O>(to, a);
 }
 
-/** `count` elements with the same parameters. */
-function run<Q, O>(
+// @ts-ignore: decorator
+@inline
+export function store1<O>(to: usize, a: v128, _limit: v128): void {
+  put1<O>(to, a);
+}
+
+/** `count` elements with the same parameters. Inline, since a call costs channels of 27 values a tenth of their time. */
+// @ts-ignore: decorator
+@inline
+function run<Q, O, C>(
   from: usize,
   to: usize,
   count: usize,
@@ -139,62 +108,69 @@ function run<Q, O>(
   const scale = f32x4.splat(step);
   if (count >= 16) {
     const last = count - 16;
+    let a = scaled<Q, C>(v128.load(from, 0, 1), low, high, base, inv);
+    let b = scaled<Q, C>(v128.load(from, 16, 1), low, high, base, inv);
+    let c = scaled<Q, C>(v128.load(from, 32, 1), low, high, base, inv);
+    let d = scaled<Q, C>(v128.load(from, 48, 1), low, high, base, inv);
     for (let i: usize = 0; ; ) {
-      const at = from + (i << 2);
-      store16<O>(
+      put16<O>(
         to + i * sizeof<O>(),
-        quantized<Q, O>(v128.load(at, 0, 1), low, high, base, inv, scale, limit),
-        quantized<Q, O>(v128.load(at, 16, 1), low, high, base, inv, scale, limit),
-        quantized<Q, O>(v128.load(at, 32, 1), low, high, base, inv, scale, limit),
-        quantized<Q, O>(v128.load(at, 48, 1), low, high, base, inv, scale, limit),
-        limit,
-        false,
+        stored<Q, O>(a, base, scale, limit),
+        stored<Q, O>(b, base, scale, limit),
+        stored<Q, O>(c, base, scale, limit),
+        stored<Q, O>(d, base, scale, limit),
       );
       if (i == last) return;
       i = min(i + 16, last);
+      const at = from + (i << 2);
+      a = scaled<Q, C>(v128.load(at, 0, 1), low, high, base, inv);
+      b = scaled<Q, C>(v128.load(at, 16, 1), low, high, base, inv);
+      c = scaled<Q, C>(v128.load(at, 32, 1), low, high, base, inv);
+      d = scaled<Q, C>(v128.load(at, 48, 1), low, high, base, inv);
     }
   }
   if (count >= 4) {
     const last = count - 4;
     for (let i: usize = 0; ; ) {
-      const v = v128.load(from + (i << 2), 0, 1);
-      store4<O>(to + i * sizeof<O>(), quantized<Q, O>(v, low, high, base, inv, scale, limit), limit);
+      const x = scaled<Q, C>(v128.load(from + (i << 2), 0, 1), low, high, base, inv);
+      put4<O>(to + i * sizeof<O>(), stored<Q, O>(x, base, scale, limit));
       if (i == last) return;
       i = min(i + 4, last);
     }
   }
   for (let i: usize = 0; i < count; i++) {
-    const v = v128.load32_splat(from + (i << 2), 0, 1);
-    store1<O>(to + i * sizeof<O>(), quantized<Q, O>(v, low, high, base, inv, scale, limit), limit);
+    const x = scaled<Q, C>(v128.load32_splat(from + (i << 2), 0, 1), low, high, base, inv);
+    put1<O>(to + i * sizeof<O>(), stored<Q, O>(x, base, scale, limit));
   }
 }
 
-/** Four elements with their own parameters at byte `at` of the parameter rows. */
+/** First half for four elements at byte `at` of the parameter rows. */
 // @ts-ignore: decorator
 @inline
-function quantizedAt<Q, O>(
-  from: usize,
-  at: usize,
-  low: usize,
-  high: usize,
-  base: usize,
-  inv: usize,
-  scale: usize,
-  limit: v128,
-): v128 {
-  return quantized<Q, O>(
+function scaledAt<Q, C>(from: usize, at: usize, low: usize, high: usize, base: usize, inv: usize): v128 {
+  return scaled<Q, C>(
     v128.load(from + at, 0, 1),
-    v128.load(low + at, 0, 1),
-    v128.load(high + at, 0, 1),
-    isSigned<Q>() ? limit : v128.load(base + at, 0, 1),
+    isVoid<C>() ? f32x4.splat(0) : v128.load(low + at, 0, 1),
+    isVoid<C>() ? f32x4.splat(0) : v128.load(high + at, 0, 1),
+    isSigned<Q>() ? f32x4.splat(0) : v128.load(base + at, 0, 1),
     v128.load(inv + at, 0, 1),
+  );
+}
+
+/** Second half for these. */
+// @ts-ignore: decorator
+@inline
+function storedAt<Q, O>(x: v128, at: usize, base: usize, scale: usize, limit: v128): v128 {
+  return stored<Q, O>(
+    x,
+    isSigned<Q>() || !isFloat<O>() ? limit : v128.load(base + at, 0, 1),
     isFloat<O>() ? v128.load(scale + at, 0, 1) : limit,
     limit,
   );
 }
 
 /** `count` elements, each with its own parameters. */
-function row<Q, O>(
+function row<Q, O, C>(
   from: usize,
   to: usize,
   count: usize,
@@ -207,56 +183,76 @@ function row<Q, O>(
 ): void {
   if (count >= 16) {
     const last = count - 16;
+    let a = scaledAt<Q, C>(from, 0, low, high, base, inv);
+    let b = scaledAt<Q, C>(from, 16, low, high, base, inv);
+    let c = scaledAt<Q, C>(from, 32, low, high, base, inv);
+    let d = scaledAt<Q, C>(from, 48, low, high, base, inv);
     for (let i: usize = 0; ; ) {
-      const at = i << 2;
-      store16<O>(
+      const done = i << 2;
+      put16<O>(
         to + i * sizeof<O>(),
-        quantizedAt<Q, O>(from, at, low, high, base, inv, scale, limit),
-        quantizedAt<Q, O>(from, at + 16, low, high, base, inv, scale, limit),
-        quantizedAt<Q, O>(from, at + 32, low, high, base, inv, scale, limit),
-        quantizedAt<Q, O>(from, at + 48, low, high, base, inv, scale, limit),
-        limit,
-        false,
+        storedAt<Q, O>(a, done, base, scale, limit),
+        storedAt<Q, O>(b, done + 16, base, scale, limit),
+        storedAt<Q, O>(c, done + 32, base, scale, limit),
+        storedAt<Q, O>(d, done + 48, base, scale, limit),
       );
       if (i == last) return;
       i = min(i + 16, last);
+      const at = i << 2;
+      a = scaledAt<Q, C>(from, at, low, high, base, inv);
+      b = scaledAt<Q, C>(from, at + 16, low, high, base, inv);
+      c = scaledAt<Q, C>(from, at + 32, low, high, base, inv);
+      d = scaledAt<Q, C>(from, at + 48, low, high, base, inv);
     }
   }
   for (let i: usize = 0; i < count; i++) {
     const at = i << 2;
-    const result = quantized<Q, O>(
+    const x = scaled<Q, C>(
       v128.load32_splat(from + at, 0, 1),
-      v128.load32_splat(low + at, 0, 1),
-      v128.load32_splat(high + at, 0, 1),
+      isVoid<C>() ? limit : v128.load32_splat(low + at, 0, 1),
+      isVoid<C>() ? limit : v128.load32_splat(high + at, 0, 1),
       isSigned<Q>() ? limit : v128.load32_splat(base + at, 0, 1),
       v128.load32_splat(inv + at, 0, 1),
+    );
+    const result = stored<Q, O>(
+      x,
+      isSigned<Q>() || !isFloat<O>() ? limit : v128.load32_splat(base + at, 0, 1),
       isFloat<O>() ? v128.load32_splat(scale + at, 0, 1) : limit,
       limit,
     );
-    store1<O>(to + i * sizeof<O>(), result, limit);
+    put1<O>(to + i * sizeof<O>(), result);
   }
 }
 
-/** A list with one value a channel as a list with one value an element of `repeat` rows. */
-function tiled(list: usize, step: usize, channels: usize, inner: usize, repeat: usize): usize {
-  if (step != 0 && inner == 1 && repeat == 1) return list;
-  const pointer = reserve((channels * inner * repeat) << 2);
-  let at = pointer;
-  for (let r: usize = 0; r < repeat; r++) {
-    for (let c: usize = 0; c < channels; c++) {
-      const value = load<f32>(list + c * step);
-      for (let i: usize = 0; i < inner; i++) {
-        store<f32>(at, value);
-        at += 4;
-      }
-    }
+/**
+ * Whether limits do what clipping would do: the ends of the range become the ends of the integers, and the rule is monotone, so
+ * what lies outside becomes them too. (What is not a number becomes 0 either way.) Ordinary parameters are like that.
+ */
+function limitsClip<Q>(
+  channels: usize,
+  low: usize,
+  high: usize,
+  clipStep: usize,
+  base: usize,
+  baseStep: usize,
+  inv: usize,
+  largest: f32,
+): bool {
+  for (let c: usize = 0; c < channels; c++) {
+    const scale = load<f32>(inv + (c << 2));
+    const zero: f32 = isSigned<Q>() ? 0 : load<f32>(base + c * baseStep);
+    const first = (load<f32>(low + c * clipStep) - zero) * scale;
+    const last = (load<f32>(high + c * clipStep) - zero) * scale;
+    // Comparisons with NaN are false.
+    const begins = isSigned<Q>() ? first - ALMOST_HALF <= -largest : first + ALMOST_HALF < 1;
+    if (!(scale > 0 && largest > 0 && begins && last + ALMOST_HALF >= largest)) return false;
   }
-  return pointer;
+  return true;
 }
 
 /**
  * All elements of [outer, channels, inner]. Parameters are pointers to one value a channel and the bytes from one to
- * the next: 4 for a list, 0 for a value that all channels share. `limit`: largest integer of the symmetric rules.
+ * the next: 4 for a list, 0 for a value that all channels share. `largest`: the integers are 0..largest or ±largest.
  * → list<O>
  */
 export function convert<Q, O>(
@@ -273,43 +269,42 @@ export function convert<Q, O>(
   scale: usize,
   largest: i32,
 ): usize {
-  demand(largest >= 0 && largest <= (sizeof<O>() == 1 && isSigned<O>() ? 127 : 32767));
+  demand(largest >= 0 && largest <= (!isSigned<Q>() ? 255 : sizeof<O>() == 1 ? 127 : 32767));
   const outer = outerOf(count, channels, inner);
   const output = reserve(count * sizeof<O>());
   const area = listResult(output, count);
-  const limit = i32x4.splat(largest);
-  if (channels > 1 && inner < SHORT_INNER && (inner == 1 || outer > 4)) {
-    const rowLength = <usize>channels * inner;
-    const repeat = max<usize>(1, min((SHORTEST_ROW + rowLength - 1) / rowLength, outer));
-    const period = rowLength * repeat;
-    const lows = tiled(low, clipStep, channels, inner, repeat);
-    const highs = tiled(high, clipStep, channels, inner, repeat);
-    const bases = low == base ? lows : tiled(base, baseStep, channels, inner, repeat);
-    const inverses = tiled(inv, 4, channels, inner, repeat);
-    const scales = isFloat<O>() ? tiled(scale, 4, channels, inner, repeat) : 0;
+  const limit = f32x4.splat(<f32>largest);
+  const clips = !limitsClip<Q>(channels, low, high, clipStep, base, baseStep, inv, <f32>largest);
+  if (byRows(outer, channels, inner)) {
+    const repeats = repeatsOf(outer, channels, inner);
+    const period = <usize>channels * inner * repeats;
+    const lows = clips ? tiled(low, clipStep, channels, inner, repeats) : 0;
+    const highs = clips ? tiled(high, clipStep, channels, inner, repeats) : 0;
+    const bases = isSigned<Q>() ? 0 : clips && low == base ? lows : tiled(base, baseStep, channels, inner, repeats);
+    const inverses = tiled(inv, 4, channels, inner, repeats);
+    const scales = isFloat<O>() ? tiled(scale, 4, channels, inner, repeats) : 0;
     for (let at: usize = 0; at < count; at += period) {
+      const from = values + (at << 2);
+      const to = output + at * sizeof<O>();
       const part = min(period, count - at);
-      row<Q, O>(values + (at << 2), output + at * sizeof<O>(), part, lows, highs, bases, inverses, scales, limit);
+      if (clips) row<Q, O, bool>(from, to, part, lows, highs, bases, inverses, scales, limit);
+      else row<Q, O, void>(from, to, part, lows, highs, bases, inverses, scales, limit);
     }
     return area;
   }
   // One channel is one run, however it is laid out.
-  const runs: usize = channels == 1 ? <usize>(count > 0) : outer * channels;
   const length = channels == 1 ? count : <usize>inner;
   let channel: usize = 0;
-  for (let index: usize = 0; index < runs; index++) {
-    const at = index * length;
-    run<Q, O>(
-      values + (at << 2),
-      output + at * sizeof<O>(),
-      length,
-      load<f32>(low + channel * clipStep),
-      load<f32>(high + channel * clipStep),
-      load<f32>(base + channel * baseStep),
-      load<f32>(inv + (channel << 2)),
-      isFloat<O>() ? load<f32>(scale + (channel << 2)) : 0,
-      limit,
-    );
+  for (let at: usize = 0; at < count; at += length) {
+    const from = values + (at << 2);
+    const to = output + at * sizeof<O>();
+    const lowest = load<f32>(low + channel * clipStep);
+    const highest = load<f32>(high + channel * clipStep);
+    const zero = load<f32>(base + channel * baseStep);
+    const inverse = load<f32>(inv + (channel << 2));
+    const step: f32 = isFloat<O>() ? load<f32>(scale + (channel << 2)) : 0;
+    if (clips) run<Q, O, bool>(from, to, length, lowest, highest, zero, inverse, step, limit);
+    else run<Q, O, void>(from, to, length, lowest, highest, zero, inverse, step, limit);
     channel = channel + 1 == channels ? 0 : channel + 1;
   }
   return area;

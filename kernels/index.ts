@@ -6,13 +6,15 @@
 export { cabi_realloc, mark, place, release, reserve, reset } from "./memory";
 
 export { channels, minmax, observe } from "./ranges";
-export { asym, asym0, propagatebyte, propagateshort, sym, sym0, symbyte } from "./quantize";
+export { asym, asym0, sym, sym0, symbyte } from "./quantize";
+export { propagatebyte, propagateshort } from "./propagate";
 export { asymparameters, symparameters } from "./parameters";
 export { asymnear, symnear } from "./near";
 export { fusedasym, fusedsym } from "./fused";
 export { fakeasym, fakesym } from "./fake";
 export { bias, biaslong } from "./bias";
-export { half, nibbles, unpack } from "./half";
+export { half } from "./half";
+export { nibbles, unpack } from "./nibbles";
 export { dequantize } from "./dequantize";
 export { histogram } from "./histogram";
 

@@ -17,6 +17,9 @@ const SHORTEST_ROW: usize = 64;
 /** Channels whose contiguous part is shorter than this are scanned row by row. */
 const SHORT_INNER: u32 = 16;
 
+/** Channels from here on are scanned one by one as whole tensors are. */
+const LONG_INNER: u32 = 64;
+
 /** First zero of `count` elements; there is one. Keeps its sign. */
 function firstZero(values: usize, count: usize): f32 {
   const zero = f32x4.splat(0);
@@ -275,6 +278,67 @@ function scanRows(values: usize, outer: usize, channels: usize, inner: usize, mi
   return nans;
 }
 
+/** The smallest of the lanes in each lane. They are all NaN or none. */
+// @ts-ignore: decorator
+@inline
+function smallestInAll(vector: v128): v128 {
+  const pairs = f32x4.pmin(vector, v128.shuffle<i32>(vector, vector, 2, 3, 0, 1));
+  return f32x4.pmin(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2));
+}
+
+// @ts-ignore: decorator
+@inline
+function largestInAll(vector: v128): v128 {
+  const pairs = f32x4.pmax(vector, v128.shuffle<i32>(vector, vector, 2, 3, 0, 1));
+  return f32x4.pmax(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2));
+}
+
+/**
+ * Channels of some values each, four at least: what `scan` does once a channel would take longer than the values. So the last
+ * vector is moved back to end with the channel, where smallest and largest do not mind that it sees some values twice, and
+ * lanes are joined by vectors; NaN are added up at the very end.
+ */
+function scanShort(values: usize, runs: usize, channels: usize, inner: usize, mins: usize, maxs: usize): u32 {
+  const bytes = inner << 2;
+  // Of the last vector, the lanes that no other has counted.
+  const uncounted = i32x4.gt_s(i32x4(0, 1, 2, 3), i32x4.splat(3 - (<i32>inner & 3)));
+  let nans = i32x4.splat(0);
+  let channel: usize = 0;
+  let at = values;
+  for (let run: usize = 0; run < runs; run++) {
+    const list = channel << 2;
+    let low = v128.load32_splat(mins + list, 0, 1);
+    let high = v128.load32_splat(maxs + list, 0, 1);
+    const end = at + bytes;
+    for (; at + 16 <= end; at += 16) {
+      const a = v128.load(at, 0, 1);
+      low = f32x4.pmin(low, a);
+      high = f32x4.pmax(high, a);
+      nans = i32x4.sub(nans, f32x4.ne(a, a));
+    }
+    const last = v128.load(end - 16, 0, 1);
+    nans = i32x4.sub(nans, v128.and(f32x4.ne(last, last), uncounted));
+    const smallest = f32x4.extract_lane(smallestInAll(f32x4.pmin(low, last)), 0);
+    const largest = f32x4.extract_lane(largestInAll(f32x4.pmax(high, last)), 0);
+    keep(mins + list, smallest, end - bytes, inner);
+    keep(maxs + list, largest, end - bytes, inner);
+    at = end;
+    channel = channel + 1 == channels ? 0 : channel + 1;
+  }
+  return sumOfLanes(nans);
+}
+
+/** Sets a channel's result after a run; of zeros the first one stays, and a NaN stays as it is, payload included. */
+// @ts-ignore: decorator
+@inline
+function keep(result: usize, found: f32, values: usize, count: usize): void {
+  if (found == 0) {
+    if (load<f32>(result) != 0) store<f32>(result, firstZero(values, count));
+  } else if (found == found) {
+    store<f32>(result, found);
+  }
+}
+
 /**
  * Per channel of [outer, channels, inner], §3.1: the channel's first element starts both (NaN stays then).
  * With start lists (one value a channel instead of none) the loop goes on from those.
@@ -310,6 +374,8 @@ export function channels(
   let nans: u32 = 0;
   if (outer > 0 && inner < SHORT_INNER && (inner == 1 || outer > 4)) {
     nans = scanRows(values, outer, channelCount, inner, mins, maxs);
+  } else if (inner >= 4 && inner < LONG_INNER) {
+    nans = scanShort(values, outer * channelCount, channelCount, inner, mins, maxs);
   } else {
     const runs = outer * channelCount;
     let channel: usize = 0;

@@ -78,7 +78,8 @@ export const FIGURES: readonly Figure[] = [
       return [{ samples: await repeat(command, { rounds: quick ? 8 : 30, output, progress }) }];
     },
   },
-  kernels("kernels-64MiB", "kernel ÷ copy, 64 MiB", 64 * MIB),
+  kernels("kernels-64MiB", "kernel ÷ copy, 64 MiB", 64 * MIB, 0.6),
+  // The target is about memory: within the cache a copy is faster than memory could ever be.
   kernels("kernels-1MiB", "kernel ÷ copy, 1 MiB", MIB),
   {
     group: "recording",
@@ -165,9 +166,9 @@ async function workers(bench: Bench): Promise<Pair[]> {
   return pairs;
 }
 
-function kernels(id: string, what: string, bytes: number): Figure {
+function kernels(id: string, what: string, bytes: number, target?: number): Figure {
   return {
-    ...{ group: "kernels", id, what, unit: "ratio", better: "more", target: 0.6, brief: true },
+    ...{ group: "kernels", id, what, unit: "ratio", better: "more", target, brief: true },
     measure: async ({ quick, progress }) => {
       const bench = new KernelBench(bytes);
       const results: Measured[] = [];

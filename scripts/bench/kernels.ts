@@ -5,6 +5,7 @@
  * than their input, of the result. A sample is as many calls as take some milliseconds; kernel and copy take turns. Every
  * result lies in WASM memory, which a compiler cannot leave out, and its first element is looked at.
  */
+import { asymmetric, type ScaleAndZeroPoint, symmetric } from "../../src/arithmetic.ts";
 import { type IntegerKind, type KernelStream, type Layout, loadKernels } from "../../src/weights/kernels.ts";
 import type { Measured } from "./results.ts";
 import type { Sides } from "./statistics.ts";
@@ -43,27 +44,53 @@ function onWhole(name: string, growth: number, call: (stream: KernelStream, bloc
 
 type Lists = { low: Float32Array; high: Float32Array; inv: Float32Array; scale: Float32Array };
 
+/** A rule's parameters of the values' range, for every channel. */
+type Rule = (channels: number) => Lists;
+
+function lists(channels: number, { nudgedMin, nudgedMax, scale }: ScaleAndZeroPoint): Lists {
+  return {
+    low: list(channels, nudgedMin),
+    high: list(channels, nudgedMax),
+    inv: list(channels, 1 / scale),
+    scale: list(channels, scale),
+  };
+}
+
+const ASYMMETRIC: Rule = (channels) => lists(channels, asymmetric(-0.9, 0.9));
+const symmetricTo =
+  (limit: number): Rule =>
+  (channels) =>
+    lists(channels, symmetric(-0.9, 0.9, limit));
+
+/** Parameters that somebody made up: clipping does something else than the limits of the integers (kernels/elements.ts). */
+const MADE_UP: Rule = (channels) => ({
+  low: list(channels, -0.9),
+  high: list(channels, 0.9),
+  inv: list(channels, 141),
+  scale: list(channels, 1 / 141),
+});
+
+type Call = (stream: KernelStream, block: Block, layout: Layout, lists: Lists) => unknown;
+
 /** The same kernel on every layout. */
-function onLayouts(
-  name: string,
-  growth: number,
-  call: (stream: KernelStream, block: Block, layout: Layout, lists: Lists) => unknown,
-  layouts = LAYOUTS,
-): KernelCase[] {
+function onLayouts(name: string, growth: number, rule: Rule, call: Call, layouts = LAYOUTS): KernelCase[] {
   return layouts.map(([title, channels, inner]) => ({
     name: `${name}, ${title}`,
     row: 4 * channels * inner,
     growth,
     prepare: (stream, block) => {
-      const lists = {
-        low: list(channels, -0.9),
-        high: list(channels, 0.9),
-        inv: list(channels, 141),
-        scale: list(channels, 1 / 141),
-      };
-      return () => call(stream, block, { channels, inner }, lists);
+      const parameters = rule(channels);
+      return () => call(stream, block, { channels, inner }, parameters);
     },
   }));
+}
+
+/** The same on every layout, and once with parameters that were made up. */
+function onAll(name: string, growth: number, rule: Rule, call: Call): KernelCase[] {
+  return [
+    ...onLayouts(name, growth, rule, call),
+    ...onLayouts(`${name}, made up`, growth, MADE_UP, call, LAYOUTS.slice(0, 1)),
+  ];
 }
 
 /** Enough where another kernel shares the loops. */
@@ -75,28 +102,38 @@ const BYTES_OF: Readonly<Partial<Record<IntegerKind, number>>> = { UINT8: 1, INT
 export const KERNELS: readonly KernelCase[] = [
   onWhole("minmax", 0, (stream, block) => stream.minmax(block)),
   onWhole("observe", 0, (stream, block) => stream.observe(block)),
-  ...onLayouts("channels", 0, (stream, block, layout) => stream.channels(block, layout)),
-  ...onLayouts("asym", 1 / 4, (stream, block, layout, { low, high, inv }) =>
+  ...onLayouts("channels", 0, MADE_UP, (stream, block, layout) => stream.channels(block, layout)),
+  ...onAll("asym", 1 / 4, ASYMMETRIC, (stream, block, layout, { low, high, inv }) =>
     stream.asym(block, layout, low, high, inv),
   ),
-  ...onLayouts("sym", 1 / 2, (stream, block, layout, { low, high, inv }) =>
+  ...onAll("sym", 1 / 2, symmetricTo(32767), (stream, block, layout, { low, high, inv }) =>
     stream.sym(block, layout, low, high, inv, 32767),
   ),
-  ...onLayouts("fakeasym", 1, (stream, block, layout, { low, high, inv, scale }) =>
+  ...onAll("fakeasym", 1, ASYMMETRIC, (stream, block, layout, { low, high, inv, scale }) =>
     stream.fakeasym(block, layout, low, high, inv, scale),
   ),
-  ...onLayouts("asym0", 1 / 4, (stream, block, layout, { low, inv }) => stream.asym0(block, layout, low, inv), SOME),
-  ...onLayouts("sym0", 1 / 2, (stream, block, layout, { inv }) => stream.sym0(block, layout, inv), SOME),
+  ...onAll("fakesym", 1, symmetricTo(32767), (stream, block, layout, { low, high, inv, scale }) =>
+    stream.fakesym(block, layout, low, high, inv, scale, 32767),
+  ),
   ...onLayouts(
-    "symbyte",
+    "asym0",
     1 / 4,
-    (stream, block, layout, { low, high, inv }) => stream.symbyte(block, layout, low, high, inv, 127),
+    ASYMMETRIC,
+    (stream, block, layout, { low, inv }) => stream.asym0(block, layout, low, inv),
     SOME,
   ),
   ...onLayouts(
-    "fakesym",
-    1,
-    (stream, block, layout, { low, high, inv, scale }) => stream.fakesym(block, layout, low, high, inv, scale, 32767),
+    "sym0",
+    1 / 2,
+    symmetricTo(32767),
+    (stream, block, layout, { inv }) => stream.sym0(block, layout, inv),
+    SOME,
+  ),
+  ...onLayouts(
+    "symbyte",
+    1 / 4,
+    symmetricTo(127),
+    (stream, block, layout, { low, high, inv }) => stream.symbyte(block, layout, low, high, inv, 127),
     SOME,
   ),
   onWhole("propagatebyte", 1 / 4, (stream, block) => stream.propagatebyte(block, 255, 0)),

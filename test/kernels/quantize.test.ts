@@ -263,23 +263,99 @@ test("the copying versions give the same and leave no memory behind", () => {
   stream.reset();
 });
 
-test("propagation multiplies in float64 and adds the zero point after rounding", () => {
-  for (const kind of KINDS) {
-    for (let length = 0; length <= 21; length++) {
-      for (const zeroPoint of [0, 3, 128, 255, -7, 16777217, -2147483648]) {
-        const values = floats(kind, length, length * 7 + zeroPoint);
-        for (const scale of [1, 0.003, 7.25, 1e-8, 1e10]) {
-          const inv = Math.fround(1 / Math.fround(scale));
-          expect(kernels.propagatebyte(values, inv, zeroPoint)).toEqual(
-            Uint8Array.from(values, (v) => oracle.propagate(v, inv, zeroPoint, 0, 255)),
-          );
-          expect(kernels.propagateshort(values, inv, zeroPoint)).toEqual(
-            Int16Array.from(values, (v) => oracle.propagate(v, inv, zeroPoint, -32767, 32767)),
-          );
+/** Parameters that are no range's: limits of the integers are out of reach, or nothing about them is ordinary. */
+function madeUp(channels: number, seed: number): oracle.Parameters {
+  const next = generator(seed);
+  const { nmin, nmax, scale, inv } = parameters(channels, seed);
+  const odd = [0, -0, -1, 1e-45, 3e38, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN];
+  for (let c = 0; c < channels; c++) {
+    const list = [nmin, nmax, inv, scale][next() % 4]!;
+    if (next() % 2) list[c] = odd[next() % odd.length]!;
+    else list[c]! *= 0.5;
+  }
+  return { nmin, nmax, scale, inv };
+}
+
+test("parameters may be anything, also where limits no longer do what clipping does", () => {
+  for (const [outer, channels, inner] of [
+    [1, 1, 1],
+    [67, 1, 1],
+    [3, 1, 33],
+    [40, 3, 1],
+    [7, 2, 9],
+    [2, 3, 27],
+  ] as const) {
+    const shape = { channels, inner };
+    for (const kind of KINDS) {
+      for (let seed = 0; seed < 40; seed++) {
+        const values = floats(kind, outer * channels * inner, seed);
+        const p = madeUp(channels, seed);
+        expect(kernels.asym(values, channels, inner, p.nmin, p.nmax, p.inv)).toEqual(oracle.asym(values, shape, p));
+        expect(kernels.asym0(values, channels, inner, p.nmin, p.inv)).toEqual(oracle.asym0(values, shape, p));
+        expect(kernels.sym0(values, channels, inner, p.inv)).toEqual(oracle.sym0(values, shape, p));
+        const fake = kernels.fakeasym(values, channels, inner, p.nmin, p.nmax, p.inv, p.scale);
+        expect(sameOrNan(fake, oracle.fakeasym(values, shape, p))).toBe(true);
+        for (const limit of [32767, 127, 7, 0]) {
+          const wanted = oracle.sym(values, shape, p, limit);
+          expect(kernels.sym(values, channels, inner, p.nmin, p.nmax, p.inv, limit)).toEqual(wanted);
+          const fake = kernels.fakesym(values, channels, inner, p.nmin, p.nmax, p.inv, p.scale, limit);
+          expect(sameOrNan(fake, oracle.fakesym(values, shape, p, limit))).toBe(true);
         }
       }
     }
   }
+});
+
+/** Equal bits, but for those of NaN: arithmetic does not say which NaN it gives. */
+function sameOrNan(found: Float32Array, wanted: Float32Array): boolean {
+  const [a, b] = [bitsOf(found), bitsOf(wanted)];
+  return a.every((bits, i) => bits === b[i] || (Number.isNaN(found[i]) && Number.isNaN(wanted[i])));
+}
+
+const propagateTo = (values: Float32Array, inv: number, zeroPoint: number) => {
+  expect(kernels.propagatebyte(values, inv, zeroPoint)).toEqual(
+    Uint8Array.from(values, (v) => oracle.propagate(v, inv, zeroPoint, 0, 255)),
+  );
+  expect(kernels.propagateshort(values, inv, zeroPoint)).toEqual(
+    Int16Array.from(values, (v) => oracle.propagate(v, inv, zeroPoint, -32767, 32767)),
+  );
+};
+
+test("propagation multiplies in float64 and adds the zero point after rounding", () => {
+  for (const kind of KINDS) {
+    for (let length = 0; length <= 67; length++) {
+      for (const zeroPoint of [0, 3, 128, 255, -7, 16777217, -2147483648]) {
+        const values = floats(kind, length, length * 7 + zeroPoint);
+        for (const scale of [1, 0.003, 7.25, 1e-8, 1e10])
+          propagateTo(values, Math.fround(1 / Math.fround(scale)), zeroPoint);
+      }
+    }
+  }
+});
+
+test("propagation of products that are ties, next to ties, or ties in float32 only", () => {
+  const next = generator(21);
+  const unit = () => next() / 2 ** 32;
+  const word = new Int32Array(1);
+  const float = new Float32Array(word.buffer);
+  let deceiving = 0;
+  for (let round = 0; round < 300; round++) {
+    const inv = Math.fround(2 ** ((next() % 20) - 10) * (1 + (round % 3 ? unit() : 0)));
+    const zeroPoint = [0, 7, -300, 2 ** 20, -(2 ** 20), 2 ** 20 + 1, -(2 ** 20) - 1, 2 ** 30][next() % 8]!;
+    const values = Float32Array.from({ length: 16 + (next() % 50) }, () => {
+      if (next() % 3 === 0) return (unit() - 0.5) * 80_000;
+      // Around an integer that is within the limits once the zero point is added, one half more, and some floats aside.
+      float[0] = (Math.trunc((unit() - 0.5) * (next() % 2 ? 80_000 : 600)) - zeroPoint + 0.5) / inv;
+      word[0]! += (next() % 5) - 2;
+      return float[0]!;
+    });
+    deceiving += values.filter((v) => {
+      const product = Math.fround(v * inv);
+      return product !== v * inv && Math.abs(product % 1) === 0.5;
+    }).length;
+    propagateTo(values, inv, zeroPoint);
+  }
+  expect(deceiving).toBeGreaterThan(100);
 });
 
 test("biases: scale is the product, overflow goes to the nearer limit and is counted", () => {
@@ -312,7 +388,33 @@ test("half is exact for all 65536 patterns", () => {
   }
 });
 
+test("half and nibbles at any byte", () => {
+  for (const offset of [1, 2, 3, 7]) {
+    for (let length = 0; length <= 67; length++) {
+      const next = generator(length);
+      const bytes = Uint8Array.from({ length: 2 * length }, () => next());
+      const halves = new Uint16Array(bytes.buffer);
+      stream.scoped(() => {
+        const block = stream.part(stream.reserve(bytes.length + offset), offset, bytes.length);
+        block.bytes().set(bytes);
+        expect(bitsOf(stream.half(block))).toEqual(Uint32Array.from(halves, (h) => oracle.half(h)));
+        const pairs = Uint8Array.from({ length }, (_, i) => (bytes[2 * i]! & 15) | ((bytes[2 * i + 1]! & 15) << 4));
+        expect(stream.nibbles(block)).toEqual(pairs);
+      });
+    }
+  }
+});
+
 test("nibbles: the first of two is low, an odd last one is followed by 0", () => {
+  for (let length = 0; length <= 100; length++) {
+    const next = generator(length);
+    const values = Int8Array.from({ length }, () => next());
+    const pairs = Uint8Array.from(
+      { length: Math.ceil(length / 2) },
+      (_, i) => (values[2 * i]! & 15) | (((values[2 * i + 1] ?? 0) & 15) << 4),
+    );
+    expect(kernels.nibbles(values)).toEqual(pairs);
+  }
   expect([...kernels.nibbles(Int8Array.of(1, -1, -7, 7, 5))]).toEqual([0xf1, 0x79, 0x05]);
   expect([...kernels.nibbles(new Int8Array(0))]).toEqual([]);
 });

@@ -10,7 +10,9 @@ const NONE = new Float32Array(0);
 const LAYOUTS = [
   ...[1, 2, 3, 4, 5, 16, 17, 67].map((channels) => ({ outer: 1, channels, inner: 1 })),
   ...[1, 2, 3, 4, 7, 8, 64, 65, 130].map((channels) => ({ outer: 37, channels, inner: 1 })),
-  ...[1, 3, 9, 15, 16, 17, 27, 67].flatMap((inner) => [1, 2, 5, 9].map((outer) => ({ outer, channels: 5, inner }))),
+  ...[1, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 18, 19, 27, 63, 64, 67].flatMap((inner) =>
+    [1, 2, 5, 9].map((outer) => ({ outer, channels: 5, inner })),
+  ),
 ];
 
 test("minmax and observe are the scalar loop, bit for bit", () => {
@@ -102,6 +104,7 @@ test("blocks may start at any byte", () => {
         expect(stream.observe(block)).toEqual(oracle.observe(values));
         for (const shape of [
           { channels: 3, inner: 23 },
+          { channels: 23, inner: 15 },
           { channels: 15, inner: 1 },
         ]) {
           const found = stream.channels(block, shape);
