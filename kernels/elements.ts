@@ -68,25 +68,6 @@ function stored<Q, O>(x: v128, base: v128, scale: v128, limit: v128): v128 {
   return f32x4.add(f32x4.mul(whole, scale), base);
 }
 
-/** As in store.ts, for kernels/near.ts: what narrowing does not saturate is within ±`limit` there. */
-// @ts-ignore: decorator
-@inline
-export function store16<O>(to: usize, a: v128, b: v128, c: v128, d: v128, _limit: v128, _inside: bool): void {
-  put16<O>(to, a, b, c, d);
-}
-
-// @ts-ignore: decorator
-@inline
-export function store4<O>(to: usize, a: v128, _limit: v128): void {
-  put4<O>(to, a);
-}
-
-// @ts-ignore: decorator
-@inline
-export function store1<O>(to: usize, a: v128, _limit: v128): void {
-  put1<O>(to, a);
-}
-
 /** `count` elements with the same parameters. Inline, since a call costs channels of 27 values a tenth of their time. */
 // @ts-ignore: decorator
 @inline

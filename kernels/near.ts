@@ -3,58 +3,57 @@
  * values.
  *
  * Clipping and saturation guard against what cannot happen here. What lies a little outside of the range becomes an integer a
- * little outside of the type, which narrowing saturates: that is what clipping would have given (the caller checks the ends,
- * src/weights/near.ts). And integers that are small floats need no saturating conversion, which takes a processor ten
- * instructions: adding 1.5 * 2^23 leaves them in the low bits.
+ * little outside of the type, which narrowing saturates: that is what clipping would have given (parameters.ts checks the ends
+ * for it). And integers that are small floats need no limits before they are converted.
  */
-import { ALMOST_HALF, store1, store4, store16 } from "./elements";
+import { ALMOST_HALF, MAGIC, MAGIC_BITS } from "./elements";
 import { demand, listResult, outerOf, reserve } from "./memory";
+import { put1, put4, put16 } from "./store";
 
-/** From here on floats are the integers, so that the bits of `MAGIC + n` are those of MAGIC plus n, for |n| < 2^22. */
-const MAGIC: f32 = 12582912;
-const MAGIC_BITS: i32 = 0x4b400000;
-
-/** i32x4 of four floats; |(v - base) * inv| < 2^21. */
+/** First half of the way: four values scaled, and moved by one half so that what follows rounds them. */
 // @ts-ignore: decorator
 @inline
-function rounded<Q>(v: v128, base: v128, inv: v128): v128 {
-  let whole: v128;
+function scaled<Q>(v: v128, base: v128, inv: v128): v128 {
   if (isSigned<Q>()) {
     const x = f32x4.mul(v, inv);
-    whole = f32x4.trunc(f32x4.add(x, v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF))));
-  } else {
-    // Whatever is negative here ends as 0, so rounding needs no sign.
-    whole = f32x4.floor(f32x4.add(f32x4.mul(f32x4.sub(v, base), inv), f32x4.splat(ALMOST_HALF)));
+    return f32x4.add(x, v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF)));
   }
-  return i32x4.sub(f32x4.add(whole, f32x4.splat(MAGIC)), i32x4.splat(MAGIC_BITS));
+  return f32x4.add(f32x4.mul(f32x4.sub(v, base), inv), f32x4.splat(ALMOST_HALF));
 }
 
-/** `count` elements with the same parameters; tails as in elements.ts. */
+/** Second half: i32x4. Whatever is negative in QA ends as 0, so rounding needs no sign there. */
+// @ts-ignore: decorator
+@inline
+function whole<Q>(x: v128): v128 {
+  const rounded = isSigned<Q>() ? f32x4.trunc(x) : f32x4.floor(x);
+  return i32x4.sub(f32x4.add(rounded, f32x4.splat(MAGIC)), i32x4.splat(MAGIC_BITS));
+}
+
+/** `count` elements with the same parameters; order of the loop and tails as in elements.ts. */
 export function runNear<Q>(from: usize, to: usize, count: usize, baseValue: f32, inverse: f32): void {
   const base = f32x4.splat(baseValue);
   const inv = f32x4.splat(inverse);
-  const limit = i32x4.splat(32767);
   if (count >= 16) {
     const last = count - 16;
+    let a = scaled<Q>(v128.load(from, 0, 1), base, inv);
+    let b = scaled<Q>(v128.load(from, 16, 1), base, inv);
+    let c = scaled<Q>(v128.load(from, 32, 1), base, inv);
+    let d = scaled<Q>(v128.load(from, 48, 1), base, inv);
     for (let i: usize = 0; ; ) {
-      const at = from + (i << 2);
-      store16<Q>(
-        to + i * sizeof<Q>(),
-        rounded<Q>(v128.load(at, 0, 1), base, inv),
-        rounded<Q>(v128.load(at, 16, 1), base, inv),
-        rounded<Q>(v128.load(at, 32, 1), base, inv),
-        rounded<Q>(v128.load(at, 48, 1), base, inv),
-        limit,
-        true,
-      );
+      put16<Q>(to + i * sizeof<Q>(), whole<Q>(a), whole<Q>(b), whole<Q>(c), whole<Q>(d));
       if (i == last) return;
       i = min(i + 16, last);
+      const at = from + (i << 2);
+      a = scaled<Q>(v128.load(at, 0, 1), base, inv);
+      b = scaled<Q>(v128.load(at, 16, 1), base, inv);
+      c = scaled<Q>(v128.load(at, 32, 1), base, inv);
+      d = scaled<Q>(v128.load(at, 48, 1), base, inv);
     }
   }
   for (let i: usize = 0; i + 4 <= count; i += 4)
-    store4<Q>(to + i * sizeof<Q>(), rounded<Q>(v128.load(from + (i << 2), 0, 1), base, inv), limit);
+    put4<Q>(to + i * sizeof<Q>(), whole<Q>(scaled<Q>(v128.load(from + (i << 2), 0, 1), base, inv)));
   for (let i = count & ~3; i < count; i++)
-    store1<Q>(to + i * sizeof<Q>(), rounded<Q>(v128.load32_splat(from + (i << 2), 0, 1), base, inv), limit);
+    put1<Q>(to + i * sizeof<Q>(), whole<Q>(scaled<Q>(v128.load32_splat(from + (i << 2), 0, 1), base, inv)));
 }
 
 /** All elements of [outer, channels, inner]; `base` 0: none. → list<Q> */
