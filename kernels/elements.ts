@@ -15,7 +15,7 @@
  * O = what is stored: u8, i8, i16, or f32 for the value that the integer stands for (fake quantization, §5.2);
  * C = void where limits of the integers do what clipping the values would do, bool where they do not.
  */
-import { demand, listResult, outerOf, reserve } from "./memory";
+import { demand, elementsResult, listResult, outerOf, reserve } from "./memory";
 import { byRows, repeatsOf, tiled } from "./rows";
 import { put1, put4, put16 } from "./store";
 
@@ -252,7 +252,7 @@ export function convert<Q, O>(
 ): usize {
   demand(largest >= 0 && largest <= (!isSigned<Q>() ? 255 : sizeof<O>() == 1 ? 127 : 32767));
   const outer = outerOf(count, channels, inner);
-  const output = reserve(count * sizeof<O>());
+  const output = elementsResult(count * sizeof<O>());
   const area = listResult(output, count);
   const limit = f32x4.splat(<f32>largest);
   const clips = !limitsClip<Q>(channels, low, high, clipStep, base, baseStep, inv, <f32>largest);

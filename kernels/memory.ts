@@ -50,7 +50,7 @@ export function place(pointer: usize): void {
   placed = pointer;
 }
 
-/** Memory for the elements of a result. */
+/** Memory for the elements of a result. All kernels that encode ask here. */
 export function elementsResult(size: usize): usize {
   if (placed == 0) return reserve(size);
   const pointer = placed;

@@ -7,7 +7,7 @@
  * for it). And integers that are small floats need no limits before they are converted.
  */
 import { ALMOST_HALF, MAGIC, MAGIC_BITS } from "./elements";
-import { demand, listResult, outerOf, reserve } from "./memory";
+import { demand, elementsResult, listResult, outerOf } from "./memory";
 import { put1, put4, put16 } from "./store";
 
 /** First half of the way: four values scaled, and moved by one half so that what follows rounds them. */
@@ -59,7 +59,7 @@ export function runNear<Q>(from: usize, to: usize, count: usize, baseValue: f32,
 /** All elements of [outer, channels, inner]; `base` 0: none. → list<Q> */
 function convertNear<Q>(values: usize, count: usize, channels: u32, inner: u32, base: usize, inv: usize): usize {
   const outer = outerOf(count, channels, inner);
-  const output = reserve(count * sizeof<Q>());
+  const output = elementsResult(count * sizeof<Q>());
   const area = listResult(output, count);
   // One channel is one run, however it is laid out.
   const runs: usize = channels == 1 ? <usize>(count > 0) : outer * channels;

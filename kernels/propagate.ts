@@ -7,7 +7,7 @@
  * once more in float64. From 2^23 on there are no ties, but what is that large ends at the limits.
  */
 import { MAGIC as MAGIC_FLOAT, MAGIC_BITS } from "./elements";
-import { listResult, reserve } from "./memory";
+import { elementsResult, listResult } from "./memory";
 import { put1, put4, put16 } from "./store";
 
 /** The double below one half; see elements.ts for why this rounds like C's round. */
@@ -122,7 +122,7 @@ function run<O>(from: usize, to: usize, count: usize, inverse: f32, zeroPoint: i
 
 /** → list<O> of integers 0..largest or ±largest */
 function propagate<O>(values: usize, count: usize, inv: f32, zeroPoint: i32, largest: i32): usize {
-  const output = reserve(count * sizeof<O>());
+  const output = elementsResult(count * sizeof<O>());
   const area = listResult(output, count);
   if (count >= 16 && zeroPoint <= ORDINARY && zeroPoint >= -ORDINARY) {
     run<O>(values, output, count, inv, zeroPoint, largest);

@@ -136,14 +136,14 @@ export interface Destination {
 
 /**
  * Reads a piece, scans it if the encoding wants that, encodes it and gives the bytes to their destination, in order and in any number
- * of parts. `known`: ranges and parameters are there already. Returns what is wrong with the values, or null.
+ * of parts. `known`: parameters from a scan of the whole constant. Returns what is wrong with the values, or null.
  */
 export function streamPiece(
   stream: KernelStream,
   name: string,
   constant: Constant & { kind: "encoded" },
   piece: Piece,
-  known: ChannelRanges | null,
+  known: Parameters | null,
   to: Destination,
 ): string | null {
   const scan = constant.encoding.rule === "scan" && known === null;
@@ -156,9 +156,17 @@ export function streamPiece(
   return null;
 }
 
-/** The part of a constant's ranges that belongs to a piece. */
-function rangesOf({ mins, maxs, nans }: ChannelRanges, { channel, channels }: Piece): ChannelRanges {
-  return { mins: mins.subarray(channel, channel + channels), maxs: maxs.subarray(channel, channel + channels), nans };
+/** The part of a constant's parameters that belongs to a piece. */
+function partOf({ near, ...lists }: Parameters, { channel, channels }: Piece): Parameters {
+  const to = channel + channels;
+  return {
+    scale: lists.scale.subarray(channel, to),
+    zeroPoint: lists.zeroPoint.subarray(channel, to),
+    nudgedMin: lists.nudgedMin.subarray(channel, to),
+    nudgedMax: lists.nudgedMax.subarray(channel, to),
+    inv: lists.inv.subarray(channel, to),
+    near,
+  };
 }
 
 /** Whether a block is one row of channels that are worth the call that does everything in one (kernels/fused.ts). */
@@ -194,11 +202,22 @@ function scanAndEncode(
     if (problem) return problem;
     const computed = stream.parameters(ranges.mins, ranges.maxs, symmetric, limit);
     setParameters(parameters, computed, block.channel);
-    const encoded = timed("encode", () => bytesOf(encodePiece(stream, values, encoding, block, computed)), bytes, name);
-    if (room) room.bytes().set(encoded);
-    else to.sink.add(encoded, offset);
+    const encode = () => encodePiece(stream, values, encoding, block, computed);
+    timed("encode", () => give(stream, encode, room, to.sink, offset), bytes, name);
     return null;
   });
+}
+
+/** Has a block encoded into its room in the sink, or, where there is none, gives the result to the sink. */
+function give(
+  stream: KernelStream,
+  encode: () => ArrayBufferView,
+  room: Block | null,
+  sink: Sink,
+  offset: number,
+): void {
+  if (room) stream.into(room, encode);
+  else sink.add(bytesOf(encode()), offset);
 }
 
 /** A block whose parameters are there already. */
@@ -207,7 +226,7 @@ function encodeOnly(
   name: string,
   constant: Constant & { kind: "encoded" },
   block: Piece,
-  known: ChannelRanges | null,
+  known: Parameters | null,
   to: Destination,
 ): null {
   const { encoding } = constant;
@@ -215,13 +234,11 @@ function encodeOnly(
   return stream.scoped(() => {
     const bytes = block.count * 4;
     const values = timed("read", () => loadFloats(stream, constant.of, block), bytes, name);
-    let computed: Parameters | null = null;
-    if (encoding.rule === "scan" && known) {
-      const { mins, maxs } = rangesOf(known, block);
-      computed = stream.parameters(mins, maxs, encoding.symmetric, encoding.limit);
-    }
-    const encoded = timed("encode", () => bytesOf(encodePiece(stream, values, encoding, block, computed)), bytes, name);
-    to.sink.add(encoded, to.offset + block.first * to.size);
+    const computed = known && partOf(known, block);
+    const offset = to.offset + block.first * to.size;
+    const room = to.sink.room(block.count * to.size, offset);
+    const encode = () => encodePiece(stream, values, encoding, block, computed);
+    timed("encode", () => give(stream, encode, room, to.sink, offset), bytes, name);
     return null;
   });
 }

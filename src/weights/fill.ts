@@ -75,8 +75,9 @@ function takeFound(stream: KernelStream, job: Job, problems: Problems): Job | nu
     return null;
   }
   const { symmetric, limit, parameters } = constant.encoding;
-  stream.scoped(() => setParameters(parameters, stream.parameters(ranges.mins, ranges.maxs, symmetric, limit), 0));
-  return { ...job, known: ranges };
+  const known = stream.scoped(() => stream.parameters(ranges.mins, ranges.maxs, symmetric, limit));
+  setParameters(parameters, known, 0);
+  return { ...job, known };
 }
 
 /** Bias scales and values (§3.6), once the weights' scales are there. Of unusable values nothing is computed. */

@@ -112,6 +112,12 @@ export class KernelStream {
     }
   }
 
+  /** The result of a call that encodes, put at `to` instead of behind everything that was reserved. */
+  into<T>(to: Block, encode: () => T): T {
+    this.call("place", to.pointer);
+    return encode();
+  }
+
   /** Frees everything. The memory itself stays with the instance. */
   reset(): void {
     this.exports.reset!();
@@ -189,8 +195,8 @@ export class KernelStream {
    * parameters into the lists, from `channel` on. Where the channels are not near, integers are not there.
    */
   fused(values: Block, layout: Layout, symmetric: boolean, to: Block, into: ChannelParameters, channel: number): Fused {
-    this.call("place", to.pointer);
-    const words = this.record(symmetric ? "fusedsym" : "fusedasym", 15, ...this.layout(values, layout));
+    const name = symmetric ? "fusedsym" : "fusedasym";
+    const words = this.into(to, () => this.record(name, 15, ...this.layout(values, layout)));
     const { buffer } = this.memory;
     const count = layout.channels;
     into.scale.set(new Float32Array(buffer, words[2], count), channel);

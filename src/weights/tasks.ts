@@ -12,7 +12,7 @@ import type { ChannelLayout, Constant } from "./constant.ts";
 import { wholeTensor } from "./constant.ts";
 import { type Destination, PIECE_LIMIT, scanPiece, streamPiece, WHOLE_LIMIT } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";
-import { type ChannelRanges, type KernelStream, laterStart, mergeRanges } from "./kernels.ts";
+import { type ChannelRanges, type KernelStream, laterStart, mergeRanges, type Parameters } from "./kernels.ts";
 import type { Sink } from "./output.ts";
 import { type Piece, piecesAreIndependent, piecesOf } from "./pieces.ts";
 
@@ -33,7 +33,7 @@ export interface Job {
   /** Set when all pieces have to be scanned before any is encoded. */
   readonly found?: Found;
   /** What that gave, once the parameters are set. */
-  readonly known?: ChannelRanges;
+  readonly known?: Parameters;
 }
 
 /** Pieces of one job by number: `from`, up to but not including `to`. */
