@@ -45,7 +45,7 @@ function minmaxObserver(finite: readonly boolean[], memory: WebAssembly.Memory |
       const range = lent
         ? inPlace(values.byteOffset, values.length, finite[tensor]!)
         : copying(values, finite[tensor]!, () => {});
-      if (range.seen === 0) return;
+      if (!range.seen) return;
       record[2 * tensor] = range.min;
       record[2 * tensor + 1] = range.max;
     },
@@ -68,7 +68,7 @@ function histogramObserver(finite: readonly boolean[]): Observer {
   return {
     see(tensor, values) {
       const range = scan(values, finite[tensor]!, (block) => histograms.add(tensor, block));
-      if (range.seen > 0) record.set([range.min, range.max], 2 * tensor);
+      if (range.seen) record.set([range.min, range.max], 2 * tensor);
     },
     endOfRecord() {
       const done = record;
@@ -92,7 +92,7 @@ function copyingScan(stream: Kernels["stream"] = loadKernels().stream) {
   return (values: Float32Array, finite: boolean, see: (block: Block) => void): InPlaceRange => {
     let min = FLT_MAX;
     let max = -FLT_MAX;
-    let seen = 0;
+    let seen = false;
     for (let from = 0; from < values.length; from += PIECE) {
       const part = values.subarray(from, from + PIECE);
       const block = stream.part(piece, 0, part.byteLength);
@@ -103,7 +103,7 @@ function copyingScan(stream: Kernels["stream"] = loadKernels().stream) {
         found = stream.scoped(() => stream.observe(block));
       }
       see(block);
-      seen += found.seen;
+      seen ||= found.seen > 0;
       if (found.min < min) min = found.min;
       if (found.max > max) max = found.max;
     }
