@@ -1,6 +1,6 @@
 /** Slices of a model (slices.ts) that are loaded together and run one after the other; in a Worker. */
 import { reasonOf } from "../errors.ts";
-import { EngineError, type EngineTensor, fill, type Instance, type Loaded } from "./litert.ts";
+import { EngineError, type EngineTensor, fill, type Instance, type Lent, type Loaded } from "./litert.ts";
 import { SpillAccess, type SpilledTensor } from "./spill.ts";
 
 /** What a chain is to know of a slice. Tensors are called by number. */
@@ -19,8 +19,8 @@ export interface ChainPlan {
   readonly writes: readonly SpilledTensor[];
 }
 
-/** Told of every output of every link, once a record. The bytes lie in the instance's memory, valid during the call only. */
-export type See = (tensor: number, bytes: Uint8Array<ArrayBuffer>) => void;
+/** Told of every output of every link, once a record; valid during the call only. */
+export type See = (tensor: number, lent: Lent) => void;
 
 /** What is done with a link's tensors, known before the first record. */
 interface Step extends Link {
@@ -69,10 +69,10 @@ export class Chain {
       const given = this.given.get(tensor);
       if (given === undefined || values[i] === undefined) continue;
       fill(given, values[i], `input ${i}`);
-      given.look((bytes) => seeInput(tensor, bytes()));
+      given.look((lent) => seeInput(tensor, lent));
     }
     for (const place of this.plan.reads)
-      this.given.get(place.tensor)!.look((bytes) => this.spill.read(place, record, bytes()));
+      this.given.get(place.tensor)!.look((lent) => this.spill.read(place, record, lent.bytes()));
     const live = new Map(this.given);
     // Plain loops: what is done here is done for every small operator.
     for (let i = 0; i < this.steps.length; i++) {
@@ -87,11 +87,10 @@ export class Chain {
       for (let k = 0; k < outputs.length; k++) {
         const tensor = outputs[k]!;
         const result = results[k]!;
-        result.look((bytes) => {
-          const shown = bytes();
-          see(tensor, shown);
+        result.look((lent) => {
+          see(tensor, lent);
           const place = this.writes.get(tensor);
-          if (place) this.spill.write(place, record, shown);
+          if (place) this.spill.write(place, record, lent.bytes());
         });
         if (keep[k]) live.set(tensor, result);
         else result.release();

@@ -66,11 +66,20 @@ export interface Loaded {
 
 /** A tensor in an instance's memory; an output of one model can be another model's input. */
 export interface EngineTensor {
-  /** Shows the bytes (4-aligned, valid during the call only). Calls may be nested. */
-  look<T>(see: (bytes: () => Uint8Array<ArrayBuffer>) => T): T;
+  /** Shows the tensor where it lies, during the call only. Calls may be nested. */
+  look<T>(see: (lent: Lent) => T): T;
   release(): void;
   /** LiteRT's own object. */
   readonly buffer: Buffer;
+}
+
+/** A tensor that is being looked at. */
+export interface Lent {
+  /** Where in the instance's memory, in bytes (4-aligned), and how many bytes. */
+  readonly at: number;
+  readonly size: number;
+  /** A view of it; growing memory makes it invalid. Views cost the engine more than scanning a small tensor, so not for every one. */
+  bytes(): Uint8Array<ArrayBuffer>;
 }
 
 type Buffer = ReturnType<Bindings["LiteRtTensorBuffer"]["createManaged"]>;
@@ -156,22 +165,27 @@ async function load(
   };
 }
 
-/** A tensor of `size` bytes. */
-class TensorInMemory implements EngineTensor {
+class TensorInMemory implements EngineTensor, Lent {
+  at = 0;
+
   constructor(
     private readonly wasm: Bindings,
     readonly buffer: Buffer,
-    private readonly size: number,
+    readonly size: number,
   ) {}
 
-  look<T>(see: (bytes: () => Uint8Array<ArrayBuffer>) => T): T {
-    const at = this.buffer.lock(this.wasm.LiteRtTensorBufferLockMode.READ_WRITE);
+  look<T>(see: (lent: Lent) => T): T {
+    this.at = this.buffer.lock(this.wasm.LiteRtTensorBufferLockMode.READ_WRITE);
     try {
-      // HEAPU8 is asked for anew each time: growing memory replaces it.
-      return see(() => this.wasm.HEAPU8.subarray(at, at + this.size) as Uint8Array<ArrayBuffer>);
+      return see(this);
     } finally {
       this.buffer.unlock();
     }
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    // HEAPU8 is asked for anew each time: growing memory replaces it.
+    return this.wasm.HEAPU8.subarray(this.at, this.at + this.size) as Uint8Array<ArrayBuffer>;
   }
 
   release(): void {
@@ -182,10 +196,9 @@ class TensorInMemory implements EngineTensor {
 /** Copies bytes into a tensor; `name` is what the message calls it. Throws EngineError when the sizes differ. */
 export function fill(tensor: EngineTensor, bytes: Uint8Array, name: string): void {
   tensor.look((target) => {
-    const wanted = target().byteLength;
-    if (bytes.byteLength !== wanted)
-      throw new EngineError(`${name} has ${bytes.byteLength} bytes, LiteRT wants ${wanted}`);
-    target().set(bytes);
+    if (bytes.byteLength !== target.size)
+      throw new EngineError(`${name} has ${bytes.byteLength} bytes, LiteRT wants ${target.size}`);
+    target.bytes().set(bytes);
   });
 }
 
@@ -205,7 +218,7 @@ export async function loadEngine(
     });
     const outputs = await loaded.run(inputs);
     return {
-      look: (output, see) => outputs[output]!.look(see),
+      look: (output, see) => outputs[output]!.look((lent) => see(() => lent.bytes())),
       release() {
         for (const output of outputs) output.release();
       },

@@ -8,7 +8,7 @@
 import { type Block, type Kernels, loadKernels } from "../weights/kernels.ts";
 import { FLT_MAX } from "./float.ts";
 import { Histograms } from "./histogram.ts";
-import { type InPlaceObserver, type InPlaceRange, observerOver } from "./in-place.ts";
+import { type InPlaceRange, observerOver } from "./in-place.ts";
 
 export interface Observer {
   /**
@@ -16,6 +16,8 @@ export interface Observer {
    * only. `tensor` is its place in the list of observed tensors.
    */
   see(tensor: number, values: Float32Array): void;
+  /** The same for `count` floats at `at` (bytes) of the engine's memory, read where they lie. Not every observer can. */
+  readonly seeInPlace?: (tensor: number, at: number, count: number) => void;
   /** Sent to the main thread together with the record's number (structured clone): `[min of tensor 0, max of tensor 0, min …]`. */
   endOfRecord(): Float32Array;
   /** Sent to the main thread when the worker has no more records: `Histogram[]`, one a tensor, or undefined. */
@@ -35,20 +37,22 @@ export type ObserverKind = keyof typeof OBSERVERS;
 
 /** Minimum and maximum a record; NaN twice for a tensor without a number. */
 function minmaxObserver(finite: readonly boolean[], memory: WebAssembly.Memory | undefined): Observer {
-  const inPlace: InPlaceObserver | undefined = memory && observerOver(memory);
+  const inPlace = memory && observerOver(memory);
   const copying = copyingScan();
   const fresh = () => new Float32Array(2 * finite.length).fill(Number.NaN);
   let record = fresh();
+  const note = (tensor: number, { min, max, seen }: InPlaceRange): void => {
+    if (!seen) return;
+    record[2 * tensor] = min;
+    record[2 * tensor + 1] = max;
+  };
   return {
-    see(tensor, values) {
-      const lent = inPlace !== undefined && values.buffer === memory!.buffer;
-      const range = lent
-        ? inPlace(values.byteOffset, values.length, finite[tensor]!)
-        : copying(values, finite[tensor]!, () => {});
-      if (!range.seen) return;
-      record[2 * tensor] = range.min;
-      record[2 * tensor + 1] = range.max;
-    },
+    see: (tensor, values) =>
+      note(
+        tensor,
+        copying(values, finite[tensor]!, () => {}),
+      ),
+    seeInPlace: inPlace && ((tensor, at, count) => note(tensor, inPlace(at, count, finite[tensor]!))),
     endOfRecord() {
       const done = record;
       record = fresh();
