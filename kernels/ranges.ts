@@ -21,7 +21,7 @@ const SHORT_INNER: u32 = 16;
 const LONG_INNER: u32 = 64;
 
 /** First zero of `count` elements; there is one. Keeps its sign. */
-function firstZero(values: usize, count: usize): f32 {
+export function firstZero(values: usize, count: usize): f32 {
   const zero = f32x4.splat(0);
   const vectors = values + ((count & ~3) << 2);
   while (values < vectors && !v128.any_true(f32x4.eq(v128.load(values, 0, 1), zero))) values += 16;
@@ -35,7 +35,7 @@ export let scannedMax: f32 = 0;
 
 // @ts-ignore: decorator
 @inline
-function smallestLane(vector: v128): f32 {
+export function smallestLane(vector: v128): f32 {
   let result = f32x4.extract_lane(vector, 0);
   const b = f32x4.extract_lane(vector, 1);
   const c = f32x4.extract_lane(vector, 2);
@@ -48,7 +48,7 @@ function smallestLane(vector: v128): f32 {
 
 // @ts-ignore: decorator
 @inline
-function largestLane(vector: v128): f32 {
+export function largestLane(vector: v128): f32 {
   let result = f32x4.extract_lane(vector, 0);
   const b = f32x4.extract_lane(vector, 1);
   const c = f32x4.extract_lane(vector, 2);

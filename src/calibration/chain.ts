@@ -1,6 +1,6 @@
 /** Slices of a model (slices.ts) that are loaded together and run one after the other; in a Worker. */
 import { reasonOf } from "../errors.ts";
-import { EngineError, type EngineTensor, fill, type Instance, type Loaded } from "./litert.ts";
+import { EngineError, type EngineTensor, fill, type Instance, type Lent, type Loaded } from "./litert.ts";
 import { SpillAccess, type SpilledTensor } from "./spill.ts";
 
 /** What a chain is to know of a slice. Tensors are called by number. */
@@ -19,15 +19,23 @@ export interface ChainPlan {
   readonly writes: readonly SpilledTensor[];
 }
 
-/** Told of every output of every link, once a record. The bytes lie in the instance's memory, valid during the call only. */
-export type See = (tensor: number, bytes: Uint8Array<ArrayBuffer>) => void;
+/** Told of every output of every link, once a record; valid during the call only. */
+export type See = (tensor: number, lent: Lent) => void;
+
+/** What is done with a link's tensors, known before the first record. */
+interface Step extends Link {
+  /** One entry an output: whether a later link reads it. */
+  readonly keep: readonly boolean[];
+  /** Tensors of earlier links that are read here for the last time. */
+  readonly free: readonly number[];
+}
 
 export class Chain {
   private readonly loaded: Loaded[] = [];
   /** Tensors that come from outside; they stay from record to record. */
   private readonly given = new Map<number, EngineTensor>();
-  /** By tensor: the last link that reads it. */
-  private readonly last = new Map<number, number>();
+  private readonly outside: ReadonlySet<number>;
+  private readonly steps: readonly Step[];
   private readonly writes: ReadonlyMap<number, SpilledTensor>;
   private readonly spill = new SpillAccess();
 
@@ -35,20 +43,24 @@ export class Chain {
     private readonly instance: Instance,
     private readonly plan: ChainPlan,
   ) {
-    for (const [i, { inputs }] of plan.links.entries()) for (const tensor of inputs) this.last.set(tensor, i);
+    this.outside = new Set([...plan.inputs, ...plan.reads.map(({ tensor }) => tensor)]);
+    this.steps = stepsOf(plan.links, this.outside);
     this.writes = new Map(plan.writes.map((place) => [place.tensor, place]));
   }
 
   /** Loads the next link's model. Throws EngineError "NUMBER:reason". */
   async load(model: Uint8Array): Promise<void> {
     const number = this.loaded.length;
-    const { inputs, outputs } = this.plan.links[number]!;
+    const { inputs, outputs } = this.steps[number]!;
     const names = outputs.map((tensor) => `t${tensor}`);
-    const loaded = await at(number, () => this.instance.load(model, names));
-    this.loaded.push(loaded);
-    const outside = new Set([...this.plan.inputs, ...this.plan.reads.map(({ tensor }) => tensor)]);
-    for (const [i, tensor] of inputs.entries())
-      if (outside.has(tensor) && !this.given.has(tensor)) this.given.set(tensor, loaded.input(i));
+    try {
+      const loaded = await this.instance.load(model, names);
+      this.loaded.push(loaded);
+      for (const [i, tensor] of inputs.entries())
+        if (this.outside.has(tensor) && !this.given.has(tensor)) this.given.set(tensor, loaded.input(i));
+    } catch (error) {
+      throw ofLink(number, error);
+    }
   }
 
   /** Runs a record; `seeInput` is told of the model's inputs that are read here. Throws EngineError "NUMBER:reason". */
@@ -57,27 +69,34 @@ export class Chain {
       const given = this.given.get(tensor);
       if (given === undefined || values[i] === undefined) continue;
       fill(given, values[i], `input ${i}`);
-      given.look((bytes) => seeInput(tensor, bytes()));
+      given.look((lent) => seeInput(tensor, lent));
     }
     for (const place of this.plan.reads)
-      this.given.get(place.tensor)!.look((bytes) => this.spill.read(place, record, bytes()));
+      this.given.get(place.tensor)!.look((lent) => this.spill.read(place, record, lent.bytes()));
     const live = new Map(this.given);
-    for (const [i, { inputs, outputs }] of this.plan.links.entries()) {
-      const operands = inputs.map((tensor) => live.get(tensor)!);
-      const results = await at(i, () => this.loaded[i]!.run(operands));
-      for (const [k, tensor] of outputs.entries()) {
+    // Plain loops: what is done here is done for every small operator.
+    for (let i = 0; i < this.steps.length; i++) {
+      const { inputs, outputs, keep, free } = this.steps[i]!;
+      let results: readonly EngineTensor[];
+      try {
+        const running = this.loaded[i]!.run(inputs.map((tensor) => live.get(tensor)!));
+        results = running instanceof Promise ? await running : running;
+      } catch (error) {
+        throw ofLink(i, error);
+      }
+      for (let k = 0; k < outputs.length; k++) {
+        const tensor = outputs[k]!;
         const result = results[k]!;
-        result.look((bytes) => {
-          see(tensor, bytes());
+        result.look((lent) => {
+          see(tensor, lent);
           const place = this.writes.get(tensor);
-          if (place) this.spill.write(place, record, bytes());
+          if (place) this.spill.write(place, record, lent.bytes());
         });
-        if ((this.last.get(tensor) ?? -1) > i) live.set(tensor, result);
+        if (keep[k]) live.set(tensor, result);
         else result.release();
       }
-      for (const tensor of inputs) {
-        if (this.last.get(tensor) !== i || this.given.has(tensor)) continue;
-        live.get(tensor)?.release();
+      for (const tensor of free) {
+        live.get(tensor)!.release();
         live.delete(tensor);
       }
     }
@@ -95,12 +114,18 @@ export class Chain {
   }
 }
 
+function stepsOf(links: readonly Link[], outside: ReadonlySet<number>): Step[] {
+  const last = new Map<number, number>();
+  for (const [i, { inputs }] of links.entries()) for (const tensor of inputs) last.set(tensor, i);
+  return links.map(({ inputs, outputs }, i) => ({
+    inputs,
+    outputs,
+    keep: outputs.map((tensor) => (last.get(tensor) ?? -1) > i),
+    free: [...new Set(inputs)].filter((tensor) => last.get(tensor) === i && !outside.has(tensor)),
+  }));
+}
+
 /** Errors say which link they are of; the main thread knows its operators. */
-async function at<T>(link: number, action: () => Promise<T>): Promise<T> {
-  try {
-    return await action();
-  } catch (error) {
-    if (!(error instanceof EngineError)) throw error;
-    throw new EngineError(`${link}:${reasonOf(error)}`, { cause: error });
-  }
+function ofLink(link: number, error: unknown): unknown {
+  return error instanceof EngineError ? new EngineError(`${link}:${reasonOf(error)}`, { cause: error }) : error;
 }

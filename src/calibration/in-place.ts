@@ -5,8 +5,8 @@ import wasmPath from "../../build/observe.wasm" with { type: "file" };
 export interface InPlaceRange {
   readonly min: number;
   readonly max: number;
-  /** How many values were not passed over; 0: min and max say nothing. */
-  readonly seen: number;
+  /** Whether any value was not passed over; if not, min and max say nothing. */
+  readonly seen: boolean;
 }
 
 /** Looks at `count` floats at `pointer` (bytes) of the memory; with `finite` ±inf counts as ±FLT_MAX. Reference §7.3. */
@@ -25,12 +25,11 @@ export function observerOver(memory: WebAssembly.Memory): InPlaceObserver {
   const instance = new WebAssembly.Instance(module, { env: { memory } });
   const kernel = instance.exports as unknown as Exports;
   return (pointer, count, finite) => {
-    // A count is a u32 that WebAssembly gives as a signed number.
-    let seen = kernel.observe(pointer, count) >>> 0;
+    let seen = kernel.observe(pointer, count) !== 0;
     let [min, max] = [kernel.smallest(), kernel.largest()];
     const infinite = min === Number.NEGATIVE_INFINITY || max === Number.POSITIVE_INFINITY;
     if (finite && infinite) {
-      seen = kernel.observefinite(pointer, count) >>> 0;
+      seen = kernel.observefinite(pointer, count) !== 0;
       [min, max] = [kernel.smallest(), kernel.largest()];
     }
     return { min, max, seen };

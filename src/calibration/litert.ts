@@ -56,18 +56,30 @@ export interface Instance {
 export interface Loaded {
   /** A tensor for the model's input `number`, not filled. */
   input(number: number): EngineTensor;
-  /** Gives the outputs in the model's order. They are the caller's. Throws EngineError. */
-  run(inputs: readonly EngineTensor[]): Promise<EngineTensor[]>;
+  /**
+   * Gives the outputs in the model's order. They are the caller's. A promise only where LiteRT has to wait for something, because
+   * waiting for what is there already costs more than a small operator. Throws EngineError, at once or when awaited.
+   */
+  run(inputs: readonly EngineTensor[]): EngineTensor[] | Promise<EngineTensor[]>;
   close(): void;
 }
 
 /** A tensor in an instance's memory; an output of one model can be another model's input. */
 export interface EngineTensor {
-  /** Shows the bytes (4-aligned, valid during the call only). Calls may be nested. */
-  look<T>(see: (bytes: () => Uint8Array<ArrayBuffer>) => T): T;
+  /** Shows the tensor where it lies, during the call only. Calls may be nested. */
+  look<T>(see: (lent: Lent) => T): T;
   release(): void;
   /** LiteRT's own object. */
   readonly buffer: Buffer;
+}
+
+/** A tensor that is being looked at. */
+export interface Lent {
+  /** Where in the instance's memory, in bytes (4-aligned), and how many bytes. */
+  readonly at: number;
+  readonly size: number;
+  /** A view of it; growing memory makes it invalid. Views cost the engine more than scanning a small tensor, so not for every one. */
+  bytes(): Uint8Array<ArrayBuffer>;
 }
 
 type Buffer = ReturnType<Bindings["LiteRtTensorBuffer"]["createManaged"]>;
@@ -86,33 +98,24 @@ async function load(
   model: Uint8Array,
   outputNames: readonly string[],
 ): Promise<Loaded> {
-  const attempt = async <T>(what: string, action: () => T | Promise<T>): Promise<T> => {
-    log.length = 0;
-    let result: T;
-    try {
-      const given = action();
-      // Waiting for what is there already costs more than a small operator.
-      result = given instanceof Promise ? await given : given;
-    } catch (error) {
+  const attempt = <T>(what: string, action: () => T | Promise<T>): T | Promise<T> => {
+    const failed = (error: unknown): never => {
       throw new EngineError(`${what}: ${[...log, textOf(error)].join("; ")}`, { cause: error });
+    };
+    const checked = (result: T): T => {
+      // LiteRT reports some failures in its log only, and gives uninitialised memory as results.
+      if (log.length > 0) throw new EngineError(`${what}: ${log.join("; ")}`);
+      return result;
+    };
+    log.length = 0;
+    let given: T | Promise<T>;
+    try {
+      given = action();
+    } catch (error) {
+      return failed(error);
     }
-    // LiteRT reports some failures in its log only, and gives uninitialised memory as results.
-    if (log.length > 0) throw new EngineError(`${what}: ${log.join("; ")}`);
-    return result;
+    return given instanceof Promise ? given.then(checked, failed) : checked(given);
   };
-  const tensorOf = (buffer: Buffer): EngineTensor => ({
-    buffer,
-    look(see) {
-      const at = buffer.lock(wasm.LiteRtTensorBufferLockMode.READ_WRITE);
-      try {
-        // HEAPU8 is asked for anew each time: growing memory replaces it.
-        return see(() => wasm.HEAPU8.subarray(at, at + buffer.packedSize()) as Uint8Array<ArrayBuffer>);
-      } finally {
-        buffer.unlock();
-      }
-    },
-    release: () => buffer.delete(),
-  });
 
   const pointer = wasm._malloc(model.byteLength);
   if (pointer === 0) throw new EngineError(`no memory for a model of ${model.byteLength} bytes (${MEMORY_TEXT})`);
@@ -131,20 +134,28 @@ async function load(
   signature.delete();
   if (places.includes(-1)) throw new EngineError("LiteRT lists outputs the model does not have");
 
+  // LiteRT makes an output's buffer by the type that the model declares, so its size is asked for once.
+  const sizes: number[] = [];
+  const ordered = (outputs: readonly Buffer[]): EngineTensor[] => {
+    const tensors: EngineTensor[] = new Array(places.length);
+    for (let i = 0; i < places.length; i++) {
+      sizes[i] ??= outputs[i]!.packedSize();
+      tensors[places[i]!] = new TensorInMemory(wasm, outputs[i]!, sizes[i]!);
+    }
+    return tensors;
+  };
   return {
     input(number) {
       const type = loaded.getInputTensorType(0, number);
       const kind = wasm.LiteRtTensorBufferType.HOST_MEMORY;
       const buffer = wasm.LiteRtTensorBuffer.createManaged(environment, kind, type, type.bytes());
       type.delete();
-      return tensorOf(buffer);
+      return new TensorInMemory(wasm, buffer, buffer.packedSize());
     },
-    async run(inputs) {
+    run(inputs) {
       const buffers = inputs.map(({ buffer }) => buffer);
-      const outputs = await attempt("the model cannot be run", () => compiled.run(0, buffers));
-      const ordered: EngineTensor[] = new Array(places.length);
-      for (const [i, place] of places.entries()) ordered[place] = tensorOf(outputs[i]!);
-      return ordered;
+      const outputs = attempt("the model cannot be run", () => compiled.run(0, buffers));
+      return outputs instanceof Promise ? outputs.then(ordered) : ordered(outputs);
     },
     close() {
       compiled.delete();
@@ -154,13 +165,40 @@ async function load(
   };
 }
 
+class TensorInMemory implements EngineTensor, Lent {
+  at = 0;
+
+  constructor(
+    private readonly wasm: Bindings,
+    readonly buffer: Buffer,
+    readonly size: number,
+  ) {}
+
+  look<T>(see: (lent: Lent) => T): T {
+    this.at = this.buffer.lock(this.wasm.LiteRtTensorBufferLockMode.READ_WRITE);
+    try {
+      return see(this);
+    } finally {
+      this.buffer.unlock();
+    }
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    // HEAPU8 is asked for anew each time: growing memory replaces it.
+    return this.wasm.HEAPU8.subarray(this.at, this.at + this.size) as Uint8Array<ArrayBuffer>;
+  }
+
+  release(): void {
+    this.buffer.delete();
+  }
+}
+
 /** Copies bytes into a tensor; `name` is what the message calls it. Throws EngineError when the sizes differ. */
 export function fill(tensor: EngineTensor, bytes: Uint8Array, name: string): void {
   tensor.look((target) => {
-    const wanted = target().byteLength;
-    if (bytes.byteLength !== wanted)
-      throw new EngineError(`${name} has ${bytes.byteLength} bytes, LiteRT wants ${wanted}`);
-    target().set(bytes);
+    if (bytes.byteLength !== target.size)
+      throw new EngineError(`${name} has ${bytes.byteLength} bytes, LiteRT wants ${target.size}`);
+    target.bytes().set(bytes);
   });
 }
 
@@ -180,7 +218,7 @@ export async function loadEngine(
     });
     const outputs = await loaded.run(inputs);
     return {
-      look: (output, see) => outputs[output]!.look(see),
+      look: (output, see) => outputs[output]!.look((lent) => see(() => lent.bytes())),
       release() {
         for (const output of outputs) output.release();
       },

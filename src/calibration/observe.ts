@@ -8,7 +8,7 @@
 import { type Block, type Kernels, loadKernels } from "../weights/kernels.ts";
 import { FLT_MAX } from "./float.ts";
 import { Histograms } from "./histogram.ts";
-import { type InPlaceObserver, type InPlaceRange, observerOver } from "./in-place.ts";
+import { type InPlaceRange, observerOver } from "./in-place.ts";
 
 export interface Observer {
   /**
@@ -16,6 +16,8 @@ export interface Observer {
    * only. `tensor` is its place in the list of observed tensors.
    */
   see(tensor: number, values: Float32Array): void;
+  /** The same for `count` floats at `at` (bytes) of the engine's memory, read where they lie. Not every observer can. */
+  readonly seeInPlace?: (tensor: number, at: number, count: number) => void;
   /** Sent to the main thread together with the record's number (structured clone): `[min of tensor 0, max of tensor 0, min …]`. */
   endOfRecord(): Float32Array;
   /** Sent to the main thread when the worker has no more records: `Histogram[]`, one a tensor, or undefined. */
@@ -35,20 +37,22 @@ export type ObserverKind = keyof typeof OBSERVERS;
 
 /** Minimum and maximum a record; NaN twice for a tensor without a number. */
 function minmaxObserver(finite: readonly boolean[], memory: WebAssembly.Memory | undefined): Observer {
-  const inPlace: InPlaceObserver | undefined = memory && observerOver(memory);
+  const inPlace = memory && observerOver(memory);
   const copying = copyingScan();
   const fresh = () => new Float32Array(2 * finite.length).fill(Number.NaN);
   let record = fresh();
+  const note = (tensor: number, { min, max, seen }: InPlaceRange): void => {
+    if (!seen) return;
+    record[2 * tensor] = min;
+    record[2 * tensor + 1] = max;
+  };
   return {
-    see(tensor, values) {
-      const lent = inPlace !== undefined && values.buffer === memory!.buffer;
-      const range = lent
-        ? inPlace(values.byteOffset, values.length, finite[tensor]!)
-        : copying(values, finite[tensor]!, () => {});
-      if (range.seen === 0) return;
-      record[2 * tensor] = range.min;
-      record[2 * tensor + 1] = range.max;
-    },
+    see: (tensor, values) =>
+      note(
+        tensor,
+        copying(values, finite[tensor]!, () => {}),
+      ),
+    seeInPlace: inPlace && ((tensor, at, count) => note(tensor, inPlace(at, count, finite[tensor]!))),
     endOfRecord() {
       const done = record;
       record = fresh();
@@ -68,7 +72,7 @@ function histogramObserver(finite: readonly boolean[]): Observer {
   return {
     see(tensor, values) {
       const range = scan(values, finite[tensor]!, (block) => histograms.add(tensor, block));
-      if (range.seen > 0) record.set([range.min, range.max], 2 * tensor);
+      if (range.seen) record.set([range.min, range.max], 2 * tensor);
     },
     endOfRecord() {
       const done = record;
@@ -92,7 +96,7 @@ function copyingScan(stream: Kernels["stream"] = loadKernels().stream) {
   return (values: Float32Array, finite: boolean, see: (block: Block) => void): InPlaceRange => {
     let min = FLT_MAX;
     let max = -FLT_MAX;
-    let seen = 0;
+    let seen = false;
     for (let from = 0; from < values.length; from += PIECE) {
       const part = values.subarray(from, from + PIECE);
       const block = stream.part(piece, 0, part.byteLength);
@@ -103,7 +107,7 @@ function copyingScan(stream: Kernels["stream"] = loadKernels().stream) {
         found = stream.scoped(() => stream.observe(block));
       }
       see(block);
-      seen += found.seen;
+      seen ||= found.seen > 0;
       if (found.min < min) min = found.min;
       if (found.max > max) max = found.max;
     }

@@ -44,8 +44,13 @@ export interface Slice {
   readonly unpacked: number;
 }
 
-/** A slice ends when its results have so many bytes: what is read soon after should be in the cache still. */
-const RESULT_BYTES = 64 << 10;
+/**
+ * A slice ends when its results have so many bytes: what is looked at afterwards should be in a core's own cache still (512 KiB to 2 MiB
+ * today). Smaller slices are no faster: each is an invocation of its own.
+ */
+const RESULT_BYTES = 256 << 10;
+/** And when there are so many: the more outputs a model has, the longer LiteRT takes for each. */
+const RESULT_COUNT = 8;
 /** And when its constants have, so that parts can be cut close to a limit. */
 const STORED_BYTES = 1 << 20;
 
@@ -130,18 +135,19 @@ export function sliceModel(plan: Instrumented, whole = false): Slice[] {
   const facts = new Facts(plan);
   const slices: Slice[] = [];
   let from = 0;
-  let [results, stored] = [0, 0];
+  let [count, results, stored] = [0, 0, 0];
   for (const [i, operator] of facts.operators.entries()) {
+    count += facts.results(operator).length;
     results += sum(facts.results(operator), (index) => facts.bytes(index));
     stored += sum(operator.inputs ?? [], (index) => facts.storedBytes(index));
     const last = i === facts.operators.length - 1;
-    const enough = !whole && (results >= RESULT_BYTES || stored >= STORED_BYTES);
+    const enough = !whole && (count >= RESULT_COUNT || results >= RESULT_BYTES || stored >= STORED_BYTES);
     if (!last && !(enough && facts.cuts[i] && facts.dependsOnInput(from, i + 1))) continue;
     const slice = facts.slice(from, i + 1);
     // What nobody looks at and nobody reads need not be run.
     if (slice.outputs.length > 0) slices.push(slice);
     from = i + 1;
-    [results, stored] = [0, 0];
+    [count, results, stored] = [0, 0, 0];
   }
   return slices;
 }

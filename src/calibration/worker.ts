@@ -5,7 +5,7 @@
 
 import { reasonOf } from "../errors.ts";
 import { Chain, type ChainPlan } from "./chain.ts";
-import { openInstance } from "./litert.ts";
+import { type Lent, openInstance } from "./litert.ts";
 import { OBSERVERS, type Observer, type ObserverKind } from "./observe.ts";
 
 /** What a worker is to do, told once. Everything here is the same for all workers of a part. */
@@ -81,16 +81,18 @@ async function handle(message: ToWorker): Promise<FromWorker> {
 }
 
 async function run(record: number, inputs: readonly Uint8Array[]): Promise<void> {
-  const see = (tensor: number, bytes: Uint8Array): void => {
+  const see = (tensor: number, lent: Lent): void => {
     const place = places.get(tensor);
-    if (place !== undefined) observer.see(place, floatsOf(bytes));
+    if (place === undefined) return;
+    if (observer.seeInPlace) observer.seeInPlace(place, lent.at, lent.size / 4);
+    else observer.see(place, floatsOf(lent.bytes()));
   };
   if (job.settle && !settled) await chain?.run(record, inputs, () => {});
   settled = true;
   await chain?.run(record, inputs, see, see);
   // Inputs that no operator reads are nowhere but here.
-  for (const { tensor, position } of job.observed)
-    if (position !== undefined && !chain?.reads(tensor)) see(tensor, inputs[position]!);
+  for (const [place, { tensor, position }] of job.observed.entries())
+    if (position !== undefined && !chain?.reads(tensor)) observer.see(place, floatsOf(inputs[position]!));
 }
 
 /** Records are little-endian bytes, as is every machine that runs WASM at speed. */

@@ -84,8 +84,8 @@ function random(seed: number) {
   };
 }
 
-/** An image is larger than what ends a slice (64 KiB). */
-const SIDE = 26;
+/** An image is larger than what ends a slice (256 KiB). */
+const SIDE = 46;
 const DEPTH = 32;
 const SHAPE = [1, SIDE, SIDE, DEPTH];
 const NONE = { fusedActivationFunction: ActivationFunctionType.NONE };
@@ -254,7 +254,7 @@ describe("where is cut", () => {
     slices: await bits(of, image, {}),
     parts: await bits(of, image, { cut: "always" }),
   });
-  const LARGE = 1 << 15;
+  const LARGE = 1 << 16;
   const image = dataOf([bytesOf(random(3).floats(LARGE))], [bytesOf(random(4).floats(LARGE))]);
 
   test("an input that a later part reads, and one that nobody reads", async () => {
@@ -312,12 +312,12 @@ describe("tensors between parts", () => {
     try {
       const of = (custom: boolean) =>
         model(["x"], ["c"], (graph) => {
-          for (const name of ["x", "a", "b", "c"]) graph.tensor(name, [1 << 15]);
+          for (const name of ["x", "a", "b", "c"]) graph.tensor(name, [1 << 16]);
           graph.operator("NEG", ["x"], ["a"]).operator("ABS", ["a"], ["b"]);
           graph.operator(custom ? "CUSTOM" : "EXP", ["b"], ["c"], undefined, custom ? "Nobody" : undefined);
         });
       const seen: number[] = [];
-      const data = dataOf(...[1, 2, 3].map((seed) => [bytesOf(random(seed).floats(1 << 15))]));
+      const data = dataOf(...[1, 2, 3].map((seed) => [bytesOf(random(seed).floats(1 << 16))]));
       const onProgress = () => seen.push(readdirSync(where).length);
       const found = await recordSamples(of(false), data, { cut: "always", onProgress });
       expect(found.length).toBe(4);
@@ -338,10 +338,10 @@ describe("tensors between parts", () => {
     process.env.TMPDIR = "/nowhere";
     try {
       const of = model(["x"], ["b"], (graph) => {
-        for (const name of ["x", "a", "b"]) graph.tensor(name, [1 << 15]);
+        for (const name of ["x", "a", "b"]) graph.tensor(name, [1 << 16]);
         graph.operator("NEG", ["x"], ["a"]).operator("ABS", ["a"], ["b"]);
       });
-      const data = dataOf([bytesOf(random(1).floats(1 << 15))]);
+      const data = dataOf([bytesOf(random(1).floats(1 << 16))]);
       expect(await messageOf(() => recordSamples(of, data, { cut: "always" }))).toMatch(
         /^\/nowhere: takes no files .*name another folder in TMPDIR$/,
       );
