@@ -10,6 +10,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { componentEmbed, componentNew, componentWit, transpile } from "@bytecodealliance/jco";
 import asc from "assemblyscript/asc";
+import { PATIENCE_AT_START } from "./src/optimizer.ts";
 
 /** Exports of the module that are no part of the contract: the arena for our own host, and the canonical ABI. */
 const ARENA = ["mark", "place", "release", "reserve", "reset"];
@@ -140,7 +141,13 @@ export async function compileExecutable(outfile = "dist/minmaxq", target?: Bun.B
     // What a command does not need is not loaded: chunks for each dynamic import.
     splitting: true,
     // What a .env or bunfig.toml in the current directory says is nothing to an installed program.
-    compile: { outfile, ...(target && { target }), autoloadDotenv: false, autoloadBunfig: false },
+    compile: {
+      outfile,
+      ...(target && { target }),
+      jitPolicy: PATIENCE_AT_START,
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+    },
   });
   await Bun.write("dist/kernels.component.wasm", Bun.file("build/kernels.component.wasm"));
 }

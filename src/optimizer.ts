@@ -1,9 +1,27 @@
 /**
- * Environment of a process that does without JavaScriptCore's optimizing compiler: it optimizes what ran a few hundred times, which
- * helps those who run JavaScript for seconds, and takes up to half of the time of those who do not.
+ * When JavaScriptCore compiles JavaScript. Compiling pays for those who run it for seconds (samples through a model), and takes up to
+ * half of the time of those who do not: most commands are over in a tenth of a second, in code that runs for the first time.
+ *
+ * - The executable starts patient (build.ts): everything waits twenty times as long as usual to be compiled at all. A 1 MB model takes
+ *   38 ms instead of 45.
+ * - `compileAsUsual` ends that, for this thread: called where something runs for long.
+ * - A process that streams a large model is between the two: simple compilation pays, optimization does not. What runs a hundred
+ *   thousand times (expanding sparse weights) is optimized all the same. That can only be told in the environment of a process that
+ *   starts: see start.ts.
  */
-export const WITHOUT_OPTIMIZER: Readonly<Record<string, string>> = {
-  BUN_JSC_useDFGJIT: "0",
+
+/** What build.ts sets: usual thresholds times this. */
+export const PATIENCE_AT_START = 20;
+
+export function compileAsUsual(): void {
+  if (Bun.isStandaloneExecutable) Bun.unsafe.setJITPolicy(1);
+}
+
+/** Environment of a process that does nothing but stream weights. A thousand rounds are usual. */
+export const LATE_OPTIMIZER: Readonly<Record<string, string>> = {
+  BUN_JSC_thresholdForOptimizeAfterWarmUp: "100000",
+  BUN_JSC_thresholdForOptimizeSoon: "100000",
+  BUN_JSC_thresholdForOptimizeAfterLongWarmUp: "100000",
   // Garbage of the tables and of the stream is collected when there is so much of it, not at every few MB.
   BUN_JSC_largeHeapSize: `${64 << 20}`,
 };

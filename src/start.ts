@@ -1,14 +1,12 @@
 #!/usr/bin/env bun
 /**
- * Where the executable starts: a process that only streams a model's weights gets along without the optimizing compiler.
+ * Where the executable starts: a process that only streams a large model's weights becomes one that optimizes late (optimizer.ts).
  *
- * Such a run is a second at most, in kernels that are compiled anyway. JavaScriptCore meanwhile optimizes JavaScript that ran a few
- * hundred times, on the very cores that the weights need: a third of the time of a 100 MB model, for code that is done by then.
- * It can be told so only in the environment of a process that starts, so this one becomes another (execve: same process id, same
- * streams), which takes some 8 ms. Recording and comparing run JavaScript for long, and stay as they are. Without that call, on
- * Windows and when run from source, everything works as well, slower.
+ * It stays the same process to everybody else (execve: same id, same streams), which takes some 10 ms; a 100 MB model takes 108
+ * instead of 127. Recording and comparing run JavaScript for long, and stay as they are. Without that call, on Windows and when run from
+ * source, everything works as well, slower.
  */
-import { WITHOUT_OPTIMIZER } from "./optimizer.ts";
+import { compileAsUsual, LATE_OPTIMIZER } from "./optimizer.ts";
 
 /** Bytes of a file from which it is worth it. */
 const LARGE = 16 << 20;
@@ -27,11 +25,12 @@ function onlyStreams(words: readonly string[]): boolean {
   return !words.some(isAboutSamples) && words.some(isLarge);
 }
 
-const isTold = Object.keys(WITHOUT_OPTIMIZER).some((name) => name in process.env);
-if (Bun.isStandaloneExecutable && !isTold && process.platform !== "win32" && onlyStreams(process.argv.slice(2))) {
+const isTold = Object.keys(LATE_OPTIMIZER).some((name) => name in process.env);
+if (isTold) compileAsUsual();
+else if (Bun.isStandaloneExecutable && process.platform !== "win32" && onlyStreams(process.argv.slice(2))) {
   try {
     const again = [process.argv0, ...process.argv.slice(2)];
-    (process as unknown as Execve).execve?.(process.execPath, again, { ...process.env, ...WITHOUT_OPTIMIZER });
+    (process as unknown as Execve).execve?.(process.execPath, again, { ...process.env, ...LATE_OPTIMIZER });
   } catch {
     // Then this process does the work.
   }

@@ -1,7 +1,7 @@
 /** Runs a job in a process of its own: a crash or a lack of memory ends that job only, and its memory is given back. */
 import { existsSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { WITHOUT_OPTIMIZER } from "../optimizer.ts";
+import { LATE_OPTIMIZER } from "../optimizer.ts";
 import { dataFiles } from "./data-files.ts";
 import type { Job } from "./job.ts";
 import { CHILD_WORD, type Order, type Report } from "./messages.ts";
@@ -81,11 +81,11 @@ function command(): string[] {
  */
 function environment({ options }: Job): Record<string, string | undefined> {
   const others = Object.entries(process.env).filter(
-    ([name]) => !name.startsWith("MINMAXQ_QUEUE") && !Object.hasOwn(WITHOUT_OPTIMIZER, name),
+    ([name]) => !name.startsWith("MINMAXQ_QUEUE") && !Object.hasOwn(LATE_OPTIMIZER, name),
   );
   return {
     ...Object.fromEntries(others),
-    ...(options.data === undefined && WITHOUT_OPTIMIZER),
+    ...(options.data === undefined && LATE_OPTIMIZER),
     FORCE_COLOR: "0",
   };
 }

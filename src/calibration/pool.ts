@@ -4,6 +4,7 @@
  */
 import { freemem } from "node:os";
 import { MinmaxqError } from "../errors.ts";
+import { compileAsUsual } from "../optimizer.ts";
 import { startWorker, type WorkerName } from "../workers.ts";
 import type { DataSet } from "./dataset.ts";
 import type { FromWorker, ToWorker } from "./worker.ts";
@@ -53,6 +54,7 @@ export async function runRecords<Job>(
   options: PoolOptions,
   explain: (reason: string, record?: number) => string,
 ): Promise<{ records: unknown[]; ends: unknown[] }> {
+  compileAsUsual();
   const results: unknown[] = new Array(options.onResult ? 0 : data.count);
   const ends: unknown[] = [];
   const workers: WorkerHandle<Job>[] = [];

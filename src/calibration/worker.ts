@@ -4,6 +4,7 @@
  */
 
 import { reasonOf } from "../errors.ts";
+import { compileAsUsual } from "../optimizer.ts";
 import { Chain, type ChainPlan } from "./chain.ts";
 import { type Lent, openInstance } from "./litert.ts";
 import { OBSERVERS, type Observer, type ObserverKind } from "./observe.ts";
@@ -48,6 +49,8 @@ export type FromWorker =
   | { readonly kind: "error"; readonly record?: number; readonly reason: string };
 
 declare const self: Worker;
+
+compileAsUsual();
 
 let job: Job;
 let chain: Chain | undefined;

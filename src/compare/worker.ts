@@ -8,6 +8,7 @@ import { type Engine, type Held, loadEngine } from "../calibration/litert.ts";
 import type { FromWorker, ToWorker } from "../calibration/worker.ts";
 import { reasonOf } from "../errors.ts";
 import type { Dtype } from "../graph/graph.ts";
+import { compileAsUsual } from "../optimizer.ts";
 import { EvalDiff } from "./eval-diff.ts";
 import { PACKED, pack, sumsOf } from "./metrics.ts";
 import { numbersOf } from "./numbers.ts";
@@ -55,6 +56,8 @@ interface Runner {
 const SIDES = [0, 1] as const;
 
 declare const self: Worker;
+
+compileAsUsual();
 
 let job: CompareJob;
 let runners: Runner[] = [];

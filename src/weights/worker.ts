@@ -1,8 +1,11 @@
 /** Entry point of a Worker of the weight stream. */
+import { compileAsUsual } from "../optimizer.ts";
 import { loadKernels, useCompiled } from "./kernels.ts";
 import { type WorkOrder, workOn } from "./threads.ts";
 
 declare const self: Worker;
+
+compileAsUsual();
 
 /** The compiled kernels come first, while the main thread still reads tables; then the work. */
 self.onmessage = async ({ data }: MessageEvent<WebAssembly.Module | WorkOrder>) => {
