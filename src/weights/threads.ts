@@ -159,12 +159,6 @@ export async function workOn(order: WorkOrder): Promise<WorkReport> {
 /** Milliseconds after which a thread lets others of its events (signals) through. */
 const PAUSE_EVERY = 50;
 
-/**
- * Tasks (4 MiB each) after which garbage is collected. Views of kernel memory are small, so the collector sees no reason to,
- * and they add up to some 40 MB in a model of 6 GB.
- */
-const COLLECT_EVERY = 192;
-
 /** Takes task after task until none is left. */
 async function doTasks(
   work: Work,
@@ -178,7 +172,6 @@ async function doTasks(
   const bytes = jobs.reduce((sum, { constant }) => sum + constant.length, 0);
   const output = work === "write" ? new PieceOutput(stream, write, new Turn(shared.subarray(1)), bytes) : null;
   let paused = performance.now();
-  let done = 0;
   for (;;) {
     if (performance.now() - paused > PAUSE_EVERY) {
       // Ctrl-C is seen between tasks.
@@ -187,7 +180,6 @@ async function doTasks(
     }
     const task = tasks[Atomics.add(shared, 0, 1)];
     if (!task) break;
-    if (++done % COLLECT_EVERY === 0) Bun.gc(true);
     const job = jobs[task.job]!;
     if (output) {
       const problem = writeTask(stream, job, task, output);
