@@ -12,7 +12,14 @@ import type { ChannelLayout, Constant } from "./constant.ts";
 import { wholeTensor } from "./constant.ts";
 import { type Destination, PIECE_LIMIT, scanPiece, streamPiece, WHOLE_LIMIT } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";
-import { type ChannelRanges, type KernelStream, laterStart, mergeRanges, type Parameters } from "./kernels.ts";
+import {
+  type Block,
+  type ChannelRanges,
+  type KernelStream,
+  laterStart,
+  mergeRanges,
+  type Parameters,
+} from "./kernels.ts";
 import type { Sink } from "./output.ts";
 import { type Piece, piecesAreIndependent, piecesOf } from "./pieces.ts";
 
@@ -155,10 +162,11 @@ function giveFloats(
   });
 }
 
-/** Packs 4-bit values that come in parts of any length, in order, two a byte. */
+/** Packs 4-bit values that come in parts of any length, in order, two a byte. Parts lie in kernel memory, and so does what is done here. */
 class NibblePacker implements Sink {
-  private left = new Uint8Array(0);
-  /** Where `left` begins, in bytes of the packed constant; unknown before the first part. */
+  /** The last value when there was an odd number of them. */
+  private left: number | null = null;
+  /** Where it belongs, in bytes of the packed constant; unknown before the first part. */
   private at = -1;
 
   /** Packed bytes go to the sink, the constant's first one to `offset`. */
@@ -169,14 +177,19 @@ class NibblePacker implements Sink {
   ) {}
 
   /** `first` is the number of the first value; that of the first part is even. */
-  add(values: Uint8Array, first: number): void {
+  add(values: Uint8Array<ArrayBuffer>, first: number): void {
     if (this.at < 0) this.at = first / 2;
-    const all = new Int8Array(this.left.length + values.length);
-    all.set(this.left);
-    all.set(values, this.left.length);
-    const even = all.length & ~1;
-    this.left = new Uint8Array(all.buffer.slice(even));
-    this.pack(all.subarray(0, even));
+    const { stream } = this;
+    const part = stream.blockOf(values);
+    stream.scoped(() => {
+      const before = this.left === null ? 0 : 1;
+      const all = stream.reserve(before + part.byteLength);
+      const bytes = all.bytes();
+      if (this.left !== null) bytes[0] = this.left;
+      bytes.set(part.bytes(), before);
+      this.left = bytes.length % 2 ? bytes[bytes.length - 1]! : null;
+      this.pack(stream.part(all, 0, bytes.length & ~1));
+    });
   }
 
   room(): null {
@@ -184,15 +197,14 @@ class NibblePacker implements Sink {
   }
 
   end(): void {
-    this.pack(new Int8Array(this.left.buffer));
+    const { left, stream } = this;
+    if (left !== null) stream.scoped(() => this.pack(stream.copyIn(Uint8Array.of(left))));
   }
 
-  private pack(values: Int8Array): void {
-    if (values.length === 0) return;
-    this.stream.scoped(() => {
-      const packed = this.stream.nibbles(this.stream.copyIn(values));
-      this.sink.add(packed, this.offset + this.at);
-      this.at += packed.length;
-    });
+  private pack(values: Block): void {
+    if (values.byteLength === 0) return;
+    const packed = this.stream.nibbles(values);
+    this.sink.add(packed, this.offset + this.at);
+    this.at += packed.length;
   }
 }
