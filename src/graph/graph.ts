@@ -116,12 +116,18 @@ export function replace(from: Node, to: Node): void {
  * nodes made later are not in it.
  */
 export function activeNodes(graph: Graph): Node[] {
-  const seen = new Set<Node>(graph.outputs);
-  for (const node of graph.nodes) if (actsOnItsOwn(node)) seen.add(node);
-  for (const node of seen) {
-    for (const operand of node.inputs) if (operand) seen.add(operand);
-  }
-  return graph.nodes.filter((node) => seen.has(node));
+  // By id, not in a Set: every pass asks, and most models are done before a Set's work is compiled.
+  const seen = new Uint8Array(graph.nodes.length);
+  const open: Node[] = [];
+  const see = (node: Node) => {
+    if (seen[node.id] === 1) return;
+    seen[node.id] = 1;
+    open.push(node);
+  };
+  for (const node of graph.outputs) see(node);
+  for (const node of graph.nodes) if (actsOnItsOwn(node)) see(node);
+  for (let node = open.pop(); node; node = open.pop()) for (const operand of node.inputs) if (operand) see(operand);
+  return graph.nodes.filter(({ id }) => seen[id] === 1);
 }
 
 /** Yields no tensor, or changes a variable: nobody's operand shows its effect. */

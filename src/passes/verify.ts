@@ -36,8 +36,9 @@ export function verify(graph: Graph, context: Context, options: VerifyOptions): 
 }
 
 function hasNothingQuantized(operator: Node): boolean {
-  const tensors = [...operator.inputs, ...(rowOf(operator.op).multiple ? resultsOf(operator) : [operator])];
-  return tensors.every((t) => !t || !isQuantizedDtype(t));
+  for (const operand of operator.inputs) if (operand && isQuantizedDtype(operand)) return false;
+  if (!rowOf(operator.op).multiple) return !isQuantizedDtype(operator);
+  return !resultsOf(operator).some(isQuantizedDtype);
 }
 
 function isQuantizedDtype(node: Node): boolean {

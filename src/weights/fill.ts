@@ -10,11 +10,9 @@ import { MinmaxqError, Problems } from "../errors.ts";
 import { isPending, type PendingConstant } from "../graph/export.ts";
 import type { FillInto, Placed } from "../model/index.ts";
 import { timed } from "../timings.ts";
-import { wholeTensor } from "./constant.ts";
 import { bytesOf, problemOf, problemOfFound, setParameters } from "./encode.ts";
 import { loadFloats } from "./floats.ts";
-import { type KernelStream, loadKernels } from "./kernels.ts";
-import { piecesOf } from "./pieces.ts";
+import { type Block, type KernelStream, loadKernels } from "./kernels.ts";
 import { type Job, jobsOf, rangesFound, tasksOf } from "./tasks.ts";
 import { endThreads, share, shareable, threadsAllowed, threadsFor } from "./threads.ts";
 
@@ -86,19 +84,26 @@ function fillBias(stream: KernelStream, target: FillInto, content: PendingConsta
   if (constant.kind !== "encoded" || constant.encoding.rule !== "bias" || constant.count === 0) return;
   const { wide, inputScale, weights, quant, onOverflow } = constant.encoding;
   stream.scoped(() => {
-    const all = piecesOf(wholeTensor(constant.count), constant.count)[0]!;
-    const values = loadFloats(stream, constant.of, all);
-    const { min, max, nans } = stream.minmax(values);
-    const problem = problemOfFound(name, nans, !Number.isFinite(min) || !Number.isFinite(max));
+    const { count } = constant;
+    const values = loadFloats(stream, constant.of, { first: 0, count, channel: 0, channels: 1, inner: count });
+    const compute = () =>
+      wide ? stream.biaslong(values, inputScale, weights.scale) : stream.bias(values, inputScale, weights.scale);
+    const computed = problems.lines.length === 0 ? compute() : null;
+    // What is no number does not fit either: only biases with such values are looked at once more.
+    const problem = computed?.[2] === 0 ? null : problemOfBias(stream, name, values);
     if (problem) problems.add(problem);
-    if (problems.lines.length > 0) return;
-    const [scales, integers, overflowed] = wide
-      ? stream.biaslong(values, inputScale, weights.scale)
-      : stream.bias(values, inputScale, weights.scale);
+    if (!computed || problem) return;
+    const [scales, integers, overflowed] = computed;
     if (scales.length !== quant.scale.length)
       throw new MinmaxqError(`a bias of ${quant.scale.length} scales got ${scales.length}`);
     quant.scale.set(scales);
     if (overflowed > 0) onOverflow(overflowed);
     target.keep(content, bytesOf(integers));
   });
+}
+
+/** Infinities and NaN of a bias; ±FLT_MAX may stand for infinity (§3.9). */
+function problemOfBias(stream: KernelStream, name: string, values: Block): string | null {
+  const { min, max, nans } = stream.minmax(values);
+  return problemOfFound(name, nans, !Number.isFinite(min) || !Number.isFinite(max));
 }
