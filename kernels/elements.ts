@@ -32,7 +32,7 @@ export const MAGIC_BITS: i32 = 0x4b400000;
  */
 // @ts-ignore: decorator
 @inline
-function scaled<Q, C>(v: v128, low: v128, high: v128, base: v128, inv: v128): v128 {
+export function scaled<Q, C>(v: v128, low: v128, high: v128, base: v128, inv: v128): v128 {
   // pmax(v, low) is `v < low ? low : v`; pmin(d, high) is `d > high ? high : d`: NaN passes, zeros keep their sign.
   const clipped = isVoid<C>() ? v : f32x4.pmin(f32x4.pmax(v, low), high);
   if (isSigned<Q>()) {

@@ -6,19 +6,15 @@
  * little outside of the type, which narrowing saturates: that is what clipping would have given (parameters.ts checks the ends
  * for it). And integers that are small floats need no limits before they are converted.
  */
-import { ALMOST_HALF, MAGIC, MAGIC_BITS } from "./elements";
+import { MAGIC, MAGIC_BITS, scaled } from "./elements";
 import { demand, elementsResult, listResult, outerOf } from "./memory";
 import { put1, put4, put16 } from "./store";
 
-/** First half of the way: four values scaled, and moved by one half so that what follows rounds them. */
+/** First half of the way: that of elements.ts without clipping. */
 // @ts-ignore: decorator
 @inline
-function scaled<Q>(v: v128, base: v128, inv: v128): v128 {
-  if (isSigned<Q>()) {
-    const x = f32x4.mul(v, inv);
-    return f32x4.add(x, v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF)));
-  }
-  return f32x4.add(f32x4.mul(f32x4.sub(v, base), inv), f32x4.splat(ALMOST_HALF));
+function unclipped<Q>(v: v128, base: v128, inv: v128): v128 {
+  return scaled<Q, void>(v, base, base, base, inv);
 }
 
 /** Second half: i32x4. Whatever is negative in QA ends as 0, so rounding needs no sign there. */
@@ -35,25 +31,25 @@ export function runNear<Q>(from: usize, to: usize, count: usize, baseValue: f32,
   const inv = f32x4.splat(inverse);
   if (count >= 16) {
     const last = count - 16;
-    let a = scaled<Q>(v128.load(from, 0, 1), base, inv);
-    let b = scaled<Q>(v128.load(from, 16, 1), base, inv);
-    let c = scaled<Q>(v128.load(from, 32, 1), base, inv);
-    let d = scaled<Q>(v128.load(from, 48, 1), base, inv);
+    let a = unclipped<Q>(v128.load(from, 0, 1), base, inv);
+    let b = unclipped<Q>(v128.load(from, 16, 1), base, inv);
+    let c = unclipped<Q>(v128.load(from, 32, 1), base, inv);
+    let d = unclipped<Q>(v128.load(from, 48, 1), base, inv);
     for (let i: usize = 0; ; ) {
       put16<Q>(to + i * sizeof<Q>(), whole<Q>(a), whole<Q>(b), whole<Q>(c), whole<Q>(d));
       if (i == last) return;
       i = min(i + 16, last);
       const at = from + (i << 2);
-      a = scaled<Q>(v128.load(at, 0, 1), base, inv);
-      b = scaled<Q>(v128.load(at, 16, 1), base, inv);
-      c = scaled<Q>(v128.load(at, 32, 1), base, inv);
-      d = scaled<Q>(v128.load(at, 48, 1), base, inv);
+      a = unclipped<Q>(v128.load(at, 0, 1), base, inv);
+      b = unclipped<Q>(v128.load(at, 16, 1), base, inv);
+      c = unclipped<Q>(v128.load(at, 32, 1), base, inv);
+      d = unclipped<Q>(v128.load(at, 48, 1), base, inv);
     }
   }
   for (let i: usize = 0; i + 4 <= count; i += 4)
-    put4<Q>(to + i * sizeof<Q>(), whole<Q>(scaled<Q>(v128.load(from + (i << 2), 0, 1), base, inv)));
+    put4<Q>(to + i * sizeof<Q>(), whole<Q>(unclipped<Q>(v128.load(from + (i << 2), 0, 1), base, inv)));
   for (let i = count & ~3; i < count; i++)
-    put1<Q>(to + i * sizeof<Q>(), whole<Q>(scaled<Q>(v128.load32_splat(from + (i << 2), 0, 1), base, inv)));
+    put1<Q>(to + i * sizeof<Q>(), whole<Q>(unclipped<Q>(v128.load32_splat(from + (i << 2), 0, 1), base, inv)));
 }
 
 /** All elements of [outer, channels, inner]; `base` 0: none. → list<Q> */

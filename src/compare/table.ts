@@ -1,5 +1,4 @@
 /** The comparison for people: two lines a tensor, so that long names and eight metrics fit into 80 columns. */
-
 import { counted } from "../cli/output.ts";
 import type { Colours } from "../cli/streams.ts";
 import type { ComparedTensor, Comparison } from "./compare.ts";

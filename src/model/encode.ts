@@ -8,7 +8,7 @@
 import { MinmaxqError } from "../errors.ts";
 import type { Content } from "./bytes.ts";
 import { deprecatedCode } from "./operator-codes.ts";
-import { ARRAYS, SCALAR_SIZE, type Scalar, type TypedArray } from "./scalars.ts";
+import { ARRAYS, SCALAR_SIZE, type Scalar, SHORT_VECTOR, type TypedArray } from "./scalars.ts";
 import {
   DIALECTS,
   type Dialect,
@@ -56,8 +56,6 @@ type Union = { type: string; value: Table | null };
 const PARAMETERS: ReadonlySet<ScalarType> = new Set<ScalarType>(["float", "long"]);
 /** Fields of a table; twice as many bits are exact in a number. */
 const MOST_FIELDS = 26;
-/** Elements of a vector up to which it is written one by one. */
-const SHORT = 8;
 
 const FILE_ENDING = { circle: ".circle", tflite: ".tflite" } as const;
 
@@ -245,8 +243,7 @@ class Encoder {
     const array = values instanceof ARRAYS[type] ? values : ARRAYS[type].from(values as Iterable<never>);
     const size = SCALAR_SIZE[type];
     const at = writer.vector(array.length, array.length * size, Math.max(size, field.align ?? 1));
-    if (type === "int" && array.length <= SHORT) {
-      // A small typed array has no buffer until it is asked for, and making one takes longer.
+    if (type === "int" && array.length <= SHORT_VECTOR) {
       for (let i = 0; i < array.length; i++) writer.view.setInt32(at + 4 + 4 * i, array[i] as number, true);
       return at;
     }

@@ -15,7 +15,7 @@ import { checkModel, quoted } from "./check.ts";
 import { identify } from "./identify.ts";
 import { resolveOperatorCode } from "./operator-codes.ts";
 import { Pages } from "./pages.ts";
-import { ARRAYS, READ_SCALAR, SCALAR_SIZE, type Scalar } from "./scalars.ts";
+import { ARRAYS, READ_SCALAR, SCALAR_SIZE, type Scalar, SHORT_VECTOR } from "./scalars.ts";
 import {
   type Buffer,
   DIALECTS,
@@ -52,8 +52,6 @@ const BUDGET_CAP = 512 * 2 ** 20;
 /** What a table costs at least in memory, bytes. */
 const TABLE_COST = 128;
 const NOTES_KEPT = 200;
-/** Elements of a vector (a shape, an operator's operands) up to which it is read one by one. */
-const SHORT = 8;
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Opens a model file. Throws a MinmaxqError of one line for anything wrong with it. */
@@ -253,8 +251,7 @@ class Reader {
     const size = SCALAR_SIZE[type];
     const length = this.vectorLength(at, size);
     this.charge(32 + length * size);
-    if (type === "int" && length <= SHORT) {
-      // An array this small has no buffer of its own, which is quicker.
+    if (type === "int" && length <= SHORT_VECTOR) {
       const values = new Int32Array(length);
       for (let i = 0; i < length; i++) values[i] = this.pages.i32(at + 4 + 4 * i);
       return values;

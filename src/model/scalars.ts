@@ -31,6 +31,12 @@ export const SCALAR_SIZE: Readonly<Record<ScalarType, 1 | 2 | 4 | 8>> = {
   ulong: 8,
 };
 
+/**
+ * Elements of an int vector (a shape, an operator's operands) up to which it is read and written one by one: a typed array this small
+ * has no buffer of its own until it is asked for, and making one takes longer.
+ */
+export const SHORT_VECTOR = 8;
+
 interface ArrayClass {
   new (buffer: ArrayBuffer): TypedArray;
   from(values: Iterable<never>): TypedArray;

@@ -23,8 +23,7 @@ export function problemOf(name: string, { mins, maxs, nans }: ChannelRanges): st
   return problemOfFound(name, nans, infinite);
 }
 
-/** The same by what was found of them. */
-export function problemOfFound(name: string, nans: number, infinite: boolean): string | null {
+function problemOfFound(name: string, nans: number, infinite: boolean): string | null {
   if (nans === 0 && !infinite) return null;
   const what = [nans > 0 ? `${nans} NaN` : null, infinite ? "infinite values" : null].filter(Boolean).join(" and ");
   return `constant "${name}": has ${what}; it cannot be quantized. Mend the model or its training`;
@@ -192,32 +191,42 @@ function scanAndEncode(
     const offset = to.offset + block.first * to.size;
     const room = canBeFused(constant, block) ? to.sink.room(block.count * to.size, offset) : null;
     if (room) {
-      const fused = () => stream.fused(values, block, symmetric, room, parameters, block.channel);
-      const found = timed("scan and encode", fused, bytes, name);
+      const found = timed("scan and encode", () => stream.fused(values, block, symmetric, room), bytes, name);
+      setParameters(parameters, found, block.channel);
       const problem = problemOfFound(name, found.nans, found.infinite);
       if (problem || found.near) return problem;
+      const encode = () => encodePiece(stream, values, encoding, block, null);
+      timed("encode", () => stream.into(room, encode), bytes, name);
+      return null;
     }
     const ranges = timed("scan piece", () => stream.channels(values, block), bytes, name);
     const problem = problemOf(name, ranges);
     if (problem) return problem;
     const computed = stream.parameters(ranges.mins, ranges.maxs, symmetric, limit);
     setParameters(parameters, computed, block.channel);
-    const encode = () => encodePiece(stream, values, encoding, block, computed);
-    timed("encode", () => give(stream, encode, room, to.sink, offset), bytes, name);
+    encodeBlock(stream, name, values, encoding, block, computed, to);
     return null;
   });
 }
 
-/** Has a block encoded into its room in the sink, or, where there is none, gives the result to the sink. */
-function give(
+/** Encodes a block into its room in the sink, or, where there is none, gives the result to the sink. */
+function encodeBlock(
   stream: KernelStream,
-  encode: () => ArrayBufferView,
-  room: Block | null,
-  sink: Sink,
-  offset: number,
+  name: string,
+  values: Block,
+  encoding: Exclude<Encoding, { rule: "bias" }>,
+  block: Piece,
+  computed: Parameters | null,
+  { sink, offset, size }: Destination,
 ): void {
-  if (room) stream.into(room, encode);
-  else sink.add(bytesOf(encode()), offset);
+  const at = offset + block.first * size;
+  const room = sink.room(block.count * size, at);
+  const encode = () => encodePiece(stream, values, encoding, block, computed);
+  const give = () => {
+    if (room) stream.into(room, encode);
+    else sink.add(bytesOf(encode()), at);
+  };
+  timed("encode", give, block.count * 4, name);
 }
 
 /** A block whose parameters are there already. */
@@ -234,11 +243,7 @@ function encodeOnly(
   return stream.scoped(() => {
     const bytes = block.count * 4;
     const values = timed("read", () => loadFloats(stream, constant.of, block), bytes, name);
-    const computed = known && partOf(known, block);
-    const offset = to.offset + block.first * to.size;
-    const room = to.sink.room(block.count * to.size, offset);
-    const encode = () => encodePiece(stream, values, encoding, block, computed);
-    timed("encode", () => give(stream, encode, room, to.sink, offset), bytes, name);
+    encodeBlock(stream, name, values, encoding, block, known && partOf(known, block), to);
     return null;
   });
 }

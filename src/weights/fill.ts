@@ -10,7 +10,7 @@ import { MinmaxqError, Problems } from "../errors.ts";
 import { isPending, type PendingConstant } from "../graph/export.ts";
 import type { FillInto, Placed } from "../model/index.ts";
 import { timed } from "../timings.ts";
-import { bytesOf, problemOf, problemOfFound, setParameters } from "./encode.ts";
+import { bytesOf, problemOf, problemOfNonFinite, setParameters } from "./encode.ts";
 import { loadFloats } from "./floats.ts";
 import { type Block, type KernelStream, loadKernels } from "./kernels.ts";
 import { type Job, jobsOf, rangesFound, tasksOf } from "./tasks.ts";
@@ -102,8 +102,7 @@ function fillBias(stream: KernelStream, target: FillInto, content: PendingConsta
   });
 }
 
-/** Infinities and NaN of a bias; ±FLT_MAX may stand for infinity (§3.9). */
 function problemOfBias(stream: KernelStream, name: string, values: Block): string | null {
   const { min, max, nans } = stream.minmax(values);
-  return problemOfFound(name, nans, !Number.isFinite(min) || !Number.isFinite(max));
+  return problemOfNonFinite(name, { mins: Float32Array.of(min), maxs: Float32Array.of(max), nans });
 }

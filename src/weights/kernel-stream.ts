@@ -12,7 +12,6 @@
  * result before the next one.
  */
 import type { Observation, Range } from "../../build/kernels.d.ts";
-import type { ChannelParameters } from "./constant.ts";
 
 /** Values as [outer, channels, inner]; parameters and ranges have one value a channel. */
 export interface Layout {
@@ -56,11 +55,10 @@ export interface Parameters {
   readonly near: boolean;
 }
 
-/** What a block of channels was found to be: how many NaN, whether a range reaches ±FLT_MAX, whether its integers are there. */
-export interface Fused {
+/** What a block of channels was found to be: how many NaN, and whether a range reaches ±FLT_MAX. Its integers are there when it is near. */
+export interface Fused extends Parameters {
   readonly nans: number;
   readonly infinite: boolean;
-  readonly near: boolean;
 }
 
 export class KernelStream {
@@ -178,32 +176,26 @@ export class KernelStream {
     const words = symmetric
       ? this.record("symparameters", 11, ...lists, limit)
       : this.record("asymparameters", 11, ...lists);
-    const { buffer } = this.memory;
-    const count = mins.length;
+    const { scale, zeroPoint, nudgedMin, nudgedMax, inv } = this.parameterViews(words, mins.length);
     return {
-      scale: new Float32Array(buffer, words[0], count).slice(),
-      zeroPoint: new BigInt64Array(buffer, words[2], count).slice(),
-      nudgedMin: new Float32Array(buffer, words[4], count).slice(),
-      nudgedMax: new Float32Array(buffer, words[6], count).slice(),
-      inv: new Float32Array(buffer, words[8], count).slice(),
+      scale: scale.slice(),
+      zeroPoint: zeroPoint.slice(),
+      nudgedMin: nudgedMin.slice(),
+      nudgedMax: nudgedMax.slice(),
+      inv: inv.slice(),
       near: words[10] === 1,
     };
   }
 
   /**
-   * Ranges, parameters and integers of whole channels in one call (kernels/fused.ts): QA, or QS with limit 32767. Integers go to `to`,
-   * parameters into the lists, from `channel` on. Where the channels are not near, integers are not there.
+   * Ranges, parameters and integers of whole channels in one call (kernels/fused.ts): QA, or QS with limit 32767. Integers go to `to`;
+   * where the channels are not near, they are not there. The lists are views of kernel memory.
    */
-  fused(values: Block, layout: Layout, symmetric: boolean, to: Block, into: ChannelParameters, channel: number): Fused {
+  fused(values: Block, layout: Layout, symmetric: boolean, to: Block): Fused {
     const name = symmetric ? "fusedsym" : "fusedasym";
     const words = this.into(to, () => this.record(name, 15, ...this.layout(values, layout)));
-    const { buffer } = this.memory;
-    const count = layout.channels;
-    into.scale.set(new Float32Array(buffer, words[2], count), channel);
-    into.zeroPoint.set(new BigInt64Array(buffer, words[4], count), channel);
-    into.nudgedMin.set(new Float32Array(buffer, words[6], count), channel);
-    into.nudgedMax.set(new Float32Array(buffer, words[8], count), channel);
-    return { nans: words[12]!, infinite: words[13] === 1, near: words[14] === 1 };
+    const lists = this.parameterViews(words.subarray(2), layout.channels);
+    return { ...lists, nans: words[12]!, infinite: words[13] === 1, near: words[14] === 1 };
   }
 
   /** QA of values near their range (kernels/near.ts). */
@@ -365,6 +357,18 @@ export class KernelStream {
   /** Pointers come back as signed numbers; WASM memory may be larger than 2 GiB. */
   private call(name: string, ...parameters: number[]): number {
     return this.exports[name]!(...parameters) >>> 0;
+  }
+
+  /** The five lists that begin a record. */
+  private parameterViews(words: Uint32Array, count: number): Omit<Parameters, "near"> {
+    const buffer = this.memory.buffer as ArrayBuffer;
+    return {
+      scale: new Float32Array<ArrayBuffer>(buffer, words[0]!, count),
+      zeroPoint: new BigInt64Array<ArrayBuffer>(buffer, words[2]!, count),
+      nudgedMin: new Float32Array<ArrayBuffer>(buffer, words[4]!, count),
+      nudgedMax: new Float32Array<ArrayBuffer>(buffer, words[6]!, count),
+      inv: new Float32Array<ArrayBuffer>(buffer, words[8]!, count),
+    };
   }
 
   /** A kernel's result record as its 32-bit words. */

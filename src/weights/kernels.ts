@@ -12,7 +12,6 @@
 import { readFileSync } from "node:fs";
 import type { Root as KernelFunctions, Observation, Range } from "../../build/kernels.d.ts";
 import wasmPath from "../../build/kernels.wasm" with { type: "file" };
-import { inverse } from "../arithmetic.ts";
 import {
   type Block,
   INTEGER_KINDS,
@@ -96,19 +95,12 @@ function fusedLists<T>(
 ): [T, ...Lists, number, number, number] {
   return stream.scoped(() => {
     const to = stream.reserve(values.length * Integers.BYTES_PER_ELEMENT);
-    const lists = {
-      scale: new Float32Array(channels),
-      zeroPoint: new BigInt64Array(channels),
-      nudgedMin: new Float32Array(channels),
-      nudgedMax: new Float32Array(channels),
-    };
     const symmetric = Integers.BYTES_PER_ELEMENT === 2;
-    const found = stream.fused(stream.copyIn(values), { channels, inner }, symmetric, to, lists, 0);
-    const integers = new Integers(to.bytes().slice().buffer);
-    const inv = Float32Array.from(lists.scale, inverse);
-    const { scale, zeroPoint, nudgedMin, nudgedMax } = lists;
+    const found = stream.fused(stream.copyIn(values), { channels, inner }, symmetric, to);
+    const { scale, zeroPoint, nudgedMin, nudgedMax, inv } = found;
     const flags = [found.nans, Number(found.infinite), Number(found.near)] as const;
-    return [integers, scale, zeroPoint, nudgedMin, nudgedMax, inv, ...flags];
+    const lists: Lists = [scale.slice(), zeroPoint.slice(), nudgedMin.slice(), nudgedMax.slice(), inv.slice()];
+    return [new Integers(to.bytes().slice().buffer), ...lists, ...flags];
   });
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { asymmetric as asymmetricOf, symmetric as symmetricOf } from "../../src/arithmetic.ts";
+import { setParameters } from "../../src/weights/encode.ts";
 import { loadKernels } from "../../src/weights/kernels.ts";
 import { bitsOf, floats, KINDS, parameters } from "./data.ts";
 import * as oracle from "./oracle.ts";
@@ -204,7 +205,7 @@ describe("channels in one call", () => {
         nudgedMin: new Float32Array(4),
         nudgedMax: new Float32Array(4),
       };
-      stream.fused(block, { channels: 2, inner: 20 }, false, stream.part(room, 3, 40), lists, 1);
+      setParameters(lists, stream.fused(block, { channels: 2, inner: 20 }, false, stream.part(room, 3, 40)), 1);
       expect(Uint8Array.from(room.bytes().slice(3, 43))).toEqual(wanted);
       expect([...room.bytes().slice(0, 3), ...room.bytes().slice(43)]).toEqual(new Array(60).fill(77));
       expect([lists.scale[0], lists.scale[3]]).toEqual([0, 0]);
