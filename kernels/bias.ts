@@ -1,12 +1,10 @@
 /**
  * Biases, reference §3.6: a bias's scale is input scale × weight scale, so that it can be added to the accumulator.
  *
- * Scalar code: a bias has one element a channel.
+ * By vectors although a bias has one element a channel: this runs so rarely that an engine interprets it, instruction by instruction.
  */
+import { ALMOST_HALF } from "./elements";
 import { demand, reserve } from "./memory";
-
-/** The float below one half; see elements.ts for why this rounds like C's roundf. */
-const ALMOST_HALF: f32 = 0.49999997;
 
 /**
  * b[i] / (sin * sw[i]) as integers of type I, with one sw for all elements or one each.
@@ -21,17 +19,29 @@ function quantizeBias<I>(values: usize, count: usize, sin: f32, sw: usize, swCou
   // Both limits are exact floats: an integer type holds -limit and everything below limit.
   const limit: f32 = sizeof<I>() == 4 ? 2147483648.0 : 9223372036854775808.0;
   let overflowed: u32 = 0;
-  let inv: f32 = 0;
   for (let i: usize = 0; i < swCount; i++) store<f32>(scales + (i << 2), sin * load<f32>(sw + (i << 2)));
-  for (let i: usize = 0; i < count; i++) {
-    if (i < swCount) {
-      const scale = load<f32>(scales + (i << 2));
-      inv = scale == 0 ? 0 : <f32>(1.0 / <f64>scale);
+  const fours = count & ~3;
+  for (let i: usize = 0; i < fours; i += 4) {
+    const scale = swCount == 1 ? v128.load32_splat(scales) : v128.load(scales + (i << 2));
+    const x = f32x4.mul(v128.load(values + (i << 2)), inverses(scale));
+    const half = v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF));
+    const rounded = f32x4.trunc(f32x4.add(x, half));
+    const fits = v128.and(f32x4.ge(rounded, f32x4.splat(-limit)), f32x4.lt(rounded, f32x4.splat(limit)));
+    overflowed += 4 - popcnt<i32>(i32x4.bitmask(fits));
+    // Conversions saturate, and take NaN to 0.
+    if (sizeof<I>() == 4) v128.store(output + (i << 2), i32x4.trunc_sat_f32x4_s(rounded));
+    else {
+      store<i64>(output + (i << 3), <i64>f32x4.extract_lane(rounded, 0));
+      store<i64>(output + (i << 3), <i64>f32x4.extract_lane(rounded, 1), 8);
+      store<i64>(output + (i << 3), <i64>f32x4.extract_lane(rounded, 2), 16);
+      store<i64>(output + (i << 3), <i64>f32x4.extract_lane(rounded, 3), 24);
     }
-    const x = load<f32>(values + (i << 2)) * inv;
+  }
+  for (let i = fours; i < count; i++) {
+    const scale = load<f32>(scales + (swCount == 1 ? 0 : i << 2));
+    const x = load<f32>(values + (i << 2)) * (scale == 0 ? 0 : <f32>(1.0 / <f64>scale));
     const rounded = trunc<f32>(x + copysign<f32>(ALMOST_HALF, x));
     if (!(rounded >= -limit && rounded < limit)) overflowed++;
-    // The conversion saturates, and takes NaN to 0.
     if (sizeof<I>() == 4) store<i32>(output + (i << 2), <i32>rounded);
     else store<i64>(output + (i << 3), <i64>rounded);
   }
@@ -41,6 +51,15 @@ function quantizeBias<I>(values: usize, count: usize, sin: f32, sw: usize, swCou
   store<u32>(area, <u32>count, 12);
   store<u32>(area, overflowed, 16);
   return area;
+}
+
+/** f32(1 / scale), computed in f64; 0 for a scale of 0. */
+function inverses(scale: v128): v128 {
+  const one = f64x2.splat(1);
+  const low = f32x4.demote_f64x2_zero(f64x2.div(one, f64x2.promote_low_f32x4(scale)));
+  const upper = v128.shuffle<i64>(scale, scale, 1, 1);
+  const high = f32x4.demote_f64x2_zero(f64x2.div(one, f64x2.promote_low_f32x4(upper)));
+  return v128.andnot(v128.shuffle<i64>(low, high, 0, 2), f32x4.eq(scale, f32x4.splat(0)));
 }
 
 /** → (scales, list<s32>, overflowed) */

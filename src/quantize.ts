@@ -7,7 +7,7 @@ import type { Graph } from "./graph/graph.ts";
 import { importGraph } from "./graph/import.ts";
 import { hasProfile, withProfile } from "./graph/profile.ts";
 import { type LayerEntry, layerSettings } from "./layers.ts";
-import type { Dialect, Fill, Model, OpenedModel } from "./model/index.ts";
+import type { BegunFile, Dialect, Fill, Model, OpenedModel } from "./model/index.ts";
 import { writeModel } from "./model/index.ts";
 import type { Context, LayerSetting, Note, QuantizeOptions } from "./passes/context.ts";
 import { inferDtypes } from "./passes/infer-dtypes.ts";
@@ -25,6 +25,8 @@ export interface Workspace {
   readonly context: Context;
   /** Profile data is written (§5.1), also when the model read has some: it would be wrong otherwise. */
   profile: boolean;
+  /** The output, when it was begun before all is decided (src/begin.ts). */
+  begun?: BegunFile;
 }
 
 /** Imports and prepares every subgraph; `likeReference` as the drop-in front does it (src/passes/prepare.ts). */
@@ -101,7 +103,7 @@ export async function writeWorkspace(
     timed("passes", () => check?.());
   };
   const { model } = timed("write", () => exportWorkspace(space));
-  await writeAs(model, path, dialect, space.opened.external, fill);
+  await writeAs(model, path, dialect, space.opened.external, fill, space.begun);
 }
 
 /** Writes a model in a format. */
@@ -111,8 +113,9 @@ export async function writeAs(
   dialect: Dialect,
   external: boolean,
   fill?: Fill,
+  begun?: BegunFile,
 ): Promise<void> {
-  await writeModel({ ...model, version: VERSIONS[dialect] }, path, { dialect, fill, external });
+  await writeModel({ ...model, version: VERSIONS[dialect] }, path, { dialect, fill, external, begun });
 }
 
 /** Model.version as the formats' tools write it. */

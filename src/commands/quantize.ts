@@ -3,6 +3,7 @@
  * ranges of the file.
  */
 import { statSync } from "node:fs";
+import { begin } from "../begin.ts";
 import type { OptionValues } from "../cli/options.ts";
 import { counted, sizeText } from "../cli/output.ts";
 import { MinmaxqError, UsageError } from "../errors.ts";
@@ -78,10 +79,11 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
   const inputs = [input!, options.data, options.config];
   checkPaths(inputs, options.output, options.force);
   if (options.explain !== undefined) checkReport("--explain", options.explain, inputs, options.output);
+  if (options.data === undefined) startEarly(input!);
   const opened = openModel(input!);
+  let abandon = () => {};
   try {
     for (const line of opened.unknown) output.tell(`warning: ${line}`);
-    if (options.data === undefined) startEarly(opened.source.size);
     const space = workspace(opened, {
       ...options,
       inputDtypes: options.inputDtype,
@@ -90,6 +92,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     if (options.profileData) space.profile = true;
     const graphs = graphsToQuantize(space, options);
     await about(input!, () => setLayersFromOptions(space, options), options.config);
+    if (options.data === undefined) abandon = begin(space, graphs, options.output);
     const off = Array.isArray(options.prepare) ? options.prepare : [];
     const prepared = await about(input!, () => prepareGraphs(space, graphs, off));
     for (const graph of graphs) chooseFloat(graph, space.context);
@@ -123,6 +126,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     for (const line of summary(space, graphs, { path: options.output, sizes, prepared, how, seconds }))
       output.print(line);
   } finally {
+    abandon();
     opened.close();
   }
 }

@@ -4,6 +4,7 @@
  * Options take exactly their number of following words, even such that begin with a dash, and mix with the two positionals.
  */
 
+import { begin } from "../begin.ts";
 import { about } from "../commands/about.ts";
 import type { Output } from "../commands/command.ts";
 import { checkPaths } from "../commands/paths.ts";
@@ -43,15 +44,17 @@ export async function runCircleQuantizer(
   const mode = MODES[modes[0]!]!;
   const options = optionsOf(modes[0]!, parsed);
   checkPaths([input], path, true);
+  startEarly(input);
   const opened = openModel(input);
+  let abandon = () => {};
   try {
-    startEarly(opened.source.size);
     const space = workspace(opened, options, true);
     if (parsed.options.has("--generate_profile_data")) space.profile = true;
     const config = parsed.options.get("--config")?.[0];
     // zod is loaded only where there is something to check.
     if (config !== undefined) setLayers(space, (await import("../config.ts")).readConfig(config));
     const missing = mode.verified ? space.graphs.flatMap(missingRanges) : [];
+    if (mode.verified) abandon = begin(space, space.graphs, path);
     await about(input, () => {
       mode.run(space, parsed);
       space.context.scanner.throwProblems();
@@ -67,6 +70,7 @@ export async function runCircleQuantizer(
     await about(input, () => writeWorkspace(space, path, "circle", check), path);
     for (const note of space.context.notes) output.tell(`warning: ${note.text}`);
   } finally {
+    abandon();
     opened.close();
   }
 }

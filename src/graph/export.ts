@@ -232,10 +232,17 @@ function isLaidOutDensely(constant: Constant): boolean {
 }
 
 function contentOf(constant: Constant, name: string): Content {
-  if (constant.kind === "stored") return constant.content;
-  const pending: PendingConstant = { deferred: true, length: constant.length, constant, name };
+  return constant.kind === "stored" ? constant.content : pendingContent(constant, name);
+}
+
+/** The content that a constant becomes in the file; always the same one, so that it can have its place before it is exported. */
+export function pendingContent(constant: Constant, name: string): PendingConstant {
+  const pending = contents.get(constant) ?? { deferred: true, length: constant.length, constant, name };
+  contents.set(constant, pending);
   return pending;
 }
+
+const contents = new WeakMap<Constant, PendingConstant>();
 
 function quantizationOf(quant: QuantParam): QuantizationParameters {
   const table: QuantizationParameters = { quantizedDimension: quant.axis };

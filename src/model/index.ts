@@ -2,12 +2,15 @@
 import { DIALECTS, type Tables } from "./schema.gen.ts";
 
 export type { ByteRange, ByteSource, Content, Deferred } from "./bytes.ts";
+export { FLATBUFFER_LIMIT, planContents } from "./layout.ts";
 export { operatorName } from "./operator-codes.ts";
+export { OutputFile } from "./output-file.ts";
 export { type OpenedModel, openModel, readModel } from "./read.ts";
 export * from "./schema.gen.ts";
 export { removeTemporaryFiles } from "./temporary.ts";
 export { byteLength, bytesPerElement, elementCount } from "./tensor-types.ts";
 export {
+  type BegunFile,
   type Fill,
   type FillInto,
   type FillTarget,

@@ -1,8 +1,16 @@
-/** Where everything lies in a file: the tables first, then the contents, each at a multiple of 16 bytes. */
-import { type Content, isDeferred } from "./bytes.ts";
+/**
+ * Where everything lies in a file: the tables first, then the contents, each at a multiple of 16 bytes.
+ *
+ *     tables | contents                     as usual
+ *     tables | spare | planned | others     where contents had to have their places before the tables were known
+ */
+import { type Content, type Deferred, isDeferred } from "./bytes.ts";
 import type { Encoded } from "./encode.ts";
 
 const ALIGNMENT = 16;
+
+/** FlatBuffers measure with 31 bits; files from here on keep their weights behind the FlatBuffer. */
+export const FLATBUFFER_LIMIT = 2 ** 31 - 1;
 
 /** A content and its place. */
 export interface Place {
@@ -14,7 +22,7 @@ export interface Place {
 }
 
 export interface Layout {
-  /** Bytes of the tables' part. */
+  /** First byte behind the tables and what is kept for them. */
   readonly metadata: number;
   /** Bytes of the whole file. */
   readonly size: number;
@@ -22,14 +30,48 @@ export interface Layout {
   readonly places: readonly Place[];
   /** The place of each of the encoder's references, in their order. */
   readonly targets: readonly Place[];
+  /** Made after a plan. */
+  readonly planned: boolean;
+}
+
+/** Contents with places before anything else is known: vectors, in this order, behind room for the tables. */
+export interface Plan {
+  /** Bytes kept for the tables. */
+  readonly room: number;
+  /** First bytes. */
+  readonly offsets: ReadonlyMap<Content, number>;
+  readonly end: number;
+}
+
+/** Plans places behind `room` bytes. */
+export function planContents(contents: readonly Deferred[], room: number): Plan {
+  const offsets = new Map<Content, number>();
+  let end = room;
+  for (const content of contents) {
+    const offset = placeAfter(end, true);
+    offsets.set(content, offset);
+    end = offset + content.length;
+  }
+  return { room, offsets, end };
+}
+
+function placeAfter(end: number, prefixed: boolean): number {
+  return Math.ceil((end + (prefixed ? 4 : 0)) / ALIGNMENT) * ALIGNMENT;
 }
 
 /** Lays a file out: vectors behind the tables (they belong to the FlatBuffer), then what lies outside. */
-export function layOut(encoded: Encoded): Layout {
+export function layOut(encoded: Encoded): Layout;
+/** After a plan; undefined where tables do not find room or a planned content is none of the file's vectors. */
+export function layOut(encoded: Encoded, plan: Plan): Layout | undefined;
+export function layOut(encoded: Encoded, plan?: Plan): Layout | undefined {
+  const { length } = encoded.bytes;
+  if (plan && length > plan.room) return undefined;
   const places: Place[] = [];
   const targets: Place[] = new Array(encoded.references.length);
   const keys = new Map<string, Map<unknown, Place>>();
-  let end = encoded.bytes.length;
+  const metadata = plan?.room ?? length;
+  let end = plan?.end ?? length;
+  let left = plan?.offsets.size ?? 0;
   for (const kind of ["vector", "offset"] as const) {
     const prefixed = kind === "vector";
     for (const [i, reference] of encoded.references.entries()) {
@@ -42,16 +84,20 @@ export function layOut(encoded: Encoded): Layout {
       keys.set(group, known);
       let place = known.get(identity);
       if (!place) {
-        const offset = Math.ceil((end + (prefixed ? 4 : 0)) / ALIGNMENT) * ALIGNMENT;
+        const planned = prefixed ? plan?.offsets.get(content) : undefined;
+        const offset = planned ?? placeAfter(end, prefixed);
         place = { content, offset, prefixed };
         known.set(identity, place);
         places.push(place);
-        end = offset + content.length;
+        if (planned === undefined) end = offset + content.length;
+        else left--;
       }
       targets[i] = place;
     }
   }
-  return { metadata: encoded.bytes.length, size: end, places, targets };
+  if (left > 0) return undefined;
+  if (plan) places.sort((a, b) => a.offset - b.offset);
+  return { metadata, size: end, places, targets, planned: plan !== undefined };
 }
 
 /** Writes the places into the gaps that the encoder left. */

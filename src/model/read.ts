@@ -78,6 +78,16 @@ export function readModel(source: ByteSource): OpenedModel {
   return { model, dialect, source, unknown: reader.unknown, external: reader.external, close: () => source.close() };
 }
 
+/** What a vtable says about the tables of a kind that have it. */
+interface FieldList {
+  /** Its own size. */
+  readonly bytes: number;
+  /** Fields that are there, by their distance from the table's first byte; a union has a tag besides. 0 is absent. */
+  readonly present: readonly { readonly field: FieldSchema; readonly offset: number; readonly tagOffset: number }[];
+  /** Slots that the schema does not know. */
+  readonly newer: readonly number[];
+}
+
 class Reader {
   readonly unknown: string[] = [];
   external = false;
@@ -87,6 +97,8 @@ class Reader {
   private readonly path: (string | number)[] = [];
   /** Where each table lies, for messages. */
   private readonly places = new Map<object, number>();
+  /** By kind of table, then by the vtable's place. */
+  private readonly fieldLists = new Map<string, Map<number, FieldList>>();
   private readonly unionNames = new Map<string, Map<number, string>>();
   private readonly enumNumbers = new Map<string, Map<number, number>>();
   private budget: number;
@@ -150,45 +162,55 @@ class Reader {
   }
 
   private table(name: string, at: number): Table {
-    const { pages, path } = this;
-    const vtable = at - pages.i32(at);
-    pages.check(vtable, 4);
-    const vtableSize = pages.u16(vtable);
-    if (vtableSize < 4 || vtableSize % 2) this.damaged(`has a broken field list at byte ${vtable}`);
-    pages.check(vtable, vtableSize);
-    this.charge(TABLE_COST + vtableSize);
-    const slots = (vtableSize - 4) / 2;
+    const { path } = this;
+    const { bytes, present, newer } = this.fieldList(name, at - this.pages.i32(at));
+    this.charge(TABLE_COST + bytes);
     const result: Table = {};
     this.places.set(result, at);
-    let known = 0;
-    for (const field of this.schema.tables[name]!) {
-      known = field.slot + 1;
-      const isUnion = field.kind === "union";
-      if (field.slot >= slots && !(isUnion && field.slot - 1 < slots)) continue;
+    for (const { field, offset, tagOffset } of present) {
       path.push(field.name);
-      const fieldAt = this.place(at, vtable, slots, field.slot);
-      const tagAt = isUnion ? this.place(at, vtable, slots, field.slot - 1) : 0;
-      const value = isUnion
-        ? this.union(field, tagAt, fieldAt)
-        : fieldAt === 0
-          ? undefined
-          : this.field(field, fieldAt);
+      const fieldAt = offset && at + offset;
+      const value =
+        field.kind === "union" ? this.union(field, tagOffset && at + tagOffset, fieldAt) : this.field(field, fieldAt);
       if (value !== undefined) result[field.name] = value;
       path.pop();
     }
-    for (let slot = known; slot < slots; slot++) {
-      if (this.place(at, vtable, slots, slot))
-        this.note(`field ${slot} of ${name} is newer than the schema and is not kept`);
-    }
+    for (const slot of newer) this.note(`field ${slot} of ${name} is newer than the schema and is not kept`);
     this.adapt(name, result);
     return result;
   }
 
-  /** Where a slot of the table at `at` is; 0 when it is absent. */
-  private place(at: number, vtable: number, slots: number, slot: number): number {
-    const offset = slot < slots ? this.pages.u16(vtable + 4 + 2 * slot) : 0;
-    if (offset > 0 && offset < 4) this.damaged(`has a broken field list at byte ${vtable}`);
-    return offset && at + offset;
+  /** The fields of tables that have the vtable at `at`; tables of a kind share vtables, so each is read once. */
+  private fieldList(name: string, at: number): FieldList {
+    const known = this.fieldLists.get(name) ?? new Map<number, FieldList>();
+    this.fieldLists.set(name, known);
+    const list = known.get(at) ?? this.readFieldList(name, at);
+    known.set(at, list);
+    return list;
+  }
+
+  private readFieldList(name: string, at: number): FieldList {
+    const { pages } = this;
+    pages.check(at, 4);
+    const bytes = pages.u16(at);
+    if (bytes < 4 || bytes % 2) this.damaged(`has a broken field list at byte ${at}`);
+    pages.check(at, bytes);
+    const slots = (bytes - 4) / 2;
+    const offsetOf = (slot: number) => {
+      const offset = slot < slots ? pages.u16(at + 4 + 2 * slot) : 0;
+      if (offset > 0 && offset < 4) this.damaged(`has a broken field list at byte ${at}`);
+      return offset;
+    };
+    const fields = this.schema.tables[name]!;
+    const present = fields
+      .map((field) => {
+        const tagOffset = field.kind === "union" ? offsetOf(field.slot - 1) : 0;
+        return { field, offset: offsetOf(field.slot), tagOffset };
+      })
+      .filter(({ offset, tagOffset }) => offset || tagOffset);
+    const newer: number[] = [];
+    for (let slot = (fields.at(-1)?.slot ?? -1) + 1; slot < slots; slot++) if (offsetOf(slot)) newer.push(slot);
+    return { bytes, present, newer };
   }
 
   private field(field: FieldSchema, at: number): unknown {

@@ -6,34 +6,18 @@
  * The tables come last because `fill` may compute numbers (scales) into their typed arrays, which are taken over then.
  * A reader of the path sees the old file or the whole new one, never a part.
  */
-import {
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  type Stats,
-  statSync,
-} from "node:fs";
-import { dirname, resolve } from "node:path";
-import { MinmaxqError, reasonOf } from "../errors.ts";
 import { timed } from "../timings.ts";
-import { type Content, type Deferred, isDeferred, writeAll } from "./bytes.ts";
+import { type Content, type Deferred, isDeferred } from "./bytes.ts";
 import { copyContents } from "./copy.ts";
 import { encodeModel, refresh } from "./encode.ts";
-import { layOut, patch } from "./layout.ts";
+import { FLATBUFFER_LIMIT, layOut, type Plan, patch } from "./layout.ts";
+import { OutputFile, writeError } from "./output-file.ts";
 import type { Dialect, Model } from "./schema.gen.ts";
-import { removeTemporary, temporaryDone, temporaryPath } from "./temporary.ts";
-
-/** FlatBuffers measure with 31 bits; files from here on keep their weights behind the FlatBuffer. */
-const FLATBUFFER_LIMIT = 2 ** 31 - 1;
 
 /** Where deferred contents go. */
 export interface FillTarget {
   /** The file under way, for Workers that open it by themselves; absent when writing to memory. */
   readonly path?: string;
-  readonly fd?: number;
   /** Writes bytes at a position of the file, which grows as needed. */
   write(bytes: Uint8Array, offset: number): void;
 }
@@ -61,6 +45,14 @@ export interface WriteOptions {
   external?: boolean;
   /** Size in bytes from which weights lie behind the FlatBuffer. For tests. */
   limit?: number;
+  /** The file, with contents that had their places before the tables were known. Those that are not as planned are filled anew. */
+  begun?: BegunFile;
+}
+
+/** A file that somebody writes to already. */
+export interface BegunFile {
+  readonly file: OutputFile;
+  readonly plan: Plan;
 }
 
 /**
@@ -72,34 +64,20 @@ export function writeModel(model: Model, path: string, options: WriteOptions): P
 }
 
 async function writeBeside(model: Model, path: string, options: WriteOptions): Promise<void> {
-  const final = finalPath(path);
-  const mode = final.stat ? final.stat.mode & 0o777 : 0o666;
-  const temporary = temporaryPath(final.path);
-  let fd: number | undefined;
+  let file = options.begun?.file ?? new OutputFile(path);
   let size: number | undefined;
   try {
-    const place = (bytes: number): FillTarget => {
+    await serializeInto(model, options, (bytes, asPlanned) => {
       size = bytes;
-      const opened = openSync(temporary, "wx", mode);
-      fd = opened;
-      return { path: temporary, fd: opened, write: (bytes, offset) => writeAll(opened, bytes, offset) };
-    };
-    await serializeInto(model, options, place);
-    // Here and not before: ext4 writes into a file of the final size at half the speed of one that grows.
-    ftruncateSync(fd!, size!);
-    closeSync(fd!);
-    fd = undefined;
-    // The last moment at which Ctrl-C leaves no file.
-    await new Promise((resume) => setImmediate(resume));
-    renameSync(temporary, final.path);
-    temporaryDone(temporary);
+      if (options.begun && !asPlanned) {
+        file.discard();
+        file = new OutputFile(path);
+      }
+      return { path: file.temporary, write: (bytes, offset) => file.write(bytes, offset) };
+    });
+    await file.finish(size!);
   } catch (error) {
-    try {
-      if (fd !== undefined) closeSync(fd);
-    } catch {
-      // The first error says more than that of closing.
-    }
-    removeTemporary(temporary);
+    file.discard();
     throw writeError(path, size, error);
   }
 }
@@ -114,22 +92,22 @@ export async function serializeModel(model: Model, options: WriteOptions): Promi
   return result;
 }
 
-/** The same, to where the caller says once it knows the size in bytes. */
+/** The same, to where the caller says once it knows the size in bytes, and whether the plan held. */
 export async function serializeInto(
   model: Model,
   options: WriteOptions,
-  open: (size: number) => FillTarget,
+  open: (size: number, asPlanned: boolean) => FillTarget,
 ): Promise<void> {
-  const { dialect, fill, limit = FLATBUFFER_LIMIT } = options;
+  const { dialect, fill, limit = FLATBUFFER_LIMIT, begun } = options;
   let external = options.external ?? false;
   let encoded = timed("encode tables", () => encodeModel(model, dialect, external));
-  let layout = timed("lay out", () => layOut(encoded));
+  let layout = timed("lay out", () => (begun && layOut(encoded, begun.plan)) ?? layOut(encoded));
   if (!external && layout.size >= limit) {
     external = true;
     encoded = encodeModel(model, dialect, external);
     layout = layOut(encoded);
   }
-  const target = open(layout.size);
+  const target = open(layout.size, layout.planned);
   const placed: Placed[] = [];
   for (const { content, offset } of layout.places) if (isDeferred(content)) placed.push({ content, offset });
   const kept = new Map<Content, Uint8Array>();
@@ -142,38 +120,4 @@ export async function serializeInto(
     patch(encoded, layout);
     target.write(encoded.bytes, 0);
   });
-}
-
-/** The file that is replaced: symbolic links are followed, folders and devices refused. */
-function finalPath(path: string): { path: string; stat?: Stats } {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (!stat) return { path: resolve(path) };
-  if (stat.isDirectory()) throw new MinmaxqError(`${path}: is a folder; give a file name`);
-  if (!stat.isFile()) throw new MinmaxqError(`${path}: is not a regular file; give a file name`);
-  return { path: realpathSync(path), stat };
-}
-
-/** System errors in people's words; others are passed on. */
-function writeError(path: string, size: number | undefined, error: unknown): unknown {
-  if (error instanceof MinmaxqError) {
-    return error.message.startsWith(path) ? error : new MinmaxqError(`${path}: ${error.message}`, { cause: error });
-  }
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  if (!/^E[A-Z0-9]+$/.test(code)) return error;
-  const folder = dirname(path);
-  const bytes = size === undefined ? "" : ` (${size} bytes needed)`;
-  const remedies: Record<string, string> = {
-    ENOENT: existsSync(folder)
-      ? `the folder ${folder} takes no files; give another path`
-      : `the folder ${folder} does not exist; create it first`,
-    ENOTDIR: `${folder} is not a folder; give another path`,
-    EACCES: `the folder ${folder} may not be written; change its permissions or give another path`,
-    EPERM: `the folder ${folder} may not be written; change its permissions or give another path`,
-    EROFS: `the disk of ${folder} is read-only; give another path`,
-    ENOSPC: `the disk is full${bytes}; free some space or give another path`,
-    EDQUOT: `the disk quota is used up${bytes}; free some space or give another path`,
-    EFBIG: `the file is too large for this disk or limit${bytes}; give another path`,
-    ENAMETOOLONG: "the name is too long; give a shorter one",
-  };
-  return new MinmaxqError(`${path}: cannot be written: ${remedies[code] ?? reasonOf(error)}`, { cause: error });
 }

@@ -8,15 +8,50 @@
  */
 import { MinmaxqError } from "../errors.ts";
 import { ownConstant } from "../graph/edit.ts";
-import { activeNodes, type Graph, isConstant, type Node } from "../graph/graph.ts";
-import { quantParam } from "../graph/quantparam.ts";
+import { activeNodes, type Dtype, type Graph, isConstant, type Node } from "../graph/graph.ts";
+import { type QuantParam, quantParam } from "../graph/quantparam.ts";
 import { type OperandRole, roleOf, rowOf } from "../operators.ts";
-import { type Granularity, isQuantized, SCHEMES, type Scheme } from "../scheme.ts";
-import { emptyParameters, encoded } from "../weights/constant.ts";
+import { isQuantized, SCHEMES, type Scheme } from "../scheme.ts";
+import { type Constant, emptyParameters, encoded } from "../weights/constant.ts";
 import { type Context, granularityOf, schemeOf, shared, warn } from "./context.ts";
-import { floatConstant, quantizeByOwnValues, weightLayout } from "./own-values.ts";
+import { axisProblem, floatConstant, quantizeByOwnValues, weightLayout } from "./own-values.ts";
 
 export function quantizeWeights(graph: Graph, context: Context): void {
+  for (const { node, index, role } of weightsOf(graph)) {
+    const own = ownConstant(graph, node, index);
+    if (role.role === "weights") {
+      const { constant, quant, dtype } = filterOf(context, own, role, node);
+      Object.assign(own, { constant, quant, dtype });
+    } else if (granularityOf(context, node) === "layer") quantizeByOwnValues(context, own, schemeOf(context, node));
+    else quantizeUnits(context, own, schemeOf(context, node));
+  }
+}
+
+/**
+ * What this phase would make of the filters as they are now, for those who want to begin with them. The phase itself finds these very
+ * descriptions, unless something changes a filter before.
+ */
+export function expectedFilters(
+  graph: Graph,
+  context: Context,
+): { name: string; constant: Constant; scales: number }[] {
+  return weightsOf(graph).flatMap(({ node, operand, role }) => {
+    if (role.role !== "weights" || axisProblem(operand, role)) return [];
+    const { constant, quant } = filterOf(context, operand, role, node);
+    return [{ name: operand.name, constant, scales: quant.scale.length }];
+  });
+}
+
+interface WeightsOperand {
+  readonly node: Node;
+  readonly index: number;
+  readonly operand: Node;
+  readonly role: OperandRole & { role: "weights" | "unit" };
+}
+
+/** Constants in the roles of this phase that are still float. */
+function weightsOf(graph: Graph): WeightsOperand[] {
+  const found: WeightsOperand[] = [];
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator" || node.float) continue;
     const row = rowOf(node.op);
@@ -24,24 +59,21 @@ export function quantizeWeights(graph: Graph, context: Context): void {
       const role = roleOf(row, index);
       if (role.role !== "weights" && role.role !== "unit") continue;
       if (!isConstant(operand) || isQuantized(operand) || operand.dtype !== "FLOAT32") continue;
-      const own = ownConstant(graph, node, index);
-      const scheme = schemeOf(context, node);
-      const granularity = granularityOf(context, node);
-      if (role.role === "weights") quantizeFilter(context, own, role, scheme, granularity, node);
-      else if (granularity === "layer") quantizeByOwnValues(context, own, scheme);
-      else quantizeUnits(context, own, scheme);
+      found.push({ node, index, operand, role });
     }
   }
+  return found;
 }
 
-function quantizeFilter(
+/** A filter's description and parameters as `user` wants it; the same ones for all who want the same. */
+function filterOf(
   context: Context,
   weights: Node,
   role: OperandRole & { role: "weights" },
-  modelScheme: Scheme,
-  granularity: Granularity,
   user: Node,
-): void {
+): { constant: Constant; quant: QuantParam; dtype: Dtype } {
+  const modelScheme = schemeOf(context, user);
+  const granularity = granularityOf(context, user);
   // Per layer the reference knows uint8 only, whatever the layer's dtype (§3.5.2).
   const scheme = granularity === "layer" ? SCHEMES.UINT8 : modelScheme;
   const { symmetric, limit } = scheme;
@@ -54,7 +86,7 @@ function quantizeFilter(
   const isFakeQuantized =
     fake !== null && fake.scale.length === layout.channels && (symmetric || fake.min.length === layout.channels);
   const key = `weights ${scheme.name} ${granularity} ${axis}`;
-  const { constant, quant } = shared(context, values, key, () => {
+  const made = shared(context, values, key, () => {
     if (isFakeQuantized) {
       // The ranges are those of the fake-quantization before; its parameters stay (QA0, QS0).
       const { min, scale } = fake;
@@ -66,9 +98,7 @@ function quantizeFilter(
     const { scale, zeroPoint } = parameters;
     return { constant, quant: quantParam({ scale, zeroPoint, axis, provenance: { from: "own values" } }) };
   });
-  weights.constant = constant;
-  weights.quant = quant;
-  weights.dtype = scheme.dtype;
+  return { ...made, dtype: scheme.dtype };
 }
 
 /** gamma, beta, alpha per channel: the size of each value becomes its scale, the value itself ±1 (§3.5.3). */

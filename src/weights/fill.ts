@@ -10,11 +10,12 @@ import { MinmaxqError, Problems } from "../errors.ts";
 import { isPending, type PendingConstant } from "../graph/export.ts";
 import type { FillInto, Placed } from "../model/index.ts";
 import { timed } from "../timings.ts";
+import { takeEarly } from "./early.ts";
 import { bytesOf, problemOf, problemOfNonFinite, setParameters } from "./encode.ts";
 import { loadFloats } from "./floats.ts";
 import { type Block, type KernelStream, loadKernels } from "./kernels.ts";
-import { type Job, jobsOf, rangesFound, tasksOf } from "./tasks.ts";
-import { endThreads, share, shareable, threadsAllowed, threadsFor } from "./threads.ts";
+import { bytesRead, type Job, jobOf, rangesFound } from "./tasks.ts";
+import { endThreads, Sharing, shareable, threadsAllowed, threadsFor, type Work } from "./threads.ts";
 
 /** Writes every pending constant to its place. Throws one MinmaxqError for all constants with unusable values. */
 export function fillConstants(target: FillInto, placed: Placed[], threads = threadsAllowed()): Promise<void> {
@@ -29,22 +30,38 @@ async function fillAll(target: FillInto, placed: Placed[], most: number): Promis
     if (!isPending(content)) throw new Error("a deferred buffer that is no constant");
     return { content, offset };
   });
+  const write = (bytes: Uint8Array, offset: number) => target.write(bytes, offset);
+  const early = await takeEarly(target, new Set(pending.map(({ content }) => content.constant)));
+  const begun = new Map(early?.jobs.map((job) => [job.constant, job]));
   const jobs: Job[] = [];
   const biases: PendingConstant[] = [];
   for (const { content, offset } of pending) {
+    const { name, constant } = content;
     if (isBias(content)) biases.push(content);
-    else jobs.push(...jobsOf(content.name, content.constant, offset));
+    else if (constant.count > 0 && !(early?.work === "write" && begun.has(constant)))
+      jobs.push({ ...(begun.get(constant) ?? jobOf(name, constant, offset)), offset });
+  }
+  if (early) {
+    early.ask(most);
+    for (const problem of await early.join(stream, write)) problems.add(problem);
   }
   // What lies in memory stays in this thread.
   for (const some of [jobs.filter(isShareable), jobs.filter((job) => !isShareable(job))]) {
     const bytes = some.reduce((sum, { constant }) => sum + bytesRead(constant), 0);
-    const threads = some.some(isShareable) ? threadsFor(bytes, most) : 1;
-    const apart = some.filter(({ found }) => found);
-    await share("scan", apart, tasksOf(apart), target, threads, stream, problems);
+    const threads = some.some(isShareable) && target.path !== undefined ? threadsFor(bytes, most) : 1;
+    const share = async (work: Work, shared: readonly Job[]) => {
+      const sharing = new Sharing(work, shared, target.path);
+      sharing.ask(threads);
+      for (const problem of await sharing.join(stream, write)) problems.add(problem);
+    };
+    await share(
+      "scan",
+      some.filter(({ found, constant }) => found && !begun.has(constant)),
+    );
     const usable = some
       .map((job) => (job.found ? takeFound(stream, job, problems) : job))
       .filter((job) => job !== null);
-    await share("write", usable, tasksOf(usable), target, threads, stream, problems);
+    await share("write", usable);
   }
   for (const each of biases) fillBias(stream, target, each, problems);
   problems.throwIfAny("constants that cannot be quantized");
@@ -55,11 +72,6 @@ function isBias({ constant }: PendingConstant): boolean {
 }
 
 const isShareable = ({ constant }: Job) => shareable(constant);
-
-/** Bytes that are read of a constant. */
-function bytesRead(constant: Job["constant"]): number {
-  return constant.kind === "stored" ? constant.length : bytesRead(constant.of);
-}
 
 /** The job of a constant that was scanned apart, with its parameters set; null when its values are unusable. */
 function takeFound(stream: KernelStream, job: Job, problems: Problems): Job | null {

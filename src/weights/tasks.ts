@@ -50,16 +50,15 @@ export interface Task {
   readonly to: number;
 }
 
-/** The job of a constant, which is no bias; none when there is nothing to write. */
-export function jobsOf(name: string, constant: Constant, offset: number): Job[] {
-  if (constant.count === 0) return [];
+/** The job of a constant, which is no bias and not empty. */
+export function jobOf(name: string, constant: Constant, offset: number): Job {
   const layout = layoutOf(constant);
   const scanned = constant.kind === "encoded" && constant.encoding.rule === "scan";
   const whole = scanned && layout.channels > 1 && constant.count <= WHOLE_LIMIT;
   const apart = scanned && !whole && !piecesAreIndependent(layout, PIECE_LIMIT);
   const interleaved = whole && !piecesAreIndependent(layout, PIECE_LIMIT);
   const pieces = piecesOf(layout, interleaved ? WHOLE_LIMIT : PIECE_LIMIT);
-  return [{ name, constant, offset, pieces, ...(apart && { found: nothingFound(pieces.length, layout.channels) }) }];
+  return { name, constant, offset, pieces, ...(apart && { found: nothingFound(pieces.length, layout.channels) }) };
 }
 
 /** The channels that the work on a constant has to respect. */
@@ -89,6 +88,11 @@ export function tasksOf(jobs: readonly Job[]): Task[] {
 
 function isSparse(constant: Constant): boolean {
   return constant.kind === "dense" || (constant.kind !== "stored" && isSparse(constant.of));
+}
+
+/** Bytes that are read of a constant. */
+export function bytesRead(constant: Constant): number {
+  return constant.kind === "stored" ? constant.length : bytesRead(constant.of);
 }
 
 /** Bytes of one element in the file; ½ = two a byte. */

@@ -5,15 +5,14 @@
  * the number of threads cannot show in them. This thread works, too.
  */
 import { closeSync, openSync } from "node:fs";
-import { MinmaxqError, type Problems, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../errors.ts";
 import { FileBytes, writeAll } from "../model/bytes.ts";
-import type { FillTarget } from "../model/index.ts";
 import { addSpans, keepTimings, type Span, takeSpans, timingsKept } from "../timings.ts";
 import { startWorker } from "../workers.ts";
 import type { Constant } from "./constant.ts";
 import { compiledKernels, type KernelStream, loadKernels } from "./kernels.ts";
 import { PieceOutput, Turn, type Write } from "./output.ts";
-import { type Job, scanTask, type Task, writeTask } from "./tasks.ts";
+import { type Job, scanTask, type Task, tasksOf, writeTask } from "./tasks.ts";
 
 /** What is done with tasks: ranges noted, or bytes written. */
 export type Work = "scan" | "write";
@@ -25,17 +24,24 @@ export interface WorkOrder {
   readonly tasks: readonly Task[];
   /** [the next task, whose turn it is to write], in shared memory. */
   readonly shared: Int32Array;
-  readonly output: string;
+  /** The file to write to; not needed to scan. */
+  readonly output: string | undefined;
   /** Whether spans of the work are wanted. */
   readonly timings: boolean;
 }
 
-export type WorkReport = { problems: string[]; spans: Span[] } | { failed: string };
+type WorkReport = { problems: Problem[]; spans: Span[] } | { failed: string };
+
+/** What is wrong with the values of a task. */
+interface Problem {
+  readonly task: number;
+  readonly text: string;
+}
 
 /** Most threads that ever helped: beyond them the disk and the memory are the limit. */
 const MOST_THREADS = 8;
 /** Below this many bytes of weights a second thread costs more than it brings. */
-const WORTH_A_WORKER = 48 << 20;
+export const WORTH_A_WORKER = 48 << 20;
 
 /** Threads of the machine, or fewer as MINMAXQ_THREADS says. */
 export function threadsAllowed(): number {
@@ -66,9 +72,14 @@ function overSources(constant: Constant, source: (path: string) => unknown): Con
 /** Workers that have nothing to do. */
 const idle: Worker[] = [];
 
-/** Starts a Worker while the tables of a large model are read, so that it is up when the weights come. */
-export function startEarly(modelBytes: number): void {
-  if (idle.length === 0 && threadsFor(modelBytes, threadsAllowed()) > 1) idle.push(start());
+/** Starts a Worker before the tables of a large file are read, so that it is up when the weights come. */
+export function startEarly(path: string): void {
+  if (!isHelperUp() && threadsFor(Bun.file(path).size, threadsAllowed()) > 1) idle.push(start());
+}
+
+/** Whether a Worker is there that has nothing to do. */
+export function isHelperUp(): boolean {
+  return idle.length > 0;
 }
 
 function start(): Worker {
@@ -82,39 +93,58 @@ export function endThreads(): void {
   for (const worker of idle.splice(0)) worker.terminate();
 }
 
-/** Does all tasks with `threads` threads, this one among them. */
-export async function share(
-  work: Work,
-  jobs: readonly Job[],
-  tasks: readonly Task[],
-  target: FillTarget,
-  threads: number,
-  stream: KernelStream,
-  problems: Problems,
-): Promise<void> {
-  if (tasks.length === 0) return;
-  const shared = new Int32Array(new SharedArrayBuffer(8));
-  const others =
-    threads < 2 || target.path === undefined
-      ? []
-      : Array.from({ length: Math.min(threads, tasks.length) - 1 }, (_, i) => {
-          const order: WorkOrder = {
-            work,
-            jobs: jobs.map((job) => ({ ...job, constant: overSources(job.constant, (path) => ({ path })) })),
-            tasks,
-            shared,
-            output: target.path!,
-            timings: timingsKept(),
-          };
-          return elsewhere(order, `weights ${i + 1}`);
-        });
-  // This thread starts at once; the others join when they are up.
-  const own = doTasks(work, jobs, tasks, shared, stream, (bytes, offset) => target.write(bytes, offset));
-  const reports = await Promise.all([own, ...others]);
-  for (const problem of reports.flat()) problems.add(problem);
+/** Work on jobs that threads share. */
+export class Sharing {
+  private readonly tasks: readonly Task[];
+  private readonly shared = new Int32Array(new SharedArrayBuffer(8));
+  private readonly reports: Promise<Problem[]>[] = [];
+
+  /** `output`: the file under way, which Workers open by themselves; scans need none. */
+  constructor(
+    readonly work: Work,
+    readonly jobs: readonly Job[],
+    readonly output: string | undefined,
+  ) {
+    this.tasks = tasksOf(jobs);
+  }
+
+  /** Lets Workers begin until there are `threads` threads, the calling one among them. */
+  ask(threads: number): void {
+    const wanted = Math.min(threads, this.tasks.length) - 1;
+    if (this.reports.length >= wanted) return;
+    const order: WorkOrder = {
+      work: this.work,
+      jobs: this.jobs.map((job) => ({ ...job, constant: overSources(job.constant, (path) => ({ path })) })),
+      tasks: this.tasks,
+      shared: this.shared,
+      output: this.output,
+      timings: timingsKept(),
+    };
+    while (this.reports.length < wanted) {
+      const report = elsewhere(order, `weights ${this.reports.length + 1}`);
+      // It may fail long before somebody waits for it.
+      report.catch(() => {});
+      this.reports.push(report);
+    }
+  }
+
+  /** Takes part until nothing is left to do. Gives what is wrong with values, a line each, in the order of the tasks. */
+  async join(stream: KernelStream, write: Write): Promise<string[]> {
+    const { work, jobs, tasks, shared } = this;
+    if (tasks.length === 0) return [];
+    const own = doTasks(work, jobs, tasks, shared, stream, write);
+    const problems = (await Promise.all([own, ...this.reports])).flat();
+    return problems.sort((a, b) => a.task - b.task).map(({ text }) => text);
+  }
+
+  /** Lets nobody take another task, and waits for those under way. */
+  async stop(): Promise<void> {
+    Atomics.store(this.shared, 0, this.tasks.length);
+    await Promise.allSettled(this.reports);
+  }
 }
 
-function elsewhere(order: WorkOrder, track: string): Promise<string[]> {
+function elsewhere(order: WorkOrder, track: string): Promise<Problem[]> {
   return new Promise((resolve, reject) => {
     const worker = idle.pop() ?? start();
     worker.onmessage = ({ data }: MessageEvent<WorkReport>) => {
@@ -137,7 +167,7 @@ export async function workOn(order: WorkOrder): Promise<WorkReport> {
   const sources = new Map<string, FileBytes>();
   let fd: number | undefined;
   try {
-    fd = openSync(order.output, "r+");
+    if (order.output !== undefined) fd = openSync(order.output, "r+");
     const output = fd;
     const source = (path: string) => {
       const known = sources.get(path) ?? new FileBytes(path);
@@ -145,7 +175,7 @@ export async function workOn(order: WorkOrder): Promise<WorkReport> {
       return known;
     };
     const jobs = order.jobs.map((job) => ({ ...job, constant: overSources(job.constant, source) }));
-    const write: Write = (bytes, offset) => writeAll(output, bytes, offset);
+    const write: Write = (bytes, offset) => writeAll(output!, bytes, offset);
     const problems = await doTasks(order.work, jobs, order.tasks, order.shared, loadKernels().stream, write);
     return { problems, spans: takeSpans() };
   } catch (error) {
@@ -167,8 +197,8 @@ async function doTasks(
   shared: Int32Array,
   stream: KernelStream,
   write: Write,
-): Promise<string[]> {
-  const problems: string[] = [];
+): Promise<Problem[]> {
+  const problems: Problem[] = [];
   const bytes = jobs.reduce((sum, { constant }) => sum + constant.length, 0);
   const output = work === "write" ? new PieceOutput(stream, write, new Turn(shared.subarray(1)), bytes) : null;
   let paused = performance.now();
@@ -178,12 +208,13 @@ async function doTasks(
       await new Promise((resume) => setImmediate(resume));
       paused = performance.now();
     }
-    const task = tasks[Atomics.add(shared, 0, 1)];
+    const number = Atomics.add(shared, 0, 1);
+    const task = tasks[number];
     if (!task) break;
     const job = jobs[task.job]!;
     if (output) {
-      const problem = writeTask(stream, job, task, output);
-      if (problem) problems.push(problem);
+      const text = writeTask(stream, job, task, output);
+      if (text) problems.push({ task: number, text });
     } else {
       scanTask(stream, job, task);
     }

@@ -22,6 +22,9 @@ const MODES: readonly (readonly string[])[] = [
   [FRONT, "--quantize_weights", "float32", "int8", "channel", MODEL],
   [FRONT, "--quantize_weights", "float32", "int16", "channel", MODEL],
   ["convert", MODEL, "-o"],
+  ["quantize", MODEL, "-o"],
+  ["quantize", MODEL, "--granularity", "layer", "-o"],
+  ["quantize", MODEL, "--dtype", "int16", "-o"],
 ];
 
 /** Runs with so many threads; gives the hash of what was written and the threads that took part. */

@@ -8,7 +8,9 @@ import { type Deferred, rangeOf, readRange } from "../../src/model/bytes.ts";
 import {
   type Fill,
   type Model,
+  OutputFile,
   openModel,
+  planContents,
   removeTemporaryFiles,
   serializeModel,
   TensorType,
@@ -67,6 +69,74 @@ describe("deferred contents", () => {
 
   test("somebody has to fill deferred contents", async () => {
     await expect(serializeModel(withDeferred(4, 4).model, { dialect: "circle" })).rejects.toThrow("nobody to fill");
+  });
+});
+
+describe("places before the tables are known", () => {
+  /** Writes after a plan; gives the model that was read, and where the file was and its deferred contents were filled in. */
+  async function written(name: string, room: number, planned: (contents: Deferred[]) => Deferred[], limit?: number) {
+    const { model, contents, scale } = withDeferred(100, 33);
+    const path = join(folder, name);
+    const before = readdirSync(folder);
+    const begun = { file: new OutputFile(path), plan: planContents(planned(contents), room) };
+    let filledAs = "";
+    const offsets = new Map<Deferred, number>();
+    const fill: Fill = (target, placed) => {
+      filledAs = target.path!;
+      scale.set([0.5, 0.25]);
+      for (const { content, offset } of placed) {
+        offsets.set(content, offset);
+        target.write(new Uint8Array(content.length).fill(content.length), offset);
+      }
+    };
+    await writeModel(model, path, { dialect: "circle", fill, begun, limit });
+    expect(readdirSync(folder).filter((file) => !before.includes(file))).toEqual([name]);
+    const opened = openModel(path);
+    expect(opened.model.subgraphs![0]!.tensors![0]!.quantization!.scale).toEqual(Float32Array.of(0.5, 0.25));
+    for (const [buffer, length] of [
+      [2, 100],
+      [4, 33],
+      [5, 100],
+    ] as const)
+      expect(bytesAt(opened.model, buffer)).toEqual(new Uint8Array(length).fill(length));
+    expect(bytesAt(opened.model, 1)).toEqual(Uint8Array.of(1, 2, 3));
+    expect(bytesAt(opened.model, 3)).toEqual(new Uint8Array(9 << 20).fill(5));
+    opened.close();
+    return { isBegunFile: filledAs === begun.file.temporary, offsets, contents, external: opened.external };
+  }
+
+  test("hold, in whatever order the contents come later", async () => {
+    const { isBegunFile, offsets, contents } = await written("planned.circle", 5000, ([a, b]) => [b!, a!]);
+    expect(isBegunFile).toBe(true);
+    // Multiples of 16 with four bytes for the length before them, and the second behind the first.
+    expect(contents.map((content) => offsets.get(content))).toEqual([5056, 5008]);
+  });
+
+  test("are given up where the tables need more room", async () => {
+    const { isBegunFile, offsets, contents } = await written("narrow.circle", 50, (all) => all);
+    expect(isBegunFile).toBe(false);
+    expect(offsets.get(contents[0]!)).toBeGreaterThan(50);
+  });
+
+  test("are given up where a content is not in the file after all", async () => {
+    const other = { deferred: true, length: 8 } as const;
+    expect((await written("other.circle", 5000, (all) => [...all, other])).isBegunFile).toBe(false);
+  });
+
+  test("are given up where contents have to lie outside of the FlatBuffer", async () => {
+    const { isBegunFile, external } = await written("outside.circle", 5000, (all) => all, 1 << 20);
+    expect({ isBegunFile, external }).toEqual({ isBegunFile: false, external: true });
+  });
+
+  test("leave nothing behind when nobody wants the file any more", () => {
+    const path = join(folder, "unwanted.circle");
+    const before = readdirSync(folder);
+    const file = new OutputFile(path);
+    file.write(Uint8Array.of(1), 1000);
+    expect(readdirSync(folder).length).toBe(before.length + 1);
+    file.discard();
+    file.discard();
+    expect(readdirSync(folder)).toEqual(before);
   });
 });
 

@@ -1,0 +1,66 @@
+/**
+ * Beginning a large output while passes still decide: filters, which are nearly all of a model's bytes, are known at once, and so are
+ * their places in the file behind room for the tables (src/weights/early.ts, src/model/layout.ts).
+ *
+ *     tables, at most so many bytes | filters, in the order of their operators | everything else
+ *
+ * What is begun depends on the model and the options alone, whoever does it.
+ */
+
+import { pendingContent } from "./graph/export.ts";
+import type { Graph } from "./graph/graph.ts";
+import { FLATBUFFER_LIMIT, type OpenedModel, OutputFile, planContents } from "./model/index.ts";
+import { expectedFilters } from "./passes/quantize-weights.ts";
+import type { Workspace } from "./quantize.ts";
+import { timed } from "./timings.ts";
+import { beginEarly, stopEarly } from "./weights/early.ts";
+import { bytesRead, jobOf } from "./weights/tasks.ts";
+import { shareable, WORTH_A_WORKER } from "./weights/threads.ts";
+
+/** Bytes of the tables for a channel of a filter and its bias: a scale and a zero point each. */
+const CHANNEL = 24;
+
+/** Begins the output of a workspace before its passes. Call what it gives when the output is written or nobody wants it any more. */
+export function begin(space: Workspace, graphs: readonly Graph[], path: string): () => void {
+  timed("begin", () => beginWith(space, graphs, path));
+  return () => {
+    space.begun?.file.discard();
+    void stopEarly();
+  };
+}
+
+function beginWith(space: Workspace, graphs: readonly Graph[], path: string): void {
+  const filters = new Map(
+    graphs
+      .flatMap((graph) => expectedFilters(graph, space.context))
+      .filter(({ constant }) => constant.count > 0 && shareable(constant))
+      .map((filter) => [filter.constant, { ...filter, job: jobOf(filter.name, filter.constant, 0) }]),
+  );
+  const all = [...filters.values()];
+  const bytes = (some: typeof all) => some.reduce((sum, { constant }) => sum + bytesRead(constant), 0);
+  if (bytes(all) < WORTH_A_WORKER) return;
+  const apart = all.filter(({ job }) => job.found);
+  if (bytes(apart) * 2 > bytes(all)) {
+    beginEarly(
+      "scan",
+      apart.map(({ job }) => job),
+    );
+    return;
+  }
+  if (space.opened.external) return;
+  const direct = all.filter(({ job }) => !job.found);
+  const contents = direct.map(({ constant, name }) => pendingContent(constant, name));
+  const channels = direct.reduce((sum, { scales }) => sum + scales, 0);
+  const plan = planContents(contents, roomForTables(space.opened, channels));
+  if (plan.end >= FLATBUFFER_LIMIT) return;
+  space.begun = { file: new OutputFile(path), plan };
+  const jobs = direct.map(({ job }, i) => ({ ...job, offset: plan.offsets.get(contents[i]!)! }));
+  beginEarly("write", jobs, space.begun.file.temporary);
+}
+
+/** Bytes that the tables will hardly need more of: those of the input and a quarter, and the parameters of channels. */
+function roomForTables({ model, source }: OpenedModel, channels: number): number {
+  const contents = (model.buffers ?? []).reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
+  const tables = source.size - contents;
+  return Math.ceil((tables * 1.25 + channels * CHANNEL) / 4096 + 16) * 4096;
+}
