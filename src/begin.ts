@@ -22,7 +22,7 @@ const CHANNEL = 24;
 
 /** Begins the output of a workspace before its passes. Call what it gives when the output is written or nobody wants it any more. */
 export function begin(space: Workspace, graphs: readonly Graph[], path: string): () => void {
-  timed("begin", () => beginWith(space, graphs, path));
+  timed("prepare", () => beginWith(space, graphs, path));
   return () => {
     space.begun?.file.discard();
     void stopEarly();
