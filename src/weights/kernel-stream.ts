@@ -12,37 +12,13 @@
  * result before the next one.
  */
 import type { Observation, Range } from "../../build/kernels.d.ts";
+import { type Block, elements, floats, KernelMemory, type Layout } from "./kernel-memory.ts";
 
-/** Values as [outer, channels, inner]; parameters and ranges have one value a channel. */
-export interface Layout {
-  readonly channels: number;
-  readonly inner: number;
-}
-
-/** A piece of WASM memory. */
-export interface Block {
-  readonly pointer: number;
-  readonly byteLength: number;
-  /** The memory itself; valid until memory grows, so ask again after any other call. */
-  bytes(): Uint8Array<ArrayBuffer>;
-}
-
-type TypedArray =
-  | Float32Array
-  | Uint32Array
-  | Int32Array
-  | Uint16Array
-  | Int16Array
-  | Int8Array
-  | Uint8Array
-  | BigInt64Array;
+export type { Block, Layout };
 
 /** Integers that `dequantize` takes, in the order of the contract's codes. */
 export const INTEGER_KINDS = ["UINT8", "INT8", "INT16", "INT32", "INT64"] as const;
 export type IntegerKind = (typeof INTEGER_KINDS)[number];
-
-/** The module's exports: each list is a pointer and a count, a result a pointer to a record (see kernels/). */
-type Exports = Record<string, (...parameters: number[]) => number>;
 
 /** Parameters of channels, one value a channel; `near`: values within the ranges need no clipping (kernels/near.ts). */
 export interface Parameters {
@@ -61,66 +37,7 @@ export interface Fused extends Parameters {
   readonly infinite: boolean;
 }
 
-export class KernelStream {
-  private readonly memory: WebAssembly.Memory;
-  private readonly exports: Exports;
-
-  constructor(instance: WebAssembly.Instance) {
-    this.memory = instance.exports.memory as WebAssembly.Memory;
-    this.exports = instance.exports as unknown as Exports;
-  }
-
-  /** `byteLength` bytes of WASM memory, not cleared, starting at a multiple of 16. Free again after the scope or reset(). */
-  reserve(byteLength: number): Block {
-    return this.block(this.call("reserve", byteLength), byteLength);
-  }
-
-  /** A part of a block; may start at any byte. */
-  part(block: Block, byteOffset: number, byteLength: number): Block {
-    if (byteOffset < 0 || byteOffset + byteLength > block.byteLength)
-      throw new RangeError("part is outside of its block");
-    return this.block(block.pointer + byteOffset, byteLength);
-  }
-
-  /** From the start of a block to the end of one that was reserved later, with everything between them. */
-  span(first: Block, last: Block): Block {
-    return this.block(first.pointer, last.pointer + last.byteLength - first.pointer);
-  }
-
-  /** A kernel's result, which lies in WASM memory, as the block that the next kernel reads. */
-  blockOf(result: TypedArray): Block {
-    if (result.buffer !== this.memory.buffer) throw new RangeError("the result is not in this memory any more");
-    return this.block(result.byteOffset, result.byteLength);
-  }
-
-  /** A block with a copy of `values`. */
-  copyIn(values: TypedArray): Block {
-    const block = this.reserve(values.byteLength);
-    block.bytes().set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    return block;
-  }
-
-  /** Runs `work` and frees what was reserved meanwhile. */
-  scoped<R>(work: () => R): R {
-    const mark = this.call("mark");
-    try {
-      return work();
-    } finally {
-      this.call("release", mark);
-    }
-  }
-
-  /** The result of a call that encodes, put at `to` instead of behind everything that was reserved. */
-  into<T>(to: Block, encode: () => T): T {
-    this.call("place", to.pointer);
-    return encode();
-  }
-
-  /** Frees everything. The memory itself stays with the instance. */
-  reset(): void {
-    this.exports.reset!();
-  }
-
+export class KernelStream extends KernelMemory {
   /** Range of all floats of a block, reference §3.1; nothing there: FLT_MAX and -FLT_MAX. */
   minmax(values: Block): Range {
     const record = this.record("minmax", 3, ...floats(values));
@@ -350,15 +267,6 @@ export class KernelStream {
     return this.record("histogram", 3, ...floats(values), ...floats(pages), pointer, length)[2]!;
   }
 
-  private block(pointer: number, byteLength: number): Block {
-    return { pointer, byteLength, bytes: () => new Uint8Array(this.memory.buffer, pointer, byteLength) };
-  }
-
-  /** Pointers come back as signed numbers; WASM memory may be larger than 2 GiB. */
-  private call(name: string, ...parameters: number[]): number {
-    return this.exports[name]!(...parameters) >>> 0;
-  }
-
   /** The five lists that begin a record. */
   private parameterViews(words: Uint32Array, count: number): Omit<Parameters, "near"> {
     const buffer = this.memory.buffer as ArrayBuffer;
@@ -371,46 +279,12 @@ export class KernelStream {
     };
   }
 
-  /** A kernel's result record as its 32-bit words. */
-  private record(name: string, words: number, ...parameters: number[]): Uint32Array {
-    const pointer = this.call(name, ...parameters);
-    return new Uint32Array(this.memory.buffer, pointer, words);
-  }
-
-  /** A kernel's result list as a view. */
-  private result<T>(
-    Type: new (buffer: ArrayBuffer, offset: number, length: number) => T,
-    name: string,
-    ...parameters: number[]
-  ): T {
-    const [pointer, length] = this.record(name, 2, ...parameters);
-    return new Type(this.memory.buffer as ArrayBuffer, pointer!, length!);
-  }
-
   private biasRecord(name: string, values: Block, sin: number, sw: Float32Array): Uint32Array {
     const count = elements(values, 4);
     if (sw.length !== 1 && sw.length !== count)
       throw new RangeError(`${name}: ${sw.length} weight scales for ${count} values`);
     const list = this.copyIn(sw);
     return this.record(name, 5, values.pointer, count, sin, list.pointer, sw.length);
-  }
-
-  /** Pointer and count of the values, then channels and inner. */
-  private layout(values: Block, { channels, inner }: Layout): number[] {
-    const count = elements(values, 4);
-    if (!(channels > 0 && inner > 0) || count % (channels * inner) !== 0) {
-      throw new RangeError(`${count} values cannot be [outer, ${channels}, ${inner}]`);
-    }
-    return [values.pointer, count, channels, inner];
-  }
-
-  private list(list: Float32Array, channels: number): number[] {
-    if (list.length !== channels) throw new RangeError(`a list of ${list.length} values for ${channels} channels`);
-    return [this.copyIn(list).pointer, channels];
-  }
-
-  private lists({ channels }: Layout, ...lists: Float32Array[]): number[] {
-    return lists.flatMap((list) => this.list(list, channels));
   }
 }
 
@@ -420,14 +294,4 @@ const word = new DataView(new ArrayBuffer(4));
 function asFloat(bits: number): number {
   word.setUint32(0, bits);
   return word.getFloat32(0);
-}
-
-function elements(block: Block, size: number): number {
-  if (block.byteLength % size !== 0) throw new RangeError(`${block.byteLength} bytes are no whole elements of ${size}`);
-  return block.byteLength / size;
-}
-
-/** Pointer and count of float values. */
-function floats(block: Block): number[] {
-  return [block.pointer, elements(block, 4)];
 }
