@@ -2,8 +2,10 @@
 import { type Content, isDeferred, rangeOf } from "./bytes.ts";
 import type { Layout } from "./layout.ts";
 
-/** Bytes of the window: large enough that system calls do not count. */
+/** Bytes of the window at most: large enough that system calls do not count. */
 const WINDOW = 4 << 20;
+/** Bytes before a content at most: those up to its alignment, and its length. */
+const GAP = 32;
 
 /**
  * Writes all contents that are ByteRanges, the gaps between contents (zeros) and the length prefixes. A window slides over the file:
@@ -15,7 +17,9 @@ export async function copyContents(
   kept: ReadonlyMap<Content, Uint8Array>,
   write: (bytes: Uint8Array, offset: number) => void,
 ): Promise<void> {
-  const window = new Uint8Array(WINDOW);
+  const isCopied = (content: Content) => !isDeferred(content) || kept.has(content);
+  const most = layout.places.reduce((sum, { content }) => sum + GAP + (isCopied(content) ? content.length : 0), 0);
+  const window = new Uint8Array(Math.min(WINDOW, most));
   const view = new DataView(window.buffer);
   let start = layout.metadata;
   let used = 0;
@@ -27,7 +31,7 @@ export async function copyContents(
   };
   for (const { content, offset, prefixed } of layout.places) {
     const gap = offset - (start + used);
-    if (used + gap > WINDOW) flush();
+    if (used + gap > window.length) flush();
     window.fill(0, used, used + gap);
     used += gap;
     if (prefixed) view.setUint32(used - 4, content.length, true);
@@ -39,12 +43,12 @@ export async function copyContents(
       continue;
     }
     for (let done = 0; done < content.length; ) {
-      if (used === WINDOW) {
+      if (used === window.length) {
         flush();
         // Ctrl-C is seen between windows.
         if (++windows % 16 === 0) await new Promise((resume) => setImmediate(resume));
       }
-      const count = Math.min(content.length - done, WINDOW - used);
+      const count = Math.min(content.length - done, window.length - used);
       range.source.readInto(window.subarray(used, used + count), range.offset + done);
       used += count;
       done += count;
