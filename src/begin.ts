@@ -15,18 +15,30 @@ import type { Workspace } from "./quantize.ts";
 import { timed } from "./timings.ts";
 import { beginEarly, stopEarly } from "./weights/early.ts";
 import { bytesRead, jobOf } from "./weights/tasks.ts";
-import { shareable, WORTH_A_WORKER } from "./weights/threads.ts";
+import { endThreads, shareable, WORTH_A_WORKER } from "./weights/threads.ts";
 
 /** Bytes of the tables for a channel of a filter and its bias: a scale and a zero point each. */
 const CHANNEL = 24;
+/** What an input has beside its contents where it is tables and nothing else: so many bytes, and a share of the contents. */
+const SOME_TABLES = 256 << 10;
+const TABLE_SHARE = 1 / 256;
+/** Room is made in pages of the system. */
+const PAGE = 4096;
 
 /** Begins the output of a workspace before its passes. Call what it gives when the output is written or nobody wants it any more. */
-export function begin(space: Workspace, graphs: readonly Graph[], path: string): () => void {
-  timed("prepare", () => beginWith(space, graphs, path));
-  return () => {
+export function begin(space: Workspace, graphs: readonly Graph[], path: string): () => Promise<void> {
+  const abandon = async () => {
     space.begun?.file.discard();
-    void stopEarly();
+    await stopEarly();
+    endThreads();
   };
+  try {
+    timed("prepare", () => beginWith(space, graphs, path));
+  } catch (error) {
+    void abandon();
+    throw error;
+  }
+  return abandon;
 }
 
 function beginWith(space: Workspace, graphs: readonly Graph[], path: string): void {
@@ -51,16 +63,24 @@ function beginWith(space: Workspace, graphs: readonly Graph[], path: string): vo
   const direct = all.filter(({ job }) => !job.found);
   const contents = direct.map(({ constant, name }) => pendingContent(constant, name));
   const channels = direct.reduce((sum, { scales }) => sum + scales, 0);
-  const plan = planContents(contents, roomForTables(space.opened, channels));
+  const room = roomForTables(space.opened, channels);
+  if (room === null) return;
+  const plan = planContents(contents, room);
   if (plan.end >= FLATBUFFER_LIMIT) return;
   space.begun = { file: new OutputFile(path), plan };
   const jobs = direct.map(({ job }, i) => ({ ...job, offset: plan.offsets.get(contents[i]!)! }));
   beginEarly("write", jobs, space.begun.file.temporary);
 }
 
-/** Bytes that the tables will hardly need more of: those of the input and a quarter, and the parameters of channels. */
-function roomForTables({ model, source }: OpenedModel, channels: number): number {
-  const contents = (model.buffers ?? []).reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
+/**
+ * Bytes that the tables will hardly need more of: those of the input and a quarter, and the parameters of channels. Null where the
+ * input has so much beside its contents (indices of sparse filters, something appended) that room for it would be a waste.
+ */
+function roomForTables({ model, source }: OpenedModel, channels: number): number | null {
+  const ends = new Map<number, number>();
+  for (const { data } of model.buffers ?? []) if (data && "offset" in data) ends.set(data.offset, data.length);
+  const contents = [...ends.values()].reduce((sum, length) => sum + length, 0);
   const tables = source.size - contents;
-  return Math.ceil((tables * 1.25 + channels * CHANNEL) / 4096 + 16) * 4096;
+  if (tables < 0 || tables > SOME_TABLES + contents * TABLE_SHARE) return null;
+  return Math.ceil((tables * 1.25 + channels * CHANNEL) / PAGE + 16) * PAGE;
 }

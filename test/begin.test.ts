@@ -73,13 +73,16 @@ interface Way {
 const filtersOf = ({ graphs }: Workspace) =>
   graphs[0]!.nodes.filter((node) => node.kind === "constant" && node.shape.length > 1);
 
+/** The model with something behind its end that is no table. */
+const appended = join(folder, "appended.circle");
+
 /** Quantizes the model; gives whether the begun file became the output, a hash of it, and what is in it. */
 async function quantized({ model = input, granularity = "channel", begun, change }: Way) {
   const before = readdirSync(folder);
   if (begun) startEarly(model);
   const opened = openModel(model);
   const space = workspace(opened, { dtype: "UINT8", granularity });
-  const done = begun ? begin(space, space.graphs, output) : () => {};
+  const done = begun ? begin(space, space.graphs, output) : async () => {};
   const temporary = space.begun?.file.temporary;
   try {
     change?.(filtersOf(space));
@@ -93,7 +96,7 @@ async function quantized({ model = input, granularity = "channel", begun, change
     const hash = new Bun.CryptoHasher("sha256").update(await Bun.file(output).bytes()).digest("hex");
     return { kept, hash, contents: contentsOf(output) };
   } finally {
-    done();
+    await done();
     opened.close();
     expect(readdirSync(folder).sort()).toEqual([...before, "out.circle"].sort());
     rmSync(output);
@@ -139,13 +142,23 @@ test.each(["right", "wrong"])("scans that were begun change nothing (%s guess)",
   expect(begun.hash).toBe(plain.hash);
 });
 
-test("nothing is left of a file that is not wanted after all", () => {
+test("no room is made for what is no table", async () => {
+  const junk = new Uint8Array(2 << 20).fill(7);
+  await Bun.write(appended, Buffer.concat([await Bun.file(input).bytes(), junk]));
+  const plain = await quantized({ model: appended, begun: false });
+  const begun = await quantized({ model: appended, begun: true });
+  expect(begun.kept).toBe(false);
+  expect(begun.hash).toBe(plain.hash);
+  rmSync(appended);
+});
+
+test("nothing is left of a file that is not wanted after all", async () => {
   startEarly(input);
   const opened = openModel(input);
   const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
   const done = begin(space, space.graphs, output);
   expect(readdirSync(folder).length).toBe(3);
-  done();
+  await done();
   expect(readdirSync(folder).sort()).toEqual(["in.circle", "wide.circle"]);
   opened.close();
 });

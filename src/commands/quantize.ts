@@ -81,7 +81,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
   if (options.explain !== undefined) checkReport("--explain", options.explain, inputs, options.output);
   if (options.data === undefined) startEarly(input!);
   const opened = openModel(input!);
-  let abandon = () => {};
+  let abandon = async () => {};
   try {
     for (const line of opened.unknown) output.tell(`warning: ${line}`);
     const space = workspace(opened, {
@@ -126,7 +126,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     for (const line of summary(space, graphs, { path: options.output, sizes, prepared, how, seconds }))
       output.print(line);
   } finally {
-    abandon();
+    await abandon();
     opened.close();
   }
 }

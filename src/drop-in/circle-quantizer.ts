@@ -46,7 +46,7 @@ export async function runCircleQuantizer(
   checkPaths([input], path, true);
   startEarly(input);
   const opened = openModel(input);
-  let abandon = () => {};
+  let abandon = async () => {};
   try {
     const space = workspace(opened, options, true);
     if (parsed.options.has("--generate_profile_data")) space.profile = true;
@@ -70,7 +70,7 @@ export async function runCircleQuantizer(
     await about(input, () => writeWorkspace(space, path, "circle", check), path);
     for (const note of space.context.notes) output.tell(`warning: ${note.text}`);
   } finally {
-    abandon();
+    await abandon();
     opened.close();
   }
 }

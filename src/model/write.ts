@@ -102,6 +102,7 @@ export async function serializeInto(
   let external = options.external ?? false;
   let encoded = timed("encode tables", () => encodeModel(model, dialect, external));
   let layout = timed("lay out", () => (begun && layOut(encoded, begun.plan)) ?? layOut(encoded));
+  if (!external && layout.planned && layout.size >= limit) layout = layOut(encoded);
   if (!external && layout.size >= limit) {
     external = true;
     encoded = encodeModel(model, dialect, external);

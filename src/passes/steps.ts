@@ -39,8 +39,12 @@ function runAll(steps: readonly Step[], graph: Graph, context: Context): void {
 /** What passes change of a node, as one line. */
 function stateOf(node: Node): string {
   const { quant } = node;
+  // Scales of what the weight stream scans come while the passes run.
+  const encoding = node.constant?.kind === "encoded" ? node.constant.encoding : null;
+  const isPending = encoding?.rule === "scan" || encoding?.rule === "bias";
+  const first = isPending ? "pending" : `${quant?.scale[0]}${(quant?.scale.length ?? 0) > 1 ? "…" : ""}`;
   const parameters = quant?.scale.length
-    ? ` scale ${quant.scale[0]}${quant.scale.length > 1 ? "…" : ""} zero point ${quant.zeroPoint[0]}`
+    ? ` scale ${first} zero point ${isPending ? "pending" : quant.zeroPoint[0]}`
     : "";
   const range = quant?.min.length ? ` range ${quant.min[0]}…${quant.max[0]}` : "";
   return `${node.dtype}${parameters}${range} from [${node.inputs.map((operand) => operand?.name ?? "–").join(", ")}]`;

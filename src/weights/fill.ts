@@ -15,7 +15,7 @@ import { bytesOf, problemOf, problemOfNonFinite, setParameters } from "./encode.
 import { loadFloats } from "./floats.ts";
 import { type Block, type KernelStream, loadKernels } from "./kernels.ts";
 import { bytesRead, type Job, jobOf, rangesFound } from "./tasks.ts";
-import { endThreads, Sharing, shareable, threadsAllowed, threadsFor, type Work } from "./threads.ts";
+import { endThreads, type Problem, Sharing, shareable, threadsAllowed, threadsFor, type Work } from "./threads.ts";
 
 /** Writes every pending constant to its place. Throws one MinmaxqError for all constants with unusable values. */
 export function fillConstants(target: FillInto, placed: Placed[], threads = threadsAllowed()): Promise<void> {
@@ -41,9 +41,11 @@ async function fillAll(target: FillInto, placed: Placed[], most: number): Promis
     else if (constant.count > 0 && !(early?.work === "write" && begun.has(constant)))
       jobs.push({ ...(begun.get(constant) ?? jobOf(name, constant, offset)), offset });
   }
+  // All told in the order of the file, whoever found them.
+  const found: Pick<Problem, "offset" | "text">[] = [];
   if (early) {
     early.ask(most);
-    for (const problem of await early.join(stream, write)) problems.add(problem);
+    found.push(...(await early.join(stream, write)));
   }
   // What lies in memory stays in this thread.
   for (const some of [jobs.filter(isShareable), jobs.filter((job) => !isShareable(job))]) {
@@ -52,17 +54,16 @@ async function fillAll(target: FillInto, placed: Placed[], most: number): Promis
     const share = async (work: Work, shared: readonly Job[]) => {
       const sharing = new Sharing(work, shared, target.path);
       sharing.ask(threads);
-      for (const problem of await sharing.join(stream, write)) problems.add(problem);
+      found.push(...(await sharing.join(stream, write)));
     };
     await share(
       "scan",
       some.filter(({ found, constant }) => found && !begun.has(constant)),
     );
-    const usable = some
-      .map((job) => (job.found ? takeFound(stream, job, problems) : job))
-      .filter((job) => job !== null);
+    const usable = some.map((job) => (job.found ? takeFound(stream, job, found) : job)).filter((job) => job !== null);
     await share("write", usable);
   }
+  for (const { text } of found.sort((a, b) => a.offset - b.offset)) problems.add(text);
   for (const each of biases) fillBias(stream, target, each, problems);
   problems.throwIfAny("constants that cannot be quantized");
 }
@@ -74,14 +75,14 @@ function isBias({ constant }: PendingConstant): boolean {
 const isShareable = ({ constant }: Job) => shareable(constant);
 
 /** The job of a constant that was scanned apart, with its parameters set; null when its values are unusable. */
-function takeFound(stream: KernelStream, job: Job, problems: Problems): Job | null {
+function takeFound(stream: KernelStream, job: Job, problems: Pick<Problem, "offset" | "text">[]): Job | null {
   const { name, constant } = job;
   if (constant.kind !== "encoded" || constant.encoding.rule !== "scan")
     throw new Error(`"${name}" was not to be scanned`);
   const ranges = rangesFound(job);
-  const problem = problemOf(name, ranges);
-  if (problem) {
-    problems.add(problem);
+  const text = problemOf(name, ranges);
+  if (text) {
+    problems.push({ offset: job.offset, text });
     return null;
   }
   const { symmetric, limit, parameters } = constant.encoding;

@@ -30,10 +30,12 @@ export interface WorkOrder {
   readonly timings: boolean;
 }
 
-type WorkReport = { problems: Problem[]; spans: Span[] } | { failed: string };
+/** `code`: that of the system, where it was the system that failed. */
+type WorkReport = { problems: Problem[]; spans: Span[] } | { failed: string; code: string | undefined };
 
-/** What is wrong with the values of a task. */
-interface Problem {
+/** What is wrong with the values of a task: of a constant at `offset` of the file. */
+export interface Problem {
+  readonly offset: number;
   readonly task: number;
   readonly text: string;
 }
@@ -128,13 +130,13 @@ export class Sharing {
     }
   }
 
-  /** Takes part until nothing is left to do. Gives what is wrong with values, a line each, in the order of the tasks. */
-  async join(stream: KernelStream, write: Write): Promise<string[]> {
+  /** Takes part until nothing is left to do. Gives what is wrong with values, in the order of the tasks. */
+  async join(stream: KernelStream, write: Write): Promise<Problem[]> {
     const { work, jobs, tasks, shared } = this;
     if (tasks.length === 0) return [];
     const own = doTasks(work, jobs, tasks, shared, stream, write);
     const problems = (await Promise.all([own, ...this.reports])).flat();
-    return problems.sort((a, b) => a.task - b.task).map(({ text }) => text);
+    return problems.sort((a, b) => a.task - b.task);
   }
 
   /** Lets nobody take another task, and waits for those under way. */
@@ -149,7 +151,7 @@ function elsewhere(order: WorkOrder, track: string): Promise<Problem[]> {
     const worker = idle.pop() ?? start();
     worker.onmessage = ({ data }: MessageEvent<WorkReport>) => {
       idle.push(worker);
-      if ("failed" in data) return reject(new MinmaxqError(data.failed));
+      if ("failed" in data) return reject(failure(data.failed, data.code));
       addSpans(track, data.spans);
       resolve(data.problems);
     };
@@ -159,6 +161,11 @@ function elsewhere(order: WorkOrder, track: string): Promise<Problem[]> {
     };
     worker.postMessage(order);
   });
+}
+
+/** What went wrong in a Worker, as the same error here. */
+function failure(text: string, code: string | undefined): Error {
+  return code === undefined ? new MinmaxqError(text) : Object.assign(new Error(text), { code });
 }
 
 /** A Worker's part of an order. */
@@ -179,7 +186,8 @@ export async function workOn(order: WorkOrder): Promise<WorkReport> {
     const problems = await doTasks(order.work, jobs, order.tasks, order.shared, loadKernels().stream, write);
     return { problems, spans: takeSpans() };
   } catch (error) {
-    return { failed: reasonOf(error) };
+    const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
+    return { failed: reasonOf(error), code };
   } finally {
     if (fd !== undefined) closeSync(fd);
     for (const each of sources.values()) each.close();
@@ -214,7 +222,7 @@ async function doTasks(
     const job = jobs[task.job]!;
     if (output) {
       const text = writeTask(stream, job, task, output);
-      if (text) problems.push({ task: number, text });
+      if (text) problems.push({ offset: job.offset, task: number, text });
     } else {
       scanTask(stream, job, task);
     }

@@ -2,6 +2,8 @@
 import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { generateModel } from "../../scripts/generate-model.ts";
+import type { ByteRange } from "../../src/model/bytes.ts";
+import { openModel } from "../../src/model/index.ts";
 import { cleanUpAfterwards, folder, minmaxq } from "./support.ts";
 
 cleanUpAfterwards();
@@ -48,4 +50,26 @@ test.each(MODES.map((args) => [args.join(" "), args] as const))("%s", async (_, 
 
 test("several threads do take part", async () => {
   expect((await run(MODES[0]!, 2)).tracks).toBe(2);
+});
+
+test.each(["channel", "layer"])("unusable constants are told in the order of the file (%s)", async (granularity) => {
+  const { model, close } = openModel(join(cwd, MODEL));
+  const { tensors } = model.subgraphs![0]!;
+  // Some of more than 4 MiB, which are scanned first when they have one scale, between others.
+  const filters = tensors!.filter(({ shape, buffer }) => shape!.length > 1 && buffer);
+  const ranges = filters.map(({ buffer }) => model.buffers![buffer!]!.data as ByteRange);
+  expect(new Set(ranges.map(({ length }) => length > 4 << 20)).size).toBe(2);
+  close();
+  const bytes = await Bun.file(join(cwd, MODEL)).bytes();
+  for (const { offset } of ranges) new DataView(bytes.buffer).setFloat32(offset, Number.NaN, true);
+  await Bun.write(join(cwd, "nan.circle"), bytes);
+  const args = ["quantize", "nan.circle", "--granularity", granularity, "-o", "out.nan.circle"];
+  const errors = await Promise.all(
+    [1, 2, 3].map((threads) => minmaxq(args, { cwd, env: { MINMAXQ_THREADS: String(threads) } })),
+  );
+  for (const { code, err } of errors) {
+    expect(code).toBe(1);
+    expect(err).toBe(errors[0]!.err);
+    expect(err.match(/constant "/g)).toHaveLength(filters.length);
+  }
 });
