@@ -43,8 +43,6 @@ export const FIGURES: readonly Figure[] = [
   againstCopy("uint8-channel", "quantize uint8/channel ÷ cp", 0.6, quantize()),
   againstCopy("int16-channel", "quantize int16/channel ÷ cp", 0.9, quantize("--dtype", "int16")),
   againstCopy("uint8-layer", "quantize uint8/layer ÷ cp", 0.9, quantize("--granularity", "layer")),
-  // What the system does with memory that nobody uses counts here: see docs/performance.md.
-  againstCopy("uint8-channel-rested", "… each after 3 s of rest", undefined, quantize(), 3),
   againstCopy("drop-in", "circle-quantizer uint8/channel ÷ cp", undefined, (input, output) => [
     ...["circle-quantizer", "--quantize_with_minmax", "float32", "uint8", "channel"],
     ...[input, output],
@@ -120,8 +118,7 @@ const MEMORY_SPEED = 40 * GB;
 
 const rounds = ({ quick }: Bench) => (quick ? 3 : 11);
 
-/** `rest`: seconds of rest before each command. */
-function againstCopy(id: string, what: string, target: number | undefined, words: Words, rest = 0): Figure {
+function againstCopy(id: string, what: string, target: number | undefined, words: Words): Figure {
   return {
     ...ratio(id, what, "less", target),
     measure: async (bench) => {
@@ -129,8 +126,7 @@ function againstCopy(id: string, what: string, target: number | undefined, words
       const input = await bench.models.model(bench.large);
       const top: Turn = { name: "minmaxq", command: [bench.executable, ...words(input, output)] };
       const bottom: Turn = { name: "cp", command: ["cp", input, output] };
-      const turns = { rounds: rest > 0 ? 5 : rounds(bench), rest, input, output, progress: bench.progress };
-      const pairs = await takeTurns(top, bottom, turns);
+      const pairs = await takeTurns(top, bottom, { rounds: rounds(bench), input, output, progress: bench.progress });
       const sides = sidesOf(top, bottom, pairs);
       if (bench.large / median(sides.bottom) > MEMORY_SPEED) throw new Skipped("cp copies nothing on this file system");
       return [{ sides }];

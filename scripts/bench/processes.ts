@@ -74,8 +74,6 @@ export interface Turns {
   readonly input: string;
   /** What both write; fresh each time. */
   readonly output: string;
-  /** Seconds of rest before each command; none where absent. */
-  readonly rest?: number;
   readonly progress: (done: number, total: number) => void;
 }
 
@@ -85,8 +83,7 @@ export interface Pair {
 }
 
 /** Runs two commands in turns, the bottom of the ratio first, after one round to warm up. */
-export async function takeTurns(top: Turn, bottom: Turn, turns: Turns): Promise<Pair[]> {
-  const { rounds, input, output, rest = 0, progress } = turns;
+export async function takeTurns(top: Turn, bottom: Turn, { rounds, input, output, progress }: Turns): Promise<Pair[]> {
   const pairs: Pair[] = [];
   const most = Math.round(COLD * statSync(input).size);
   await settle();
@@ -96,8 +93,6 @@ export async function takeTurns(top: Turn, bottom: Turn, turns: Turns): Promise<
     const ended = new Map<Turn, Ended>();
     warm(input);
     for (const turn of [bottom, top]) {
-      if (rest > 0) await settle();
-      await Bun.sleep(rest * 1000);
       ended.set(turn, await run(turn.command, turn.env));
       rmSync(output);
     }

@@ -240,7 +240,9 @@ function isProduct(scale: number, product: number): boolean {
 function areProducts(scales: Float32Array, input: number, weights: Float32Array): boolean {
   const { length } = scales;
   const products = new Float32Array(length);
-  for (let i = 0; i < length; i++) products[i] = input * weights[i]!;
-  for (let i = 0; i < length; i++) if (scales[i] !== products[i] && !isProduct(scales[i]!, products[i]!)) return false;
+  for (let i = 0; i < length; i++) {
+    products[i] = input * weights[i]!;
+    if (scales[i] !== products[i] && !isProduct(scales[i]!, products[i]!)) return false;
+  }
   return true;
 }
