@@ -76,10 +76,18 @@ export function resultOf(terms: Terms, measured: Measured, date: string, commit:
   };
 }
 
-/** Whether the value is on the right side of its target; null when it has none. */
-export function meetsTarget({ value, better, target }: Pick<Result, "value" | "better" | "target">): boolean | null {
+/**
+ * Whether the value is on the right side of its target; null when it has none. The ratio of minima has to be there as well: a machine
+ * that disturbs one side more than the other cannot make a figure better than both sides are at their best.
+ */
+export function meetsTarget({
+  value,
+  ofMinima = value,
+  better,
+  target,
+}: Pick<Result, "value" | "ofMinima" | "better" | "target">): boolean | null {
   if (target === undefined) return null;
-  return better === "less" ? value <= target : value >= target;
+  return [value, ofMinima].every((ratio) => (better === "less" ? ratio <= target : ratio >= target));
 }
 
 export interface Change {
