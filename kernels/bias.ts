@@ -3,7 +3,7 @@
  *
  * By vectors although a bias has one element a channel: this runs so rarely that an engine interprets it, instruction by instruction.
  */
-import { ALMOST_HALF } from "./elements";
+import { scaled } from "./elements";
 import { demand, reserve } from "./memory";
 
 /**
@@ -23,27 +23,21 @@ function quantizeBias<I>(values: usize, count: usize, sin: f32, sw: usize, swCou
   const fours = count & ~3;
   for (let i: usize = 0; i < fours; i += 4) {
     const scale = swCount == 1 ? v128.load32_splat(scales) : v128.load(scales + (i << 2));
-    const x = f32x4.mul(v128.load(values + (i << 2)), inverses(scale));
-    const half = v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(ALMOST_HALF));
-    const rounded = f32x4.trunc(f32x4.add(x, half));
-    const fits = v128.and(f32x4.ge(rounded, f32x4.splat(-limit)), f32x4.lt(rounded, f32x4.splat(limit)));
-    overflowed += 4 - popcnt<i32>(i32x4.bitmask(fits));
-    // Conversions saturate, and take NaN to 0.
+    const rounded = quotients(v128.load(values + (i << 2)), scale);
+    overflowed += popcnt<i32>(outside(rounded, limit));
     if (sizeof<I>() == 4) v128.store(output + (i << 2), i32x4.trunc_sat_f32x4_s(rounded));
     else {
-      store<i64>(output + (i << 3), <i64>f32x4.extract_lane(rounded, 0));
-      store<i64>(output + (i << 3), <i64>f32x4.extract_lane(rounded, 1), 8);
-      store<i64>(output + (i << 3), <i64>f32x4.extract_lane(rounded, 2), 16);
-      store<i64>(output + (i << 3), <i64>f32x4.extract_lane(rounded, 3), 24);
+      store<I>(output + (i << 3), <I>f32x4.extract_lane(rounded, 0));
+      store<I>(output + (i << 3), <I>f32x4.extract_lane(rounded, 1), 8);
+      store<I>(output + (i << 3), <I>f32x4.extract_lane(rounded, 2), 16);
+      store<I>(output + (i << 3), <I>f32x4.extract_lane(rounded, 3), 24);
     }
   }
   for (let i = fours; i < count; i++) {
-    const scale = load<f32>(scales + (swCount == 1 ? 0 : i << 2));
-    const x = load<f32>(values + (i << 2)) * (scale == 0 ? 0 : <f32>(1.0 / <f64>scale));
-    const rounded = trunc<f32>(x + copysign<f32>(ALMOST_HALF, x));
-    if (!(rounded >= -limit && rounded < limit)) overflowed++;
-    if (sizeof<I>() == 4) store<i32>(output + (i << 2), <i32>rounded);
-    else store<i64>(output + (i << 3), <i64>rounded);
+    const scale = v128.load32_splat(scales + (swCount == 1 ? 0 : i << 2));
+    const rounded = quotients(v128.load32_splat(values + (i << 2)), scale);
+    overflowed += outside(rounded, limit) & 1;
+    store<I>(output + i * sizeof<I>(), <I>f32x4.extract_lane(rounded, 0));
   }
   store<u32>(area, <u32>scales);
   store<u32>(area, <u32>swCount, 4);
@@ -51,6 +45,22 @@ function quantizeBias<I>(values: usize, count: usize, sin: f32, sw: usize, swCou
   store<u32>(area, <u32>count, 12);
   store<u32>(area, overflowed, 16);
   return area;
+}
+
+/** f32(value * f32(1 / scale)), rounded to a whole number. Conversions to integers saturate, and take NaN to 0. */
+// @ts-ignore: decorator
+@inline
+function quotients(v: v128, scale: v128): v128 {
+  const inv = inverses(scale);
+  return f32x4.trunc(scaled<i16, void>(v, inv, inv, inv, inv));
+}
+
+/** A bit for each of four numbers that do not fit; NaN does not. */
+// @ts-ignore: decorator
+@inline
+function outside(rounded: v128, limit: f32): i32 {
+  const fits = v128.and(f32x4.ge(rounded, f32x4.splat(-limit)), f32x4.lt(rounded, f32x4.splat(limit)));
+  return ~i32x4.bitmask(fits) & 15;
 }
 
 /** f32(1 / scale), computed in f64; 0 for a scale of 0. */

@@ -22,6 +22,8 @@ const CHANNEL = 24;
 /** What an input has beside its contents where it is tables and nothing else: so many bytes, and a share of the contents. */
 const SOME_TABLES = 256 << 10;
 const TABLE_SHARE = 1 / 256;
+/** What room for tables has over an estimate, bytes. */
+const SPARE = 64 << 10;
 /** Room is made in pages of the system. */
 const PAGE = 4096;
 
@@ -49,16 +51,10 @@ function beginWith(space: Workspace, graphs: readonly Graph[], path: string): vo
       .map((filter) => [filter.constant, { ...filter, job: jobOf(filter.name, filter.constant, 0) }]),
   );
   const all = [...filters.values()];
-  const bytes = (some: typeof all) => some.reduce((sum, { constant }) => sum + bytesRead(constant), 0);
-  if (bytes(all) < WORTH_A_WORKER) return;
-  const apart = all.filter(({ job }) => job.found);
-  if (bytes(apart) * 2 > bytes(all)) {
-    beginEarly(
-      "scan",
-      apart.map(({ job }) => job),
-    );
-    return;
-  }
+  const bytes = bytesRead(all);
+  if (bytes < WORTH_A_WORKER) return;
+  const apart = all.map(({ job }) => job).filter(({ found }) => found);
+  if (bytesRead(apart) * 2 > bytes) return beginEarly("scan", apart);
   if (space.opened.external) return;
   const direct = all.filter(({ job }) => !job.found);
   const contents = direct.map(({ constant, name }) => pendingContent(constant, name));
@@ -77,10 +73,11 @@ function beginWith(space: Workspace, graphs: readonly Graph[], path: string): vo
  * input has so much beside its contents (indices of sparse filters, something appended) that room for it would be a waste.
  */
 function roomForTables({ model, source }: OpenedModel, channels: number): number | null {
-  const ends = new Map<number, number>();
-  for (const { data } of model.buffers ?? []) if (data && "offset" in data) ends.set(data.offset, data.length);
-  const contents = [...ends.values()].reduce((sum, length) => sum + length, 0);
+  // Buffers may share their bytes.
+  const lengths = new Map<number, number>();
+  for (const { data } of model.buffers ?? []) if (data && "offset" in data) lengths.set(data.offset, data.length);
+  const contents = [...lengths.values()].reduce((sum, length) => sum + length, 0);
   const tables = source.size - contents;
   if (tables < 0 || tables > SOME_TABLES + contents * TABLE_SHARE) return null;
-  return Math.ceil((tables * 1.25 + channels * CHANNEL) / PAGE + 16) * PAGE;
+  return Math.ceil((tables * 1.25 + channels * CHANNEL + SPARE) / PAGE) * PAGE;
 }

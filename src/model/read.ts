@@ -182,10 +182,16 @@ class Reader {
 
   /** The fields of tables that have the vtable at `at`; tables of a kind share vtables, so each is read once. */
   private fieldList(name: string, at: number): FieldList {
-    const known = this.fieldLists.get(name) ?? new Map<number, FieldList>();
-    this.fieldLists.set(name, known);
-    const list = known.get(at) ?? this.readFieldList(name, at);
-    known.set(at, list);
+    let known = this.fieldLists.get(name);
+    if (!known) {
+      known = new Map();
+      this.fieldLists.set(name, known);
+    }
+    let list = known.get(at);
+    if (!list) {
+      list = this.readFieldList(name, at);
+      known.set(at, list);
+    }
     return list;
   }
 

@@ -101,8 +101,10 @@ export async function serializeInto(
   const { dialect, fill, limit = FLATBUFFER_LIMIT, begun } = options;
   let external = options.external ?? false;
   let encoded = timed("encode tables", () => encodeModel(model, dialect, external));
-  let layout = timed("lay out", () => (begun && layOut(encoded, begun.plan)) ?? layOut(encoded));
-  if (!external && layout.planned && layout.size >= limit) layout = layOut(encoded);
+  let layout = timed("lay out", () => {
+    const planned = begun && layOut(encoded, begun.plan);
+    return planned && planned.size < limit ? planned : layOut(encoded);
+  });
   if (!external && layout.size >= limit) {
     external = true;
     encoded = encodeModel(model, dialect, external);

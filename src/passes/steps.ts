@@ -1,5 +1,6 @@
 /** Running passes in order: what the pipelines (src/pipeline.ts, src/passes/onnx) are lists of. */
 import { describe, type Graph, type Node } from "../graph/graph.ts";
+import type { QuantParam } from "../graph/quantparam.ts";
 import { timed } from "../timings.ts";
 import type { Context, Pass } from "./context.ts";
 
@@ -39,15 +40,20 @@ function runAll(steps: readonly Step[], graph: Graph, context: Context): void {
 /** What passes change of a node, as one line. */
 function stateOf(node: Node): string {
   const { quant } = node;
-  // Scales of what the weight stream scans come while the passes run.
-  const encoding = node.constant?.kind === "encoded" ? node.constant.encoding : null;
-  const isPending = encoding?.rule === "scan" || encoding?.rule === "bias";
-  const first = isPending ? "pending" : `${quant?.scale[0]}${(quant?.scale.length ?? 0) > 1 ? "…" : ""}`;
   const parameters = quant?.scale.length
-    ? ` scale ${first} zero point ${isPending ? "pending" : quant.zeroPoint[0]}`
+    ? ` ${isPending(node) ? "scale pending zero point pending" : parametersOf(quant)}`
     : "";
   const range = quant?.min.length ? ` range ${quant.min[0]}…${quant.max[0]}` : "";
   return `${node.dtype}${parameters}${range} from [${node.inputs.map((operand) => operand?.name ?? "–").join(", ")}]`;
+}
+
+function parametersOf({ scale, zeroPoint }: QuantParam): string {
+  return `scale ${scale[0]}${scale.length > 1 ? "…" : ""} zero point ${zeroPoint[0]}`;
+}
+
+/** Parameters that the weight stream finds come whenever they come, also while passes run. */
+function isPending({ constant }: Node): boolean {
+  return constant?.kind === "encoded" && ["scan", "bias"].includes(constant.encoding.rule);
 }
 
 function tellChanges(graph: Graph, before: ReadonlyMap<Node, string>): void {

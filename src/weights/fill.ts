@@ -15,7 +15,7 @@ import { bytesOf, problemOf, problemOfNonFinite, setParameters } from "./encode.
 import { loadFloats } from "./floats.ts";
 import { type Block, type KernelStream, loadKernels } from "./kernels.ts";
 import { bytesRead, type Job, jobOf, rangesFound } from "./tasks.ts";
-import { endThreads, type Problem, Sharing, shareable, threadsAllowed, threadsFor, type Work } from "./threads.ts";
+import { endThreads, Sharing, shareable, threadsAllowed, threadsFor, type Unusable } from "./threads.ts";
 
 /** Writes every pending constant to its place. Throws one MinmaxqError for all constants with unusable values. */
 export function fillConstants(target: FillInto, placed: Placed[], threads = threadsAllowed()): Promise<void> {
@@ -42,28 +42,23 @@ async function fillAll(target: FillInto, placed: Placed[], most: number): Promis
       jobs.push({ ...(begun.get(constant) ?? jobOf(name, constant, offset)), offset });
   }
   // All told in the order of the file, whoever found them.
-  const found: Pick<Problem, "offset" | "text">[] = [];
-  if (early) {
-    early.ask(most);
-    found.push(...(await early.join(stream, write)));
-  }
+  const unusable: Unusable[] = [];
+  const share = async (sharing: Sharing, threads: number) => {
+    sharing.ask(threads);
+    unusable.push(...(await sharing.join(stream, write)));
+  };
+  if (early) await share(early, most);
   // What lies in memory stays in this thread.
   for (const some of [jobs.filter(isShareable), jobs.filter((job) => !isShareable(job))]) {
-    const bytes = some.reduce((sum, { constant }) => sum + bytesRead(constant), 0);
-    const threads = some.some(isShareable) && target.path !== undefined ? threadsFor(bytes, most) : 1;
-    const share = async (work: Work, shared: readonly Job[]) => {
-      const sharing = new Sharing(work, shared, target.path);
-      sharing.ask(threads);
-      found.push(...(await sharing.join(stream, write)));
-    };
-    await share(
-      "scan",
-      some.filter(({ found, constant }) => found && !begun.has(constant)),
-    );
-    const usable = some.map((job) => (job.found ? takeFound(stream, job, found) : job)).filter((job) => job !== null);
-    await share("write", usable);
+    const threads = some.some(isShareable) && target.path !== undefined ? threadsFor(bytesRead(some), most) : 1;
+    const apart = some.filter(({ found, constant }) => found && !begun.has(constant));
+    await share(new Sharing("scan", apart, target.path), threads);
+    const usable = some
+      .map((job) => (job.found ? takeFound(stream, job, unusable) : job))
+      .filter((job) => job !== null);
+    await share(new Sharing("write", usable, target.path), threads);
   }
-  for (const { text } of found.sort((a, b) => a.offset - b.offset)) problems.add(text);
+  for (const { text } of unusable.sort((a, b) => a.offset - b.offset)) problems.add(text);
   for (const each of biases) fillBias(stream, target, each, problems);
   problems.throwIfAny("constants that cannot be quantized");
 }
@@ -75,14 +70,14 @@ function isBias({ constant }: PendingConstant): boolean {
 const isShareable = ({ constant }: Job) => shareable(constant);
 
 /** The job of a constant that was scanned apart, with its parameters set; null when its values are unusable. */
-function takeFound(stream: KernelStream, job: Job, problems: Pick<Problem, "offset" | "text">[]): Job | null {
+function takeFound(stream: KernelStream, job: Job, unusable: Unusable[]): Job | null {
   const { name, constant } = job;
   if (constant.kind !== "encoded" || constant.encoding.rule !== "scan")
     throw new Error(`"${name}" was not to be scanned`);
   const ranges = rangesFound(job);
   const text = problemOf(name, ranges);
   if (text) {
-    problems.push({ offset: job.offset, text });
+    unusable.push({ offset: job.offset, text });
     return null;
   }
   const { symmetric, limit, parameters } = constant.encoding;

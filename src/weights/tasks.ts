@@ -90,9 +90,13 @@ function isSparse(constant: Constant): boolean {
   return constant.kind === "dense" || (constant.kind !== "stored" && isSparse(constant.of));
 }
 
-/** Bytes that are read of a constant. */
-export function bytesRead(constant: Constant): number {
-  return constant.kind === "stored" ? constant.length : bytesRead(constant.of);
+/** Bytes that are read of constants. */
+export function bytesRead(some: readonly { readonly constant: Constant }[]): number {
+  return some.reduce((sum, { constant }) => sum + bytesStored(constant), 0);
+}
+
+function bytesStored(constant: Constant): number {
+  return constant.kind === "stored" ? constant.length : bytesStored(constant.of);
 }
 
 /** Bytes of one element in the file; ½ = two a byte. */

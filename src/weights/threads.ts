@@ -33,11 +33,15 @@ export interface WorkOrder {
 /** `code`: that of the system, where it was the system that failed. */
 type WorkReport = { problems: Problem[]; spans: Span[] } | { failed: string; code: string | undefined };
 
-/** What is wrong with the values of a task: of a constant at `offset` of the file. */
-export interface Problem {
+/** What is wrong with the values of a constant, which is at `offset` of the file. */
+export interface Unusable {
   readonly offset: number;
-  readonly task: number;
   readonly text: string;
+}
+
+/** The same, and which task found it. */
+interface Problem extends Unusable {
+  readonly task: number;
 }
 
 /** Most threads that ever helped: beyond them the disk and the memory are the limit. */
@@ -131,7 +135,7 @@ export class Sharing {
   }
 
   /** Takes part until nothing is left to do. Gives what is wrong with values, in the order of the tasks. */
-  async join(stream: KernelStream, write: Write): Promise<Problem[]> {
+  async join(stream: KernelStream, write: Write): Promise<Unusable[]> {
     const { work, jobs, tasks, shared } = this;
     if (tasks.length === 0) return [];
     const own = doTasks(work, jobs, tasks, shared, stream, write);
