@@ -10,7 +10,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { componentEmbed, componentNew, componentWit, transpile } from "@bytecodealliance/jco";
 import asc from "assemblyscript/asc";
-import { PATIENCE_AT_START } from "./src/optimizer.ts";
+import { PATIENCE_AT_START } from "./src/base/optimizer.ts";
 
 /** Exports of the module that are no part of the contract: the arena for our own host, and the canonical ABI. */
 const ARENA = ["mark", "place", "release", "reserve", "reset"];

@@ -1,5 +1,5 @@
 /**
- * Scales and zero points of many channels: the rules of src/arithmetic.ts (§3.2, §3.3) on lists, with the same float width at each
+ * Scales and zero points of many channels: the rules of src/rules/arithmetic.ts (§3.2, §3.3) on lists, with the same float width at each
  * step. That is where they are explained; the tests hold the two to the same bits. A large model has a million channels, which
  * kept JavaScript busy for a tenth of the time that its weights take.
  *

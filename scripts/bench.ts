@@ -17,9 +17,9 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compileExecutable, generate } from "../build.ts";
-import { sizeText, terminal } from "../src/cli/output.ts";
-import { coloursFor } from "../src/cli/streams.ts";
-import { MinmaxqError, UsageError } from "../src/errors.ts";
+import { MinmaxqError, UsageError } from "../src/base/errors.ts";
+import { sizeText, terminal } from "../src/terminal/output.ts";
+import { coloursFor } from "../src/terminal/streams.ts";
 import { type Bench, FIGURES, type Figure, means } from "./bench/figures.ts";
 import { commitOf, load, machineFacts } from "./bench/machine.ts";
 import { Models, Skipped } from "./bench/models.ts";

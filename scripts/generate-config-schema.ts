@@ -1,9 +1,9 @@
 /** Writes the JSON Schemas that editors use for files of layer settings and for job lists, from the code that checks them. */
 import { z } from "zod";
 import { JOB_LIST } from "../src/batch/job-list.ts";
-import { CONFIG } from "../src/config.ts";
+import { CONFIG } from "../src/settings/config.ts";
 
-/** The text of schema/layers.schema.json. test/layers.test.ts holds the file to it. */
+/** The text of schema/layers.schema.json. test/settings/layers.test.ts holds the file to it. */
 export function configSchema(): string {
   return text(z.toJSONSchema(CONFIG, { io: "output" }), "minmaxq layer settings");
 }

@@ -8,8 +8,8 @@
  * RELU) until the size is reached, MEAN, FULLY_CONNECTED layers, SOFTMAX. Every activation has recorded ranges. A name
  * that ends in .tflite gives that format. The same size gives the same bytes. Weights are made while they are written, so memory stays small whatever the size.
  */
-import { parseSize } from "../src/cli/sizes.ts";
-import { MinmaxqError } from "../src/errors.ts";
+
+import { MinmaxqError } from "../src/base/errors.ts";
 import { type Content, rangeOf } from "../src/model/bytes.ts";
 import {
   ActivationFunctionType,
@@ -24,6 +24,7 @@ import {
   TensorType,
   writeModel,
 } from "../src/model/index.ts";
+import { parseSize } from "../src/options/sizes.ts";
 
 const SEED = 0x9e3779b9;
 /** Weights are made in pieces of this many floats. */

@@ -6,7 +6,7 @@
  * instead of 127. Recording and comparing run JavaScript for long, and stay as they are. Without that call, on Windows and when run from
  * source, everything works as well, slower.
  */
-import { compileAsUsual, LATE_OPTIMIZER } from "./optimizer.ts";
+import { compileAsUsual, LATE_OPTIMIZER } from "./base/optimizer.ts";
 
 /** Bytes of a file from which it is worth it. */
 const LARGE = 16 << 20;
@@ -35,7 +35,7 @@ else if (Bun.isStandaloneExecutable && process.platform !== "win32" && onlyStrea
     // Then this process does the work.
   }
 }
-await import("./main.ts");
+await import("./cli/main.ts");
 
 interface Execve {
   execve?(file: string, args: readonly string[], env: NodeJS.ProcessEnv): never;

@@ -6,14 +6,14 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { OPTIONS, type OptionValues } from "../src/cli/options.ts";
 import { quantize } from "../src/commands/quantize.ts";
+import { workspace } from "../src/driver/workspace.ts";
 import { activeNodes, type Graph, isConstant, type Node } from "../src/graph/graph.ts";
 import { readRange } from "../src/model/bytes.ts";
 import { openModel } from "../src/model/index.ts";
-import { roleOf, rowOf } from "../src/operators.ts";
-import { PREPARE_NAMES } from "../src/prepare/index.ts";
-import { workspace } from "../src/quantize.ts";
+import { OPTIONS, type OptionValues } from "../src/options/table.ts";
+import { PREPARE_NAMES } from "../src/passes/prepare/index.ts";
+import { roleOf, rowOf } from "../src/rules/operators.ts";
 
 const SHARED = join(import.meta.dir, "../../shared");
 const MODELS: Readonly<Record<string, string>> = {

@@ -5,7 +5,7 @@
  * than their input, of the result. A sample is as many calls as take some milliseconds; kernel and copy take turns. Every
  * result lies in WASM memory, which a compiler cannot leave out, and its first element is looked at.
  */
-import { asymmetric, type ScaleAndZeroPoint, symmetric } from "../../src/arithmetic.ts";
+import { asymmetric, type ScaleAndZeroPoint, symmetric } from "../../src/rules/arithmetic.ts";
 import { type IntegerKind, type KernelStream, type Layout, loadKernels } from "../../src/weights/kernels.ts";
 import type { Measured } from "./results.ts";
 import type { Sides } from "./statistics.ts";

@@ -1,5 +1,5 @@
 /** Results as lines for a terminal. */
-import type { Colours } from "../../src/cli/streams.ts";
+import type { Colours } from "../../src/terminal/streams.ts";
 import { type Change, changeFrom, counterpart, type Kept, type Machine, meetsTarget, type Result } from "./results.ts";
 import { median } from "./statistics.ts";
 

@@ -1,10 +1,11 @@
 /** The whole of `minmaxq batch`: list, run, table. */
-import type { OptionValues } from "../cli/options.ts";
-import { counted } from "../cli/output.ts";
-import { coloursFor } from "../cli/streams.ts";
+
+import { MinmaxqError, UsageError } from "../base/errors.ts";
+import { windDown } from "../base/interrupt.ts";
 import type { Given, Output } from "../commands/command.ts";
-import { MinmaxqError, UsageError } from "../errors.ts";
-import { windDown } from "../interrupt.ts";
+import type { OptionValues } from "../options/table.ts";
+import { counted } from "../terminal/output.ts";
+import { coloursFor } from "../terminal/streams.ts";
 import { Course, defaultJobs } from "./course.ts";
 import { readJobs } from "./job-list.ts";
 import { runLocal } from "./local.ts";

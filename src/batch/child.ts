@@ -4,10 +4,10 @@
  */
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { removeTemporaryFiles, temporaryDone, temporaryPath } from "../base/temporary.ts";
 import type { Output } from "../commands/command.ts";
 import { quantize } from "../commands/quantize.ts";
-import { MinmaxqError, reasonOf } from "../errors.ts";
-import { removeTemporaryFiles, temporaryDone, temporaryPath } from "../model/temporary.ts";
 import { type Job, jobOf } from "./job.ts";
 import { hashFile } from "./key.ts";
 import type { Order, Report } from "./messages.ts";

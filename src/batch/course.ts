@@ -5,7 +5,7 @@
  *                            └ run (local.ts: a process; queue.ts: a worker) ─▶ results.jsonl, table
  */
 import { existsSync } from "node:fs";
-import { MinmaxqError, withoutSecrets } from "../errors.ts";
+import { MinmaxqError, withoutSecrets } from "../base/errors.ts";
 import type { JobList, ListedJob } from "./job-list.ts";
 import { type FileFacts, Hashes, type Key, keyOfJob } from "./key.ts";
 import { type Outcome, oneLine } from "./outcome.ts";

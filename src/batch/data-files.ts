@@ -1,7 +1,7 @@
 /** The files behind `--data`: what a job's key hashes, and what a worker holds to its roots. */
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
 
 export interface DataFiles {
   /** Made-up samples: the word; else nothing. */

@@ -2,9 +2,9 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { z } from "zod";
-import { OPTIONS, type OptionName, type OptionRow } from "../cli/options.ts";
+import { MinmaxqError, Problems, reasonOf, UsageError } from "../base/errors.ts";
 import type { Given } from "../commands/command.ts";
-import { MinmaxqError, Problems, reasonOf, UsageError } from "../errors.ts";
+import { OPTIONS, type OptionName, type OptionRow } from "../options/table.ts";
 import {
   DEFAULTS,
   ENTRY,

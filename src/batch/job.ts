@@ -6,10 +6,10 @@ import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { closest, distance } from "fastest-levenshtein";
 import { z } from "zod";
-import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "../cli/options.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import { checkTogether, quantize } from "../commands/quantize.ts";
-import { MinmaxqError, reasonOf } from "../errors.ts";
-import { layerArgument } from "../layer-arguments.ts";
+import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "../options/table.ts";
+import { layerArgument } from "../settings/layer-arguments.ts";
 
 /** Values of a job list; `null` takes a default back. */
 export type Entry = Readonly<Record<string, string | number | boolean | readonly (string | number)[] | null>>;

@@ -8,8 +8,8 @@
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import pkg from "../../package.json" with { type: "json" };
-import { dialectOf } from "../commands/paths.ts";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { dialectOf } from "../driver/paths.ts";
 import { dataFiles } from "./data-files.ts";
 import type { Job } from "./job.ts";
 

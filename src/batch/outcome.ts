@@ -1,7 +1,7 @@
 /** What became of a job, and all of them as a table. */
 import { z } from "zod";
-import { sizeText } from "../cli/output.ts";
 import { remarks } from "../commands/summary.ts";
+import { sizeText } from "../terminal/output.ts";
 
 /** What a job that was run gives back; also what comes back through the queue. */
 export const DONE = z.object({

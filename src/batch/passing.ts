@@ -1,5 +1,5 @@
 /** Failures that may pass, so that another try makes sense. */
-import { MinmaxqError } from "../errors.ts";
+import { MinmaxqError } from "../base/errors.ts";
 
 /** Errors of the machine, not of the model: full or failing disks, no memory, too many files, a share that is away. */
 const PASSING =

@@ -1,7 +1,7 @@
 /** Runs a job in a process of its own: a crash or a lack of memory ends that job only, and its memory is given back. */
 import { existsSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { LATE_OPTIMIZER } from "../optimizer.ts";
+import { LATE_OPTIMIZER } from "../base/optimizer.ts";
 import { dataFiles } from "./data-files.ts";
 import type { Job } from "./job.ts";
 import { CHILD_WORD, type Order, type Report } from "./messages.ts";
@@ -72,7 +72,7 @@ export async function runProcess(
 function command(): string[] {
   return Bun.isStandaloneExecutable
     ? [process.execPath, CHILD_WORD]
-    : [process.execPath, "run", join(import.meta.dir, "../main.ts"), CHILD_WORD];
+    : [process.execPath, "run", join(import.meta.dir, "../start.ts"), CHILD_WORD];
 }
 
 /**
@@ -127,7 +127,7 @@ export function isAbandoned(_pid: number, path: string): boolean {
 }
 
 /**
- * Removes files under way (src/model/temporary.ts) beside the job's outputs. Were one still written to after all, its writer
+ * Removes files under way (src/base/temporary.ts) beside the job's outputs. Were one still written to after all, its writer
  * could not give it its name and would fail; nothing half can come of it.
  */
 export function removeLeftovers({ output, options }: Job, which: (pid: number, path: string) => boolean): void {

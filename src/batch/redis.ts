@@ -9,8 +9,8 @@ import { isIP } from "node:net";
 import type { ConnectionOptions } from "bullmq";
 import type { Redis, RedisOptions } from "ioredis";
 import pkg from "../../package.json" with { type: "json" };
-import { terminal } from "../cli/output.ts";
-import { keepSecret, MinmaxqError, reasonOf, UsageError, withoutSecrets } from "../errors.ts";
+import { keepSecret, MinmaxqError, reasonOf, UsageError, withoutSecrets } from "../base/errors.ts";
+import { terminal } from "../terminal/output.ts";
 
 /** A queue a version: a worker of another one would not give the same bytes. */
 export const QUEUE = `jobs-${pkg.version}`;

@@ -8,7 +8,7 @@ import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, re
 import { join, relative } from "node:path";
 import { z } from "zod";
 import pkg from "../../package.json" with { type: "json" };
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import type { ListedJob } from "./job-list.ts";
 import type { FileFacts, Key } from "./key.ts";
 import { DONE, type Outcome } from "./outcome.ts";

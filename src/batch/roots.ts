@@ -4,7 +4,7 @@
  */
 import fs, { existsSync, lstatSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve, sep } from "node:path";
-import { Problems, UsageError } from "../errors.ts";
+import { Problems, UsageError } from "../base/errors.ts";
 import { dataFiles } from "./data-files.ts";
 import { type Entry, isRandom, type Job, jobOf, PATH_KEYS } from "./job.ts";
 

@@ -1,7 +1,7 @@
 /** Progress of the whole and of each job on stderr: bars on a terminal, else a line a job and one every so often. */
 import { MultiBar, Presets, type SingleBar } from "cli-progress";
-import { drawnBy, screen, terminal } from "../cli/output.ts";
-import { isTerminal } from "../cli/streams.ts";
+import { drawnBy, screen, terminal } from "../terminal/output.ts";
+import { isTerminal } from "../terminal/streams.ts";
 import { type Outcome, oneLine, sizesOf } from "./outcome.ts";
 
 export interface View {

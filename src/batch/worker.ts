@@ -7,11 +7,11 @@
 import { hostname } from "node:os";
 import { type Job as Queued, UnrecoverableError, WaitingError, Worker } from "bullmq";
 import pkg from "../../package.json" with { type: "json" };
-import type { OptionValues } from "../cli/options.ts";
-import { counted } from "../cli/output.ts";
+import { reasonOf } from "../base/errors.ts";
+import { windDown } from "../base/interrupt.ts";
 import type { Output } from "../commands/command.ts";
-import { reasonOf } from "../errors.ts";
-import { windDown } from "../interrupt.ts";
+import type { OptionValues } from "../options/table.ts";
+import { counted } from "../terminal/output.ts";
 import { defaultJobs } from "./course.ts";
 import { type Job, jobOf } from "./job.ts";
 import { oneLine, sizesOf } from "./outcome.ts";

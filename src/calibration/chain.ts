@@ -1,5 +1,5 @@
 /** Slices of a model (slices.ts) that are loaded together and run one after the other; in a Worker. */
-import { reasonOf } from "../errors.ts";
+import { reasonOf } from "../base/errors.ts";
 import { EngineError, type EngineTensor, fill, type Instance, type Lent, type Loaded } from "./litert.ts";
 import { SpillAccess, type SpilledTensor } from "./spill.ts";
 

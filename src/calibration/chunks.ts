@@ -2,7 +2,7 @@
  * Byte streams in pieces: what `.npy` data is read from, whether it lies in a file or packed in a `.npz`.
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
 
 /** Bytes that can be read from the start, again and again. */
 export interface ByteStream {

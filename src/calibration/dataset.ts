@@ -12,7 +12,7 @@
  * The word `random` always means made-up data; a file or folder of that name is written `./random`.
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
-import { MinmaxqError, reasonOf, UsageError } from "../errors.ts";
+import { MinmaxqError, reasonOf, UsageError } from "../base/errors.ts";
 import { openDirectory, openList } from "./files.ts";
 import { openHdf5 } from "./hdf5.ts";
 import { elementOf, type InputSpec } from "./inputs.ts";

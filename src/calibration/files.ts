@@ -14,7 +14,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import { fileSize, fileStream, StreamReader } from "./chunks.ts";
 import type { DataSet } from "./dataset.ts";
 import { byteLength, type InputSpec, inputText } from "./inputs.ts";

@@ -5,7 +5,7 @@
  * values pass it on.
  */
 import { BuiltinOperator, type Model, nameOf, type SubGraph } from "../model/index.ts";
-import { OPERATORS } from "../operators.ts";
+import { OPERATORS } from "../rules/operators.ts";
 import { codeOf, constantsOf, isFloat32 } from "./graph-facts.ts";
 
 /** Results are operands' values, or their negations, or limits far from infinity. CONCATENATION has a fused activation but no clamp. */

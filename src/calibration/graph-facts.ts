@@ -1,5 +1,5 @@
 /** Small questions about a model's tables. */
-import { MinmaxqError } from "../errors.ts";
+import { MinmaxqError } from "../base/errors.ts";
 import { BuiltinOperator, type Model, type Operator, type SubGraph, type Tensor, TensorType } from "../model/index.ts";
 
 export function isFloat32(tensor: Tensor): boolean {

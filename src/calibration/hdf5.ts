@@ -8,7 +8,7 @@
  * Records are taken in the order of their numbers ("2" before "10").
  */
 import type { Dataset, File, Group, Metadata, ready } from "h5wasm/node";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import { fileSize } from "./chunks.ts";
 import type { DataSet } from "./dataset.ts";
 import { byteLength, elementOf, type InputSpec, inputText, sameShape, shapeText } from "./inputs.ts";

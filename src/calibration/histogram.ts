@@ -8,7 +8,7 @@
  * A worker holds 4 KiB an octave that occurs: about 200 KB for a tensor as networks have them, at most 2 MB for one that takes on
  * every magnitude float32 has.
  */
-import { MinmaxqError } from "../errors.ts";
+import { MinmaxqError } from "../base/errors.ts";
 import type { Block, Kernels } from "../weights/kernels.ts";
 
 /** Counts by bin. */

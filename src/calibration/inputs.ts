@@ -1,7 +1,7 @@
 /**
  * What a model wants to be fed: name, type and shape of every input, and what those are in bytes.
  */
-import { MinmaxqError } from "../errors.ts";
+import { MinmaxqError } from "../base/errors.ts";
 
 /** One model input. A record of a data set holds `byteLength(input)` little-endian bytes for each, in model input order. */
 export interface InputSpec {

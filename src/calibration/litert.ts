@@ -15,7 +15,7 @@ import compatGlue from "@litertjs/core/wasm/litert_wasm_compat_internal.js" with
 import compatWasm from "@litertjs/core/wasm/litert_wasm_compat_internal.wasm" with { type: "file" };
 import relaxedGlue from "@litertjs/core/wasm/litert_wasm_internal.js" with { type: "file" };
 import relaxedWasm from "@litertjs/core/wasm/litert_wasm_internal.wasm" with { type: "file" };
-import { reasonOf } from "../errors.ts";
+import { reasonOf } from "../base/errors.ts";
 
 type Bindings = LiteRt["liteRtWasm"];
 type Factory = (settings: object) => Promise<Bindings>;

@@ -4,7 +4,7 @@
  * argmin over (qmin, qmax) of ‖X − X̂(qmin, qmax)‖². Values are spread evenly in a bin, as in PyTorch's HistogramObserver, and the
  * error is integrated exactly.
  */
-import { asymmetric, INT16_LIMIT, symmetric, UINT8_LEVELS } from "../arithmetic.ts";
+import { asymmetric, INT16_LIMIT, symmetric, UINT8_LEVELS } from "../rules/arithmetic.ts";
 import { type Distribution, finitePart } from "./distribution.ts";
 import type { Range } from "./reduce.ts";
 

@@ -8,7 +8,7 @@
  *   rank(S) axes, S[0] is 1, equal behind the first → the first axis counts the records (batches concatenated)
  *   exactly S                                       → one record
  */
-import { MinmaxqError } from "../errors.ts";
+import { MinmaxqError } from "../base/errors.ts";
 import { type ByteStream, fileStream, StreamReader } from "./chunks.ts";
 import type { DataSet } from "./dataset.ts";
 import { dtypeOfNumpy, elementCount, elementOf, type InputSpec, inputText, sameShape, shapeText } from "./inputs.ts";

@@ -9,7 +9,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { Inflate } from "fflate";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import { type ByteStream, fileSize, fileStream } from "./chunks.ts";
 import type { DataSet } from "./dataset.ts";
 import { type InputSpec, inputText } from "./inputs.ts";

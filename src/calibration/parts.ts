@@ -7,7 +7,7 @@
  * run them once; boundary tensors are small beside weights, and disks are large. What a part needs is estimated from what is known
  * beforehand: constants as they are stored and as XNNPACK packs them, and the tensors that are alive together.
  */
-import { MinmaxqError, UsageError } from "../errors.ts";
+import { MinmaxqError, UsageError } from "../base/errors.ts";
 import { MEMORY_LIMIT, MEMORY_TEXT } from "./litert.ts";
 import { freeMemory, WORKER_BYTES } from "./pool.ts";
 import type { Slice } from "./slices.ts";

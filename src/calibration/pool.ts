@@ -3,8 +3,8 @@
  * on the number of workers or on who was faster.
  */
 import { freemem } from "node:os";
-import { MinmaxqError } from "../errors.ts";
-import { compileAsUsual } from "../optimizer.ts";
+import { MinmaxqError } from "../base/errors.ts";
+import { compileAsUsual } from "../base/optimizer.ts";
 import { startWorker, type WorkerName } from "../workers.ts";
 import type { DataSet } from "./dataset.ts";
 import type { FromWorker, ToWorker } from "./worker.ts";

@@ -1,5 +1,5 @@
 /** Many problems of one kind as one error: data sets have thousands of files, nobody reads thousands of lines. */
-import { MinmaxqError, Problems } from "../errors.ts";
+import { MinmaxqError, Problems } from "../base/errors.ts";
 
 const MOST = 20;
 

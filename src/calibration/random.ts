@@ -6,7 +6,7 @@
  * nothing but SEED: the generator is xoshiro128** 1.1 (Blackman, Vigna), its state filled by splitmix32 from SEED, one stream
  * over all inputs of all records in order. Same SEED, same bytes, on every machine.
  */
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../base/errors.ts";
 import type { DataSet } from "./dataset.ts";
 import { byteLength, elementCount, type InputSpec, inputText } from "./inputs.ts";
 import { throwAll } from "./problems.ts";

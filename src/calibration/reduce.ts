@@ -2,7 +2,7 @@
  * From one (min, max) a record to one for the tensor. Reference §7.4, with its float widths: `f32(x)` marks every place where
  * the reference holds a float32; everything else is float64.
  */
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../base/errors.ts";
 import { type Distribution, distributionOf } from "./distribution.ts";
 import { entropyRange } from "./entropy.ts";
 import type { Histogram } from "./histogram.ts";

@@ -5,9 +5,9 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { removeTemporary, temporaryPath } from "../base/temporary.ts";
 import { writeAll } from "../model/bytes.ts";
-import { removeTemporary, temporaryPath } from "../model/temporary.ts";
 
 /** Where a tensor's values are: `bytes` of each record, one after the other. Can be sent to Workers. */
 export interface SpilledTensor {

@@ -3,8 +3,8 @@
  * executable (pool.ts starts it).
  */
 
-import { reasonOf } from "../errors.ts";
-import { compileAsUsual } from "../optimizer.ts";
+import { reasonOf } from "../base/errors.ts";
+import { compileAsUsual } from "../base/optimizer.ts";
 import { Chain, type ChainPlan } from "./chain.ts";
 import { type Lent, openInstance } from "./litert.ts";
 import { OBSERVERS, type Observer, type ObserverKind } from "./observe.ts";

@@ -1,13 +1,13 @@
 /** Commands as commander's program: help, checks and typo hints come from the tables. */
 import { CommanderError, Option, Command as Program } from "commander";
 import pkg from "../../package.json" with { type: "json" };
+import { UsageError } from "../base/errors.ts";
 import type { Command, Given, Output } from "../commands/command.ts";
-import { UsageError } from "../errors.ts";
+import { COMMON_OPTIONS } from "../options/common.ts";
+import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "../options/table.ts";
 import { commandsFor } from "./commands.ts";
-import { COMMON_OPTIONS } from "./common.ts";
-import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "./options.ts";
 
-/** The drop-in fronts, for the list in the help; src/main.ts runs them. */
+/** The drop-in fronts, for the list in the help; src/cli/main.ts runs them. */
 export const DROP_INS: Readonly<Record<string, string>> = {
   "circle-quantizer": "takes the arguments of ONE's circle-quantizer",
   "record-minmax": "takes the arguments of ONE's record-minmax",

@@ -1,5 +1,5 @@
 /** `minmaxq batch`: many models, on this machine or on those that take jobs from a queue. */
-import type { OptionName, OptionValues } from "../cli/options.ts";
+import type { OptionName, OptionValues } from "../options/table.ts";
 import type { Command, Given, Output } from "./command.ts";
 import { quantize } from "./quantize.ts";
 

@@ -1,5 +1,5 @@
 /** What a command is. */
-import type { OptionName, OptionValues } from "../cli/options.ts";
+import type { OptionName, OptionValues } from "../options/table.ts";
 
 export interface Output {
   /** A line of the result, on stdout. */

@@ -1,18 +1,19 @@
 /** `minmaxq compare`: runs a float and a quantized model on the same samples and says how far they are apart. */
+
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import { openDataSet } from "../calibration/index.ts";
-import type { OptionValues } from "../cli/options.ts";
-import { counted } from "../cli/output.ts";
-import { coloursFor } from "../cli/streams.ts";
 import { type Comparison, compareModels } from "../compare/compare.ts";
 import { brokenLimits, holdTo } from "../compare/limits.ts";
 import { openSide, type Side } from "../compare/side.ts";
 import { table } from "../compare/table.ts";
 import { visqFile } from "../compare/visq.ts";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { about } from "../driver/about.ts";
+import { checkInput, checkReport } from "../driver/paths.ts";
 import { openModel } from "../model/index.ts";
-import { about } from "./about.ts";
+import type { OptionValues } from "../options/table.ts";
+import { counted } from "../terminal/output.ts";
+import { coloursFor } from "../terminal/streams.ts";
 import type { Command, Output } from "./command.ts";
-import { checkInput, checkReport } from "./paths.ts";
 
 export const compare: Command = {
   name: "compare",

@@ -1,12 +1,12 @@
 /** `minmaxq convert`: the same model in the other format. Everything is kept; nothing is optimized or renamed. */
 import { statSync } from "node:fs";
-import type { OptionValues } from "../cli/options.ts";
-import { sizeText } from "../cli/output.ts";
+import { about } from "../driver/about.ts";
+import { checkPaths, dialectOf } from "../driver/paths.ts";
+import { writeAs } from "../driver/workspace.ts";
 import { openModel } from "../model/index.ts";
-import { writeAs } from "../quantize.ts";
-import { about } from "./about.ts";
+import type { OptionValues } from "../options/table.ts";
+import { sizeText } from "../terminal/output.ts";
 import type { Command, Output } from "./command.ts";
-import { checkPaths, dialectOf } from "./paths.ts";
 
 export const convert: Command = {
   name: "convert",

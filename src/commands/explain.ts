@@ -1,5 +1,5 @@
 /** `--explain`: every scale and zero point of the result and where it comes from, as JSON. */
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import { activeNodes, type Graph } from "../graph/graph.ts";
 import { provenanceText } from "../graph/quantparam.ts";
 

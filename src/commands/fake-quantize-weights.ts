@@ -1,8 +1,8 @@
 /** `minmaxq fake-quantize-weights`: weights rounded to quantized values, still float (reference §5.2). */
 
-import { counted } from "../cli/output.ts";
 import { activeNodes } from "../graph/graph.ts";
-import { fakeQuantizeWeights as run } from "../passes/fake-quantize-weights.ts";
+import { fakeQuantizeWeights as run } from "../passes/transform/fake-quantize-weights.ts";
+import { counted } from "../terminal/output.ts";
 import { setLayersFromOptions } from "./layers.ts";
 import { transformCommand } from "./transform.ts";
 

@@ -1,7 +1,6 @@
 /** `minmaxq inspect`: what is in a model, for people or as JSON. */
-import type { OptionValues } from "../cli/options.ts";
-import { counted, sizeText } from "../cli/output.ts";
-import { type Colours, coloursFor } from "../cli/streams.ts";
+
+import { checkInput } from "../driver/paths.ts";
 import {
   elementCount,
   type Model,
@@ -12,8 +11,10 @@ import {
   type Tensor,
   TensorType,
 } from "../model/index.ts";
+import type { OptionValues } from "../options/table.ts";
+import { counted, sizeText } from "../terminal/output.ts";
+import { type Colours, coloursFor } from "../terminal/streams.ts";
 import type { Command, Output } from "./command.ts";
-import { checkInput } from "./paths.ts";
 
 export const inspect: Command = {
   name: "inspect",

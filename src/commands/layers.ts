@@ -1,14 +1,15 @@
 /** `--config` and `--layer` of commands. */
-import type { OptionValues } from "../cli/options.ts";
-import { setLayers, type Workspace } from "../quantize.ts";
+
+import { setLayers, type Workspace } from "../driver/workspace.ts";
+import type { OptionValues } from "../options/table.ts";
 
 /** Gives layers the dtypes and granularities that the options name; a name that both set is `--layer`'s. */
 export async function setLayersFromOptions(space: Workspace, options: OptionValues): Promise<void> {
   if (options.config === undefined && options.layer === undefined) return;
   // Loaded only where they are needed: zod and picomatch would be a tenth of every start.
   const [{ readConfig }, { layerArgument, layerEntries, mergeLayers }] = await Promise.all([
-    import("../config.ts"),
-    import("../layer-arguments.ts"),
+    import("../settings/config.ts"),
+    import("../settings/layer-arguments.ts"),
   ]);
   const lists = options.config === undefined ? [] : readConfig(options.config);
   const given = (options.layer ?? []).map((text) => layerArgument(text, options.granularity));

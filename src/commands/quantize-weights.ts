@@ -1,8 +1,9 @@
 /** `minmaxq quantize-weights`: weights only, activations stay float (reference §5.4). */
-import { counted } from "../cli/output.ts";
-import { MinmaxqError } from "../errors.ts";
+
+import { MinmaxqError } from "../base/errors.ts";
 import { activeNodes } from "../graph/graph.ts";
-import { quantizeWeightsOnly } from "../passes/quantize-weights-only.ts";
+import { quantizeWeightsOnly } from "../passes/transform/quantize-weights-only.ts";
+import { counted } from "../terminal/output.ts";
 import { transformCommand } from "./transform.ts";
 
 export const quantizeWeights = transformCommand({

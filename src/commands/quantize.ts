@@ -3,20 +3,10 @@
  * ranges of the file.
  */
 import { statSync } from "node:fs";
-import { begin } from "../begin.ts";
-import type { OptionValues } from "../cli/options.ts";
-import { counted, sizeText } from "../cli/output.ts";
-import { MinmaxqError, UsageError } from "../errors.ts";
-import type { Graph } from "../graph/graph.ts";
-import { hasRange, quantParam } from "../graph/quantparam.ts";
-import { calledSubgraphs } from "../graph/subgraphs.ts";
-import { openModel } from "../model/index.ts";
-import { checkRanges } from "../passes/check-ranges.ts";
-import { fakeQuantizeWeights } from "../passes/fake-quantize-weights.ts";
-import { canonicalDtypes } from "../passes/io-dtypes.ts";
-import { chooseFloat, insertFloatBorders } from "../passes/keep-float.ts";
-import { quantizeGraph } from "../pipeline.ts";
-import { prepareGraphs } from "../prepare/index.ts";
+import { MinmaxqError, UsageError } from "../base/errors.ts";
+import { about } from "../driver/about.ts";
+import { begin } from "../driver/early-output.ts";
+import { checkPaths, checkReport, dialectOf } from "../driver/paths.ts";
 import {
   exportWorkspace,
   inferAll,
@@ -26,14 +16,24 @@ import {
   warnAll,
   workspace,
   writeWorkspace,
-} from "../quantize.ts";
+} from "../driver/workspace.ts";
+import type { Graph } from "../graph/graph.ts";
+import { hasRange, quantParam } from "../graph/quantparam.ts";
+import { calledSubgraphs } from "../graph/subgraphs.ts";
+import { openModel } from "../model/index.ts";
+import type { OptionValues } from "../options/table.ts";
+import { checkRanges } from "../passes/float/check-ranges.ts";
+import { chooseFloat, insertFloatBorders } from "../passes/float/keep-float.ts";
+import { quantizeGraph } from "../passes/minmax/index.ts";
+import { canonicalDtypes } from "../passes/minmax/io-dtypes.ts";
+import { prepareGraphs } from "../passes/prepare/index.ts";
+import { fakeQuantizeWeights } from "../passes/transform/fake-quantize-weights.ts";
+import { counted, sizeText } from "../terminal/output.ts";
 import { fillConstants } from "../weights/fill.ts";
 import { startEarly } from "../weights/threads.ts";
-import { about } from "./about.ts";
 import type { Command, Output } from "./command.ts";
 import { writeExplanation } from "./explain.ts";
 import { setLayersFromOptions } from "./layers.ts";
-import { checkPaths, checkReport, dialectOf } from "./paths.ts";
 import { RECORDING_OPTIONS, record } from "./recording.ts";
 import { summary } from "./summary.ts";
 

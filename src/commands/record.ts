@@ -1,12 +1,13 @@
 /** `minmaxq record`: runs the float model on samples and writes the ranges of its activations into it. */
-import type { OptionValues } from "../cli/options.ts";
-import { counted } from "../cli/output.ts";
-import { MinmaxqError } from "../errors.ts";
+
+import { MinmaxqError } from "../base/errors.ts";
+import { about } from "../driver/about.ts";
+import { checkPaths, dialectOf } from "../driver/paths.ts";
+import { writeAs } from "../driver/workspace.ts";
 import { type Model, openModel } from "../model/index.ts";
-import { writeAs } from "../quantize.ts";
-import { about } from "./about.ts";
+import type { OptionValues } from "../options/table.ts";
+import { counted } from "../terminal/output.ts";
 import type { Command, Output } from "./command.ts";
-import { checkPaths, dialectOf } from "./paths.ts";
 import { RECORDING_OPTIONS, record as recordRanges } from "./recording.ts";
 
 export const record: Command = {

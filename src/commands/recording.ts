@@ -1,10 +1,11 @@
 /** Recording ranges for a model: what `quantize --data` and `record` share. */
+
+import { timed } from "../base/timings.ts";
 import type { RecordedRange, Reduction } from "../calibration/index.ts";
-import type { OptionName, OptionValues } from "../cli/options.ts";
-import { counted } from "../cli/output.ts";
+import { notAbout } from "../driver/about.ts";
 import type { Fill, Model } from "../model/index.ts";
-import { timed } from "../timings.ts";
-import { notAbout } from "./about.ts";
+import type { OptionName, OptionValues } from "../options/table.ts";
+import { counted } from "../terminal/output.ts";
 import type { Output } from "./command.ts";
 
 /** Options of everything that records. */

@@ -1,8 +1,9 @@
 /** `minmaxq requantize`: an int8 model as uint8 (reference §5.5). */
-import { counted } from "../cli/output.ts";
-import { MinmaxqError } from "../errors.ts";
+
+import { MinmaxqError } from "../base/errors.ts";
 import { activeNodes } from "../graph/graph.ts";
-import { requantize as run } from "../passes/requantize.ts";
+import { requantize as run } from "../passes/transform/requantize.ts";
+import { counted } from "../terminal/output.ts";
 import { transformCommand } from "./transform.ts";
 
 export const requantize = transformCommand({

@@ -1,9 +1,10 @@
 /** What `quantize` says it did. */
-import { counted } from "../cli/output.ts";
-import { coloursFor } from "../cli/streams.ts";
+
+import type { Workspace } from "../driver/workspace.ts";
 import { activeNodes, type Graph, isConstant } from "../graph/graph.ts";
-import type { Workspace } from "../quantize.ts";
-import { SCHEMES } from "../scheme.ts";
+import { SCHEMES } from "../rules/schemes.ts";
+import { counted } from "../terminal/output.ts";
+import { coloursFor } from "../terminal/streams.ts";
 
 export interface Facts {
   readonly path: string;

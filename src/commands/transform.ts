@@ -1,13 +1,13 @@
 /** Commands that change a model's graphs and write it again: their common course. */
 import { statSync } from "node:fs";
-import type { OptionName, OptionValues } from "../cli/options.ts";
-import { sizeText } from "../cli/output.ts";
+import { about } from "../driver/about.ts";
+import { checkPaths, dialectOf } from "../driver/paths.ts";
+import { inferAll, type Workspace, workspace, writeWorkspace } from "../driver/workspace.ts";
 import { openModel } from "../model/index.ts";
+import type { OptionName, OptionValues } from "../options/table.ts";
 import type { QuantizeOptions } from "../passes/context.ts";
-import { inferAll, type Workspace, workspace, writeWorkspace } from "../quantize.ts";
-import { about } from "./about.ts";
+import { sizeText } from "../terminal/output.ts";
 import type { Command } from "./command.ts";
-import { checkPaths, dialectOf } from "./paths.ts";
 
 export interface Transform {
   readonly name: string;

@@ -1,15 +1,16 @@
 /** `minmaxq verify`: lists everything in a quantized model that breaks the rules of its operators. */
-import type { OptionValues } from "../cli/options.ts";
-import { counted } from "../cli/output.ts";
-import { MinmaxqError } from "../errors.ts";
+
+import { MinmaxqError } from "../base/errors.ts";
+import { checkInput } from "../driver/paths.ts";
+import { throwProblems, verifyAll, workspace } from "../driver/workspace.ts";
 import { activeNodes, isConstant, type Node } from "../graph/graph.ts";
 import { openModel } from "../model/index.ts";
-import { operandsWith, rowOf } from "../operators.ts";
+import type { OptionValues } from "../options/table.ts";
 import type { LayerSetting } from "../passes/context.ts";
-import { throwProblems, verifyAll, workspace } from "../quantize.ts";
-import { type QuantizedDtype, SCHEMES } from "../scheme.ts";
+import { operandsWith, rowOf } from "../rules/operators.ts";
+import { type QuantizedDtype, SCHEMES } from "../rules/schemes.ts";
+import { counted } from "../terminal/output.ts";
 import type { Command, Output } from "./command.ts";
-import { checkInput } from "./paths.ts";
 
 export const verify: Command = {
   name: "verify",

@@ -1,5 +1,5 @@
 /** `minmaxq worker`: takes jobs from a queue that `minmaxq batch --queue` fills. */
-import type { OptionValues } from "../cli/options.ts";
+import type { OptionValues } from "../options/table.ts";
 import type { Command, Output } from "./command.ts";
 
 export const worker: Command = {

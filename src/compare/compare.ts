@@ -1,7 +1,8 @@
 /** Comparing two models: which tensors belong together, and what their values say (metrics.ts). */
+
+import { MinmaxqError, Problems } from "../base/errors.ts";
 import type { DataSet, InputSpec } from "../calibration/index.ts";
 import { inputText, sameShape, shapeText } from "../calibration/inputs.ts";
-import { MinmaxqError, Problems } from "../errors.ts";
 import { type Metrics, Totals, type VisqMetrics } from "./metrics.ts";
 import { hasNumbers } from "./numbers.ts";
 import { type Pair, type RunOptions, runPairs, type Sides } from "./run.ts";

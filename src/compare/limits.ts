@@ -1,5 +1,5 @@
 /** `--fail-below sqnr=20` and `--fail-above mae=0.1`: limits that outputs are held to. */
-import { Problems, UsageError } from "../errors.ts";
+import { Problems, UsageError } from "../base/errors.ts";
 import type { ComparedOutput } from "./compare.ts";
 import type { Metrics } from "./metrics.ts";
 

@@ -2,16 +2,17 @@
  * One of the two models that are compared, made ready to run: a quantized model as its fake-quantized float model (§5.6 for every
  * operator), a float model as it is. Constants stay descriptions until the copy that LiteRT runs is written to memory.
  */
+
+import { MinmaxqError } from "../base/errors.ts";
 import { dependsOnData, foldConstants } from "../calibration/fold.ts";
 import { subgraphOf } from "../calibration/graph-facts.ts";
 import type { InputSpec } from "../calibration/inputs.ts";
 import { inputSpecs, instrument } from "../calibration/instrument.ts";
-import { MinmaxqError } from "../errors.ts";
+import { exportWorkspace, inferAll, workspace } from "../driver/workspace.ts";
 import { addNode, type Dtype, type Graph, type Node, setInput } from "../graph/graph.ts";
 import { rangeOf } from "../model/bytes.ts";
 import { type Model, type OpenedModel, serializeModel } from "../model/index.ts";
-import { fakeQuantizeModel } from "../passes/fake-quantize-model.ts";
-import { exportWorkspace, inferAll, workspace } from "../quantize.ts";
+import { fakeQuantizeModel } from "../passes/transform/fake-quantize-model.ts";
 import { stored } from "../weights/constant.ts";
 import { fillConstants } from "../weights/fill.ts";
 import { integerIoOf, restoreIntegerIo } from "./integer-io.ts";

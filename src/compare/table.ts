@@ -1,6 +1,6 @@
 /** The comparison for people: two lines a tensor, so that long names and eight metrics fit into 80 columns. */
-import { counted } from "../cli/output.ts";
-import type { Colours } from "../cli/streams.ts";
+import { counted } from "../terminal/output.ts";
+import type { Colours } from "../terminal/streams.ts";
 import type { ComparedTensor, Comparison } from "./compare.ts";
 import { METRICS, type MetricName } from "./limits.ts";
 import type { Metrics } from "./metrics.ts";

@@ -7,7 +7,7 @@
  * round does it: ties of the exact value go to the even digit. The ranges are those of unrounded errors: 0…1 for MPEIR, else least to most.
  */
 import { basename, extname } from "node:path";
-import { MinmaxqError } from "../errors.ts";
+import { MinmaxqError } from "../base/errors.ts";
 import type { ComparedLayer } from "./compare.ts";
 
 export const VISQ_METRICS = ["mpeir", "mse", "tae", "srmse"] as const;

@@ -4,11 +4,11 @@
  * them are sums.
  */
 import { writeFileSync } from "node:fs";
+import { reasonOf } from "../base/errors.ts";
+import { compileAsUsual } from "../base/optimizer.ts";
 import { type Engine, type Held, loadEngine } from "../calibration/litert.ts";
 import type { FromWorker, ToWorker } from "../calibration/worker.ts";
-import { reasonOf } from "../errors.ts";
 import type { Dtype } from "../graph/graph.ts";
-import { compileAsUsual } from "../optimizer.ts";
 import { EvalDiff } from "./eval-diff.ts";
 import { PACKED, pack, sumsOf } from "./metrics.ts";
 import { numbersOf } from "./numbers.ts";

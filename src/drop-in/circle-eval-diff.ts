@@ -7,16 +7,16 @@
  */
 import { accessSync, constants } from "node:fs";
 import { dirname } from "node:path";
+import { MinmaxqError, Problems, reasonOf, UsageError } from "../base/errors.ts";
 import { type DataSet, type InputSpec, openDataSet } from "../calibration/index.ts";
 import { inputText, sameShape } from "../calibration/inputs.ts";
-import { about } from "../commands/about.ts";
 import type { Output } from "../commands/command.ts";
-import { checkInput } from "../commands/paths.ts";
 import { outputPairs } from "../compare/compare.ts";
 import { EVAL_METRICS, type EvalMetric, type EvalResult } from "../compare/eval-diff.ts";
 import { runPairs } from "../compare/run.ts";
 import { openSide } from "../compare/side.ts";
-import { MinmaxqError, Problems, reasonOf, UsageError } from "../errors.ts";
+import { about } from "../driver/about.ts";
+import { checkInput } from "../driver/paths.ts";
 import { type OpenedModel, openModel } from "../model/index.ts";
 import { COMMON_WORDS, choice, parseWords, usage, type WordOption } from "./words.ts";
 

@@ -4,14 +4,22 @@
  * Options take exactly their number of following words, even such that begin with a dash, and mix with the two positionals.
  */
 
-import { begin } from "../begin.ts";
-import { about } from "../commands/about.ts";
+import { UsageError } from "../base/errors.ts";
 import type { Output } from "../commands/command.ts";
-import { checkPaths } from "../commands/paths.ts";
-import { UsageError } from "../errors.ts";
+import { about } from "../driver/about.ts";
+import { begin } from "../driver/early-output.ts";
+import { checkPaths } from "../driver/paths.ts";
+import {
+  inferAll,
+  setLayers,
+  throwProblems,
+  verifyAll,
+  warnAll,
+  workspace,
+  writeWorkspace,
+} from "../driver/workspace.ts";
 import { openModel } from "../model/index.ts";
-import { missingRanges } from "../passes/check-ranges.ts";
-import { inferAll, setLayers, throwProblems, verifyAll, warnAll, workspace, writeWorkspace } from "../quantize.ts";
+import { missingRanges } from "../passes/float/check-ranges.ts";
 import { startEarly } from "../weights/threads.ts";
 import { MODES, optionsOf } from "./modes.ts";
 import { COMMON_WORDS, parseWords, usage, type WordOption } from "./words.ts";
@@ -52,7 +60,7 @@ export async function runCircleQuantizer(
     if (parsed.options.has("--generate_profile_data")) space.profile = true;
     const config = parsed.options.get("--config")?.[0];
     // zod is loaded only where there is something to check.
-    if (config !== undefined) setLayers(space, (await import("../config.ts")).readConfig(config));
+    if (config !== undefined) setLayers(space, (await import("../settings/config.ts")).readConfig(config));
     const missing = mode.verified ? space.graphs.flatMap(missingRanges) : [];
     if (mode.verified) abandon = begin(space, space.graphs, path);
     await about(input, () => {

@@ -1,16 +1,16 @@
 /** The modes of circle-quantizer (§5): one row each; exactly one is chosen on the command line. */
-import { MinmaxqError, UsageError } from "../errors.ts";
+import { MinmaxqError, UsageError } from "../base/errors.ts";
+import type { Workspace } from "../driver/workspace.ts";
 import type { Dtype, Graph } from "../graph/graph.ts";
 import type { Context, QuantizeOptions } from "../passes/context.ts";
-import { fakeQuantizeModel } from "../passes/fake-quantize-model.ts";
-import { fakeQuantizeWeights } from "../passes/fake-quantize-weights.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
+import { quantizeGraph } from "../passes/minmax/index.ts";
 import { ONNX_OPTIONS, quantizeOnnx } from "../passes/onnx/index.ts";
-import { quantizeWeightsOnly, WEIGHT_SCHEMES } from "../passes/quantize-weights-only.ts";
-import { requantize } from "../passes/requantize.ts";
-import { copyParameters, forceParameters, parametersFromText } from "../passes/set-parameters.ts";
-import { quantizeGraph } from "../pipeline.ts";
-import type { Workspace } from "../quantize.ts";
+import { fakeQuantizeModel } from "../passes/transform/fake-quantize-model.ts";
+import { fakeQuantizeWeights } from "../passes/transform/fake-quantize-weights.ts";
+import { quantizeWeightsOnly, WEIGHT_SCHEMES } from "../passes/transform/quantize-weights-only.ts";
+import { requantize } from "../passes/transform/requantize.ts";
+import { copyParameters, forceParameters, parametersFromText } from "../passes/transform/set-parameters.ts";
 import { choice, dtypeList, GRANULARITIES, type Parsed, QUANTIZED_DTYPES, type WordOption } from "./words.ts";
 
 export interface Mode extends WordOption {

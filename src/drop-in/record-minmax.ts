@@ -1,10 +1,10 @@
 /** The drop-in front of ONE's `record-minmax`: its arguments (§7.1), our recording. */
 
 import { InvalidArgumentError } from "commander";
-import { type OptionValues, OPTIONS as TABLE } from "../cli/options.ts";
+import { UsageError } from "../base/errors.ts";
 import type { Output } from "../commands/command.ts";
 import { record } from "../commands/record.ts";
-import { UsageError } from "../errors.ts";
+import { type OptionValues, OPTIONS as TABLE } from "../options/table.ts";
 import { COMMON_WORDS, type Parsed, parseWords, usage, type WordOption } from "./words.ts";
 
 export const OPTIONS: Readonly<Record<string, WordOption>> = {

@@ -1,9 +1,10 @@
 /** Arguments as the reference's tools take them: each option has a fixed number of words. */
-import { COMMON_OPTIONS } from "../cli/common.ts";
-import { IO_DTYPES } from "../cli/dtypes.ts";
-import { UsageError } from "../errors.ts";
+
+import { UsageError } from "../base/errors.ts";
 import type { Dtype } from "../graph/graph.ts";
-import type { Granularity, QuantizedDtype } from "../scheme.ts";
+import { COMMON_OPTIONS } from "../options/common.ts";
+import { IO_DTYPES } from "../options/dtypes.ts";
+import type { Granularity, QuantizedDtype } from "../rules/schemes.ts";
 
 export interface WordOption {
   /** How many words follow. */

@@ -1,7 +1,7 @@
 /**
  * Graphs → tables. What no pass touched keeps its table as it was read; what the outputs do not reach is not written.
  */
-import { MinmaxqError } from "../errors.ts";
+import { MinmaxqError } from "../base/errors.ts";
 import {
   type Buffer,
   BuiltinOperator,

@@ -1,5 +1,5 @@
 /** Tables of a subgraph → graph. */
-import { MinmaxqError } from "../errors.ts";
+import { MinmaxqError } from "../base/errors.ts";
 import {
   BuiltinOperator,
   type Model,
@@ -8,7 +8,7 @@ import {
   type Tensor,
   TensorType,
 } from "../model/index.ts";
-import { rowOf } from "../operators.ts";
+import { rowOf } from "../rules/operators.ts";
 import { stored } from "../weights/constant.ts";
 import { addNode, type Dtype, type Graph, type Node } from "./graph.ts";
 import { type QuantParam, quantParam } from "./quantparam.ts";

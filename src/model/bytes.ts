@@ -5,7 +5,7 @@
  * model runner read it, in pieces.
  */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
 
 /** Immutable bytes read by position. */
 export interface ByteSource {

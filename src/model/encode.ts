@@ -5,7 +5,7 @@
  * model that is read and written says the same. Weights get a place later: the encoder leaves a gap for each
  * reference and tells where (`References`).
  */
-import { MinmaxqError } from "../errors.ts";
+import { MinmaxqError } from "../base/errors.ts";
 import type { Content } from "./bytes.ts";
 import { deprecatedCode } from "./operator-codes.ts";
 import { ARRAYS, SCALAR_SIZE, type Scalar, SHORT_VECTOR, type TypedArray } from "./scalars.ts";

@@ -1,5 +1,5 @@
 /** Says what a file is that is not a model. */
-import { MinmaxqError } from "../errors.ts";
+import { MinmaxqError } from "../base/errors.ts";
 import type { ByteSource } from "./bytes.ts";
 import { DIALECTS, type Dialect } from "./schema.gen.ts";
 

@@ -1,13 +1,13 @@
 /** File ⇄ tables: what the rest of minmaxq uses of a model file. */
 import { DIALECTS, type Tables } from "./schema.gen.ts";
 
+export { removeTemporaryFiles } from "../base/temporary.ts";
 export type { ByteRange, ByteSource, Content, Deferred } from "./bytes.ts";
 export { FLATBUFFER_LIMIT, planContents } from "./layout.ts";
 export { operatorName } from "./operator-codes.ts";
 export { OutputFile } from "./output-file.ts";
 export { type OpenedModel, openModel, readModel } from "./read.ts";
 export * from "./schema.gen.ts";
-export { removeTemporaryFiles } from "./temporary.ts";
 export { byteLength, bytesPerElement, elementCount } from "./tensor-types.ts";
 export {
   type BegunFile,

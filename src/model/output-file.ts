@@ -10,9 +10,9 @@ import {
   statSync,
 } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { removeTemporary, temporaryDone, temporaryPath } from "../base/temporary.ts";
 import { writeAll } from "./bytes.ts";
-import { removeTemporary, temporaryDone, temporaryPath } from "./temporary.ts";
 
 export class OutputFile {
   /** Where its bytes are until it is whole. */

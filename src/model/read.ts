@@ -8,8 +8,8 @@
  * - Weights are not read: Buffer.data, and data outside the FlatBuffer, become ByteRanges.
  */
 
-import { MinmaxqError } from "../errors.ts";
-import { timed } from "../timings.ts";
+import { MinmaxqError } from "../base/errors.ts";
+import { timed } from "../base/timings.ts";
 import { type ByteRange, type ByteSource, FileBytes } from "./bytes.ts";
 import { checkModel, quoted } from "./check.ts";
 import { identify } from "./identify.ts";

@@ -6,7 +6,7 @@
  * The tables come last because `fill` may compute numbers (scales) into their typed arrays, which are taken over then.
  * A reader of the path sees the old file or the whole new one, never a part.
  */
-import { timed } from "../timings.ts";
+import { timed } from "../base/timings.ts";
 import { type Content, type Deferred, isDeferred } from "./bytes.ts";
 import { copyContents } from "./copy.ts";
 import { encodeModel, refresh } from "./encode.ts";

@@ -1,6 +1,6 @@
 /** What every pass gets beside the graph. */
 import type { Dtype, Graph, Node } from "../graph/graph.ts";
-import { type Granularity, type QuantizedDtype, SCHEMES, type Scheme } from "../scheme.ts";
+import { type Granularity, type QuantizedDtype, SCHEMES, type Scheme } from "../rules/schemes.ts";
 import type { Constant } from "../weights/constant.ts";
 import type { ConstantScanner } from "../weights/scan.ts";
 

@@ -5,7 +5,7 @@
  */
 import { type Dtype, type Graph, type Node, postorder, resultsOf } from "../graph/graph.ts";
 import { dtypeOption, option } from "../graph/options.ts";
-import { rowOf } from "../operators.ts";
+import { rowOf } from "../rules/operators.ts";
 
 /** `graphs` are all subgraphs of the model, which control flow refers to. */
 export function inferDtypes(graph: Graph, graphs: readonly Graph[]): void {

@@ -1,7 +1,8 @@
-/** Running passes in order: what the pipelines (src/pipeline.ts, src/passes/onnx) are lists of. */
+/** Running passes in order: what the pipelines (src/passes/minmax/index.ts, src/passes/onnx) are lists of. */
+
+import { timed } from "../base/timings.ts";
 import { describe, type Graph, type Node } from "../graph/graph.ts";
 import type { QuantParam } from "../graph/quantparam.ts";
-import { timed } from "../timings.ts";
 import type { Context, Pass } from "./context.ts";
 
 export interface Step {

@@ -5,13 +5,13 @@
  * The drop-in front allows none, as the reference.
  */
 
-import { roundHalfAway } from "../arithmetic.ts";
 import { activeNodes, type Dtype, describe, type Graph, isConstant, type Node, resultsOf } from "../graph/graph.ts";
 import { dtypeOption } from "../graph/options.ts";
 import { isPerLayer } from "../graph/quantparam.ts";
-import { type OperandRole, type OperatorRow, roleOf, rowOf } from "../operators.ts";
-import type { SCHEMES, Scheme } from "../scheme.ts";
-import { predefined } from "../special.ts";
+import { roundHalfAway } from "../rules/arithmetic.ts";
+import { type OperandRole, type OperatorRow, roleOf, rowOf } from "../rules/operators.ts";
+import type { SCHEMES, Scheme } from "../rules/schemes.ts";
+import { predefined } from "../rules/special.ts";
 import { type Context, granularityOf, schemeOf } from "./context.ts";
 
 export interface VerifyOptions {

@@ -7,7 +7,7 @@
  * is after is the width: more than 2^(1.5 · bits), a step above 16 in uint8.
  */
 import { activeNodes, describe, type Graph } from "../graph/graph.ts";
-import { type QuantizedDtype, SCHEMES } from "../scheme.ts";
+import { type QuantizedDtype, SCHEMES } from "../rules/schemes.ts";
 import { type Context, warn } from "./context.ts";
 
 export function warnAccuracy(graph: Graph, context: Context): void {

@@ -1,6 +1,7 @@
 /** Encoding one piece of a constant: the only place where a description meets the kernels. Runs in every thread. */
-import { INT16_LIMIT, inverse } from "../arithmetic.ts";
-import { timed } from "../timings.ts";
+
+import { timed } from "../base/timings.ts";
+import { INT16_LIMIT, inverse } from "../rules/arithmetic.ts";
 import type { ChannelLayout, ChannelParameters, Constant, Encoding } from "./constant.ts";
 import { inverses, loadFloats } from "./floats.ts";
 import { type Block, type ChannelRanges, type KernelStream, laterStart, type Parameters } from "./kernels.ts";

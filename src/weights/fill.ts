@@ -6,10 +6,10 @@
  * Constants are cut into pieces (src/weights/tasks.ts) that all cores share (threads.ts). Biases follow, because they need the
  * weights' scales.
  */
-import { MinmaxqError, Problems } from "../errors.ts";
+import { MinmaxqError, Problems } from "../base/errors.ts";
+import { timed } from "../base/timings.ts";
 import { isPending, type PendingConstant } from "../graph/export.ts";
 import type { FillInto, Placed } from "../model/index.ts";
-import { timed } from "../timings.ts";
 import { takeEarly } from "./early.ts";
 import { bytesOf, problemOf, problemOfNonFinite, setParameters } from "./encode.ts";
 import { loadFloats } from "./floats.ts";

@@ -1,6 +1,7 @@
 /** Reading the float32 elements that a constant describes, a piece at a time, into the kernels' memory. */
-import { INT16_LIMIT, inverse, roundHalfAway } from "../arithmetic.ts";
+
 import { readRange } from "../model/bytes.ts";
+import { INT16_LIMIT, inverse, roundHalfAway } from "../rules/arithmetic.ts";
 import type { Constant } from "./constant.ts";
 import { expander } from "./densify.ts";
 import type { Block, IntegerKind, KernelStream } from "./kernels.ts";

@@ -8,7 +8,7 @@
  * nobody else's turn; only when all slots are full it waits. Turns are manners, no lock: places do not overlap, so a
  * thread that has waited too long (the other one is gone) just writes.
  */
-import { timed } from "../timings.ts";
+import { timed } from "../base/timings.ts";
 import type { Block, KernelStream } from "./kernels.ts";
 
 /** Bytes written at once: much smaller, and system calls count; much larger, and the cache is left. */

@@ -1,7 +1,7 @@
 /** Reading constants where a decision depends on their values: ranges, first elements, whole small ones. */
-import { Problems } from "../errors.ts";
+import { Problems } from "../base/errors.ts";
+import { timed } from "../base/timings.ts";
 import { rangeOf } from "../model/bytes.ts";
-import { timed } from "../timings.ts";
 import { type ChannelLayout, type Constant, stored, wholeTensor } from "./constant.ts";
 import { bytesOf, PIECE_LIMIT, problemOf, problemOfNonFinite, scanRanges } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";

@@ -5,9 +5,9 @@
  * the number of threads cannot show in them. This thread works, too.
  */
 import { closeSync, openSync } from "node:fs";
-import { MinmaxqError, reasonOf } from "../errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { addSpans, keepTimings, type Span, takeSpans, timingsKept } from "../base/timings.ts";
 import { FileBytes, writeAll } from "../model/bytes.ts";
-import { addSpans, keepTimings, type Span, takeSpans, timingsKept } from "../timings.ts";
 import { startWorker } from "../workers.ts";
 import type { Constant } from "./constant.ts";
 import { compiledKernels, type KernelStream, loadKernels } from "./kernels.ts";

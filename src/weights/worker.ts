@@ -1,5 +1,5 @@
 /** Entry point of a Worker of the weight stream. */
-import { compileAsUsual } from "../optimizer.ts";
+import { compileAsUsual } from "../base/optimizer.ts";
 import { loadKernels, useCompiled } from "./kernels.ts";
 import { type WorkOrder, workOn } from "./threads.ts";
 

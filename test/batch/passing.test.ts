@@ -1,7 +1,7 @@
 /** Which failures are worth another try. */
 import { expect, test } from "bun:test";
+import { MinmaxqError, UsageError } from "../../src/base/errors.ts";
 import { mayPass } from "../../src/batch/passing.ts";
-import { MinmaxqError, UsageError } from "../../src/errors.ts";
 
 const system = (code: string) => Object.assign(new Error(`${code}: said the system`), { code });
 

@@ -1,7 +1,7 @@
 /** Addresses of the queue: what is read from them, and that nobody is told what is secret in them. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { keepSecret, withoutSecrets } from "../../src/base/errors.ts";
 import { addressOf } from "../../src/batch/redis.ts";
-import { keepSecret, withoutSecrets } from "../../src/errors.ts";
 
 const NAMES = ["MINMAXQ_QUEUE_URL", "MINMAXQ_QUEUE_USER", "MINMAXQ_QUEUE_PASSWORD", "MINMAXQ_QUEUE_CA"];
 afterEach(() => {

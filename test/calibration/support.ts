@@ -2,9 +2,9 @@
 import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MinmaxqError } from "../../src/base/errors.ts";
 import { type DataSet, type RecordedRange, type RecordOptions, recordRanges } from "../../src/calibration/index.ts";
 import type { InputSpec } from "../../src/calibration/inputs.ts";
-import { MinmaxqError } from "../../src/errors.ts";
 import type { Model } from "../../src/model/index.ts";
 
 /** A fresh folder. */

@@ -4,10 +4,10 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import pkg from "../../package.json" with { type: "json" };
 import { allCommands, COMMANDS } from "../../src/cli/commands.ts";
-import { OPTIONS } from "../../src/cli/options.ts";
 import { DROP_INS } from "../../src/cli/program.ts";
 import { OPTIONS as CIRCLE_QUANTIZER } from "../../src/drop-in/circle-quantizer.ts";
 import { OPTIONS as RECORD_MINMAX } from "../../src/drop-in/record-minmax.ts";
+import { OPTIONS } from "../../src/options/table.ts";
 import { cleanUpAfterwards, folder, minmaxq, REAL, refused, succeeded } from "./support.ts";
 
 cleanUpAfterwards();

@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import type { BuiltinOperator, BuiltinOptions, Model, TensorType } from "../../src/model/index.ts";
-import { OPERATORS } from "../../src/operators.ts";
+import { OPERATORS } from "../../src/rules/operators.ts";
 import { model, recorded } from "../helpers/models.ts";
 import { dropIn } from "../passes/support.ts";
 import { compared, floatRecords, modelOf } from "./support.ts";

@@ -4,7 +4,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { MinmaxqError } from "../../src/errors.ts";
+import { MinmaxqError } from "../../src/base/errors.ts";
 import { diffFacts } from "./diff.ts";
 import { factsOf, readFacts } from "./facts.ts";
 

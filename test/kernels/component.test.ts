@@ -4,7 +4,7 @@ import { makeComponent } from "../../build.ts";
 import { type KernelFunctions, loadKernels } from "../../src/weights/kernels.ts";
 import { bitsOf, floats, parameters } from "./data.ts";
 
-const root = new URL("../../", import.meta.url);
+const root = new URL("../..", import.meta.url);
 const binary = await Bun.file(new URL("build/kernels.wasm", root)).bytes();
 const wit = await Bun.file(new URL("kernels/kernels.wit", root)).text();
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { asymmetric as asymmetricOf, symmetric as symmetricOf } from "../../src/arithmetic.ts";
+import { asymmetric as asymmetricOf, symmetric as symmetricOf } from "../../src/rules/arithmetic.ts";
 import { setParameters } from "../../src/weights/encode.ts";
 import { loadKernels } from "../../src/weights/kernels.ts";
 import { bitsOf, floats, KINDS, parameters } from "./data.ts";
@@ -218,7 +218,7 @@ describe("channels in one call", () => {
   });
 });
 
-test("parameters of channels are those of src/arithmetic.ts, bit for bit", () => {
+test("parameters of channels are those of src/rules/arithmetic.ts, bit for bit", () => {
   const bits = (value: number) => [new Uint32Array(Float32Array.of(value).buffer)[0], Object.is(value, -0)];
   const next = generator(77);
   const random = floats("bits", 4000, 5).filter(Number.isFinite);

@@ -1,7 +1,7 @@
 /** Damage of any kind gives one MinmaxqError of one line, soon, and without much memory. */
 import { describe, expect, test } from "bun:test";
 import { Builder } from "flatbuffers";
-import { MinmaxqError } from "../../src/errors.ts";
+import { MinmaxqError } from "../../src/base/errors.ts";
 import { MemoryBytes, rangeOf } from "../../src/model/bytes.ts";
 import { type Model, openModel, readModel, serializeModel } from "../../src/model/index.ts";
 import { everything, random, small, sparseTensor } from "./everything.ts";

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MinmaxqError } from "../../src/errors.ts";
+import { MinmaxqError } from "../../src/base/errors.ts";
 import { type Deferred, rangeOf, readRange } from "../../src/model/bytes.ts";
 import {
   type Fill,

@@ -5,9 +5,9 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { verifyAll, type Workspace } from "../../src/driver/workspace.ts";
 import { ActivationFunctionType, type BuiltinOptions } from "../../src/model/index.ts";
-import { OPERATORS } from "../../src/operators.ts";
-import { verifyAll, type Workspace } from "../../src/quantize.ts";
+import { OPERATORS } from "../../src/rules/operators.ts";
 import { dropIn, quantize, refusal, type Setup, written } from "../passes/support.ts";
 import { CASES, FUSING } from "./cases.ts";
 import { expectedOf, modelOf, type Parsed, parse, type Situation } from "./one-operator.ts";

@@ -5,7 +5,14 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { hasRule, OPERATORS, type OperandRole, type OperatorRow, operandsWith, roleOf } from "../../src/operators.ts";
+import {
+  hasRule,
+  OPERATORS,
+  type OperandRole,
+  type OperatorRow,
+  operandsWith,
+  roleOf,
+} from "../../src/rules/operators.ts";
 
 type Column =
   | "operator"

@@ -1,8 +1,8 @@
 /** What is refused before anything changes: weights that are no constants, bad ranges, ranges that are not there. */
 import { describe, expect, test } from "bun:test";
 import type { Model } from "../../src/model/index.ts";
-import { checkBefore } from "../../src/passes/check-before.ts";
-import { checkRanges } from "../../src/passes/check-ranges.ts";
+import { checkRanges } from "../../src/passes/float/check-ranges.ts";
+import { checkBefore } from "../../src/passes/minmax/check-before.ts";
 import { model, recorded } from "../helpers/models.ts";
 import { dropIn, refusal, spaceOf } from "./support.ts";
 

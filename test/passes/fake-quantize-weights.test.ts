@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { quantParam } from "../../src/graph/quantparam.ts";
 import type { Model } from "../../src/model/index.ts";
-import { fakeQuantizeWeights } from "../../src/passes/fake-quantize-weights.ts";
-import { quantizeGraph } from "../../src/pipeline.ts";
+import { quantizeGraph } from "../../src/passes/minmax/index.ts";
+import { fakeQuantizeWeights } from "../../src/passes/transform/fake-quantize-weights.ts";
 import { model, recorded } from "../helpers/models.ts";
 import { asym0, fakeasym, fakesym, generator, sym0 } from "../kernels/oracle.ts";
 import { f32, hex, scaledOf } from "../operators/oracle.ts";

@@ -1,7 +1,7 @@
 /** What cannot be quantized stays float, with Dequantize and Quantize at its borders. */
 import { describe, expect, test } from "bun:test";
+import { verifyAll } from "../../src/driver/workspace.ts";
 import type { Model } from "../../src/model/index.ts";
-import { verifyAll } from "../../src/quantize.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
 import { fromRange } from "../operators/oracle.ts";
 import { quantize, refusal, type Setup, type Written, written } from "./support.ts";

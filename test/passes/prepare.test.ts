@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { importGraph } from "../../src/graph/import.ts";
 import { DimensionType, type Model, type SparsityParameters, TensorType } from "../../src/model/index.ts";
-import { prepare } from "../../src/passes/prepare.ts";
+import { prepare } from "../../src/passes/prepare/float-constants.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
 import { generator, half } from "../kernels/oracle.ts";
 import { weightsOf } from "../operators/oracle.ts";

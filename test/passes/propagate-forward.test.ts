@@ -1,8 +1,8 @@
 /** Operators that only move values take over their operand's parameters (§3.10). */
 import { expect, test } from "bun:test";
 import type { Model } from "../../src/model/index.ts";
-import { propagateForward } from "../../src/passes/propagate-forward.ts";
-import { quantizeActivations } from "../../src/passes/quantize-activations.ts";
+import { propagateForward } from "../../src/passes/minmax/propagate-forward.ts";
+import { quantizeActivations } from "../../src/passes/minmax/quantize-activations.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
 import { f32, fromRange, hex, predefinedOf } from "../operators/oracle.ts";
 import { dropIn, nodeOf, parametersOf, type Setup, spaceOf, written } from "./support.ts";

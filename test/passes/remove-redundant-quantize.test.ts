@@ -1,7 +1,7 @@
 /** Of a chain of Quantize operators only the last is kept, and one that changes nothing is bypassed (§4.2). */
 import { expect, test } from "bun:test";
 import type { TensorType } from "../../src/model/index.ts";
-import { removeRedundantQuantize } from "../../src/passes/remove-redundant-quantize.ts";
+import { removeRedundantQuantize } from "../../src/passes/minmax/remove-redundant-quantize.ts";
 import { model, quantized } from "../helpers/models.ts";
 import { nodeOf, operandsOf, spaceOf, written } from "./support.ts";
 

@@ -1,6 +1,6 @@
 /** Parameters that a person gives: numbers that a tensor's dtype cannot have. */
 import { expect, test } from "bun:test";
-import { forceParameters } from "../../src/passes/set-parameters.ts";
+import { forceParameters } from "../../src/passes/transform/set-parameters.ts";
 import { messageOf } from "../calibration/support.ts";
 import { model, quantized } from "../helpers/models.ts";
 import { spaceOf } from "./support.ts";

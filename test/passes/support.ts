@@ -1,5 +1,6 @@
 /** Models through passes, and what comes out, as facts that tests compare. */
-import { MinmaxqError } from "../../src/errors.ts";
+import { MinmaxqError } from "../../src/base/errors.ts";
+import { exportWorkspace, inferAll, setLayers, type Workspace, workspace } from "../../src/driver/workspace.ts";
 import type { Graph, Node } from "../../src/graph/graph.ts";
 import { calledSubgraphs } from "../../src/graph/subgraphs.ts";
 import { MemoryBytes, readRange } from "../../src/model/bytes.ts";
@@ -12,11 +13,10 @@ import {
   serializeModel,
   TensorType,
 } from "../../src/model/index.ts";
-import { checkRanges } from "../../src/passes/check-ranges.ts";
 import type { LayerSetting, QuantizeOptions } from "../../src/passes/context.ts";
-import { chooseFloat, insertFloatBorders } from "../../src/passes/keep-float.ts";
-import { quantizeGraph } from "../../src/pipeline.ts";
-import { exportWorkspace, inferAll, setLayers, type Workspace, workspace } from "../../src/quantize.ts";
+import { checkRanges } from "../../src/passes/float/check-ranges.ts";
+import { chooseFloat, insertFloatBorders } from "../../src/passes/float/keep-float.ts";
+import { quantizeGraph } from "../../src/passes/minmax/index.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 import { type Expected, hex } from "../operators/oracle.ts";
 

@@ -2,11 +2,11 @@
  * The verifier (§6): a good model has no problems; each rule broken by hand gives exactly the problems that name it.
  */
 import { describe, expect, test } from "bun:test";
+import { verifyAll, type Workspace } from "../../src/driver/workspace.ts";
 import { type Graph, type Node, setInput } from "../../src/graph/graph.ts";
 import { setOptions } from "../../src/graph/options.ts";
 import { perLayer, type QuantParam, quantParam } from "../../src/graph/quantparam.ts";
 import type { BuiltinOptions } from "../../src/model/index.ts";
-import { verifyAll, type Workspace } from "../../src/quantize.ts";
 import { CASES } from "../operators/cases.ts";
 import { modelOf, parse } from "../operators/one-operator.ts";
 import { dropIn, nodeOf, type Setup, written } from "./support.ts";

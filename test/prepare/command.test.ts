@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { runProgram } from "../../src/cli/program.ts";
 import type { Output } from "../../src/commands/command.ts";
 import { type BuiltinOptions, type Model, openModel, Padding, TensorType, writeModel } from "../../src/model/index.ts";
-import { PREPARE_NAMES, PREPARE_PASSES } from "../../src/prepare/index.ts";
+import { PREPARE_NAMES, PREPARE_PASSES } from "../../src/passes/prepare/index.ts";
 import { model, quantized } from "../helpers/models.ts";
 import { numbers, told } from "./support.ts";
 

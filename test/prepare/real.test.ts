@@ -3,7 +3,6 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { OPTIONS, type OptionValues } from "../../src/cli/options.ts";
 import type { Output } from "../../src/commands/command.ts";
 import { quantize } from "../../src/commands/quantize.ts";
 import { rangeOf } from "../../src/model/bytes.ts";
@@ -16,6 +15,7 @@ import {
   operatorName,
   type Tensor,
 } from "../../src/model/index.ts";
+import { OPTIONS, type OptionValues } from "../../src/options/table.ts";
 import { difference, largestDifference, numbers, opened, prepared, run, told } from "./support.ts";
 
 const ROOT = join(import.meta.dir, "../..");

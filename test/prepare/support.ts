@@ -4,6 +4,7 @@ import { foldConstants } from "../../src/calibration/fold.ts";
 import { subgraphOf } from "../../src/calibration/graph-facts.ts";
 import { inputSpecs, instrument } from "../../src/calibration/instrument.ts";
 import { compileLibrary, loadEngine } from "../../src/calibration/litert.ts";
+import { exportWorkspace, type Workspace, workspace } from "../../src/driver/workspace.ts";
 import { MemoryBytes } from "../../src/model/bytes.ts";
 import {
   ActivationFunctionType,
@@ -14,8 +15,7 @@ import {
   readModel,
   serializeModel,
 } from "../../src/model/index.ts";
-import { prepareGraphs } from "../../src/prepare/index.ts";
-import { exportWorkspace, type Workspace, workspace } from "../../src/quantize.ts";
+import { prepareGraphs } from "../../src/passes/prepare/index.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 
 export interface Prepared {

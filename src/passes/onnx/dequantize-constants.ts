@@ -6,7 +6,7 @@
  * ONNX has no 4-bit type here, so uint8 values of 0..15 only stand for one: with zero points 8 they become INT4 (values − 8; the zero
  * points stay 8, as in the reference), with zero points 0..15 UINT4.
  */
-import { MinmaxqError, Problems } from "../../errors.ts";
+import { MinmaxqError, Problems } from "../../base/errors.ts";
 import { activeNodes, addNode, type Dtype, describe, type Graph, isConstant, replace } from "../../graph/graph.ts";
 import { quantParam } from "../../graph/quantparam.ts";
 import type { Constant } from "../../weights/constant.ts";

@@ -2,11 +2,11 @@
  * TABLE OF CONTENTS of the ONNX flow (§5.7): models that were fake-quantized in ONNX, whose QuantizeLinear and DequantizeLinear came
  * in as custom operators, become quantized models. The phases in their exact order; each is one file beside this one.
  */
-import { Problems } from "../../errors.ts";
+import { Problems } from "../../base/errors.ts";
 import { activeNodes, type Graph } from "../../graph/graph.ts";
 import type { Context, QuantizeOptions } from "../context.ts";
-import { propagateBackward } from "../propagate-backward.ts";
-import { quantizeConstants } from "../quantize-constants.ts";
+import { propagateBackward } from "../minmax/propagate-backward.ts";
+import { quantizeConstants } from "../minmax/quantize-constants.ts";
 import { runSteps, type Step } from "../steps.ts";
 import { describeLeft } from "./custom.ts";
 import { foldConstants } from "./dequantize-constants.ts";

@@ -7,13 +7,14 @@
  * The reference writes such tensors with the one dtype and the other's parameters, which is garbage, or, where they are outputs,
  * refuses the model. For the drop-in front a model that the reference accepts comes out as there, with a warning.
  */
-import { UINT8_LEVELS } from "../../arithmetic.ts";
+
 import { type Dtype, type Graph, type Node, postorder } from "../../graph/graph.ts";
 import { fusedActivation } from "../../graph/options.ts";
 import { isPerLayer, perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
-import { rowOf } from "../../operators.ts";
-import { type QuantizedDtype, SCHEMES } from "../../scheme.ts";
-import { predefined } from "../../special.ts";
+import { UINT8_LEVELS } from "../../rules/arithmetic.ts";
+import { rowOf } from "../../rules/operators.ts";
+import { type QuantizedDtype, SCHEMES } from "../../rules/schemes.ts";
+import { predefined } from "../../rules/special.ts";
 import type { Context } from "../context.ts";
 import { inferDtypes, inferred } from "../infer-dtypes.ts";
 import { movesValues } from "./follow-operands.ts";

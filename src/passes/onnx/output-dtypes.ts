@@ -4,7 +4,7 @@
  *     y: UINT8 (output, declared FLOAT32)   →   output y declared UINT8
  *     ADD (x: UINT8, …): INT16 (s, 0)       →   inferred UINT8 as x is, but s was meant for INT16: an error at an output
  */
-import { Problems } from "../../errors.ts";
+import { Problems } from "../../base/errors.ts";
 import { activeNodes, type Dtype, describe, type Graph, type Node } from "../../graph/graph.ts";
 import { type Context, warn } from "../context.ts";
 import { inferDtypes } from "../infer-dtypes.ts";

@@ -5,10 +5,10 @@
  *
  * A constant x becomes a quantized copy of its own, `x_quant`; it is computed while the file is written.
  */
-import { MinmaxqError, Problems } from "../../errors.ts";
+import { MinmaxqError, Problems } from "../../base/errors.ts";
 import { activeNodes, addNode, describe, type Graph, isConstant, type Node, replace } from "../../graph/graph.ts";
 import { perLayer, type QuantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
-import { isQuantized } from "../../scheme.ts";
+import { isQuantized } from "../../rules/schemes.ts";
 import type { Context } from "../context.ts";
 import { asLinear, type ConstantNode, type LinearOperator, parametersOf, yieldedBy } from "./custom.ts";
 

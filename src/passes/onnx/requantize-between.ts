@@ -5,12 +5,13 @@
  *
  * The operator's new parameters cover the range that its old ones covered.
  */
-import { INT16_LIMIT, UINT8_LEVELS } from "../../arithmetic.ts";
+
 import { addQuantize, insertAfter } from "../../graph/edit.ts";
 import { activeNodes, type Graph, type Node, setInput } from "../../graph/graph.ts";
 import { fusedActivation, option } from "../../graph/options.ts";
 import { isPerLayer, perLayer, type QuantParam } from "../../graph/quantparam.ts";
-import { isQuantized, parametersOfRange, type QuantizedDtype, SCHEMES } from "../../scheme.ts";
+import { INT16_LIMIT, UINT8_LEVELS } from "../../rules/arithmetic.ts";
+import { isQuantized, parametersOfRange, type QuantizedDtype, SCHEMES } from "../../rules/schemes.ts";
 
 const f32 = Math.fround;
 

@@ -1,0 +1,83 @@
+/**
+ * Beginning a large output while passes still decide: filters, which are nearly all of a model's bytes, are known at once, and so are
+ * their places in the file behind room for the tables (src/weights/early.ts, src/model/layout.ts).
+ *
+ *     tables, at most so many bytes | filters, in the order of their operators | everything else
+ *
+ * What is begun depends on the model and the options alone, whoever does it.
+ */
+
+import { timed } from "../base/timings.ts";
+import { pendingContent } from "../graph/export.ts";
+import type { Graph } from "../graph/graph.ts";
+import { FLATBUFFER_LIMIT, type OpenedModel, OutputFile, planContents } from "../model/index.ts";
+import { expectedFilters } from "../passes/minmax/quantize-weights.ts";
+import { beginEarly, stopEarly } from "../weights/early.ts";
+import { bytesRead, jobOf } from "../weights/tasks.ts";
+import { endThreads, shareable, WORTH_A_WORKER } from "../weights/threads.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** Bytes of the tables for a channel of a filter and its bias: a scale and a zero point each. */
+const CHANNEL = 24;
+/** What an input has beside its contents where it is tables and nothing else: so many bytes, and a share of the contents. */
+const SOME_TABLES = 256 << 10;
+const TABLE_SHARE = 1 / 256;
+/** What room for tables has over an estimate, bytes. */
+const SPARE = 64 << 10;
+/** Room is made in pages of the system. */
+const PAGE = 4096;
+
+/** Begins the output of a workspace before its passes. Call what it gives when the output is written or nobody wants it any more. */
+export function begin(space: Workspace, graphs: readonly Graph[], path: string): () => Promise<void> {
+  const abandon = async () => {
+    space.begun?.file.discard();
+    await stopEarly();
+    endThreads();
+  };
+  try {
+    timed("prepare", () => beginWith(space, graphs, path));
+  } catch (error) {
+    void abandon();
+    throw error;
+  }
+  return abandon;
+}
+
+function beginWith(space: Workspace, graphs: readonly Graph[], path: string): void {
+  const filters = new Map(
+    graphs
+      .flatMap((graph) => expectedFilters(graph, space.context))
+      .filter(({ constant }) => constant.count > 0 && shareable(constant))
+      .map((filter) => [filter.constant, { ...filter, job: jobOf(filter.name, filter.constant, 0) }]),
+  );
+  const all = [...filters.values()];
+  const bytes = bytesRead(all);
+  if (bytes < WORTH_A_WORKER) return;
+  const apart = all.map(({ job }) => job).filter(({ found }) => found);
+  if (bytesRead(apart) * 2 > bytes) return beginEarly("scan", apart);
+  if (space.opened.external) return;
+  const direct = all.filter(({ job }) => !job.found);
+  const contents = direct.map(({ constant, name }) => pendingContent(constant, name));
+  const channels = direct.reduce((sum, { scales }) => sum + scales, 0);
+  const room = roomForTables(space.opened, channels);
+  if (room === null) return;
+  const plan = planContents(contents, room);
+  if (plan.end >= FLATBUFFER_LIMIT) return;
+  space.begun = { file: new OutputFile(path), plan };
+  const jobs = direct.map(({ job }, i) => ({ ...job, offset: plan.offsets.get(contents[i]!)! }));
+  beginEarly("write", jobs, space.begun.file.temporary);
+}
+
+/**
+ * Bytes that the tables will hardly need more of: those of the input and a quarter, and the parameters of channels. Null where the
+ * input has so much beside its contents (indices of sparse filters, something appended) that room for it would be a waste.
+ */
+function roomForTables({ model, source }: OpenedModel, channels: number): number | null {
+  // Buffers may share their bytes.
+  const lengths = new Map<number, number>();
+  for (const { data } of model.buffers ?? []) if (data && "offset" in data) lengths.set(data.offset, data.length);
+  const contents = [...lengths.values()].reduce((sum, length) => sum + length, 0);
+  const tables = source.size - contents;
+  if (tables < 0 || tables > SOME_TABLES + contents * TABLE_SHARE) return null;
+  return Math.ceil((tables * 1.25 + channels * CHANNEL + SPARE) / PAGE) * PAGE;
+}

@@ -1,0 +1,116 @@
+/** Why `quantize` keeps an operator float: one function a reason, the first that holds is told. */
+import { type Dtype, isConstant, type Node } from "../../graph/graph.ts";
+import { hasRange } from "../../graph/quantparam.ts";
+import { hasRule, type OperatorRow, operandsWith, rowOf } from "../../rules/operators.ts";
+import { type Context, granularityOf } from "../context.ts";
+import { nonConstantOperands } from "../minmax/check-before.ts";
+import { axisProblem } from "../minmax/own-values.ts";
+
+interface Case {
+  readonly node: Node;
+  readonly row: OperatorRow;
+  /** The tensors that the operator yields. */
+  readonly results: readonly Node[];
+  readonly perChannel: boolean;
+}
+
+/** Why an operator cannot be quantized soundly, or null. */
+export function reasonToStayFloat(node: Node, results: readonly Node[], context: Context): string | null {
+  const one: Case = { node, row: rowOf(node.op), results, perChannel: granularityOf(context, node) === "channel" };
+  for (const reason of REASONS) {
+    const text = reason(one);
+    if (text !== null) return text;
+  }
+  return null;
+}
+
+const REASONS: readonly ((one: Case) => string | null)[] = [
+  noRule,
+  floatByDefinition,
+  constantOperand,
+  weightsThatVary,
+  otherFloats,
+  state,
+  weightsThatDoNotFit,
+  valuesThatDoNotFit,
+];
+
+function noRule({ node, row }: Case): string | null {
+  if (row.looksAtShapeOnly || hasRule(node.op)) return null;
+  return node.op === "CUSTOM" ? "custom operators cannot be quantized" : "there is no rule to quantize this kind";
+}
+
+function floatByDefinition({ row }: Case): string | null {
+  if (row.verify === "cast") return "a cast keeps numbers as they are, so it has no scale";
+  const fixed = typeof row.dtype === "object" && "fixed" in row.dtype ? row.dtype.fixed : null;
+  return fixed === "FLOAT32" ? "its result is float by definition" : null;
+}
+
+/** No rule covers the constant: the row refuses it, or the phase that would quantize it looks at other operands only. */
+function constantOperand({ node, row }: Case): string | null {
+  const refused = row.constants === "refused" && node.inputs.some((operand) => isConstant(operand));
+  const units = operandsWith(row, node.inputs.length, "unit").length > 0;
+  const input = units && operandsOf(node, row, "activation").some((operand) => isConstant(operand));
+  return refused || input ? "it has a constant operand, for which there is no rule" : null;
+}
+
+function weightsThatVary({ node }: Case): string | null {
+  const [dynamic] = nonConstantOperands(node);
+  return dynamic ? `its ${dynamic.name} "${node.inputs[dynamic.index]!.name}" is not a constant` : null;
+}
+
+const OTHER_FLOATS: ReadonlySet<Dtype> = new Set<Dtype>(["FLOAT16", "BFLOAT16", "FLOAT64", "COMPLEX64", "COMPLEX128"]);
+
+const INTEGERS: ReadonlySet<Dtype> = new Set<Dtype>(["INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32"]);
+
+function otherFloats({ node, row, results }: Case): string | null {
+  const other = [...node.inputs, ...results].find((tensor) => tensor && OTHER_FLOATS.has(tensor.dtype));
+  // An integer where an activation is expected (POW by an INT32) has no scale.
+  const integer = operandsOf(node, row, "activation").find(
+    (operand) => operand && INTEGERS.has(operand.dtype) && !operand.quant,
+  );
+  const odd = other ?? integer;
+  return odd ? `"${odd.name}" is ${odd.dtype}` : null;
+}
+
+/** A variable's values are in no recording. */
+function state({ node }: Case): string | null {
+  const variable = node.inputs.find(
+    (operand) => operand?.kind === "variable" && operand.tensor?.isVariable && !hasRange(operand.quant),
+  );
+  return variable ? `its state "${variable.name}" has no range` : null;
+}
+
+function weightsThatDoNotFit({ node, row, perChannel }: Case): string | null {
+  const floatInput = operandsOf(node, row, "activation").some((operand) => operand?.dtype === "FLOAT32");
+  for (const index of operandsWith(row, node.inputs.length, "weights")) {
+    const weights = node.inputs[index];
+    const role = row.in[index]!;
+    if (!weights || role.role !== "weights") continue;
+    if (weights.dtype !== "FLOAT32" && floatInput)
+      return `its ${role.name} "${weights.name}" is ${weights.dtype} already`;
+    if (weights.shape.includes(0)) return `its ${role.name} "${weights.name}" is empty`;
+    const problem = perChannel ? axisProblem(weights, role) : null;
+    if (problem) return problem;
+  }
+  return null;
+}
+
+/** Per channel, gamma, beta, alpha and bias have one value for each entry of their last dimension. */
+function valuesThatDoNotFit({ node, row, perChannel }: Case): string | null {
+  if (!perChannel) return null;
+  for (const role of ["unit", "bias"] as const) {
+    for (const operand of operandsOf(node, row, role)) {
+      if (!operand) {
+        if (role === "unit") return "an operand is missing";
+      } else if (operand.shape.slice(0, -1).some((dim) => dim !== 1) || operand.shape.length === 0) {
+        return `"${operand.name}" has shape [${operand.shape}]; per channel only its last dimension may be above 1`;
+      }
+    }
+  }
+  return null;
+}
+
+function operandsOf(node: Node, row: OperatorRow, role: "activation" | "unit" | "bias"): (Node | null | undefined)[] {
+  return operandsWith(row, node.inputs.length, role).map((index) => node.inputs[index]);
+}

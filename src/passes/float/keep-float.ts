@@ -1,0 +1,103 @@
+/**
+ * Before the phases, for `quantize` only: operators that cannot be quantized soundly stay float, with Dequantize and Quantize at
+ * their borders.
+ *
+ *     x ─▶ CUSTOM ─▶ y   →   x ─▶ Dequantize ─▶ CUSTOM (float) ─▶ Quantize (y's range) ─▶ …
+ *
+ * The drop-in front does not run this; it treats such operators as the reference does (§9.1).
+ */
+import { addDequantize, addQuantize } from "../../graph/edit.ts";
+import {
+  activeNodes,
+  type Dtype,
+  describe,
+  type Graph,
+  isConstant,
+  type Node,
+  resultsOf,
+  setInput,
+} from "../../graph/graph.ts";
+import { hasRule, rowOf } from "../../rules/operators.ts";
+import type { Context } from "../context.ts";
+import { canonicalDtypes } from "../minmax/io-dtypes.ts";
+import { reasonToStayFloat } from "./float-reasons.ts";
+
+/** Marks what stays float and notes why. Runs before weights are fake-quantized, which skips marked operators. */
+export function chooseFloat(graph: Graph, context: Context): void {
+  for (const node of activeNodes(graph)) {
+    if (node.kind !== "operator") continue;
+    if (!touchesFloat(node)) {
+      // Shape arithmetic and the like: nothing to quantize, constants of any kind are fine.
+      if (!hasRule(node.op) || rowOf(node.op).constants === "refused") node.float = NOTHING_TO_DO;
+      continue;
+    }
+    const reason = reasonToStayFloat(node, yieldedBy(node), context);
+    if (reason === null) continue;
+    node.float = reason;
+    for (const result of resultsOf(node)) result.float = reason;
+    context.notes.push({ kind: "float", text: `${describe(node)}: ${reason}` });
+  }
+  for (const output of graph.outputs) {
+    if (!isConstant(output.inputs[0]) || output.dtype !== "FLOAT32") continue;
+    keepOutput(output);
+    context.notes.push({ kind: "float", text: `output "${output.name}": is a constant` });
+  }
+}
+
+/** Puts Dequantize and Quantize at the borders of what was marked. Runs when ranges are known, before the phases. */
+export function insertFloatBorders(graph: Graph, context: Context): void {
+  const wantedOutputs = canonicalDtypes("output", graph.outputs, context.options.outputDtypes, context.options.dtype);
+  for (const node of activeNodes(graph)) {
+    if (node.kind !== "operator" || !node.float || node.float === NOTHING_TO_DO) continue;
+    dequantizeOperands(graph, node);
+    for (const yielded of yieldedBy(node)) quantizeResult(graph, yielded, wantedOutputs);
+  }
+}
+
+const NOTHING_TO_DO = "has no float tensors";
+
+function yieldedBy(node: Node): Node[] {
+  const results = resultsOf(node);
+  return results.length > 0 ? results : [node];
+}
+
+function touchesFloat(node: Node): boolean {
+  return [...node.inputs, ...yieldedBy(node)].some((tensor) => tensor?.dtype === "FLOAT32");
+}
+
+/** Float operators read float: one Dequantize a tensor, shared by all float operators that read it. */
+function dequantizeOperands(graph: Graph, node: Node): void {
+  node.inputs.forEach((operand, index) => {
+    if (operand?.dtype !== "FLOAT32" || isConstant(operand) || operand.float) return;
+    if (operand.kind === "variable" && !operand.quant) return;
+    const shared = [...operand.users].find((user) => user.op === "DEQUANTIZE" && user.float === BORDER);
+    const dequantize = shared ?? addDequantize(graph, operand);
+    dequantize.float = BORDER;
+    setInput(node, index, dequantize);
+  });
+}
+
+const BORDER = "leads to a float operator";
+
+/** Quantized operators and outputs read a Quantize with the float result's recorded range. */
+function quantizeResult(graph: Graph, yielded: Node, wantedOutputs: readonly Dtype[]): void {
+  const { quant } = yielded;
+  if (yielded.dtype !== "FLOAT32") return;
+  yielded.quant = null;
+  for (const user of yielded.users) {
+    if (user.kind === "output" && wantedOutputs[graph.outputs.indexOf(user)] === "FLOAT32") keepOutput(user);
+  }
+  const readers = [...yielded.users].filter((user) => !user.float && user.kind !== "result");
+  if (readers.length === 0) return;
+  const quantize = addQuantize(graph, yielded, "FLOAT32", quant);
+  for (const user of readers) {
+    user.inputs.forEach((operand, index) => {
+      if (operand === yielded) setInput(user, index, quantize);
+    });
+  }
+}
+
+function keepOutput(output: Node): void {
+  output.float = "a float operator yields it";
+  output.quant = null;
+}

@@ -1,0 +1,77 @@
+/**
+ * Phase 2 (mixed precision): an operator whose layer has another dtype than the model gets Quantize operators at its borders.
+ *
+ *     x: U8 ─▶ [conv: S16] ─▶ y      →      x: U8 ─▶ Quantize S16 ─▶ [conv: S16] ─▶ Quantize U8 ─▶ y
+ *
+ * Constants get none: they are quantized straight to the layer's dtype later. Two operands that are the same tensor
+ * share one Quantize; unlike the reference (§4.1), the result is quantized back then, too.
+ */
+
+import { Problems } from "../../base/errors.ts";
+import { addQuantize, insertAfter } from "../../graph/edit.ts";
+import {
+  activeNodes,
+  type Dtype,
+  describe,
+  type Graph,
+  isConstant,
+  type Node,
+  resultsOf,
+  setInput,
+} from "../../graph/graph.ts";
+import { hasRange, perLayer, type QuantParam } from "../../graph/quantparam.ts";
+import { operandsWith, rowOf } from "../../rules/operators.ts";
+import { parametersOfRange, type QuantizedDtype, SCHEMES } from "../../rules/schemes.ts";
+import { activationKind, predefined, withIntegerScale } from "../../rules/special.ts";
+import { type Context, schemeOf } from "../context.ts";
+
+export function insertQuantize(graph: Graph, context: Context): void {
+  const problems = new Problems();
+  for (const node of activeNodes(graph)) {
+    const scheme = schemeOf(context, node);
+    if (scheme.dtype === context.options.dtype || node.float) continue;
+    if (node.kind === "output" || node.kind === "result") continue;
+    const { mixed } = rowOf(node.op);
+    if (node.kind !== "operator" || !mixed) {
+      problems.add(
+        `${describe(node)}: cannot have a dtype of its own (${scheme.name}); remove it from the layer settings`,
+      );
+      continue;
+    }
+    const operands = mixed === "activations" ? operandsWith(rowOf(node.op), node.inputs.length, "activation") : mixed;
+    const quantized = new Map<Node, Node>();
+    for (const index of operands) {
+      const operand = node.inputs[index];
+      if (!operand || isConstant(operand) || !operand.quant) continue;
+      // Variadic operators get one for each operand, as in the reference.
+      const shared = rowOf(node.op).rest ? undefined : quantized.get(operand);
+      const quantize = shared ?? quantizeOf(graph, operand, scheme.dtype);
+      quantized.set(operand, quantize);
+      setInput(node, index, quantize);
+    }
+    for (const yielded of rowOf(node.op).multiple ? resultsOf(node) : [node]) {
+      if (yielded.quant) insertAfter(yielded, quantizeOf(graph, yielded, context.options.dtype));
+    }
+  }
+  problems.throwIfAny("these layers cannot have a dtype of their own");
+}
+
+/**
+ * A Quantize operator whose parameters come from `source`'s range, or are predefined for `source`'s kind (§4.0).
+ * The range itself is kept, so that a further Quantize can be made from this one.
+ */
+export function quantizeOf(graph: Graph, source: Node, dtype: Dtype): Node {
+  return addQuantize(graph, source, dtype, parametersFor(source, dtype as QuantizedDtype));
+}
+
+function parametersFor(source: Node, dtype: QuantizedDtype): QuantParam {
+  const kind = activationKind(source);
+  if (kind !== null && kind !== "integer") return predefined(kind, dtype, source.quant);
+  if (!hasRange(source.quant)) throw new Error(`${describe(source)} has no range to quantize with`);
+  const min = source.quant.min[0]!;
+  const max = source.quant.max[0]!;
+  const { scale, zeroPoint } = parametersOfRange(SCHEMES[dtype], min, max);
+  const range = { min: Float32Array.of(min), max: Float32Array.of(max) };
+  const quant = perLayer(scale, zeroPoint, { from: "range", of: source.name }, range);
+  return kind === "integer" ? withIntegerScale(quant) : quant;
+}

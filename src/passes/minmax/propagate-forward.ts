@@ -1,0 +1,45 @@
+/**
+ * Phase 7: operators that only move values take over their operand's parameters (§3.10). Repeated to a fixed point.
+ *
+ *     x (scale s) ─▶ RESHAPE (recorded scale t)   →   RESHAPE has scale s
+ *
+ * Ranges and dtypes are not copied. A Quantize operator follows its operand's kind in its own dtype.
+ */
+import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
+import { type QuantParam, quantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
+import { type ResultRole, rowOf } from "../../rules/operators.ts";
+import { activationKind, predefined, withIntegerScale } from "../../rules/special.ts";
+import type { Context } from "../context.ts";
+
+export function propagateForward(graph: Graph, context: Context): boolean {
+  let changed = false;
+  for (const node of activeNodes(graph)) {
+    if (!node.quant || node.float) continue;
+    const operator = node.kind === "result" ? node.inputs[0] : node;
+    if (operator?.kind !== "operator") continue;
+    const next = followed(node, operator, rowOf(operator.op).out, context);
+    if (!next || (sameScaleAndZeroPoint(next, node.quant) && next.axis === node.quant.axis)) continue;
+    node.quant = next;
+    changed = true;
+  }
+  return changed;
+}
+
+/** The parameters that `node` should have, or null when its role does not follow anything. */
+function followed(node: Node, operator: Node, out: ResultRole, context: Context): QuantParam | null {
+  if (out.role !== "same" && out.role !== "requantized") return null;
+  const source = operator.inputs[out.operand];
+  if (!source?.quant) return null;
+  if (out.role === "requantized") return requantized(node, source);
+  if (out.when === "tf-style-maxpool" && !context.options.tfStyleMaxpool) return null;
+  const { scale, zeroPoint, axis } = source.quant;
+  return quantParam({ ...node.quant!, scale, zeroPoint, axis, provenance: { from: "forward", node: source.name } });
+}
+
+function requantized(node: Node, source: Node): QuantParam | null {
+  if ((source.dtype !== "UINT8" && source.dtype !== "INT16") || source.dtype === node.dtype) return null;
+  const kind = activationKind(source);
+  if (kind === null) return null;
+  if (kind === "integer") return withIntegerScale(node.quant!);
+  return predefined(kind, node.dtype as "UINT8" | "INT16", node.quant);
+}

@@ -1,0 +1,81 @@
+/**
+ * Phase 9: biases get the scale of the accumulator, input scale × weight scale (§3.6).
+ *
+ *     bias FLOAT32 [O]   →   INT32 (INT64 with int16 activations), scale[o] = input scale × filter scale[o], zero point 0
+ *
+ * Only decides: the weights' scales are known once the weights are streamed, and biases follow them.
+ */
+import { MinmaxqError } from "../../base/errors.ts";
+import { ownConstant } from "../../graph/edit.ts";
+import { activeNodes, describe, type Graph, isConstant, type Node } from "../../graph/graph.ts";
+import { quantParam } from "../../graph/quantparam.ts";
+import { operandsWith, rowOf } from "../../rules/operators.ts";
+import { isQuantized } from "../../rules/schemes.ts";
+import { encoded } from "../../weights/constant.ts";
+import { type Context, granularityOf, schemeOf, warn } from "../context.ts";
+import { floatConstant, quantizeByOwnValues } from "./own-values.ts";
+
+export function quantizeBias(graph: Graph, context: Context): void {
+  for (const node of activeNodes(graph)) {
+    if (node.kind !== "operator" || node.float) continue;
+    const row = rowOf(node.op);
+    const at = (role: "activation" | "weights" | "bias") => operandsWith(row, row.in.length, role)[0];
+    const biasAt = at("bias");
+    if (biasAt === undefined) continue;
+    const inputAt = at("activation")!;
+    const weights = node.inputs[at("weights")!];
+    let input = node.inputs[inputAt];
+    const bias = node.inputs[biasAt];
+    if (!input || !weights) continue;
+    // A constant input is quantized here; the reference forgets it where there is no bias (§3.6).
+    if (isConstant(input) && !isQuantized(input)) {
+      // In place in the reference, whoever else reads it.
+      if (!context.likeReference) input = ownConstant(graph, node, inputAt);
+      quantizeByOwnValues(context, input, schemeOf(context, node));
+    }
+    if (!isConstant(bias) || isQuantized(bias) || bias.dtype !== "FLOAT32") continue;
+    if (!input.quant?.scale.length || !weights.quant) continue;
+    quantizeOne(context, node, ownConstant(graph, node, biasAt), input, weights);
+  }
+}
+
+function quantizeOne(context: Context, node: Node, bias: Node, input: Node, weights: Node): void {
+  const perChannel = granularityOf(context, node) === "channel";
+  const values = floatConstant(bias);
+  const last = bias.shape[bias.shape.length - 1];
+  if (perChannel && last !== values.count)
+    throw new MinmaxqError(
+      `${describe(node)}: bias "${bias.name}" has shape [${bias.shape}]; per channel it should be [1,…,1,channels]`,
+    );
+  const channels = perChannel ? values.count : 1;
+  if (perChannel && weights.quant!.scale.length !== channels)
+    throw new MinmaxqError(
+      `${describe(node)}: bias "${bias.name}" has ${channels} values, the weights "${weights.name}" ${weights.quant!.scale.length} channels`,
+    );
+  // Per layer always INT32, even with int16 activations.
+  const dtype = perChannel ? schemeOf(context, node).biasDtype : "INT32";
+  const quant = quantParam({
+    scale: new Float32Array(channels),
+    zeroPoint: new BigInt64Array(channels),
+    axis: perChannel ? bias.shape.length - 1 : 0,
+    provenance: { from: "input × weights", input: input.name, weights: weights.name },
+  });
+  bias.constant = encoded(
+    values,
+    {
+      rule: "bias",
+      wide: dtype === "INT64",
+      inputScale: input.quant!.scale[0]!,
+      weights: weights.quant!,
+      quant,
+      onOverflow: (count) =>
+        warn(
+          context,
+          `${describe(node)}: ${count} of ${values.count} values of bias "${bias.name}" do not fit ${dtype} and are set to its limit; the weights' or the input's range is too small for them`,
+        ),
+    },
+    dtype === "INT64" ? 8 : 4,
+  );
+  bias.quant = quant;
+  bias.dtype = dtype;
+}

@@ -1,0 +1,79 @@
+/**
+ * PREPARE, CONTINUED: what one-optimize does before quantization, for our own `quantize`; the drop-in fronts run none of it.
+ *
+ * The passes work on the float graph, before layers are chosen to stay float, weights are fake-quantized and ranges recorded. Each
+ * can be switched off by its name (`--no-prepare NAME`). The always-on part (float16 and sparse constants) is src/passes/prepare/float-constants.ts.
+ */
+
+import { timed } from "../../base/timings.ts";
+import type { Workspace } from "../../driver/workspace.ts";
+import type { Graph } from "../../graph/graph.ts";
+import { type Edit, tally } from "./edit.ts";
+import { foldBatchNorm } from "./fold-batch-norm.ts";
+import { foldConstants } from "./fold-constants.ts";
+import { fuseActivation } from "./fuse-activation.ts";
+import { zeroBias } from "./zero-bias.ts";
+
+export interface PreparePass {
+  /** As `--no-prepare` takes it. */
+  readonly name: string;
+  /** Why it stands at its place. */
+  readonly why: string;
+  readonly run: (graph: Graph, space: Workspace) => readonly Edit[] | Promise<readonly Edit[]>;
+  /** What it did, as one phrase; there is at least one edit. */
+  readonly tell: (edits: readonly Edit[]) => string;
+}
+
+export const PREPARE_PASSES: readonly PreparePass[] = [
+  {
+    name: "fold-constants",
+    why: "weights, biases and batch-norm factors are often computed from constants; then they are constants",
+    run: foldConstants,
+    tell: (edits) => `folded constants (${tally(edits)})`,
+  },
+  {
+    name: "fold-batch-norm",
+    why: "before activations are fused, which stand behind the batch-norm",
+    run: foldBatchNorm,
+    tell: (edits) => `folded ${tally(edits)}`,
+  },
+  {
+    name: "fuse-activation",
+    why: "what is still an operator of its own now is one in the result",
+    run: fuseActivation,
+    tell: (edits) => `fused ${tally(edits)}`,
+  },
+  {
+    name: "zero-bias",
+    why: "folding gives some operators a bias of their own",
+    run: zeroBias,
+    tell: (edits) => `zero bias for ${tally(edits)}`,
+  },
+];
+
+/** Names that `--no-prepare` takes; "all" switches everything off. */
+export const PREPARE_NAMES: readonly string[] = [...PREPARE_PASSES.map(({ name }) => name), "all"];
+
+/**
+ * Runs the passes that are not switched `off` on some graphs of the workspace; gives a phrase for each pass that changed something
+ * ("fused 12 RELU"). Layer settings must be in the context by then: a layer that becomes part of another hands its own on.
+ */
+export function prepareGraphs(
+  space: Workspace,
+  graphs: readonly Graph[],
+  off: readonly string[] = [],
+): Promise<string[]> {
+  return timed("prepare", () => runPasses(space, graphs, off));
+}
+
+async function runPasses(space: Workspace, graphs: readonly Graph[], off: readonly string[]): Promise<string[]> {
+  const said: string[] = [];
+  if (off.includes("all")) return said;
+  for (const { name, run, tell } of PREPARE_PASSES) {
+    if (off.includes(name)) continue;
+    const edits: Edit[] = [];
+    for (const graph of graphs) edits.push(...(await run(graph, space)));
+    if (edits.length > 0) said.push(tell(edits));
+  }
+  return said;
+}

@@ -1,0 +1,164 @@
+/**
+ * A quantized model as a float model with the same rounding (§5.6): every quantized activation gets Quantize and Dequantize
+ * behind it, quantized constants become the float values that they stand for.
+ *
+ *     x: U8 ─▶ [conv: U8] ─▶ y   →   x ─▶ Q ─▶ DQ ─▶ [conv: FLOAT32] ─▶ Q ─▶ DQ ─▶ y
+ *
+ * The reference refuses operators without a rule; `everyOperator` treats them like those with one, so that no quantized
+ * model is refused (for comparing). It also takes int8 activations, which TFLite's own quantizer makes, and gives a quantized
+ * CAST a float result with the same rounding, where the reference leaves integers to operators that are float by then.
+ */
+import { Problems } from "../../base/errors.ts";
+import { addDequantize, addQuantize, insertAfter } from "../../graph/edit.ts";
+import {
+  activeNodes,
+  addNode,
+  describe,
+  type Graph,
+  isConstant,
+  type Node,
+  replace,
+  resultsOf,
+} from "../../graph/graph.ts";
+import { type OperatorRow, rowOf } from "../../rules/operators.ts";
+import { type Constant, channelsAlong, wholeTensor } from "../../weights/constant.ts";
+import type { IntegerKind } from "../../weights/kernels.ts";
+import { inferDtypes } from "../infer-dtypes.ts";
+
+export function fakeQuantizeModel(graph: Graph, everyOperator = false): void {
+  const problems = new Problems();
+  const isQuantized = everyOperator ? hasScale : isQuantizedActivation;
+  for (const node of activeNodes(graph)) {
+    switch (node.kind) {
+      case "constant":
+        if (node.dtype !== "FLOAT32" && node.quant) dequantizeAfter(graph, node);
+        break;
+      case "output":
+        if (isQuantized(node)) becomeFloat(node);
+        break;
+      case "input":
+      case "variable":
+        if (isQuantized(node)) quantizeAndDequantizeAfter(graph, node);
+        break;
+      case "operator":
+        fakeOperator(graph, node, everyOperator, isQuantized, problems);
+    }
+  }
+  problems.throwIfAny("operators that cannot be fake-quantized");
+  // An input that nobody uses has nothing to round, but is fed floats like the others.
+  if (everyOperator) for (const input of graph.inputs) if (isQuantized(input)) becomeFloat(input);
+  graph.inputs.forEach((input, i) => {
+    graph.inputDtypes[i] = input.dtype;
+  });
+  graph.outputs.forEach((output, i) => {
+    graph.outputDtypes[i] = output.dtype;
+  });
+  // What has no rounding of its own (RESHAPE …) becomes float here; a Dequantize behind it does nothing then.
+  inferDtypes(graph, []);
+  bypassDequantizeOfFloat(graph);
+  foldDequantize(graph);
+}
+
+function isQuantizedActivation({ dtype, quant }: Node): boolean {
+  return quant !== null && (dtype === "UINT8" || dtype === "INT16");
+}
+
+function hasScale({ dtype, quant }: Node): boolean {
+  return quant !== null && quant.scale.length > 0 && (dtype === "UINT8" || dtype === "INT16" || dtype === "INT8");
+}
+
+function fakeOperator(
+  graph: Graph,
+  node: Node,
+  everyOperator: boolean,
+  isQuantized: (node: Node) => boolean,
+  problems: Problems,
+): void {
+  const row = rowOf(node.op);
+  const rule = everyOperator ? ruleForAny(row) : row.fake;
+  const yielded = row.multiple ? resultsOf(node) : [node];
+  if (rule === undefined) {
+    problems.add(`${describe(node)}: there is no rule to fake-quantize this kind`);
+  } else if (rule === "quantize-dequantize") {
+    for (const each of yielded) if (isQuantized(each)) quantizeAndDequantizeAfter(graph, each);
+  } else if (rule === "dequantize") {
+    for (const each of yielded) if (isQuantized(each)) dequantizeAfter(graph, each);
+  }
+}
+
+/** "nothing" relies on the dtype being inferred, which CAST's is not. */
+function ruleForAny({ fake, dtype }: OperatorRow): OperatorRow["fake"] {
+  return fake === undefined || (fake === "nothing" && dtype === "own") ? "quantize-dequantize" : fake;
+}
+
+function becomeFloat(node: Node): void {
+  node.dtype = "FLOAT32";
+  node.quant = null;
+}
+
+function quantizeAndDequantizeAfter(graph: Graph, node: Node): void {
+  const quantize = addQuantize(graph, node, node.dtype, node.quant);
+  quantize.name = `${node.name}_FQ_Quantize`;
+  const dequantize = addDequantize(graph, quantize);
+  dequantize.name = `${quantize.name}_FQ_Dequantize`;
+  replace(node, dequantize);
+  insertAfter(node, quantize);
+  becomeFloat(node);
+}
+
+function dequantizeAfter(graph: Graph, node: Node): void {
+  const dequantize = addDequantize(graph, node);
+  dequantize.name = `${node.name}_FQ_Dequantize`;
+  insertAfter(node, dequantize);
+}
+
+/** A Dequantize whose operand has become float does nothing. */
+function bypassDequantizeOfFloat(graph: Graph): void {
+  for (const node of activeNodes(graph)) {
+    const operand = node.inputs[0];
+    if (node.op === "DEQUANTIZE" && node.kind === "operator" && operand?.dtype === "FLOAT32") replace(node, operand);
+  }
+}
+
+/** A Dequantize of a constant becomes the constant of its values. */
+export function foldDequantize(graph: Graph): void {
+  for (const node of activeNodes(graph)) {
+    const source = node.inputs[0];
+    if (node.op !== "DEQUANTIZE" || node.kind !== "operator" || !isConstant(source)) continue;
+    const constant = dequantized(source);
+    if (!constant) continue;
+    const { shape } = source;
+    replace(node, addNode(graph, { kind: "constant", name: `${source.name}_DQ`, dtype: "FLOAT32", shape, constant }));
+  }
+}
+
+const INTEGERS: ReadonlySet<string> = new Set<IntegerKind | "INT4" | "UINT4">([
+  "UINT8",
+  "INT8",
+  "INT16",
+  "INT32",
+  "INT64",
+  "INT4",
+  "UINT4",
+]);
+
+/** The float values that an integer constant stands for; null when it has no parameters. */
+export function dequantized(source: Node & { constant: Constant }): Constant | null {
+  const { quant, constant: of, shape, dtype } = source;
+  if (!quant?.scale.length || !INTEGERS.has(dtype)) return null;
+  const layout = quant.scale.length === 1 ? wholeTensor(of.count) : channelsAlong(shape, quant.axis);
+  // Channels past the vectors' end take the first entry, as in the reference.
+  const at = (channel: number) => (channel < quant.scale.length ? channel : 0);
+  const scale = Float32Array.from({ length: layout.channels }, (_, channel) => quant.scale[at(channel)]!);
+  const zeroPoint = BigInt64Array.from({ length: layout.channels }, (_, channel) => quant.zeroPoint[at(channel)] ?? 0n);
+  return {
+    kind: "dequantized",
+    of,
+    dtype: dtype as IntegerKind | "INT4" | "UINT4",
+    layout,
+    scale,
+    zeroPoint,
+    count: of.count,
+    length: of.count * 4,
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * Weights only: symmetric, per channel; activations and biases stay float (§5.4).
+ *
+ *     FULLY_CONNECTED weights FLOAT32 [O, I]   →   INT8 (or INT4, INT16), a scale for each O, zero point 0
+ *
+ * Weights that already carry parameters are quantized too; the reference clones them and forgets to.
+ */
+import { ownConstant } from "../../graph/edit.ts";
+import { activeNodes, type Dtype, describe, type Graph, isConstant } from "../../graph/graph.ts";
+import { quantParam } from "../../graph/quantparam.ts";
+import { roleOf, rowOf } from "../../rules/operators.ts";
+import { emptyParameters, encoded } from "../../weights/constant.ts";
+import { type Context, warn } from "../context.ts";
+import { floatConstant, weightLayout } from "../minmax/own-values.ts";
+
+export interface WeightScheme {
+  readonly dtype: Dtype;
+  readonly limit: number;
+  /** Bytes an element; ½ = two a byte. */
+  readonly bytes: number;
+}
+
+export const WEIGHT_SCHEMES = {
+  int4: { dtype: "INT4", limit: 7, bytes: 0.5 },
+  int8: { dtype: "INT8", limit: 127, bytes: 1 },
+  int16: { dtype: "INT16", limit: 32767, bytes: 2 },
+} as const satisfies Record<string, WeightScheme>;
+
+export function quantizeWeightsOnly(graph: Graph, context: Context, scheme: WeightScheme): void {
+  for (const node of activeNodes(graph)) {
+    if (node.kind !== "operator") continue;
+    const row = rowOf(node.op);
+    for (const [index, operand] of node.inputs.entries()) {
+      const role = roleOf(row, index);
+      if (role.role !== "weights" || !operand || operand.dtype !== "FLOAT32") continue;
+      if (!row.weightsOnly || !isConstant(operand)) {
+        const why = row.weightsOnly
+          ? "is not a constant"
+          : "stays float, as in ONE: no runtime takes it quantized alone";
+        warn(context, `${describe(node)}: ${role.name} "${operand.name}" ${why}`);
+        continue;
+      }
+      const weights = ownConstant(graph, node, index);
+      const values = floatConstant(weights);
+      const layout = weightLayout(node, weights, role, "channel");
+      const parameters = emptyParameters(layout.channels);
+      const { limit, bytes } = scheme;
+      weights.constant = encoded(values, { rule: "scan", symmetric: true, limit, layout, parameters }, bytes);
+      const { scale, zeroPoint } = parameters;
+      weights.quant = quantParam({ scale, zeroPoint, axis: role.axis, provenance: { from: "own values" } });
+      weights.dtype = scheme.dtype;
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/** What a row of the operator table (src/rules/operators.ts) can say. A new rule is a new member here, read by one pass. */
+import type { Dtype } from "../graph/graph.ts";
+import type { SpecialKind } from "./special.ts";
+
+/** What an operand is for. */
+export type OperandRole =
+  /** Feature map: quantized per layer. */
+  | { role: "activation" }
+  /** Filter or weight matrix: quantized by its own values, per layer or along `axis`. */
+  | { role: "weights"; name: string; axis: number }
+  /** Quantized with scale (input × weights), to the accumulator's width. */
+  | { role: "bias"; name: string }
+  /** gamma, beta, alpha: one value a channel of the last axis; per channel each is stored as ±1 with its size as scale. */
+  | { role: "unit"; name: string }
+  /** Axes, shapes, indices, booleans: untouched. `dtypes` is what the verifier accepts (anything when empty). */
+  | { role: "raw"; dtypes: readonly Dtype[]; constant?: string };
+
+/** Where the result's parameters come from. */
+export type ResultRole =
+  /** Recorded range. */
+  | { role: "activation" }
+  /** Recorded range first, then the parameters of operand `operand` (forward propagation). */
+  | { role: "same"; operand: number; when?: "tf-style-maxpool" }
+  /** Fixed by the function's own range, or an integer scale (§3.8). */
+  | { role: "special"; kind: SpecialKind }
+  /** Quantize operator: follows its operand's kind in its own dtype (§3.10). */
+  | { role: "requantized"; operand: number }
+  /** Not a quantized value. */
+  | { role: "boolean" }
+  | { role: "raw" };
+
+/** How an operator hands its parameters to its operands (backward propagation, §3.9). */
+export type BackwardRule =
+  | { rule: "concat" }
+  | { rule: "all"; operands: "rest" | readonly number[]; refuseOtherConstants: true }
+  | { rule: "pad-value" }
+  | { rule: "operand"; operand: number };
+
+/** Result dtype (inference after quantization, §2.1): that of an operand, fixed, from an option, or what it is. */
+export type DtypeRule =
+  | { operand: number }
+  | { fixed: Dtype }
+  | { option: string }
+  | { results: readonly Dtype[] }
+  /** Declared dtype of the inputs or outputs of the subgraph that an option names. */
+  | { subgraph: string; side: "inputs" | "outputs" }
+  | "own";
+
+export interface OperatorRow {
+  readonly in: readonly OperandRole[];
+  /** Role of operands past `in`. */
+  readonly rest?: OperandRole;
+  readonly out: ResultRole;
+  /** Always has separate result nodes (SPLIT …). */
+  readonly multiple?: true;
+  /** May carry a fused activation function. */
+  readonly fuses?: true;
+  /** Its weights may be quantized alone, with float activations (§5.4). */
+  readonly weightsOnly?: true;
+  /** Constant activations: quantized by their own values, by another phase, or an error of the reference (§3.7). */
+  readonly constants: "own" | "elsewhere" | "refused";
+  /** Operands that get a Quantize operator when this operator has a dtype of its own; none = not possible (§4.1). */
+  readonly mixed?: "activations" | readonly number[];
+  readonly backward?: BackwardRule;
+  /** What the verifier checks beside dtypes and granularity by role; absent = not checked at all (§6). */
+  readonly verify?: "roles" | "roles or all integer" | "same parameters" | "cast" | "index result" | "reshape";
+  /** Turning quantized into float (§5.6): Quantize+Dequantize after it, nothing, or Dequantize; absent = not possible there. */
+  readonly fake?: "quantize-dequantize" | "nothing" | "dequantize";
+  /** Does not look at its operand's values, so any dtype will do. */
+  readonly looksAtShapeOnly?: true;
+  /** Result dtype; absent = that of operand 0. */
+  readonly dtype?: DtypeRule;
+  /** The result has the elements of operand 0 in their order, whatever its shape. */
+  readonly sameElements?: true;
+  /** What it computes of two operands element by element, where that can become part of weights and bias before it. */
+  readonly arithmetic?: "add" | "sub" | "mul" | "div";
+  /** It is an activation function that others may carry instead (`fusedActivationFunction`). */
+  readonly activation?: "RELU" | "RELU6" | "RELU_N1_TO_1";
+  /** Runtimes compute a fused RELU within it; `fuses` alone says only that the option exists (CONCATENATION refuses one). */
+  readonly takesRelu?: true;
+  /** Gets a zero bias where it has none: the rule to quantize it, or the reference, wants three operands. */
+  readonly zeroBias?: true;
+  /** Operator versions that brought a bias and a fused activation, where those are later than version 1. */
+  readonly since?: { readonly bias: number; readonly activation: number };
+}

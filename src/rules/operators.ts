@@ -1,0 +1,351 @@
+/**
+ * THE OPERATOR TABLE: one row an operator, everything quantization knows of it (reference, Appendix A).
+ *
+ * Passes read rows and mention no operator by name. A row says what each operand is for, what the result's parameters
+ * are, what happens to constant operands, whether the operator may have a dtype of its own (mixed precision), whether
+ * the verifier looks at it, and how a quantized model is turned back into a float one. Adding an operator is one row
+ * and one golden case (test/operators fails on a row without a line and a case there).
+ */
+import type { Dtype } from "../graph/graph.ts";
+import type { OperandRole, OperatorRow, ResultRole } from "./operator-row.ts";
+import type { SpecialKind } from "./special.ts";
+
+export type { BackwardRule, DtypeRule, OperandRole, OperatorRow, ResultRole } from "./operator-row.ts";
+
+const activation: OperandRole = { role: "activation" };
+const weights = (name: string, axis: number): OperandRole => ({ role: "weights", name, axis });
+const bias: OperandRole = { role: "bias", name: "bias" };
+const unit = (name: string): OperandRole => ({ role: "unit", name });
+const raw = (...dtypes: Dtype[]): OperandRole => ({ role: "raw", dtypes });
+const INDEX: Dtype[] = ["INT32", "INT64"];
+
+const recorded: ResultRole = { role: "activation" };
+const sameAs = (operand: number): ResultRole => ({ role: "same", operand });
+const special = (kind: SpecialKind): ResultRole => ({ role: "special", kind });
+const boolean: ResultRole = { role: "boolean" };
+
+const qdq = "quantize-dequantize";
+const nothing = "nothing";
+
+/** One activation in, one out; a constant operand is quantized by its own values. */
+const unary = (more: Partial<OperatorRow> = {}): OperatorRow => ({
+  in: [activation],
+  out: recorded,
+  constants: "own",
+  mixed: "activations",
+  ...more,
+});
+
+/** Two activations in, one out. */
+const binary = (more: Partial<OperatorRow> = {}): OperatorRow => ({ ...unary(more), in: [activation, activation] });
+
+/** Any number of activations. */
+const variadic = (more: Partial<OperatorRow> = {}): OperatorRow => ({ ...unary(more), in: [], rest: activation });
+
+/** Two activations compared: the result is BOOL. */
+const comparison = (more: Partial<OperatorRow> = {}): OperatorRow => ({
+  in: [activation, activation],
+  out: boolean,
+  constants: "own",
+  dtype: { fixed: "BOOL" },
+  ...more,
+});
+
+/** The reduction kinds: operand 1 are the axes. */
+const reduction = (more: Partial<OperatorRow> = {}): OperatorRow => ({
+  ...unary(more),
+  in: [activation, raw("INT32")],
+});
+
+/** Input, weights and bias with an accumulator. */
+const convolution = (operands: readonly OperandRole[], more: Partial<OperatorRow> = {}): OperatorRow => ({
+  in: operands,
+  out: recorded,
+  fuses: true,
+  takesRelu: true,
+  constants: "elsewhere",
+  mixed: "activations",
+  verify: "roles",
+  fake: qdq,
+  ...more,
+});
+
+/** Known to the IR of the reference, without any rule of quantization: an ordinary activation if recorded. */
+const unruled = (more: Partial<OperatorRow> = {}): OperatorRow => ({
+  in: [],
+  rest: raw(),
+  out: recorded,
+  constants: "refused",
+  ...more,
+});
+
+export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
+  ABS: unary({ fake: qdq }),
+  ADD: binary({ fuses: true, takesRelu: true, arithmetic: "add", verify: "roles or all integer", fake: qdq }),
+  ADD_N: variadic(),
+  ARG_MAX: {
+    in: [activation, raw(...INDEX)],
+    out: { role: "raw" },
+    constants: "own",
+    verify: "index result",
+    fake: nothing,
+    dtype: { option: "outputType" },
+  },
+  ARG_MIN: { in: [activation, raw()], out: { role: "raw" }, constants: "own", dtype: { option: "outputType" } },
+  AVERAGE_POOL_2D: unary({ fuses: true, takesRelu: true, constants: "refused", verify: "roles", fake: qdq }),
+  BATCH_TO_SPACE_ND: unary({ in: [activation, raw(), raw()], verify: "roles" }),
+  BATCH_MATMUL: binary({ fake: qdq }),
+  BROADCAST_TO: { in: [activation, raw()], out: recorded, constants: "own" },
+  CAST: { in: [activation], out: recorded, constants: "refused", verify: "cast", fake: nothing, dtype: "own" },
+  CEIL: { in: [activation], out: special("integer"), constants: "refused" },
+  CONCATENATION: variadic({
+    fuses: true,
+    constants: "elsewhere",
+    backward: { rule: "concat" },
+    verify: "roles or all integer",
+    fake: nothing,
+  }),
+  CONV_2D: convolution([activation, weights("filter", 0), bias], { weightsOnly: true, zeroBias: true }),
+  DEPTH_TO_SPACE: unary({ verify: "roles", fake: nothing }),
+  DEPTHWISE_CONV_2D: convolution([activation, weights("filter", 3), bias], { weightsOnly: true, zeroBias: true }),
+  DEQUANTIZE: {
+    in: [activation],
+    out: { role: "raw" },
+    constants: "refused",
+    fake: nothing,
+    dtype: { fixed: "FLOAT32" },
+  },
+  DIV: binary({ fuses: true, takesRelu: true, arithmetic: "div", verify: "roles", fake: qdq }),
+  ELU: unary({ verify: "roles" }),
+  EQUAL: comparison(),
+  EXP: unary({ fake: qdq }),
+  EXPAND_DIMS: { in: [activation, raw()], out: recorded, constants: "own", sameElements: true },
+  FLOOR: unary({ out: special("integer"), verify: "roles" }),
+  FLOOR_DIV: binary({ out: special("integer"), verify: "roles" }),
+  FLOOR_MOD: binary({ out: special("integer"), mixed: undefined }),
+  FULLY_CONNECTED: convolution([activation, weights("weights", 0), bias], { weightsOnly: true, zeroBias: true }),
+  GATHER: unary({ in: [activation, raw()], out: sameAs(0), fake: nothing }),
+  GELU: unary({ verify: "roles", fake: qdq }),
+  GREATER: comparison({ verify: "roles" }),
+  GREATER_EQUAL: comparison({ verify: "roles" }),
+  INSTANCE_NORM: {
+    in: [activation, unit("gamma"), unit("beta")],
+    out: recorded,
+    fuses: true,
+    takesRelu: true,
+    constants: "elsewhere",
+    mixed: "activations",
+    verify: "roles",
+    fake: qdq,
+  },
+  LEAKY_RELU: unary({ constants: "refused", fake: qdq }),
+  LESS: comparison(),
+  LESS_EQUAL: comparison(),
+  LOCAL_RESPONSE_NORMALIZATION: unary({ verify: "roles" }),
+  LOGICAL_AND: { in: [], rest: raw(), out: boolean, constants: "elsewhere" },
+  LOGICAL_NOT: { in: [], rest: raw(), out: boolean, constants: "elsewhere" },
+  LOGICAL_OR: { in: [], rest: raw("BOOL"), out: boolean, constants: "elsewhere", verify: "roles" },
+  LOGISTIC: unary({ out: special("logistic"), verify: "roles", fake: qdq }),
+  LOG_SOFTMAX: unary({ constants: "refused", mixed: undefined, fake: qdq }),
+  MAX_POOL_2D: unary({
+    out: { role: "same", operand: 0, when: "tf-style-maxpool" },
+    fuses: true,
+    takesRelu: true,
+    constants: "refused",
+    verify: "roles",
+    fake: qdq,
+  }),
+  MAXIMUM: binary({ fake: qdq }),
+  MEAN: reduction({ verify: "roles", fake: qdq }),
+  MINIMUM: binary({ fake: qdq }),
+  MIRROR_PAD: unary({ in: [activation, raw("INT32")], verify: "roles" }),
+  MUL: binary({ fuses: true, takesRelu: true, arithmetic: "mul", verify: "roles or all integer", fake: qdq }),
+  NEG: unary({ constants: "refused", fake: qdq }),
+  NOT_EQUAL: comparison({ verify: "roles" }),
+  ONE_HOT: {
+    in: [raw(...INDEX), raw("INT32"), activation, activation],
+    out: recorded,
+    constants: "elsewhere",
+    mixed: "activations",
+    backward: { rule: "all", operands: [2, 3], refuseOtherConstants: true },
+    verify: "roles",
+    dtype: { operand: 2 },
+  },
+  PACK: variadic({
+    constants: "elsewhere",
+    backward: { rule: "all", operands: "rest", refuseOtherConstants: true },
+    verify: "roles",
+    fake: nothing,
+  }),
+  PAD: unary({ in: [activation, raw("INT32")], verify: "roles", fake: qdq }),
+  PADV2: {
+    in: [activation, raw("INT32"), activation],
+    out: recorded,
+    constants: "elsewhere",
+    mixed: [0],
+    backward: { rule: "pad-value" },
+    verify: "roles",
+  },
+  POW: binary({ verify: "roles" }),
+  PRELU: {
+    in: [activation, unit("alpha")],
+    out: recorded,
+    constants: "elsewhere",
+    mixed: "activations",
+    verify: "roles",
+    fake: qdq,
+  },
+  QUANTIZE: {
+    in: [activation],
+    out: { role: "requantized", operand: 0 },
+    constants: "refused",
+    fake: "dequantize",
+    dtype: "own",
+  },
+  REDUCE_ANY: { in: [activation, raw()], out: recorded, constants: "own" },
+  REDUCE_MAX: reduction({ verify: "roles", fake: qdq }),
+  REDUCE_MIN: reduction(),
+  REDUCE_PROD: reduction({ fake: qdq }),
+  RELU: unary({ activation: "RELU", constants: "refused", verify: "roles", fake: qdq }),
+  RELU6: unary({ activation: "RELU6", constants: "refused", fake: qdq }),
+  RESHAPE: unary({
+    in: [activation, raw("INT32")],
+    out: sameAs(0),
+    backward: { rule: "operand", operand: 0 },
+    verify: "reshape",
+    fake: nothing,
+    sameElements: true,
+  }),
+  RESIZE_BILINEAR: unary({ in: [activation, raw()], verify: "roles", fake: qdq }),
+  RESIZE_NEAREST_NEIGHBOR: unary({ in: [activation, raw()], verify: "roles", fake: qdq }),
+  REVERSE_SEQUENCE: unary({ in: [activation, raw()] }),
+  RMS_NORM: {
+    in: [activation, unit("gamma")],
+    out: recorded,
+    constants: "elsewhere",
+    mixed: "activations",
+    verify: "roles",
+    fake: qdq,
+  },
+  RSQRT: unary({ verify: "roles", fake: qdq }),
+  SELECT_V2: {
+    in: [raw(), activation, activation],
+    out: recorded,
+    constants: "own",
+    dtype: { operand: 1 },
+  },
+  SLICE: unary({ in: [activation, raw(...INDEX), raw(...INDEX)], verify: "roles", fake: nothing }),
+  SOFTMAX: unary({ out: special("softmax"), verify: "roles", fake: qdq }),
+  SPACE_TO_BATCH_ND: unary({ in: [activation, raw(), raw()], verify: "roles" }),
+  SPACE_TO_DEPTH: unary({ verify: "roles", fake: nothing }),
+  SPLIT: unary({
+    in: [raw(), activation],
+    out: sameAs(1),
+    multiple: true,
+    verify: "same parameters",
+    fake: nothing,
+    dtype: { operand: 1 },
+  }),
+  SPLIT_V: unary({
+    in: [activation, raw(), raw()],
+    out: sameAs(0),
+    multiple: true,
+    verify: "same parameters",
+    fake: nothing,
+  }),
+  SQRT: unary({ verify: "roles", fake: qdq }),
+  SQUARED_DIFFERENCE: binary({ constants: "refused", mixed: undefined, fake: qdq }),
+  SQUEEZE: unary({ sameElements: true }),
+  STRIDED_SLICE: unary({
+    in: [activation, raw(), raw(), raw()],
+    out: sameAs(0),
+    verify: "same parameters",
+    fake: nothing,
+  }),
+  SUB: binary({ fuses: true, takesRelu: true, arithmetic: "sub", fake: qdq }),
+  SUM: reduction({ verify: "roles", fake: qdq }),
+  TANH: unary({ out: special("tanh"), verify: "roles", fake: qdq }),
+  TILE: unary({ in: [activation, raw()] }),
+  TOPK_V2: unary({ in: [activation, raw()], multiple: true }),
+  TRANSPOSE: unary({
+    in: [activation, raw("INT32")],
+    out: sameAs(0),
+    backward: { rule: "operand", operand: 0 },
+    verify: "roles",
+    fake: nothing,
+  }),
+  TRANSPOSE_CONV: convolution(
+    [{ role: "raw", dtypes: [], constant: "inputSizes" }, weights("filter", 0), activation, bias],
+    { dtype: { operand: 2 }, since: { bias: 3, activation: 4 } },
+  ),
+  UNIQUE: unary({ constants: "refused", multiple: true }),
+  UNPACK: unary({ out: sameAs(0), multiple: true, verify: "same parameters", fake: nothing }),
+
+  // Known to the IR, no rule of quantization. Dtype inference and fused activations still matter.
+  BCQ_FULLY_CONNECTED: unruled({ fuses: true, dtype: { fixed: "FLOAT32" } }),
+  BCQ_GATHER: unruled({ dtype: { fixed: "FLOAT32" } }),
+  BIDIRECTIONAL_SEQUENCE_LSTM: unruled({ fuses: true, multiple: true }),
+  COS: unruled(),
+  CUMSUM: unruled(),
+  CUSTOM: unruled({ multiple: true, dtype: "own" }),
+  DENSIFY: unruled(),
+  FAKE_QUANT: unruled(),
+  FILL: unruled({ dtype: { operand: 1 } }),
+  GATHER_ND: unruled(),
+  GRU: unruled(),
+  HARD_SWISH: unruled(),
+  IF: unruled({ multiple: true, dtype: { subgraph: "thenSubgraphIndex", side: "outputs" } }),
+  L2_NORMALIZATION: unruled({ fuses: true }),
+  L2_POOL_2D: unruled({ fuses: true }),
+  LOG: unruled(),
+  MATRIX_DIAG: unruled(),
+  MATRIX_SET_DIAG: unruled(),
+  NON_MAX_SUPPRESSION_V4: unruled({ multiple: true, dtype: { results: ["INT32", "INT32"] } }),
+  NON_MAX_SUPPRESSION_V5: unruled({ multiple: true, dtype: { results: ["INT32", "FLOAT32", "INT32"] } }),
+  RANGE: unruled(),
+  RANK: unruled({ looksAtShapeOnly: true, dtype: { fixed: "INT32" } }),
+  RELU_0_TO_1: unruled(),
+  RELU_N1_TO_1: unruled({ activation: "RELU_N1_TO_1" }),
+  REVERSE_V2: unruled(),
+  ROPE: unruled(),
+  ROUND: unruled(),
+  SCATTER_ND: unruled({ dtype: { operand: 1 } }),
+  SEGMENT_SUM: unruled(),
+  SELECT: unruled({ dtype: { operand: 1 } }),
+  SHAPE: unruled({ looksAtShapeOnly: true, dtype: { option: "outType" } }),
+  SIGN: unruled(),
+  SIN: unruled(),
+  SPARSE_TO_DENSE: unruled({ dtype: { operand: 2 } }),
+  SQUARE: unruled(),
+  SVDF: unruled({ fuses: true }),
+  UNIDIRECTIONAL_SEQUENCE_LSTM: unruled({ fuses: true }),
+  WHERE: unruled({ dtype: { fixed: "INT64" } }),
+  WHILE: unruled({ multiple: true, dtype: { subgraph: "condSubgraphIndex", side: "inputs" } }),
+  ZEROS_LIKE: unruled(),
+};
+
+/** What an operator without a row gets: its dtype and parameters stay as they are. */
+const UNKNOWN: OperatorRow = { in: [], rest: raw(), out: recorded, constants: "refused", dtype: "own" };
+
+/** The row of an operator name. */
+export function rowOf(op: string): OperatorRow {
+  return OPERATORS[op] ?? UNKNOWN;
+}
+
+/** Whether any rule of quantization exists for the operator (else it is float for `quantize`, §9.1 for the drop-in front). */
+export function hasRule(op: string): boolean {
+  const row = OPERATORS[op];
+  return row !== undefined && (row.in.length > 0 || row.rest?.role !== "raw" || row.constants !== "refused");
+}
+
+/** Role of operand `index`. */
+export function roleOf(row: OperatorRow, index: number): OperandRole {
+  return row.in[index] ?? row.rest ?? raw();
+}
+
+/** Indices of an operator's operands with a role. */
+export function operandsWith(row: OperatorRow, count: number, role: OperandRole["role"]): number[] {
+  const found: number[] = [];
+  for (let index = 0; index < count; index++) if (roleOf(row, index).role === role) found.push(index);
+  return found;
+}

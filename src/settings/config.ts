@@ -1,0 +1,73 @@
+/** The JSON file of layer settings (§5.8): checked by zod, errors name the place inside the file. */
+import { existsSync, readFileSync } from "node:fs";
+import { z } from "zod";
+import { MinmaxqError, Problems, reasonOf } from "../base/errors.ts";
+import { type Granularity, type QuantizedDtype, SCHEMES } from "../rules/schemes.ts";
+import type { LayerEntry } from "./layers.ts";
+
+/** A word in any case, as the reference reads it. */
+const word = <T extends string>(...choices: [T, ...T[]]) =>
+  z.preprocess((value) => (typeof value === "string" ? value.toLowerCase() : value), z.enum(choices));
+
+const dtype = word("uint8", "int16").describe("quantized dtype of the layer");
+const granularity = word("layer", "channel").describe("one scale a layer, or one a channel");
+const name = z.string().min(1).describe("name of the tensor that the layer yields");
+
+const layer = z.object({
+  name: name.optional(),
+  names: z.array(name).optional(),
+  dtype,
+  granularity,
+  alternate: z
+    .record(z.string(), z.array(name))
+    .optional()
+    .describe("further lists of names; exactly one list of the whole file must fit the model"),
+});
+
+/** The file's shape; the JSON Schema for editors is made from it (scripts/generate-config-schema.ts). */
+export const CONFIG = z.object({
+  layers: z.array(layer).describe("layers with settings of their own"),
+  default_quantization_dtype: dtype.optional().describe("for tools that choose the model's dtype"),
+  default_granularity: granularity.optional().describe("for tools that choose the model's granularity"),
+  model_path: z.string().optional().describe("where the settings come from; not used"),
+});
+
+/** Reads a file of layer settings: the first list, and one for each alternate (§2.3). Throws a MinmaxqError. */
+export function readConfig(path: string): LayerEntry[][] {
+  if (!existsSync(path)) throw new MinmaxqError(`${path}: there is no such file; give a JSON file of layer settings`);
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new MinmaxqError(`${path}: cannot be read as JSON (${reasonOf(error)})`, { cause: error });
+  }
+  const parsed = CONFIG.safeParse(value);
+  if (!parsed.success) {
+    const problems = new Problems();
+    for (const issue of parsed.error.issues) problems.add(`${path}: ${placeOf(issue.path)}: ${issue.message}`);
+    problems.throwIfAny(`${path}: is no valid file of layer settings`);
+  }
+  return listsOf(parsed.data!);
+}
+
+function listsOf(config: z.infer<typeof CONFIG>): LayerEntry[][] {
+  const first: LayerEntry[] = [];
+  const alternates: LayerEntry[][] = [];
+  for (const { name, names, dtype, granularity, alternate } of config.layers) {
+    const setting = { dtype: dtypeOf(dtype), granularity: granularity as Granularity };
+    const all = [...(name === undefined ? [] : [name]), ...(names ?? [])];
+    if (all.length > 0) first.push({ names: all, ...setting });
+    for (const others of Object.values(alternate ?? {})) alternates.push([{ names: others, ...setting }]);
+  }
+  return [first, ...alternates];
+}
+
+function dtypeOf(name: string): QuantizedDtype {
+  return (Object.keys(SCHEMES) as QuantizedDtype[]).find((dtype) => SCHEMES[dtype].name === name)!;
+}
+
+/** `layers[2].names[0]`. */
+function placeOf(path: readonly PropertyKey[]): string {
+  const text = path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("");
+  return text.replace(/^\./, "") || "the file";
+}

@@ -1,0 +1,164 @@
+/** Outputs that are begun while passes still decide: the same file, whoever began it and however wrong the guess was. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { generateModel } from "../../scripts/generate-model.ts";
+import { begin } from "../../src/driver/early-output.ts";
+import { inferAll, type Workspace, workspace, writeWorkspace } from "../../src/driver/workspace.ts";
+import type { Node } from "../../src/graph/graph.ts";
+import { rangeOf, readRange } from "../../src/model/bytes.ts";
+import { BuiltinOperator, type Model, openModel, type Tensor, TensorType, writeModel } from "../../src/model/index.ts";
+import { quantizeGraph } from "../../src/passes/minmax/index.ts";
+import { endThreads, startEarly } from "../../src/weights/threads.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "minmaxq-begin-"));
+const input = join(folder, "in.circle");
+const output = join(folder, "out.circle");
+
+/** One filter of 64 MiB, which has to be scanned as a whole when it has one scale. */
+const wide = join(folder, "wide.circle");
+
+beforeAll(async () => {
+  await generateModel(60e6, input);
+  await writeModel(fullyConnected(4096), wide, { dialect: "circle" });
+});
+afterAll(() => {
+  endThreads();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function fullyConnected(side: number): Model {
+  const weights = Float32Array.from({ length: side * side }, (_, i) => Math.sin(i));
+  const activation = (name: string): Tensor => ({
+    name,
+    shape: Int32Array.of(1, side),
+    quantization: { min: Float32Array.of(-1), max: Float32Array.of(1) },
+  });
+  const constant = (name: string, shape: number[], buffer: number): Tensor => ({
+    ...{ name, shape: Int32Array.from(shape), type: TensorType.FLOAT32, buffer },
+  });
+  return {
+    operatorCodes: [{ builtinCode: BuiltinOperator.FULLY_CONNECTED }],
+    buffers: [
+      {},
+      ...[weights, new Float32Array(side)].map((array) => ({ data: rangeOf(new Uint8Array(array.buffer)) })),
+    ],
+    subgraphs: [
+      {
+        tensors: [activation("x"), constant("w", [side, side], 1), constant("b", [side], 2), activation("y")],
+        inputs: Int32Array.of(0),
+        outputs: Int32Array.of(3),
+        operators: [
+          {
+            inputs: Int32Array.of(0, 1, 2),
+            outputs: Int32Array.of(3),
+            builtinOptions: { type: "FullyConnectedOptions", value: {} },
+          },
+        ],
+      },
+    ],
+  };
+}
+
+interface Way {
+  readonly model?: string;
+  readonly granularity?: "channel" | "layer";
+  /** Begins the output, with a Worker that is up. */
+  readonly begun: boolean;
+  /** What a pass might do to the filters after they were begun. */
+  readonly change?: (filters: Node[]) => void;
+}
+
+const filtersOf = ({ graphs }: Workspace) =>
+  graphs[0]!.nodes.filter((node) => node.kind === "constant" && node.shape.length > 1);
+
+/** The model with something behind its end that is no table. */
+const appended = join(folder, "appended.circle");
+
+/** Quantizes the model; gives whether the begun file became the output, a hash of it, and what is in it. */
+async function quantized({ model = input, granularity = "channel", begun, change }: Way) {
+  const before = readdirSync(folder);
+  if (begun) startEarly(model);
+  const opened = openModel(model);
+  const space = workspace(opened, { dtype: "UINT8", granularity });
+  const done = begun ? begin(space, space.graphs, output) : async () => {};
+  const temporary = space.begun?.file.temporary;
+  try {
+    change?.(filtersOf(space));
+    quantizeGraph(space.graphs[0]!, space.context);
+    inferAll(space);
+    let kept = false;
+    const check = () => {
+      kept = temporary !== undefined && readdirSync(folder).some((name) => temporary.endsWith(name));
+    };
+    await writeWorkspace(space, output, "circle", check);
+    const hash = new Bun.CryptoHasher("sha256").update(await Bun.file(output).bytes()).digest("hex");
+    return { kept, hash, contents: contentsOf(output) };
+  } finally {
+    await done();
+    opened.close();
+    expect(readdirSync(folder).sort()).toEqual([...before, "out.circle"].sort());
+    rmSync(output);
+  }
+}
+
+/** Every tensor with its parameters and a hash of its bytes, wherever they lie. */
+function contentsOf(path: string) {
+  const opened = openModel(path);
+  const { subgraphs, buffers }: Model = opened.model;
+  const tensors = subgraphs![0]!.tensors!.map(({ buffer = 0, ...tensor }) => {
+    const { data } = buffers![buffer]!;
+    return { ...tensor, bytes: data && "source" in data ? Bun.hash(readRange(data)) : null };
+  });
+  opened.close();
+  return { tensors, operators: subgraphs![0]!.operators };
+}
+
+test("a begun file has the same contents at other places", async () => {
+  const plain = await quantized({ begun: false });
+  const begun = await quantized({ begun: true });
+  expect(begun.kept).toBe(true);
+  expect(begun.contents).toEqual(plain.contents);
+});
+
+test("a wrong guess leaves the file that nobody began", async () => {
+  // Another description of the same values: what was guessed will not be asked for.
+  const change = ([filter]: Node[]) => {
+    filter!.constant = { ...filter!.constant! };
+  };
+  const plain = await quantized({ begun: false });
+  const begun = await quantized({ begun: true, change });
+  expect(begun.kept).toBe(false);
+  expect(begun.hash).toBe(plain.hash);
+});
+
+test.each(["right", "wrong"])("scans that were begun change nothing (%s guess)", async (guess) => {
+  const change = ([filter]: Node[]) => {
+    if (guess === "wrong") filter!.constant = { ...filter!.constant! };
+  };
+  const plain = await quantized({ model: wide, granularity: "layer", begun: false });
+  const begun = await quantized({ model: wide, granularity: "layer", begun: true, change });
+  expect(begun.hash).toBe(plain.hash);
+});
+
+test("no room is made for what is no table", async () => {
+  const junk = new Uint8Array(2 << 20).fill(7);
+  await Bun.write(appended, Buffer.concat([await Bun.file(input).bytes(), junk]));
+  const plain = await quantized({ model: appended, begun: false });
+  const begun = await quantized({ model: appended, begun: true });
+  expect(begun.kept).toBe(false);
+  expect(begun.hash).toBe(plain.hash);
+  rmSync(appended);
+});
+
+test("nothing is left of a file that is not wanted after all", async () => {
+  startEarly(input);
+  const opened = openModel(input);
+  const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
+  const done = begin(space, space.graphs, output);
+  expect(readdirSync(folder).length).toBe(3);
+  await done();
+  expect(readdirSync(folder).sort()).toEqual(["in.circle", "wide.circle"]);
+  opened.close();
+});
