@@ -1,8 +1,8 @@
 /** Generated models, in a folder below dist/ that is gone when the benchmark ends, however it ends. */
 import { mkdtempSync, rmSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { sizeText } from "../../src/base/text.ts";
 import { openModel } from "../../src/model/index.ts";
-import { sizeText } from "../../src/terminal/output.ts";
 import { generateModel } from "../generate-model.ts";
 
 /** A figure that cannot be measured here; that is no failure. */

@@ -6,11 +6,16 @@ import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import { removeTemporaryFiles, temporaryDone, temporaryPath } from "../base/temporary.ts";
-import type { Output } from "../commands/command.ts";
-import { quantize } from "../commands/quantize.ts";
+import type { Io } from "../driver/io.ts";
+import { quantize } from "../driver/quantize.ts";
+import type { Report as RunReport } from "../driver/report.ts";
+import { checkTogether, quantizeSettings } from "../options/settings.ts";
+import { writeExplanation } from "../views/explain.ts";
+import { summary } from "../views/summary.ts";
 import { type Job, jobOf } from "./job.ts";
 import { hashFile } from "./key.ts";
 import type { Order, Report } from "./messages.ts";
+import type { Done } from "./outcome.ts";
 import { mayPass } from "./passing.ts";
 import { guardFiles } from "./roots.ts";
 
@@ -38,32 +43,41 @@ function report(message: Report): void {
 }
 
 async function outcome(entry: unknown): Promise<Report> {
-  const summary: string[] = [];
   const warnings: string[] = [];
-  const output: Output = {
-    print: (line) => void summary.push(line),
+  const io: Io = {
     tell: (line) => void warnings.push(line),
     progress: (what) => (done, total) => report({ kind: "progress", what, done, total }),
   };
   try {
     const job = jobOf(entry);
-    await run(job, output);
+    const done = await run(job, io);
     const bytes: [number, number] = [statSync(job.model).size, statSync(job.output).size];
-    return { kind: "done", bytes, sha256: await hashFile(job.output), summary, warnings };
+    return { kind: "done", bytes, sha256: await hashFile(job.output), ...said(done), warnings };
   } catch (error) {
     return { kind: "failed", reason: wordsFor(error), mayPass: mayPass(error) };
   }
 }
 
-async function run({ model, output: path, options }: Job, output: Output): Promise<void> {
+/** What the Report says, for the batch's line and its results. */
+function said(report: RunReport): { summary: string[]; notes: Done["notes"] } {
+  return { summary: summary(report), notes: report.notes.map(({ kind, code, text }) => ({ kind, code, text })) };
+}
+
+async function run({ model, output: path, options }: Job, io: Io): Promise<RunReport> {
   const { explain } = options;
   for (const each of [path, explain]) if (each !== undefined) makeFolder(dirname(each));
-  if (explain === undefined) return quantize.run([model], options, output);
-  // A command's own report may be written in place; a job's appears whole or not at all.
-  const temporary = temporaryPath(explain);
+  checkTogether(options);
+  const report = await quantize(quantizeSettings(model, options), io);
+  if (explain !== undefined) await writeWhole(explain, (temporary) => writeExplanation(temporary, report));
+  return report;
+}
+
+/** A command's own report may be written in place; a job's appears whole or not at all. */
+async function writeWhole(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = temporaryPath(path);
   try {
-    await quantize.run([model], { ...options, explain: temporary }, output);
-    renameSync(temporary, explain);
+    await write(temporary);
+    renameSync(temporary, path);
   } finally {
     rmSync(temporary, { force: true });
     temporaryDone(temporary);

@@ -66,8 +66,8 @@ export class Course {
       const former = this.options.redo ? undefined : this.results.formerOf(job);
       const output = former?.key === key.key ? await this.asItWas(job, former.sha256) : undefined;
       if (!former || !output) return key;
-      const { bytes, sha256, summary, warnings } = former;
-      this.end(job, { status: "skipped", seconds: 0, bytes, sha256, summary, warnings }, key, output);
+      const { bytes, sha256, summary, warnings, notes } = former;
+      this.end(job, { status: "skipped", seconds: 0, bytes, sha256, summary, warnings, notes }, key, output);
     } catch (error) {
       if (this.signal.aborted) return undefined;
       if (!(error instanceof MinmaxqError)) throw error;

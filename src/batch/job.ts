@@ -7,7 +7,7 @@ import { InvalidArgumentError } from "commander";
 import { closest, distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
-import { checkTogether, quantize } from "../commands/quantize.ts";
+import { checkTogether, QUANTIZE_OPTIONS } from "../options/settings.ts";
 import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "../options/table.ts";
 import { layerArgument } from "../settings/layer-arguments.ts";
 
@@ -29,8 +29,8 @@ const ROWS: Readonly<Record<OptionName, OptionRow>> = OPTIONS;
  * Options of a job: those of `quantize`, but where the model goes is the job's own `output`, and a job never replaces its
  * input, for it could not be done again.
  */
-export const JOB_OPTIONS: readonly OptionName[] = quantize.options.filter(
-  (name) => name !== "output" && name !== "force",
+export const JOB_OPTIONS: readonly OptionName[] = QUANTIZE_OPTIONS.filter(
+  (name) => name !== "output" && name !== "force" && name !== "json",
 );
 
 /** An option's name in a job list: as on the command line, without the dashes. */

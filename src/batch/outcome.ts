@@ -1,7 +1,7 @@
 /** What became of a job, and all of them as a table. */
 import { z } from "zod";
-import { remarks } from "../commands/summary.ts";
-import { sizeText } from "../terminal/output.ts";
+import { sizeText } from "../base/text.ts";
+import { remarks } from "../views/summary.ts";
 
 /** What a job that was run gives back; also what comes back through the queue. */
 export const DONE = z.object({
@@ -12,6 +12,8 @@ export const DONE = z.object({
   /** What `quantize` says it did, and its warnings. */
   summary: z.array(z.string()),
   warnings: z.array(z.string()),
+  /** Notes of the Report: what stays float, and warnings. */
+  notes: z.array(z.object({ kind: z.enum(["float", "warning"]), code: z.string(), text: z.string() })).optional(),
 });
 export type Done = z.infer<typeof DONE>;
 
@@ -40,7 +42,7 @@ export function table(rows: readonly { shown: string; outcome: Outcome }[], colo
   };
   const lines = cells.map((row, index) => {
     const { outcome } = rows[index]!;
-    const said = "reason" in outcome ? oneLine(outcome.reason) : remarks([...outcome.summary, ...outcome.warnings]);
+    const said = "reason" in outcome ? oneLine(outcome.reason) : remarks(outcome.notes ?? [], outcome.warnings.length);
     const why = said && `  ${said}`;
     const [model, status, ...rest] = row.map(pad);
     return [model, coloured(outcome.status, status!, colours), ...rest].join("  ") + why;

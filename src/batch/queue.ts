@@ -9,7 +9,7 @@ import { randomUUID } from "node:crypto";
 import { Queue, type Job as Queued, QueueEvents } from "bullmq";
 import { z } from "zod";
 import { MinmaxqError } from "../base/errors.ts";
-import { counted } from "../terminal/output.ts";
+import { counted } from "../base/text.ts";
 import type { Course } from "./course.ts";
 import type { ListedJob } from "./job-list.ts";
 import { idOfJob, type Key } from "./key.ts";

@@ -9,9 +9,9 @@ import { type Job as Queued, UnrecoverableError, WaitingError, Worker } from "bu
 import pkg from "../../package.json" with { type: "json" };
 import { reasonOf } from "../base/errors.ts";
 import { windDown } from "../base/interrupt.ts";
+import { counted } from "../base/text.ts";
 import type { Output } from "../commands/command.ts";
 import type { OptionValues } from "../options/table.ts";
-import { counted } from "../terminal/output.ts";
 import { defaultJobs } from "./course.ts";
 import { type Job, jobOf } from "./job.ts";
 import { oneLine, sizesOf } from "./outcome.ts";
@@ -109,11 +109,11 @@ class Service {
     const seconds = (performance.now() - started) / 1000;
     if (end.kind === "stopped") return this.giveBack(queued, token, title);
     if (end.kind === "failed") throw this.failure(title, end.reason, end.mayPass);
-    const { bytes, sha256, summary, warnings } = end;
+    const { bytes, sha256, summary, warnings, notes } = end;
     this.output.tell(
-      `done: ${title}, ${sizesOf({ status: "done", seconds, bytes, sha256, summary, warnings })}, ${seconds.toFixed(1)} s`,
+      `done: ${title}, ${sizesOf({ status: "done", seconds, bytes, sha256, summary, warnings, notes })}, ${seconds.toFixed(1)} s`,
     );
-    return { bytes, sha256, summary, warnings, seconds, worker: this.name };
+    return { bytes, sha256, summary, warnings, notes, seconds, worker: this.name };
   }
 
   private checked(queued: Queued<Payload>): Job {

@@ -25,6 +25,8 @@ export interface DataSet {
   readonly description: string;
   /** Number of records; at least 1. */
   readonly count: number;
+  /** The records are made up: ranges of them mean nothing. */
+  readonly random?: true;
   /**
    * The records in order: one little-endian byte array per model input, in model input order. The arrays are the
    * receiver's. May be iterated several times; memory does not grow with the count.

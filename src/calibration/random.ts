@@ -37,6 +37,7 @@ export function openRandom(location: string, inputs: readonly InputSpec[]): Data
   return {
     description: `random data (${count} ${count === 1 ? "record" : "records"}, seed ${seed})`,
     count,
+    random: true,
     async *records() {
       const next = xoshiro128(seed);
       for (let record = 0; record < count; record++) {

@@ -6,7 +6,7 @@ import { quantize } from "./quantize.ts";
 /** Options of the batch itself; all others are those of its jobs. */
 const OWN: readonly OptionName[] = ["out", "jobs", "failFast", "redo", "queue"];
 /** What one model has for itself cannot be said for all of a folder. */
-const SINGLE: readonly OptionName[] = ["output", "explain", "force"];
+const SINGLE: readonly OptionName[] = ["output", "explain", "force", "json"];
 
 export const batch: Command = {
   name: "batch",

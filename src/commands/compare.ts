@@ -1,6 +1,7 @@
 /** `minmaxq compare`: runs a float and a quantized model on the same samples and says how far they are apart. */
 
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { openDataSet } from "../calibration/index.ts";
 import { type Comparison, compareModels } from "../compare/compare.ts";
 import { brokenLimits, holdTo } from "../compare/limits.ts";
@@ -11,7 +12,6 @@ import { about } from "../driver/about.ts";
 import { checkInput, checkReport } from "../driver/paths.ts";
 import { openModel } from "../model/index.ts";
 import type { OptionValues } from "../options/table.ts";
-import { counted } from "../terminal/output.ts";
 import { coloursFor } from "../terminal/streams.ts";
 import type { Command, Output } from "./command.ts";
 

@@ -1,8 +1,8 @@
 /** `minmaxq fake-quantize`: a quantized model as a float model with the same rounding (reference §5.6). */
 
 import { MinmaxqError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { fakeQuantizeModel } from "../passes/transform/fake-quantize-model.ts";
-import { counted } from "../terminal/output.ts";
 import { transformCommand } from "./transform.ts";
 
 export const fakeQuantize = transformCommand({

@@ -1,5 +1,6 @@
 /** `minmaxq inspect`: what is in a model, for people or as JSON. */
 
+import { counted, sizeText } from "../base/text.ts";
 import { checkInput } from "../driver/paths.ts";
 import {
   elementCount,
@@ -12,7 +13,6 @@ import {
   TensorType,
 } from "../model/index.ts";
 import type { OptionValues } from "../options/table.ts";
-import { counted, sizeText } from "../terminal/output.ts";
 import { type Colours, coloursFor } from "../terminal/streams.ts";
 import type { Command, Output } from "./command.ts";
 

@@ -1,10 +1,10 @@
 /** `minmaxq quantize-onnx`: a model that was fake-quantized in ONNX becomes a quantized one (reference §5.7). */
 
 import { MinmaxqError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { activeNodes } from "../graph/graph.ts";
 import { ONNX_OPTIONS, quantizeOnnx as run } from "../passes/onnx/index.ts";
 import { isQuantized } from "../rules/schemes.ts";
-import { counted } from "../terminal/output.ts";
 import { transformCommand } from "./transform.ts";
 
 export const quantizeOnnx = transformCommand({

@@ -1,9 +1,9 @@
 /** `minmaxq quantize-weights`: weights only, activations stay float (reference §5.4). */
 
 import { MinmaxqError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { activeNodes } from "../graph/graph.ts";
 import { quantizeWeightsOnly } from "../passes/transform/quantize-weights-only.ts";
-import { counted } from "../terminal/output.ts";
 import { transformCommand } from "./transform.ts";
 
 export const quantizeWeights = transformCommand({

@@ -1,9 +1,9 @@
 /** `minmaxq requantize`: an int8 model as uint8 (reference §5.5). */
 
 import { MinmaxqError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { activeNodes } from "../graph/graph.ts";
 import { requantize as run } from "../passes/transform/requantize.ts";
-import { counted } from "../terminal/output.ts";
 import { transformCommand } from "./transform.ts";
 
 export const requantize = transformCommand({

@@ -1,8 +1,8 @@
 /** `minmaxq set-parameters`: scales and zero points given by a person (reference §5.6, force and copy). */
 
 import { UsageError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { copyParameters, forceParameters } from "../passes/transform/set-parameters.ts";
-import { counted } from "../terminal/output.ts";
 import { transformCommand } from "./transform.ts";
 
 export const setParameters = transformCommand({

@@ -1,12 +1,9 @@
 /** Commands that change a model's graphs and write it again: their common course. */
-import { statSync } from "node:fs";
-import { about } from "../driver/about.ts";
-import { checkPaths, dialectOf } from "../driver/paths.ts";
-import { inferAll, type Workspace, workspace, writeWorkspace } from "../driver/workspace.ts";
-import { openModel } from "../model/index.ts";
+import { transform as run } from "../driver/quantize.ts";
+import { layersOf } from "../options/settings.ts";
 import type { OptionName, OptionValues } from "../options/table.ts";
-import type { QuantizeOptions } from "../passes/context.ts";
-import { sizeText } from "../terminal/output.ts";
+import type { QuantizeOptions, Workspace } from "../passes/context.ts";
+import { transformLines } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
 export interface Transform {
@@ -21,7 +18,7 @@ export interface Transform {
   change(space: Workspace, options: OptionValues): string | Promise<string>;
 }
 
-/** Makes a command of a transform: open, change, infer dtypes, write, say what was done. */
+/** Makes a command of a transform. */
 export function transformCommand(transform: Transform): Command {
   const { name, summary, demands, examples } = transform;
   return {
@@ -32,25 +29,18 @@ export function transformCommand(transform: Transform): Command {
     demands,
     examples,
     async run([input], options, output) {
-      checkPaths([input!], options.output, options.force);
-      const opened = openModel(input!);
-      try {
-        for (const line of opened.unknown) output.tell(`warning: ${line}`);
-        const settings = transform.settings?.(options) ?? { dtype: "UINT8", granularity: "channel" };
-        const space = workspace(opened, settings);
-        const done = await about(input!, async () => {
-          const text = await transform.change(space, options);
-          space.context.scanner.throwProblems();
-          inferAll(space);
-          return text;
-        });
-        await about(input!, () => writeWorkspace(space, options.output, dialectOf(options.output)), options.output);
-        const sizes = `${sizeText(opened.source.size)} → ${sizeText(statSync(options.output).size)}`;
-        output.print(`${options.output}: ${done}, ${sizes}`);
-        for (const note of space.context.notes) output.print(`  ${note.kind}: ${note.text}`);
-      } finally {
-        opened.close();
-      }
+      const report = await run(
+        {
+          model: input!,
+          output: options.output,
+          force: options.force,
+          layers: layersOf(options),
+          options: transform.settings?.(options),
+          change: (space) => transform.change(space, options),
+        },
+        output,
+      );
+      for (const line of transformLines(report)) output.print(line);
     },
   };
 }

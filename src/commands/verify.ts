@@ -1,15 +1,16 @@
 /** `minmaxq verify`: lists everything in a quantized model that breaks the rules of its operators. */
 
 import { MinmaxqError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { checkInput } from "../driver/paths.ts";
-import { throwProblems, verifyAll, workspace } from "../driver/workspace.ts";
+import { throwProblems, verifyGraphs } from "../driver/phases.ts";
+import { workspace } from "../driver/workspace.ts";
 import { activeNodes, isConstant, type Node } from "../graph/graph.ts";
 import { openModel } from "../model/index.ts";
 import type { OptionValues } from "../options/table.ts";
 import type { LayerSetting } from "../passes/context.ts";
 import { operandsWith, rowOf } from "../rules/operators.ts";
 import { type QuantizedDtype, SCHEMES } from "../rules/schemes.ts";
-import { counted } from "../terminal/output.ts";
 import type { Command, Output } from "./command.ts";
 
 export const verify: Command = {
@@ -32,7 +33,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     for (const node of nodes)
       if (node.kind === "operator" || node.kind === "result") layers.set(node.name, settingOf(node));
     const quantized = nodes.filter((node) => node.kind !== "output" && isActivation(node)).length;
-    const problems = verifyAll(space, true);
+    const problems = verifyGraphs(space, true);
     if (options.json) output.print(JSON.stringify({ model: input, quantized, problems }, null, 2));
     if (quantized === 0 && problems.length === 0)
       throw new MinmaxqError(`${input}: has no quantized activations; run 'minmaxq quantize' first`);

@@ -1,5 +1,5 @@
 /** The comparison for people: two lines a tensor, so that long names and eight metrics fit into 80 columns. */
-import { counted } from "../terminal/output.ts";
+import { counted } from "../base/text.ts";
 import type { Colours } from "../terminal/streams.ts";
 import type { ComparedTensor, Comparison } from "./compare.ts";
 import { METRICS, type MetricName } from "./limits.ts";

@@ -11,11 +11,11 @@ import { timed } from "../base/timings.ts";
 import { pendingContent } from "../graph/export.ts";
 import type { Graph } from "../graph/graph.ts";
 import { FLATBUFFER_LIMIT, type OpenedModel, OutputFile, planContents } from "../model/index.ts";
+import type { Workspace } from "../passes/context.ts";
 import { expectedFilters } from "../passes/minmax/quantize-weights.ts";
 import { beginEarly, stopEarly } from "../weights/early.ts";
 import { bytesRead, jobOf } from "../weights/tasks.ts";
 import { endThreads, shareable, WORTH_A_WORKER } from "../weights/threads.ts";
-import type { Workspace } from "./workspace.ts";
 
 /** Bytes of the tables for a channel of a filter and its bias: a scale and a zero point each. */
 const CHANNEL = 24;

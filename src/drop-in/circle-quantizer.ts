@@ -6,21 +6,7 @@
 
 import { UsageError } from "../base/errors.ts";
 import type { Output } from "../commands/command.ts";
-import { about } from "../driver/about.ts";
-import { begin } from "../driver/early-output.ts";
-import { checkPaths } from "../driver/paths.ts";
-import {
-  inferAll,
-  setLayers,
-  throwProblems,
-  verifyAll,
-  warnAll,
-  workspace,
-  writeWorkspace,
-} from "../driver/workspace.ts";
-import { openModel } from "../model/index.ts";
-import { missingRanges } from "../passes/float/check-ranges.ts";
-import { startEarly } from "../weights/threads.ts";
+import { reference } from "../driver/quantize.ts";
 import { MODES, optionsOf } from "./modes.ts";
 import { COMMON_WORDS, parseWords, usage, type WordOption } from "./words.ts";
 
@@ -50,37 +36,19 @@ export async function runCircleQuantizer(
     throw new UsageError(`choose exactly one of ${Object.keys(MODES).join(", ")} (got ${modes.length}); see --help`);
   const [input, path] = parsed.positionals as [string, string];
   const mode = MODES[modes[0]!]!;
-  const options = optionsOf(modes[0]!, parsed);
-  checkPaths([input], path, true);
-  startEarly(input);
-  const opened = openModel(input);
-  let abandon = async () => {};
-  try {
-    const space = workspace(opened, options, true);
-    if (parsed.options.has("--generate_profile_data")) space.profile = true;
-    const config = parsed.options.get("--config")?.[0];
-    // zod is loaded only where there is something to check.
-    if (config !== undefined) setLayers(space, (await import("../settings/config.ts")).readConfig(config));
-    const missing = mode.verified ? space.graphs.flatMap(missingRanges) : [];
-    if (mode.verified) abandon = begin(space, space.graphs, path);
-    await about(input, () => {
-      mode.run(space, parsed);
-      space.context.scanner.throwProblems();
-      inferAll(space);
-    });
-    const check = () => {
-      const problems = mode.verified ? verifyAll(space, false) : [];
-      // The reference takes models without some ranges; where the result is wrong, they are the likely cause.
-      const causes = missing.map((line) => `${line}; run 'minmaxq record' first`);
-      if (problems.length > 0) throwProblems(input, [...causes, ...problems]);
-      warnAll(space);
-    };
-    await about(input, () => writeWorkspace(space, path, "circle", check), path);
-    for (const note of space.context.notes) output.tell(`warning: ${note.text}`);
-  } finally {
-    await abandon();
-    opened.close();
-  }
+  const config = parsed.options.get("--config")?.[0];
+  const report = await reference({
+    model: input,
+    output: path,
+    dialect: "circle",
+    force: true,
+    options: optionsOf(modes[0]!, parsed),
+    ...(config !== undefined && { layers: { config } }),
+    profile: parsed.options.has("--generate_profile_data"),
+    change: (space) => mode.run(space, parsed),
+    verified: mode.verified === true,
+  });
+  for (const note of report.notes) output.tell(`warning: ${note.text}`);
 }
 
 export const FRONT = { run: runCircleQuantizer, help: HELP };

@@ -1,8 +1,7 @@
 /** The modes of circle-quantizer (§5): one row each; exactly one is chosen on the command line. */
 import { MinmaxqError, UsageError } from "../base/errors.ts";
-import type { Workspace } from "../driver/workspace.ts";
 import type { Dtype, Graph } from "../graph/graph.ts";
-import type { Context, QuantizeOptions } from "../passes/context.ts";
+import type { Context, QuantizeOptions, Workspace } from "../passes/context.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { quantizeGraph } from "../passes/minmax/index.ts";
 import { ONNX_OPTIONS, quantizeOnnx } from "../passes/onnx/index.ts";

@@ -25,7 +25,10 @@ export interface Node {
   name: string;
   dtype: Dtype;
   readonly shape: readonly number[];
+  /** Parameters. Setting them keeps those that they replace in `former`. */
   quant: QuantParam | null;
+  /** The parameters it had before, oldest first, each with the dtype it had then: the chain that `--explain` tells. */
+  readonly former: readonly Former[];
   /** Operands; null where an optional one is absent. An `output` has its producer, a `result` its operator. */
   readonly inputs: (Node | null)[];
   /** Distinct nodes that have this one as an operand, reachable or not. */
@@ -46,8 +49,40 @@ export interface Node {
   /** What a constant holds. */
   constant: Constant | null;
   /** Why an operator stays float; null when it is quantized. */
-  float: string | null;
+  float: FloatReason | null;
 }
+
+/** Parameters that a node no longer has. */
+export interface Former {
+  readonly quant: QuantParam;
+  readonly dtype: Dtype;
+}
+
+/** Why something stays float: a stable code for programs, a phrase for people. */
+export interface FloatReason {
+  readonly code: FloatCode;
+  readonly text: string;
+}
+
+/** Codes of reasons; they are part of the Report and do not change. */
+export type FloatCode =
+  | "no-rule"
+  | "custom-operator"
+  | "float-by-definition"
+  | "constant-operand"
+  | "dynamic-weights"
+  | "other-dtype"
+  | "state-without-range"
+  | "weights-do-not-fit"
+  | "values-do-not-fit"
+  | "constant-output"
+  | "float-producer"
+  | "called-subgraph"
+  | "subgraph-without-ranges"
+  /** Not float for a reason of its own: a Dequantize that a float operator reads. */
+  | "border"
+  /** Has no float tensors, so there is nothing to quantize. */
+  | "nothing-to-do";
 
 export interface Graph {
   readonly name: string;
@@ -62,33 +97,72 @@ export interface Graph {
 }
 
 /** The fields of a new node that differ from "nothing". */
-export type NodeInit = Partial<Omit<Node, "id" | "users" | "inputs">> & {
+export type NodeInit = Partial<Omit<Node, "id" | "users" | "inputs" | "former">> & {
   kind: NodeKind;
   name: string;
   dtype: Dtype;
   inputs?: readonly (Node | null)[];
 };
 
+/** A node as the graph holds it. A class only because replaced parameters are kept whoever replaces them. */
+class GraphNode implements Node {
+  readonly id: number;
+  readonly kind: NodeKind;
+  readonly op: string;
+  name: string;
+  dtype: Dtype;
+  readonly shape: readonly number[];
+  readonly inputs: (Node | null)[];
+  readonly users: Set<Node> = new Set();
+  readonly resultIndex: number;
+  readonly operator: Operator | null;
+  options: Operator["builtinOptions"] | null;
+  readonly version: number;
+  readonly customCode: string;
+  readonly tensor: Tensor | null;
+  readonly quantAsRead: QuantParam | null;
+  constant: Constant | null;
+  float: FloatReason | null;
+  former: Former[] = NO_FORMER;
+  private parameters: QuantParam | null;
+
+  constructor(id: number, init: NodeInit) {
+    this.id = id;
+    this.kind = init.kind;
+    this.op = init.op ?? "";
+    this.name = init.name;
+    this.dtype = init.dtype;
+    this.shape = init.shape ?? [];
+    this.parameters = init.quant ?? null;
+    this.inputs = [...(init.inputs ?? [])];
+    this.resultIndex = init.resultIndex ?? 0;
+    this.operator = init.operator ?? null;
+    this.options = init.options ?? null;
+    this.version = init.version ?? 1;
+    this.customCode = init.customCode ?? "";
+    this.tensor = init.tensor ?? null;
+    this.quantAsRead = init.quantAsRead ?? null;
+    this.constant = init.constant ?? null;
+    this.float = init.float ?? null;
+  }
+
+  get quant(): QuantParam | null {
+    return this.parameters;
+  }
+
+  set quant(next: QuantParam | null) {
+    if (this.parameters !== null && this.parameters !== next)
+      this.former = [...this.former, { quant: this.parameters, dtype: this.dtype }];
+    this.parameters = next;
+  }
+}
+
+/** Most nodes never replace parameters; they share this one. */
+const NO_FORMER: Former[] = [];
+
 /** Adds a node and registers it with its operands' users. */
 export function addNode(graph: Graph, init: NodeInit): Node {
-  const node: Node = {
-    op: "",
-    shape: [],
-    quant: null,
-    resultIndex: 0,
-    operator: null,
-    options: null,
-    version: 1,
-    customCode: "",
-    tensor: null,
-    quantAsRead: null,
-    constant: null,
-    float: null,
-    ...init,
-    id: graph.nodes.length,
-    inputs: [...(init.inputs ?? [])],
-    users: new Set(),
-  };
+  const node = new GraphNode(graph.nodes.length, init);
   graph.nodes.push(node);
   for (const operand of node.inputs) operand?.users.add(node);
   return node;

@@ -13,8 +13,9 @@ export type Provenance =
   | { from: "range"; of: string }
   | { from: "predefined"; kind: string }
   | { from: "integer scale" }
-  | { from: "backward"; node: string }
-  | { from: "forward"; node: string }
+  /** Handed down by the operator `op` that reads it, or taken over from the operand of the operator `op`. */
+  | { from: "backward"; node: string; op: string }
+  | { from: "forward"; node: string; op: string }
   | { from: "unit channels" }
   | { from: "given" }
   | { from: "quantize-dequantize" }
@@ -55,6 +56,11 @@ export function perLayer(
   });
 }
 
+/** Provenance of parameters that are taken over from the operand `source`. */
+export function forwardFrom({ name, op }: { readonly name: string; readonly op: string }): Provenance {
+  return { from: "forward", node: name, op };
+}
+
 /** A range recorded for an activation. */
 export function hasRange(quant: QuantParam | null): quant is QuantParam {
   return quant !== null && quant.min.length > 0 && quant.max.length > 0;
@@ -75,6 +81,10 @@ export function sameScaleAndZeroPoint(a: QuantParam, b: QuantParam): boolean {
   );
 }
 
+function titled({ op, node }: { readonly op: string; readonly node: string }): string {
+  return op ? `${op} ${node}` : node;
+}
+
 /** Provenance as one phrase. */
 export function provenanceText(provenance: Provenance): string {
   switch (provenance.from) {
@@ -91,11 +101,11 @@ export function provenanceText(provenance: Provenance): string {
     case "integer scale":
       return "range rounded to an integer scale";
     case "backward":
-      return `backward from ${provenance.node}`;
+      return `backward from ${titled(provenance)}`;
     case "forward":
-      return `forward from ${provenance.node}`;
+      return `forward from ${titled(provenance)}`;
     case "unit channels":
-      return "one unit a channel";
+      return "one unit per channel";
     case "given":
       return "given by you";
     case "quantize-dequantize":

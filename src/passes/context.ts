@@ -1,5 +1,6 @@
 /** What every pass gets beside the graph. */
-import type { Dtype, Graph, Node } from "../graph/graph.ts";
+import { type Dtype, describe, type FloatReason, type Graph, type Node } from "../graph/graph.ts";
+import type { BegunFile, OpenedModel } from "../model/index.ts";
 import { type Granularity, type QuantizedDtype, SCHEMES, type Scheme } from "../rules/schemes.ts";
 import type { Constant } from "../weights/constant.ts";
 import type { ConstantScanner } from "../weights/scan.ts";
@@ -24,7 +25,16 @@ export interface QuantizeOptions {
 export interface Note {
   /** `float`: stays float; `warning`: works, but look at it. */
   readonly kind: "float" | "warning";
+  /** Stable, for programs: one code per kind of note. */
+  readonly code: string;
+  /** One line: which thing, what is the matter, what to do. */
   readonly text: string;
+  /** Name of the tensor (or operator's result) it is about. */
+  readonly tensor?: string;
+  /** Index of its subgraph. */
+  readonly subgraph?: number;
+  /** The numbers in the text, by name. */
+  readonly numbers?: Readonly<Record<string, number>>;
 }
 
 export interface Context {
@@ -42,6 +52,17 @@ export interface Context {
   readonly made: WeakMap<Constant, Map<string, unknown>>;
 }
 
+/** A model whose subgraphs are graphs that passes can work on. */
+export interface Workspace {
+  readonly opened: OpenedModel;
+  readonly graphs: readonly Graph[];
+  readonly context: Context;
+  /** Profile data is written (§5.1), also when the model read has some: it would be wrong otherwise. */
+  profile: boolean;
+  /** The output, when it was begun before all is decided (src/driver/early-output.ts). */
+  begun?: BegunFile;
+}
+
 /** What `make` gives for a constant and a key; made once. */
 export function shared<T>(context: Context, of: Constant, key: string, make: () => T): T {
   const known = context.made.get(of) ?? new Map<string, unknown>();
@@ -49,9 +70,6 @@ export function shared<T>(context: Context, of: Constant, key: string, make: () 
   if (!known.has(key)) known.set(key, make());
   return known.get(key) as T;
 }
-
-/** A pass changes the graph; `true` = it changed something (asked for only where a pass is repeated). */
-export type Pass = (graph: Graph, context: Context) => boolean | void;
 
 /** Scheme of a node: its layer's, or the model's. */
 export function schemeOf(context: Context, node: Node): Scheme {
@@ -63,6 +81,23 @@ export function granularityOf(context: Context, node: Node): Granularity {
   return context.layers.get(node.name)?.granularity ?? context.options.granularity;
 }
 
-export function warn(context: Context, text: string): void {
-  context.notes.push({ kind: "warning", text });
+/** Notes that a warning is due. `node` is what it is about; `text` is said behind its name. */
+export function warn(
+  context: Context,
+  node: Node,
+  code: string,
+  text: string,
+  numbers: Readonly<Record<string, number>> = {},
+): void {
+  note(context, node, { kind: "warning", code, text: `${describe(node)}: ${text}`, numbers });
+}
+
+/** Notes that an operator or output stays float. */
+export function noteFloat(context: Context, node: Node, { code, text }: FloatReason): void {
+  note(context, node, { kind: "float", code, text: `${describe(node)}: ${text}` });
+}
+
+function note(context: Context, node: Node, what: Omit<Note, "tensor" | "subgraph">): void {
+  const subgraph = context.graphs.findIndex((graph) => graph.nodes[node.id] === node);
+  context.notes.push({ ...what, tensor: node.name, ...(subgraph >= 0 ? { subgraph } : {}) });
 }

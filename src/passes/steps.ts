@@ -1,41 +1,17 @@
-/** Running passes in order: what the pipelines (src/passes/minmax/index.ts, src/passes/onnx) are lists of. */
-
+/** Running passes on one graph: what the pipelines (src/passes/minmax, src/passes/onnx) are lists of. */
+import { debugLevel, runSteps, type Step } from "../base/steps.ts";
 import { timed } from "../base/timings.ts";
 import { describe, type Graph, type Node } from "../graph/graph.ts";
 import type { QuantParam } from "../graph/quantparam.ts";
-import type { Context, Pass } from "./context.ts";
+import type { Context } from "./context.ts";
 
-export interface Step {
-  readonly name: string;
-  readonly run: Pass;
-  /** Repeated until it changes nothing. */
-  readonly repeat?: true;
-  /** Why it stands where it stands. */
-  readonly why: string;
-}
+/** A pass with its place in a pipeline: changes the graph; `true` = it changed something. */
+export type PassStep = Step<[Graph, Context]>;
 
-/**
- * Runs steps on one graph in place. MINMAXQ_DEBUG=1 tells the time of each step, 2 also every node that it changed or made,
- * on stderr.
- */
-export function runSteps(steps: readonly Step[], graph: Graph, context: Context): void {
-  timed("passes", () => runAll(steps, graph, context));
-}
-
-function runAll(steps: readonly Step[], graph: Graph, context: Context): void {
-  const debug = Number(process.env.MINMAXQ_DEBUG ?? 0);
-  for (const { name, run, repeat, why } of steps) {
-    const before = debug > 1 ? new Map(graph.nodes.map((node) => [node, stateOf(node)])) : null;
-    const started = performance.now();
-    let rounds = 0;
-    let again: boolean;
-    do {
-      again = timed(name, () => run(graph, context)) === true && repeat === true;
-      rounds++;
-    } while (again);
-    if (debug > 0) console.error(`${name}: ${(performance.now() - started).toFixed(1)} ms, ${rounds} round(s); ${why}`);
-    if (before) tellChanges(graph, before);
-  }
+/** Runs passes on one graph in place. `MINMAXQ_DEBUG=2` prints every node that each of them changed or made, on stderr. */
+export function runPasses(steps: readonly PassStep[], graph: Graph, context: Context): void {
+  const around = debugLevel() > 1 ? () => changesOf(graph) : undefined;
+  timed("passes", () => runSteps(steps, [graph, context], { around }));
 }
 
 /** What passes change of a node, as one line. */
@@ -57,10 +33,14 @@ function isPending({ constant }: Node): boolean {
   return constant?.kind === "encoded" && ["scan", "bias"].includes(constant.encoding.rule);
 }
 
-function tellChanges(graph: Graph, before: ReadonlyMap<Node, string>): void {
-  for (const node of graph.nodes) {
-    const now = stateOf(node);
-    const old = before.get(node);
-    if (old !== now) console.error(`  ${describe(node)}: ${old ? `${old} → ` : "new "}${now}`);
-  }
+/** Remembers the graph's nodes; what is returned prints what became of them. */
+function changesOf(graph: Graph): () => void {
+  const before = new Map(graph.nodes.map((node) => [node, stateOf(node)]));
+  return () => {
+    for (const node of graph.nodes) {
+      const now = stateOf(node);
+      const old = before.get(node);
+      if (old !== now) console.error(`  ${describe(node)}: ${old ? `${old} → ` : "new "}${now}`);
+    }
+  };
 }

@@ -6,7 +6,7 @@
  * The reference compares logarithms of the range's ends, which is NaN below 0 and warns for every range that begins at 0; what it
  * is after is the width: more than 2^(1.5 · bits), a step above 16 in uint8.
  */
-import { activeNodes, describe, type Graph } from "../graph/graph.ts";
+import { activeNodes, type Graph } from "../graph/graph.ts";
 import { type QuantizedDtype, SCHEMES } from "../rules/schemes.ts";
 import { type Context, warn } from "./context.ts";
 
@@ -20,7 +20,10 @@ export function warnAccuracy(graph: Graph, context: Context): void {
     const width = Number((scale * steps).toPrecision(3));
     warn(
       context,
-      `${describe(node)}: its range is ${width} wide, one step of ${scheme.name} is ${Number(scale.toPrecision(3))}; expect low accuracy`,
+      node,
+      "wide-range",
+      `its range is ${width} wide, one step of ${scheme.name} is ${Number(scale.toPrecision(3))}; expect low accuracy`,
+      { width, scale },
     );
   }
 }

@@ -106,20 +106,3 @@ function lines(what: string): (done: number, total: number) => void {
     terminal.tell(`${what} ${done}/${total}`);
   };
 }
-
-/** "1 sample", "2 samples". */
-export function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
-}
-
-/** "229 KB", "1.0 GB": powers of ten, as file managers say it. */
-export function sizeText(bytes: number): string {
-  const units = ["bytes", "KB", "MB", "GB", "TB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return unit === 0 ? `${bytes} bytes` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
-}

@@ -1,8 +1,8 @@
 /** `--timings` and `--trace`: what was kept (src/base/timings.ts) as a table for people, or as a trace for Perfetto and Chrome. */
 import { writeFileSync } from "node:fs";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { sizeText } from "../base/text.ts";
 import type { Span } from "../base/timings.ts";
-import { sizeText } from "./output.ts";
 
 /** The phases of the table in the order of the work; everything else is detail for the trace. */
 const PHASES = ["start", "open", "prepare", "scan", "record", "passes", "stream", "write"] as const;

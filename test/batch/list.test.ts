@@ -54,7 +54,7 @@ describe("what a list says", () => {
       prepare: ["all", "zero-bias"],
       explain: "why.json",
     };
-    const names = quantize.options.filter((name) => name !== "output" && name !== "force");
+    const names = quantize.options.filter((name) => name !== "output" && name !== "force" && name !== "json");
     const key = (name: OptionName) => OPTIONS[name].flags.split(" ")[0]!.slice(2);
     const entry = Object.fromEntries(names.map((name) => [key(name), values[name] ?? true]));
     const { jobs, cwd } = read({ jobs: [{ model: "m.circle", ...entry }] });

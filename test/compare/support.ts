@@ -3,14 +3,15 @@ import type { DataSet } from "../../src/calibration/index.ts";
 import { compileLibrary, loadEngine } from "../../src/calibration/litert.ts";
 import { type CompareOptions, type Comparison, compareModels } from "../../src/compare/compare.ts";
 import { openSide } from "../../src/compare/side.ts";
-import { exportWorkspace, inferAll, type Workspace, workspace } from "../../src/driver/workspace.ts";
+import { exportWorkspace, workspace } from "../../src/driver/workspace.ts";
 import { MemoryBytes } from "../../src/model/bytes.ts";
 import { type Model, readModel, serializeModel } from "../../src/model/index.ts";
+import type { Workspace } from "../../src/passes/context.ts";
 import { fakeQuantizeModel } from "../../src/passes/transform/fake-quantize-model.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 import { dataOf } from "../calibration/support.ts";
 import { generator } from "../kernels/oracle.ts";
-import { reopened } from "../passes/support.ts";
+import { inferAll, reopened } from "../passes/support.ts";
 
 /** The model of a workspace, its pending constants computed. */
 export async function modelOf(space: Workspace): Promise<Model> {

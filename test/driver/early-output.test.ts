@@ -5,12 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateModel } from "../../scripts/generate-model.ts";
 import { begin } from "../../src/driver/early-output.ts";
-import { inferAll, type Workspace, workspace, writeWorkspace } from "../../src/driver/workspace.ts";
+import { workspace, writeWorkspace } from "../../src/driver/workspace.ts";
 import type { Node } from "../../src/graph/graph.ts";
 import { rangeOf, readRange } from "../../src/model/bytes.ts";
 import { BuiltinOperator, type Model, openModel, type Tensor, TensorType, writeModel } from "../../src/model/index.ts";
+import type { Workspace } from "../../src/passes/context.ts";
 import { quantizeGraph } from "../../src/passes/minmax/index.ts";
 import { endThreads, startEarly } from "../../src/weights/threads.ts";
+import { inferAll } from "../passes/support.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "minmaxq-begin-"));
 const input = join(folder, "in.circle");

@@ -5,10 +5,10 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { verifyAll, type Workspace } from "../../src/driver/workspace.ts";
 import { ActivationFunctionType, type BuiltinOptions } from "../../src/model/index.ts";
+import type { Workspace } from "../../src/passes/context.ts";
 import { OPERATORS } from "../../src/rules/operators.ts";
-import { dropIn, quantize, refusal, type Setup, written } from "../passes/support.ts";
+import { dropIn, quantize, refusal, type Setup, verifyAll, written } from "../passes/support.ts";
 import { CASES, FUSING } from "./cases.ts";
 import { expectedOf, modelOf, type Parsed, parse, type Situation } from "./one-operator.ts";
 import type { Expected } from "./oracle.ts";

@@ -84,7 +84,7 @@ test("QUANTIZE, CAST, CUSTOM and what is float on purpose keep their own", async
       .operator("COS", ["x"], ["f"]),
   );
   const { graphs } = await spaceOf(made);
-  nodeOf(graphs[0]!, "f").float = "on purpose";
+  nodeOf(graphs[0]!, "f").float = { code: "no-rule", text: "on purpose" };
   inferDtypes(graphs[0]!, graphs);
   const dtypes = ["q", "c", "u", "f"].map((name) => nodeOf(graphs[0]!, name).dtype);
   expect(dtypes).toEqual(["INT16", "INT32", "INT8", "FLOAT32"]);

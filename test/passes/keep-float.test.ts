@@ -1,10 +1,9 @@
 /** What cannot be quantized stays float, with Dequantize and Quantize at its borders. */
 import { describe, expect, test } from "bun:test";
-import { verifyAll } from "../../src/driver/workspace.ts";
 import type { Model } from "../../src/model/index.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
 import { fromRange } from "../operators/oracle.ts";
-import { quantize, refusal, type Setup, type Written, written } from "./support.ts";
+import { quantize, refusal, type Setup, verifyAll, type Written, written } from "./support.ts";
 
 const X: [number, number] = [-1, 1];
 const Y: [number, number] = [0, 2.5];

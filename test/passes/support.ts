@@ -1,8 +1,9 @@
 /** Models through passes, and what comes out, as facts that tests compare. */
 import { MinmaxqError } from "../../src/base/errors.ts";
-import { exportWorkspace, inferAll, setLayers, type Workspace, workspace } from "../../src/driver/workspace.ts";
+import { verifyGraphs } from "../../src/driver/phases.ts";
+import { quantizeInMemory, referenceInMemory } from "../../src/driver/quantize.ts";
+import { exportWorkspace, workspace } from "../../src/driver/workspace.ts";
 import type { Graph, Node } from "../../src/graph/graph.ts";
-import { calledSubgraphs } from "../../src/graph/subgraphs.ts";
 import { MemoryBytes, readRange } from "../../src/model/bytes.ts";
 import {
   BuiltinOperator,
@@ -13,10 +14,10 @@ import {
   serializeModel,
   TensorType,
 } from "../../src/model/index.ts";
-import type { LayerSetting, QuantizeOptions } from "../../src/passes/context.ts";
-import { checkRanges } from "../../src/passes/float/check-ranges.ts";
-import { chooseFloat, insertFloatBorders } from "../../src/passes/float/keep-float.ts";
+import type { LayerSetting, QuantizeOptions, Workspace } from "../../src/passes/context.ts";
+import { inferDtypes } from "../../src/passes/infer-dtypes.ts";
 import { quantizeGraph } from "../../src/passes/minmax/index.ts";
+import { layerSettings } from "../../src/settings/layers.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 import { type Expected, hex } from "../operators/oracle.ts";
 
@@ -33,34 +34,49 @@ export async function reopened(model: Model): Promise<OpenedModel> {
 /** Imported and prepared, nothing more. */
 export async function spaceOf(model: Model, setup: Setup = {}): Promise<Workspace> {
   const { layers = {}, likeReference = false, ...options } = setup;
-  const all: QuantizeOptions = { dtype: "UINT8", granularity: "channel", ...options };
-  const space = workspace(await reopened(model), all, likeReference);
-  setLayers(space, [Object.entries(layers).map(([name, setting]) => ({ ...setting, names: [name] }))]);
+  const space = workspace(await reopened(model), { ...DEFAULTS, ...options }, likeReference);
+  setLayers(space, layers);
   return space;
+}
+
+/** Gives layers settings of their own, by name. */
+export function setLayers({ graphs, context }: Workspace, layers: Setup["layers"] = {}): void {
+  const list = Object.entries(layers).map(([name, setting]) => ({ ...setting, names: [name] }));
+  for (const [name, setting] of layerSettings(graphs, [list])) context.layers.set(name, setting);
+}
+
+/** Problems that the verifier finds in a workspace's graphs. */
+export const verifyAll = verifyGraphs;
+
+/** Lets dtypes follow in all graphs. */
+export function inferAll({ graphs }: Workspace): void {
+  for (const graph of graphs) inferDtypes(graph, graphs);
 }
 
 /** The pipeline as the drop-in front runs it. */
 export async function dropIn(model: Model, setup: Setup = {}): Promise<Workspace> {
-  const space = await spaceOf(model, { likeReference: true, ...setup });
-  for (const graph of space.graphs) quantizeGraph(graph, space.context);
-  space.context.scanner.throwProblems();
-  inferAll(space);
-  return space;
+  const { layers, likeReference: _, ...options } = setup;
+  const change = (space: Workspace) => {
+    setLayers(space, layers);
+    for (const graph of space.graphs) quantizeGraph(graph, space.context);
+  };
+  return referenceInMemory(await reopened(model), { options: { ...DEFAULTS, ...options }, change, verified: true });
 }
 
-/** The pipeline as `quantize` runs it on recorded ranges: what cannot be quantized stays float. */
+/** The flow of `quantize` on recorded ranges: what cannot be quantized stays float. Without the preparation, which has tests of its own. */
 export async function quantize(model: Model, setup: Setup = {}): Promise<Workspace> {
-  const space = await spaceOf(model, setup);
-  const called = calledSubgraphs(space.opened.model);
-  const graphs = space.graphs.filter((_, index) => !called.has(index));
-  for (const graph of graphs) chooseFloat(graph, space.context);
-  for (const graph of graphs) insertFloatBorders(graph, space.context);
-  for (const graph of graphs) checkRanges(graph);
-  for (const graph of graphs) quantizeGraph(graph, space.context);
-  space.context.scanner.throwProblems();
-  inferAll(space);
-  return space;
+  const { layers = {}, likeReference: _, ...options } = setup;
+  const given = Object.entries(layers).map(
+    ([name, { dtype, granularity }]) => `${name}=${dtype.toLowerCase()}:${granularity}`,
+  );
+  const settings = { options: { ...DEFAULTS, ...options }, ...(given.length > 0 && { layers: { given } }) };
+  // Also models that have nothing to quantize.
+  return quantizeInMemory(await reopened(model), { ...settings, withoutSteps: ["all"] }, REFUSALS);
 }
+
+const REFUSALS = ["check model", "check ranges"];
+
+const DEFAULTS: QuantizeOptions = { dtype: "UINT8", granularity: "channel" };
 
 /** A tensor of a written model. */
 export interface Fact {

@@ -2,14 +2,14 @@
  * The verifier (§6): a good model has no problems; each rule broken by hand gives exactly the problems that name it.
  */
 import { describe, expect, test } from "bun:test";
-import { verifyAll, type Workspace } from "../../src/driver/workspace.ts";
 import { type Graph, type Node, setInput } from "../../src/graph/graph.ts";
 import { setOptions } from "../../src/graph/options.ts";
 import { perLayer, type QuantParam, quantParam } from "../../src/graph/quantparam.ts";
 import type { BuiltinOptions } from "../../src/model/index.ts";
+import type { Workspace } from "../../src/passes/context.ts";
 import { CASES } from "../operators/cases.ts";
 import { modelOf, parse } from "../operators/one-operator.ts";
-import { dropIn, nodeOf, type Setup, written } from "./support.ts";
+import { dropIn, nodeOf, type Setup, verifyAll, written } from "./support.ts";
 
 /** A verified graph of one operator (test/operators/cases.ts); its operands are x0, w1 …, its results y0, y1. */
 async function good(op: string, setup: Setup = {}, options?: BuiltinOptions): Promise<Workspace & { graph: Graph }> {

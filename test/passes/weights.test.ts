@@ -3,10 +3,11 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { exportWorkspace, type Workspace, workspace } from "../../src/driver/workspace.ts";
+import { exportWorkspace, workspace } from "../../src/driver/workspace.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { readRange } from "../../src/model/bytes.ts";
 import { type Model, openModel, type Tensor, TensorType, writeModel } from "../../src/model/index.ts";
+import type { Workspace } from "../../src/passes/context.ts";
 import { quantizeGraph } from "../../src/passes/minmax/index.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
@@ -273,7 +274,14 @@ describe("biases that do not fit (§10.15)", () => {
     expect(fits).toBeGreaterThan(9e8);
     expect(small).toBe(10);
     expect(space.context.notes).toEqual([
-      { kind: "warning", text: expect.stringMatching(/FULLY_CONNECTED "y".*2 of 4.*"b"/) },
+      {
+        kind: "warning",
+        code: "bias-overflow",
+        text: expect.stringMatching(/FULLY_CONNECTED "y".*2 of 4.*"b"/),
+        tensor: "y",
+        subgraph: 0,
+        numbers: { values: 2, of: 4 },
+      },
     ]);
   });
 
@@ -281,7 +289,7 @@ describe("biases that do not fit (§10.15)", () => {
     const space = await bias("INT16", Float32Array.of(1, 3e38, -3e38, 0));
     const { tensors } = await written(space);
     expect(tensors.get("b")!.values!.slice(1)).toEqual([2n ** 63n - 1n, -(2n ** 63n), 0n]);
-    expect(space.context.notes).toEqual([{ kind: "warning", text: expect.stringMatching(/2 of 4/) }]);
+    expect(space.context.notes).toMatchObject([{ code: "bias-overflow", numbers: { values: 2, of: 4 } }]);
   });
 
   test("NaN and infinities are refused by name", async () => {

@@ -1,9 +1,10 @@
 /** Fused activations and zero biases: what the graph is afterwards, and that it computes the same numbers. */
 import { describe, expect, test } from "bun:test";
-import { exportWorkspace, setLayers, workspace } from "../../src/driver/workspace.ts";
+import { exportWorkspace, workspace } from "../../src/driver/workspace.ts";
 import type { BuiltinOptions } from "../../src/model/index.ts";
 import { prepareGraphs } from "../../src/passes/prepare/index.ts";
 import { type GraphBuilder, model, quantized, recorded } from "../helpers/models.ts";
+import { setLayers } from "../passes/support.ts";
 import { add, around, check, conv, depthwise, div, full, mul, RELU6, SAME, sub } from "./patterns.ts";
 import { floatsOf, numbers, only, opened, prepared, told } from "./support.ts";
 
@@ -102,13 +103,11 @@ describe("fusing activations", () => {
     );
     const space = workspace(await opened(of), { dtype: "UINT8", granularity: "channel" });
     const granularity = "channel";
-    setLayers(space, [
-      [
-        { names: ["a"], dtype: "INT16", granularity },
-        { names: ["b"], dtype: "UINT8", granularity },
-        { names: ["c"], dtype: "INT16", granularity },
-      ],
-    ]);
+    setLayers(space, {
+      a: { dtype: "INT16", granularity },
+      b: { dtype: "UINT8", granularity },
+      c: { dtype: "INT16", granularity },
+    });
     await prepareGraphs(space, space.graphs);
     expect(told(exportWorkspace(space).model)).toEqual(["a = CONV_2D x w bias", "b = RELU a", "y = ADD b s RELU"]);
     expect(space.context.layers.get("y")).toMatchObject({ dtype: "INT16" });

@@ -4,7 +4,7 @@ import { foldConstants } from "../../src/calibration/fold.ts";
 import { subgraphOf } from "../../src/calibration/graph-facts.ts";
 import { inputSpecs, instrument } from "../../src/calibration/instrument.ts";
 import { compileLibrary, loadEngine } from "../../src/calibration/litert.ts";
-import { exportWorkspace, type Workspace, workspace } from "../../src/driver/workspace.ts";
+import { exportWorkspace, workspace } from "../../src/driver/workspace.ts";
 import { MemoryBytes } from "../../src/model/bytes.ts";
 import {
   ActivationFunctionType,
@@ -15,6 +15,7 @@ import {
   readModel,
   serializeModel,
 } from "../../src/model/index.ts";
+import type { Workspace } from "../../src/passes/context.ts";
 import { prepareGraphs } from "../../src/passes/prepare/index.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 
@@ -37,7 +38,7 @@ export async function prepared(of: OpenedModel, off: readonly string[] = [], gra
   const options = { dtype: "UINT8", granularity: "channel" } as const;
   const before = exportWorkspace(workspace(of, options)).model;
   const space = workspace(of, options);
-  const said = await prepareGraphs(space, space.graphs.slice(0, graphs), off);
+  const said = (await prepareGraphs(space, space.graphs.slice(0, graphs), off)).map(({ text }) => text);
   return { space, before, after: exportWorkspace(space).model, said };
 }
 

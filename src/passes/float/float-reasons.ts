@@ -1,5 +1,5 @@
 /** Why `quantize` keeps an operator float: one function a reason, the first that holds is told. */
-import { type Dtype, isConstant, type Node } from "../../graph/graph.ts";
+import { type Dtype, type FloatCode, type FloatReason, isConstant, type Node } from "../../graph/graph.ts";
 import { hasRange } from "../../graph/quantparam.ts";
 import { hasRule, type OperatorRow, operandsWith, rowOf } from "../../rules/operators.ts";
 import { type Context, granularityOf } from "../context.ts";
@@ -15,29 +15,33 @@ interface Case {
 }
 
 /** Why an operator cannot be quantized soundly, or null. */
-export function reasonToStayFloat(node: Node, results: readonly Node[], context: Context): string | null {
+export function reasonToStayFloat(node: Node, results: readonly Node[], context: Context): FloatReason | null {
   const one: Case = { node, row: rowOf(node.op), results, perChannel: granularityOf(context, node) === "channel" };
-  for (const reason of REASONS) {
+  for (const [code, reason] of REASONS) {
     const text = reason(one);
-    if (text !== null) return text;
+    if (text !== null) return { code, text };
   }
   return null;
 }
 
-const REASONS: readonly ((one: Case) => string | null)[] = [
-  noRule,
-  floatByDefinition,
-  constantOperand,
-  weightsThatVary,
-  otherFloats,
-  state,
-  weightsThatDoNotFit,
-  valuesThatDoNotFit,
+const REASONS: readonly (readonly [code: FloatCode, reason: (one: Case) => string | null])[] = [
+  ["custom-operator", customOperator],
+  ["no-rule", noRule],
+  ["float-by-definition", floatByDefinition],
+  ["constant-operand", constantOperand],
+  ["dynamic-weights", weightsThatVary],
+  ["other-dtype", otherFloats],
+  ["state-without-range", state],
+  ["weights-do-not-fit", weightsThatDoNotFit],
+  ["values-do-not-fit", valuesThatDoNotFit],
 ];
 
+function customOperator({ node }: Case): string | null {
+  return node.op === "CUSTOM" ? "custom operators cannot be quantized" : null;
+}
+
 function noRule({ node, row }: Case): string | null {
-  if (row.looksAtShapeOnly || hasRule(node.op)) return null;
-  return node.op === "CUSTOM" ? "custom operators cannot be quantized" : "there is no rule to quantize this kind";
+  return row.looksAtShapeOnly || hasRule(node.op) ? null : "there is no rule to quantize this kind";
 }
 
 function floatByDefinition({ row }: Case): string | null {

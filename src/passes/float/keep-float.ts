@@ -10,7 +10,7 @@ import { addDequantize, addQuantize } from "../../graph/edit.ts";
 import {
   activeNodes,
   type Dtype,
-  describe,
+  type FloatReason,
   type Graph,
   isConstant,
   type Node,
@@ -18,7 +18,7 @@ import {
   setInput,
 } from "../../graph/graph.ts";
 import { hasRule, rowOf } from "../../rules/operators.ts";
-import type { Context } from "../context.ts";
+import { type Context, noteFloat } from "../context.ts";
 import { canonicalDtypes } from "../minmax/io-dtypes.ts";
 import { reasonToStayFloat } from "./float-reasons.ts";
 
@@ -35,12 +35,12 @@ export function chooseFloat(graph: Graph, context: Context): void {
     if (reason === null) continue;
     node.float = reason;
     for (const result of resultsOf(node)) result.float = reason;
-    context.notes.push({ kind: "float", text: `${describe(node)}: ${reason}` });
+    noteFloat(context, node, reason);
   }
   for (const output of graph.outputs) {
     if (!isConstant(output.inputs[0]) || output.dtype !== "FLOAT32") continue;
     keepOutput(output);
-    context.notes.push({ kind: "float", text: `output "${output.name}": is a constant` });
+    noteFloat(context, output, { code: "constant-output", text: "is a constant" });
   }
 }
 
@@ -48,13 +48,13 @@ export function chooseFloat(graph: Graph, context: Context): void {
 export function insertFloatBorders(graph: Graph, context: Context): void {
   const wantedOutputs = canonicalDtypes("output", graph.outputs, context.options.outputDtypes, context.options.dtype);
   for (const node of activeNodes(graph)) {
-    if (node.kind !== "operator" || !node.float || node.float === NOTHING_TO_DO) continue;
+    if (node.kind !== "operator" || !node.float || node.float.code === NOTHING_TO_DO.code) continue;
     dequantizeOperands(graph, node);
     for (const yielded of yieldedBy(node)) quantizeResult(graph, yielded, wantedOutputs);
   }
 }
 
-const NOTHING_TO_DO = "has no float tensors";
+const NOTHING_TO_DO: FloatReason = { code: "nothing-to-do", text: "has no float tensors" };
 
 function yieldedBy(node: Node): Node[] {
   const results = resultsOf(node);
@@ -70,14 +70,14 @@ function dequantizeOperands(graph: Graph, node: Node): void {
   node.inputs.forEach((operand, index) => {
     if (operand?.dtype !== "FLOAT32" || isConstant(operand) || operand.float) return;
     if (operand.kind === "variable" && !operand.quant) return;
-    const shared = [...operand.users].find((user) => user.op === "DEQUANTIZE" && user.float === BORDER);
+    const shared = [...operand.users].find((user) => user.op === "DEQUANTIZE" && user.float?.code === BORDER.code);
     const dequantize = shared ?? addDequantize(graph, operand);
     dequantize.float = BORDER;
     setInput(node, index, dequantize);
   });
 }
 
-const BORDER = "leads to a float operator";
+const BORDER: FloatReason = { code: "border", text: "leads to a float operator" };
 
 /** Quantized operators and outputs read a Quantize with the float result's recorded range. */
 function quantizeResult(graph: Graph, yielded: Node, wantedOutputs: readonly Dtype[]): void {
@@ -98,6 +98,6 @@ function quantizeResult(graph: Graph, yielded: Node, wantedOutputs: readonly Dty
 }
 
 function keepOutput(output: Node): void {
-  output.float = "a float operator yields it";
+  output.float = { code: "float-producer", text: "a float operator yields it" };
   output.quant = null;
 }

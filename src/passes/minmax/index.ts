@@ -6,7 +6,7 @@
 import type { Dtype, Graph } from "../../graph/graph.ts";
 import type { Context } from "../context.ts";
 import { inferDtypes } from "../infer-dtypes.ts";
-import { runSteps, type Step } from "../steps.ts";
+import { type PassStep, runPasses } from "../steps.ts";
 import { checkBefore } from "./check-before.ts";
 import { dropRanges } from "./drop-ranges.ts";
 import { insertQuantize } from "./insert-quantize.ts";
@@ -21,7 +21,7 @@ import { quantizeWeights } from "./quantize-weights.ts";
 import { removeRedundantQuantize } from "./remove-redundant-quantize.ts";
 
 /** The steps for one graph; requested dtypes of inputs and outputs are resolved before any node changes. */
-export function steps(graph: Graph, { options }: Context): Step[] {
+export function steps(graph: Graph, { options }: Context): PassStep[] {
   const inputs: Dtype[] = canonicalDtypes("input", graph.inputs, options.inputDtypes, options.dtype);
   const outputs: Dtype[] = canonicalDtypes("output", graph.outputs, options.outputDtypes, options.dtype);
   return [
@@ -76,5 +76,5 @@ export function steps(graph: Graph, { options }: Context): Step[] {
 
 /** Quantizes one graph in place. */
 export function quantizeGraph(graph: Graph, context: Context): void {
-  runSteps(steps(graph, context), graph, context);
+  runPasses(steps(graph, context), graph, context);
 }

@@ -54,7 +54,7 @@ function overwrite(from: Node, to: Node): void {
 }
 
 function received(from: Node): QuantParam {
-  return quantParam({ ...from.quant!, provenance: { from: "backward", node: from.name } });
+  return quantParam({ ...from.quant!, provenance: { from: "backward", node: from.name, op: from.op } });
 }
 
 /** Constants are quantized with the node's parameters; computed operands receive them if nobody else uses them. */

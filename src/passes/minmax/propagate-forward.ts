@@ -6,7 +6,7 @@
  * Ranges and dtypes are not copied. A Quantize operator follows its operand's kind in its own dtype.
  */
 import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
-import { type QuantParam, quantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
+import { forwardFrom, type QuantParam, quantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
 import { type ResultRole, rowOf } from "../../rules/operators.ts";
 import { activationKind, predefined, withIntegerScale } from "../../rules/special.ts";
 import type { Context } from "../context.ts";
@@ -33,7 +33,7 @@ function followed(node: Node, operator: Node, out: ResultRole, context: Context)
   if (out.role === "requantized") return requantized(node, source);
   if (out.when === "tf-style-maxpool" && !context.options.tfStyleMaxpool) return null;
   const { scale, zeroPoint, axis } = source.quant;
-  return quantParam({ ...node.quant!, scale, zeroPoint, axis, provenance: { from: "forward", node: source.name } });
+  return quantParam({ ...node.quant!, scale, zeroPoint, axis, provenance: forwardFrom(source) });
 }
 
 function requantized(node: Node, source: Node): QuantParam | null {

@@ -71,7 +71,10 @@ function quantizeOne(context: Context, node: Node, bias: Node, input: Node, weig
       onOverflow: (count) =>
         warn(
           context,
-          `${describe(node)}: ${count} of ${values.count} values of bias "${bias.name}" do not fit ${dtype} and are set to its limit; the weights' or the input's range is too small for them`,
+          node,
+          "bias-overflow",
+          `${count} of ${values.count} values of bias "${bias.name}" do not fit ${dtype} and are set to its limit; the weights' or the input's range is too small for them`,
+          { values: count, of: values.count },
         ),
     },
     dtype === "INT64" ? 8 : 4,

@@ -120,7 +120,7 @@ function quantizeUnits(context: Context, unit: Node, scheme: Scheme): void {
     quantized[channel] = positive ? 1 : scheme.symmetric ? -1 : 0;
   });
   if (scale.includes(0))
-    warn(context, `constant "${unit.name}": has channels of value 0; their scale is 0, as in the reference`);
+    warn(context, unit, "zero-scale", "has channels of value 0; their scale is 0, as in the reference");
   unit.constant = context.scanner.stored(quantized);
   unit.quant = quantParam({ scale, zeroPoint, axis: shape.length - 1, provenance: { from: "unit channels" } });
   unit.dtype = scheme.dtype;

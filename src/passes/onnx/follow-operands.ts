@@ -6,7 +6,7 @@
  * Repeated until nothing changes, because such operators stand in chains.
  */
 import { activeNodes, type Dtype, type Graph, type Node } from "../../graph/graph.ts";
-import { isPerLayer, perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
+import { forwardFrom, isPerLayer, perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
 
 const f32 = Math.fround;
 
@@ -53,8 +53,7 @@ function fromFirst({ inputs }: Node): Received | null {
 
 function from(operand: Node): Received | null {
   if (!operand.quant) return null;
-  const { dtype, name } = operand;
-  return { dtype, quant: quantParam({ ...operand.quant, provenance: { from: "forward", node: name } }) };
+  return { dtype: operand.dtype, quant: quantParam({ ...operand.quant, provenance: forwardFrom(operand) }) };
 }
 
 /** The parameters of the operand with the largest scale hold all of them. */
@@ -72,5 +71,5 @@ function ofSquare({ inputs }: Node): Received | null {
   const [x, y] = inputs;
   if (!x || x !== y || x.dtype !== "INT16" || !isPerLayer(x.quant)) return null;
   const s = x.quant.scale[0]!;
-  return { dtype: "INT16", quant: perLayer(f32(f32(s * s) * 32767), 0, { from: "forward", node: x.name }) };
+  return { dtype: "INT16", quant: perLayer(f32(f32(s * s) * 32767), 0, forwardFrom(x)) };
 }

@@ -7,7 +7,7 @@ import { activeNodes, type Graph } from "../../graph/graph.ts";
 import type { Context, QuantizeOptions } from "../context.ts";
 import { propagateBackward } from "../minmax/propagate-backward.ts";
 import { quantizeConstants } from "../minmax/quantize-constants.ts";
-import { runSteps, type Step } from "../steps.ts";
+import { type PassStep, runPasses } from "../steps.ts";
 import { describeLeft } from "./custom.ts";
 import { foldConstants } from "./dequantize-constants.ts";
 import { followOperands } from "./follow-operands.ts";
@@ -17,7 +17,7 @@ import { foldPairs } from "./quantize-dequantize.ts";
 import { quantizeSpecial } from "./quantize-special.ts";
 import { requantizeBetween } from "./requantize-between.ts";
 
-export const PHASES: readonly Step[] = [
+export const PHASES: readonly PassStep[] = [
   { name: "fold pairs", run: foldPairs, why: "says how activations are quantized" },
   { name: "fold constants", run: foldConstants, why: "after the pairs: what is left has a constant operand" },
   { name: "check", run: refuseLeft, why: "later phases would meet custom operators and blame those" },
@@ -42,7 +42,7 @@ export const ONNX_OPTIONS: QuantizeOptions = { dtype: "INT16", granularity: "cha
 export function quantizeOnnx(graph: Graph, context: Context): void {
   // Layer settings belong to other modes.
   const own: Context = { ...context, options: ONNX_OPTIONS, layers: new Map() };
-  runSteps(PHASES, graph, own);
+  runPasses(PHASES, graph, own);
 }
 
 function refuseLeft(graph: Graph): void {

@@ -10,7 +10,7 @@
 
 import { type Dtype, type Graph, type Node, postorder } from "../../graph/graph.ts";
 import { fusedActivation } from "../../graph/options.ts";
-import { isPerLayer, perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
+import { forwardFrom, isPerLayer, perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
 import { UINT8_LEVELS } from "../../rules/arithmetic.ts";
 import { rowOf } from "../../rules/operators.ts";
 import { type QuantizedDtype, SCHEMES } from "../../rules/schemes.ts";
@@ -51,7 +51,7 @@ function isQuantizedDtype(dtype: Dtype): dtype is QuantizedDtype {
 function giveParameters(node: Node, dtype: QuantizedDtype): void {
   const operand = node.inputs[0];
   if (!operand || !isPerLayer(operand.quant)) return;
-  const from = { from: "forward", node: operand.name } as const;
+  const from = forwardFrom(operand);
   if (movesValues(node)) node.quant = quantParam({ ...operand.quant, provenance: from });
   else if (node.op === "NEG" && dtype === "UINT8")
     node.quant = perLayer(operand.quant.scale[0]!, UINT8_LEVELS - Number(operand.quant.zeroPoint[0]), from);

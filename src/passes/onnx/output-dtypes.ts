@@ -30,7 +30,8 @@ export function inferAndCheck(graph: Graph, context: Context): void {
       ? `has parameters for ${dtype}, but its operands make it ${node.dtype}; give operands and result the same dtype`
       : `becomes ${node.dtype} without any scale; put a pair of QuantizeLinear and DequantizeLinear behind it`;
     if (exposed.has(node)) problems.add(`output ${describe(node)}: ${why}`);
-    else if (isInteger(node.dtype)) warn(context, `${describe(node)}: ${why}. Its values will be wrong`);
+    else if (isInteger(node.dtype))
+      warn(context, node, "parameters-for-other-dtype", `${why}. Its values will be wrong`);
   }
   problems.throwIfAny("outputs without usable parameters");
 }

@@ -16,6 +16,8 @@ import type { Context } from "../context.ts";
 export interface Edit {
   readonly op: string;
   readonly into?: string;
+  /** Name of the tensor that it is about: the one that is left. */
+  readonly tensor: string;
 }
 
 /** "12 RELU, 1 RELU6", "3 MUL into CONV_2D, 1 ADD into FULLY_CONNECTED": most frequent first. */

@@ -12,13 +12,13 @@
  * "scaled"), computed as they are streamed; others that read the same constant keep theirs.
  */
 
-import type { Workspace } from "../../driver/workspace.ts";
 import { activeNodes, fusedActivation, type Graph, type Node } from "../../graph/graph.ts";
 import { option } from "../../graph/options.ts";
 import { rangeOf } from "../../model/bytes.ts";
 import { type OperatorRow, operandsWith, rowOf } from "../../rules/operators.ts";
 import { type Constant, channelsAlong, stored, wholeTensor } from "../../weights/constant.ts";
 import type { ConstantScanner } from "../../weights/scan.ts";
+import type { Workspace } from "../context.ts";
 import { addConstant, declaredShape, type Edit, isPlainFloat, isReadOnlyBy, mayMerge, merge } from "./edit.ts";
 import { withActivation } from "./fuse-activation.ts";
 
@@ -30,7 +30,7 @@ export function foldBatchNorm(graph: Graph, { context }: Workspace): Edit[] {
       const found = findAffine(last, context.scanner);
       if (!found || !mayMerge(context, found.weighted.node, last)) continue;
       const into = fold(graph, last, found, context);
-      edits.push({ op: last.op, into: into.op });
+      edits.push({ op: last.op, into: into.op, tensor: into.name });
     }
     // Once more where operators are not in order of execution; usually the second round finds nothing.
     if (edits.length === before) return edits;

@@ -12,7 +12,6 @@
  */
 import { NEVER } from "../../calibration/graph-facts.ts";
 import { CIRCLE_OPERATORS } from "../../calibration/lowering.ts";
-import type { Workspace } from "../../driver/workspace.ts";
 import { exportModel } from "../../graph/export.ts";
 import { activeNodes, type Dtype, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { rangeOf } from "../../model/bytes.ts";
@@ -20,6 +19,7 @@ import { BuiltinOperator, byteLength, type Operator, TensorType } from "../../mo
 import { rowOf } from "../../rules/operators.ts";
 import { type Constant, channelsAlong, stored, wholeTensor } from "../../weights/constant.ts";
 import { fillConstants } from "../../weights/fill.ts";
+import type { Workspace } from "../context.ts";
 import { becomeConstant, countOf, type Edit, hasScale, isStatic, retire, yieldedBy } from "./edit.ts";
 
 /** Bytes of results that are computed; they stay in memory until the model is written. */
@@ -46,7 +46,7 @@ export async function foldConstants(graph: Graph, space: Workspace): Promise<Edi
         }
         for (const result of results) becomeConstant(graph, result, storedBytes(values.get(result)!, result));
         retire(operator);
-        edits.push({ op: operator.op });
+        edits.push({ op: operator.op, tensor: operator.name });
       }
     }
   }
@@ -62,7 +62,7 @@ function describeAll(graph: Graph, edits: Edit[]): void {
       if (!constant) continue;
       becomeConstant(graph, node, constant);
       retire(node);
-      edits.push({ op: node.op });
+      edits.push({ op: node.op, tensor: node.name });
     }
   }
 }

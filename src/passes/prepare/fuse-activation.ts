@@ -7,10 +7,10 @@
  * numbers either way, so nothing is rounded differently.
  */
 
-import type { Workspace } from "../../driver/workspace.ts";
 import { activeNodes, fusedActivation, type Graph, type Node } from "../../graph/graph.ts";
 import { ActivationFunctionType } from "../../model/index.ts";
 import { rowOf } from "../../rules/operators.ts";
+import type { Workspace } from "../context.ts";
 import { type Edit, isReadOnlyBy, mayMerge, merge } from "./edit.ts";
 
 export function fuseActivation(graph: Graph, { context }: Workspace): Edit[] {
@@ -21,7 +21,7 @@ export function fuseActivation(graph: Graph, { context }: Workspace): Edit[] {
     if (last.kind !== "operator" || !activation || !first || !canCarry(first)) continue;
     if (!isReadOnlyBy(first, last) || !mayMerge(context, first, last)) continue;
     merge(graph, context, first, last, withActivation(first, activation));
-    edits.push({ op: last.op });
+    edits.push({ op: last.op, tensor: last.name });
   }
   return edits;
 }

@@ -5,9 +5,9 @@
  * can be switched off by its name (`--no-prepare NAME`). The always-on part (float16 and sparse constants) is src/passes/prepare/float-constants.ts.
  */
 
-import { timed } from "../../base/timings.ts";
-import type { Workspace } from "../../driver/workspace.ts";
+import { runSteps, type Step } from "../../base/steps.ts";
 import type { Graph } from "../../graph/graph.ts";
+import type { Workspace } from "../context.ts";
 import { type Edit, tally } from "./edit.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
 import { foldConstants } from "./fold-constants.ts";
@@ -54,26 +54,48 @@ export const PREPARE_PASSES: readonly PreparePass[] = [
 /** Names that `--no-prepare` takes; "all" switches everything off. */
 export const PREPARE_NAMES: readonly string[] = [...PREPARE_PASSES.map(({ name }) => name), "all"];
 
+/** What a step of the preparation did. */
+export interface Prepared {
+  readonly step: string;
+  /** By subgraph. */
+  readonly edits: readonly (Edit & { readonly subgraph: number })[];
+  /** As one phrase: "fused 12 RELU". */
+  readonly text: string;
+}
+
 /**
- * Runs the passes that are not switched `off` on some graphs of the workspace; gives a phrase for each pass that changed something
- * ("fused 12 RELU"). Layer settings must be in the context by then: a layer that becomes part of another hands its own on.
+ * The steps that are not switched `off`, for some graphs of a workspace; what they did is added to `done`. Layer settings must be in
+ * the context by then: a layer that becomes part of another hands its own on.
  */
-export function prepareGraphs(
+export function prepareSteps(
+  space: Workspace,
+  graphs: readonly Graph[],
+  off: readonly string[],
+  done: Prepared[],
+): Step<[]>[] {
+  return PREPARE_PASSES.filter(({ name }) => !off.includes("all") && !off.includes(name)).map(
+    ({ name, why, run, tell }) => ({
+      name,
+      why,
+      async run() {
+        const edits: Prepared["edits"][number][] = [];
+        for (const graph of graphs) {
+          const subgraph = space.graphs.indexOf(graph);
+          for (const edit of await run(graph, space)) edits.push({ ...edit, subgraph });
+        }
+        if (edits.length > 0) done.push({ step: name, edits, text: tell(edits) });
+      },
+    }),
+  );
+}
+
+/** Runs the steps that are not switched `off` on some graphs of the workspace; gives what those did that changed something. */
+export async function prepareGraphs(
   space: Workspace,
   graphs: readonly Graph[],
   off: readonly string[] = [],
-): Promise<string[]> {
-  return timed("prepare", () => runPasses(space, graphs, off));
-}
-
-async function runPasses(space: Workspace, graphs: readonly Graph[], off: readonly string[]): Promise<string[]> {
-  const said: string[] = [];
-  if (off.includes("all")) return said;
-  for (const { name, run, tell } of PREPARE_PASSES) {
-    if (off.includes(name)) continue;
-    const edits: Edit[] = [];
-    for (const graph of graphs) edits.push(...(await run(graph, space)));
-    if (edits.length > 0) said.push(tell(edits));
-  }
-  return said;
+): Promise<Prepared[]> {
+  const done: Prepared[] = [];
+  await runSteps(prepareSteps(space, graphs, off, done), []);
+  return done;
 }

@@ -19,7 +19,7 @@ export function zeroBias(graph: Graph): Edit[] {
     const zeros = stored(rangeOf(new Uint8Array(channels * 4)), channels);
     const [at] = operandsWith(rowOf(node.op), rowOf(node.op).in.length, "bias");
     setInput(node, at!, addConstant(graph, `${node.name}_bias`, "FLOAT32", [channels], zeros));
-    edits.push({ op: node.op });
+    edits.push({ op: node.op, tensor: node.name });
   }
   return edits;
 }

@@ -6,7 +6,7 @@
  * Weights that already carry parameters are quantized too; the reference clones them and forgets to.
  */
 import { ownConstant } from "../../graph/edit.ts";
-import { activeNodes, type Dtype, describe, type Graph, isConstant } from "../../graph/graph.ts";
+import { activeNodes, type Dtype, type Graph, isConstant } from "../../graph/graph.ts";
 import { quantParam } from "../../graph/quantparam.ts";
 import { roleOf, rowOf } from "../../rules/operators.ts";
 import { emptyParameters, encoded } from "../../weights/constant.ts";
@@ -37,7 +37,7 @@ export function quantizeWeightsOnly(graph: Graph, context: Context, scheme: Weig
         const why = row.weightsOnly
           ? "is not a constant"
           : "stays float, as in ONE: no runtime takes it quantized alone";
-        warn(context, `${describe(node)}: ${role.name} "${operand.name}" ${why}`);
+        warn(context, node, "weights-stay-float", `${role.name} "${operand.name}" ${why}`);
         continue;
       }
       const weights = ownConstant(graph, node, index);

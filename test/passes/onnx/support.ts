@@ -1,11 +1,10 @@
 /** Small graphs in the ONNX fake-quantized style, and what the flow makes of them. */
 import { encode } from "flatbuffers/js/flexbuffers.js";
-import { inferAll } from "../../../src/driver/workspace.ts";
 import { TensorType } from "../../../src/model/index.ts";
 import { quantizeOnnx } from "../../../src/passes/onnx/index.ts";
 import { type GraphBuilder, model } from "../../helpers/models.ts";
 import { hex } from "../../operators/oracle.ts";
-import { spaceOf, type Written, written } from "../support.ts";
+import { inferAll, spaceOf, type Written, written } from "../support.ts";
 
 export type Stored = "UINT8" | "INT16" | "INT8";
 

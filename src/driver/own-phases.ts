@@ -1,0 +1,120 @@
+/** What the phases of `quantize` do (src/driver/quantize.ts says in which order, and why). */
+import { MinmaxqError } from "../base/errors.ts";
+import { runSteps } from "../base/steps.ts";
+import { counted } from "../base/text.ts";
+import type { Graph } from "../graph/graph.ts";
+import { hasRange, quantParam } from "../graph/quantparam.ts";
+import { calledSubgraphs } from "../graph/subgraphs.ts";
+import { checkRanges } from "../passes/float/check-ranges.ts";
+import { chooseFloat, insertFloatBorders } from "../passes/float/keep-float.ts";
+import { canonicalDtypes } from "../passes/minmax/io-dtypes.ts";
+import { prepareSteps } from "../passes/prepare/index.ts";
+import { fakeQuantizeWeights } from "../passes/transform/fake-quantize-weights.ts";
+import { SCHEMES } from "../rules/schemes.ts";
+import { fillConstants } from "../weights/fill.ts";
+import { recordSamples } from "./recording.ts";
+import type { Run } from "./run.ts";
+import type { QuantizeSettings } from "./settings.ts";
+import { exportWorkspace } from "./workspace.ts";
+
+type Own = Run<QuantizeSettings>;
+
+/** Subgraphs that control flow runs stay float; of others only those with ranges (or the first, which samples are for). */
+export function chooseSubgraphs(run: Own): void {
+  run.facts.scheme = SCHEMES[run.options.dtype].name;
+  run.facts.granularity = run.options.granularity;
+  const { space, settings } = run;
+  const called = calledSubgraphs(space.opened.model);
+  run.graphs = space.graphs.filter((graph, index) => {
+    const recorded = graph.nodes.some((node) => hasRange(node.quant));
+    const wanted = settings.samples !== undefined ? index === 0 : recorded || index === 0;
+    if (wanted && !called.has(index)) return true;
+    const without = recorded ? "the samples are for the first subgraph" : "it has no recorded ranges";
+    space.context.notes.push({
+      kind: "float",
+      code: called.has(index) ? "called-subgraph" : "subgraph-without-ranges",
+      subgraph: index,
+      text: `subgraph ${index}${graph.name && ` "${graph.name}"`}: ${called.has(index) ? "control flow runs it" : without}`,
+    });
+    return false;
+  });
+}
+
+/** Runs the preparation on the chosen graphs. */
+export function prepareRun({ space, graphs, settings, prepared }: Own): void | Promise<void> {
+  return runSteps(prepareSteps(space, graphs, settings.withoutSteps ?? [], prepared), []);
+}
+
+/** Marks what stays float. With `strict` that is an error. */
+export function keepFloat({ space, graphs, settings }: Own): void {
+  for (const graph of graphs) chooseFloat(graph, space.context);
+  const kept = space.context.notes.filter((note) => note.kind === "float");
+  if (!settings.strict || kept.length === 0) return;
+  const lines = kept.map((note) => `  ${note.text}`).join("\n");
+  throw new MinmaxqError(
+    `${settings.model}: ${counted(kept.length, "part")} cannot be quantized; without --strict they stay float:\n${lines}`,
+  );
+}
+
+/** A model without anything to quantize, and dtypes of inputs and outputs that cannot be: told before samples run, which may take minutes. */
+export function checkModel({ graphs, settings, options }: Own): void {
+  refuseWithoutFloat(settings.model, graphs);
+  const { dtype, inputDtypes, outputDtypes } = options;
+  for (const graph of graphs) {
+    canonicalDtypes("input", graph.inputs, inputDtypes, dtype);
+    canonicalDtypes("output", graph.outputs, outputDtypes, dtype);
+  }
+}
+
+function refuseWithoutFloat(name: string, graphs: readonly Graph[]): void {
+  const nodes = graphs.flatMap((graph) => graph.nodes).filter((node) => node.kind !== "constant");
+  if (nodes.some((node) => node.dtype === "FLOAT32")) return;
+  const quantized = nodes.find((node) => node.quant?.scale.length);
+  throw new MinmaxqError(
+    quantized
+      ? `${name}: is quantized already ("${quantized.name}" is ${quantized.dtype}); give the float model`
+      : `${name}: has no float32 tensors; there is nothing to quantize`,
+  );
+}
+
+/** Rounds the weights of the first subgraph to quantized values, still float. */
+export function fakeWeights({ space, graphs, settings }: Own): void {
+  if (!graphs[0]) throw new MinmaxqError(`${settings.model}: its first subgraph cannot be recorded`);
+  fakeQuantizeWeights(graphs[0], space.context);
+  space.context.scanner.throwProblems();
+}
+
+/** Runs the model on the samples and sets the ranges of subgraph 0. */
+export async function recordInto(run: Own): Promise<void> {
+  const { space, graphs, settings, io } = run;
+  const { model, nodes } = exportWorkspace(space);
+  const { ranges, from } = await recordSamples(model, settings.samples!, io, fillConstants);
+  run.facts.ranges = from;
+  const how = `${from.how} of ${counted(from.samples, "sample")}`;
+  for (const [tensor, { min, max }] of ranges) {
+    const node = nodes[0]?.[tensor];
+    if (!node || node.kind === "constant") continue;
+    node.quant = quantParam({
+      min: Float32Array.of(min),
+      max: Float32Array.of(max),
+      provenance: { from: "recorded", how },
+    });
+  }
+  for (const node of graphs[0]!.outputs) if (!node.float) node.quant = node.inputs[0]?.quant ?? null;
+}
+
+/** Nothing recorded at all is said once, not for every tensor. */
+export function refuseWithoutRanges(run: Own): void {
+  const nodes = run.graphs.flatMap((graph) => graph.nodes);
+  run.facts.ranges ??= { source: "file" };
+  if (nodes.some((node) => hasRange(node.quant) && node.kind !== "constant")) return;
+  throw new MinmaxqError(
+    `${run.settings.model}: has no recorded ranges; give sample inputs with --data (random[:N] for a try), or run 'minmaxq record' first`,
+  );
+}
+
+/** Puts Dequantize and Quantize at the borders of what stays float; then every activation that is left needs a range. */
+export function insertBorders({ space, graphs }: Own): void {
+  for (const graph of graphs) insertFloatBorders(graph, space.context);
+  for (const graph of graphs) checkRanges(graph);
+}

@@ -1,0 +1,155 @@
+/** Phases that several flows share (src/driver/quantize.ts says in which order, and why). */
+import { MinmaxqError } from "../base/errors.ts";
+import { runSteps } from "../base/steps.ts";
+import { type Model, openModel } from "../model/index.ts";
+import type { Workspace } from "../passes/context.ts";
+import { missingRanges } from "../passes/float/check-ranges.ts";
+import { inferDtypes } from "../passes/infer-dtypes.ts";
+import { verify } from "../passes/verify.ts";
+import { warnAccuracy } from "../passes/warn-accuracy.ts";
+import { startEarly } from "../weights/threads.ts";
+import { begin } from "./early-output.ts";
+import { checkPaths, checkReport } from "./paths.ts";
+import { recordSamples } from "./recording.ts";
+import type { Phase, Run } from "./run.ts";
+import type { QuantizeSettings, RecordSettings } from "./settings.ts";
+import { workspace, writeAs, writeWorkspace } from "./workspace.ts";
+
+/** Refuses results and reports that have no place, or would replace what is read. */
+export function checkFiles({ settings }: Run): void {
+  const { samples } = settings as Partial<QuantizeSettings>;
+  const inputs = [settings.model, samples?.location, settings.layers?.config];
+  checkPaths(inputs, settings.output, settings.force);
+  for (const [option, path] of Object.entries(settings.reports ?? {}))
+    checkReport(option, path, inputs, settings.output);
+}
+
+/** Has threads load the kernels. */
+export function startThreads({ settings }: Run): void {
+  startEarly(settings.model);
+}
+
+/** Opens the model; what its file has that the schema does not know is told. */
+export function openInput(run: Run): void {
+  const opened = openModel(run.settings.model);
+  run.opened = opened;
+  run.atEnd(() => opened.close());
+  if (!run.likeReference) for (const line of opened.unknown) run.io.tell(`warning: ${line}`);
+}
+
+/** Makes graphs of all subgraphs; float16 and sparse constants are seen as float32. */
+export function importGraphs(run: Run): void {
+  run.space = workspace(run.opened, run.options, run.likeReference);
+  run.graphs = run.space.graphs;
+  if (run.settings.profile) run.space.profile = true;
+}
+
+/** Gives layers the settings that a file and arguments name; a name that both set is the arguments'. */
+export async function setLayersOf({ space, settings, options }: Run): Promise<void> {
+  const { config, given } = settings.layers ?? {};
+  if (config === undefined && given === undefined) return;
+  // Loaded only where they are needed: zod and picomatch would be a tenth of every start.
+  const [{ readConfig }, { layerArgument, layerEntries, mergeLayers }, { layerSettings }] = await Promise.all([
+    import("../settings/config.ts"),
+    import("../settings/layer-arguments.ts"),
+    import("../settings/layers.ts"),
+  ]);
+  const lists = config === undefined ? [] : readConfig(config);
+  const parsed = (given ?? []).map((text) => layerArgument(text, options.granularity));
+  const merged = given === undefined ? lists : mergeLayers(lists, layerEntries(space.graphs, parsed));
+  if (merged.length === 0) return;
+  for (const [name, setting] of layerSettings(space.graphs, merged)) space.context.layers.set(name, setting);
+}
+
+/** Lets a thread begin with filters of a large model. */
+export function beginOutput(run: Run): void {
+  run.atEnd(begin(run.space, run.graphs, run.settings.output));
+}
+
+/** Remembers which activations have no range. */
+export function noteMissingRanges(run: Run): void {
+  run.missing = run.graphs.flatMap(missingRanges);
+}
+
+/** Throws for all constants that decisions had to look at and that cannot be used. */
+export function refuseProblems({ space }: Run): void {
+  space.context.scanner.throwProblems();
+}
+
+/** Lets dtypes follow in all graphs, also in those that were left as they are. */
+export function inferDtypesOfAll({ space }: Run): void {
+  for (const graph of space.graphs) inferDtypes(graph, space.graphs);
+}
+
+/** Holds the result to the rules of its operators; `allowFloat`: operators without any quantized tensor may stay so. */
+export function verifyResult(run: Run, allowFloat: boolean): void {
+  const { settings, missing } = run;
+  const problems = verifyGraphs({ ...run.space, graphs: run.graphs }, allowFloat);
+  const causes = problems.length > 0 ? missing.map((line) => `${line}; run 'minmaxq record' first`) : [];
+  throwProblems(allowFloat ? `${settings.model}: the quantized model` : settings.model, [...causes, ...problems]);
+  run.verified = true;
+}
+
+/** Problems of all graphs; weights must have been filled, because bias scales are checked. */
+export function verifyGraphs({ graphs, context }: Workspace, allowFloat: boolean): string[] {
+  return graphs.flatMap((graph) => verify(graph, context, { allowFloat }));
+}
+
+/** Notes what is known only once all scales are there. */
+export function warnOfAccuracy({ graphs, space }: Run): void {
+  for (const graph of graphs) warnAccuracy(graph, space.context);
+}
+
+/** Writes the graphs; `checks` run when all weights are known, before the file gets its name. */
+export async function writeResult(run: Run, checks: readonly Phase[]): Promise<void> {
+  await writeWorkspace(run.space, run.settings.output, run.dialect, () => runSteps(checks, [run]));
+}
+
+/** Runs the model on samples and puts the ranges into its tables. */
+export async function recordOnly(run: Run<RecordSettings>): Promise<void> {
+  const { opened, settings, io } = run;
+  const { ranges, from } = await recordSamples(opened.model, settings.samples, io);
+  if (ranges.size === 0)
+    throw new MinmaxqError(
+      `${settings.model}: has no float32 activations; there is nothing to record (give the float model)`,
+    );
+  for (const { name, min, max } of ranges.values())
+    if (!Number.isFinite(min) || !Number.isFinite(max))
+      io.tell(`warning: "${name}" was ${min} to ${max}, which cannot be quantized; mend the samples or the model`);
+  run.facts.ranges = from;
+  run.facts.rangesWritten = ranges.size;
+  run.tables = withRanges(opened.model, ranges);
+}
+
+/** The model with ranges on tensors of its first subgraph; their old parameters are replaced (§7.4). */
+export function withRanges(model: Model, ranges: ReadonlyMap<number, { min: number; max: number }>): Model {
+  const subgraphs = model.subgraphs?.map((subgraph, index) => {
+    if (index !== 0) return subgraph;
+    const tensors = subgraph.tensors?.map((tensor, i) => {
+      const range = ranges.get(i);
+      if (!range) return tensor;
+      return {
+        ...tensor,
+        quantization: {
+          min: Float32Array.of(range.min),
+          max: Float32Array.of(range.max),
+          quantizedDimension: 0,
+        },
+      };
+    });
+    return { ...subgraph, tensors };
+  });
+  return { ...model, subgraphs };
+}
+
+/** Writes the tables as they are, or as a phase before has left them. */
+export async function writeTables({ opened, tables, settings, dialect }: Run): Promise<void> {
+  await writeAs(tables ?? opened.model, settings.output, dialect, opened.external);
+}
+
+/** Throws one error that lists all problems. */
+export function throwProblems(name: string, problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  const lines = problems.map((line) => `  ${line}`).join("\n");
+  throw new MinmaxqError(`${name}: does not verify (${problems.length}):\n${lines}`);
+}

@@ -1,0 +1,280 @@
+/**
+ * THE FLOW: what happens to a model, in order, and why in that order. Commands, the drop-in front, a batch's process and the tests call the
+ * functions at the end of this file; none of them repeats an order.
+ *
+ *     quantize    OWN_FLOW        samples or recorded ranges → quantized model, soundly or with an error
+ *     reference   REFERENCE_FLOW  a mode of ONE's circle-quantizer, bit for bit
+ *     transform   TRANSFORM_FLOW  one change of a model's graphs (fake-quantize, requantize …)
+ *     record      RECORD_FLOW     samples → the same model with ranges
+ *     convert     CONVERT_FLOW    the same model in the other format
+ *
+ * A phase may run a list of steps itself: the preparation (src/passes/prepare/index.ts), and for each graph the pipeline
+ * (src/passes/minmax/index.ts). `MINMAXQ_DEBUG=1` shows all of them.
+ */
+import { runSteps } from "../base/steps.ts";
+import type { OpenedModel } from "../model/index.ts";
+import type { Workspace } from "../passes/context.ts";
+import { quantizeGraph } from "../passes/minmax/index.ts";
+import { type Io, SILENT } from "./io.ts";
+import {
+  checkModel,
+  chooseSubgraphs,
+  fakeWeights,
+  insertBorders,
+  keepFloat,
+  prepareRun,
+  recordInto,
+  refuseWithoutRanges,
+} from "./own-phases.ts";
+import {
+  beginOutput,
+  checkFiles,
+  importGraphs,
+  inferDtypesOfAll,
+  noteMissingRanges,
+  openInput,
+  recordOnly,
+  refuseProblems,
+  setLayersOf,
+  startThreads,
+  verifyResult,
+  warnOfAccuracy,
+  writeResult,
+  writeTables,
+} from "./phases.ts";
+import type { Report } from "./report.ts";
+import { type Phase, Run, runFlow } from "./run.ts";
+import type { QuantizeSettings, RecordSettings, ReferenceSettings, Settings, TransformSettings } from "./settings.ts";
+
+const hasSamples = ({ settings }: Run<QuantizeSettings>) => settings.samples !== undefined;
+const hasNoSamples = ({ settings }: Run<QuantizeSettings>) => settings.samples === undefined;
+
+/** The beginning of every flow. */
+const OPEN: Phase = { name: "open", files: true, why: "everything starts with the tables", run: openInput };
+const CHECK_FILES: Phase = {
+  name: "check files",
+  files: true,
+  why: "before any work: a result that has no place",
+  run: checkFiles,
+};
+const START_THREADS: Phase = {
+  name: "start threads",
+  files: true,
+  why: "they load kernels while tables are read",
+  run: startThreads,
+};
+const IMPORT: Phase = {
+  name: "import",
+  span: "prepare",
+  why: "passes work on graphs, not on tables",
+  run: importGraphs,
+};
+const SET_LAYERS: Phase = {
+  name: "set layers",
+  why: "before any pass: what becomes part of another layer hands its setting on",
+  run: setLayersOf,
+};
+const INFER: Phase = {
+  name: "infer dtypes",
+  span: "passes",
+  why: "control flow takes dtypes of graphs that come after it, so once more when all are done",
+  run: inferDtypesOfAll,
+};
+const WARN: Phase = { name: "warn", span: "passes", why: "needs all scales", run: warnOfAccuracy };
+
+/** Between the last weight and the name of the file: a result that breaks a rule never gets one. */
+const OWN_CHECKS: readonly Phase[] = [
+  { name: "verify", span: "passes", why: "bias scales are known only now", run: (run) => verifyResult(run, true) },
+  WARN,
+];
+
+export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
+  CHECK_FILES,
+  { ...START_THREADS, when: hasNoSamples },
+  OPEN,
+  IMPORT,
+  { name: "choose subgraphs", why: "samples and ranges are of certain subgraphs only", run: chooseSubgraphs },
+  SET_LAYERS,
+  {
+    name: "begin output",
+    files: true,
+    span: "prepare",
+    when: hasNoSamples,
+    why: "filters of a large model are known already: a thread streams them while the phases below decide about the rest",
+    run: beginOutput,
+  },
+  {
+    name: "prepare",
+    span: "prepare",
+    why: "constants folded and activations fused before anything is measured or chosen",
+    run: prepareRun,
+  },
+  { name: "keep float", why: "what cannot be quantized soundly is left out of all that follows", run: keepFloat },
+  { name: "check model", why: "before samples run, which may take minutes", run: checkModel },
+  {
+    name: "fake-quantize weights",
+    span: "passes",
+    when: hasSamples,
+    why: "so that ranges are recorded with the error that quantized weights have",
+    run: fakeWeights,
+  },
+  { name: "record", span: "record", when: hasSamples, why: "ranges of activations come from samples", run: recordInto },
+  { name: "check ranges", why: "from here on every quantized activation needs one", run: refuseWithoutRanges },
+  { name: "insert borders", why: "their ranges are those of the float operators beside them", run: insertBorders },
+  {
+    name: "quantize",
+    why: "scales, zero points, dtypes: the pipeline of ONE",
+    run: ({ graphs, space }) => {
+      for (const graph of graphs) quantizeGraph(graph, space.context);
+    },
+  },
+  {
+    name: "refuse problems",
+    why: "constants that decisions looked at and could not use: all at once",
+    run: refuseProblems,
+  },
+  INFER,
+  {
+    name: "write",
+    files: true,
+    why: "weights are encoded on their way into the file",
+    run: (run) => writeResult(run, OWN_CHECKS),
+  },
+];
+
+export const REFERENCE_FLOW: readonly Phase<ReferenceSettings>[] = [
+  CHECK_FILES,
+  START_THREADS,
+  OPEN,
+  IMPORT,
+  SET_LAYERS,
+  {
+    name: "note missing ranges",
+    when: ({ settings }) => settings.verified,
+    why: "ONE takes such models; where the result is wrong, they are the likely cause",
+    run: noteMissingRanges,
+  },
+  {
+    name: "begin output",
+    files: true,
+    span: "prepare",
+    when: ({ settings }) => settings.verified,
+    why: "as in the own flow",
+    run: beginOutput,
+  },
+  { name: "change", why: "the mode that was chosen", run: ({ settings, space }) => settings.change(space) },
+  { name: "refuse problems", why: "as in the own flow", run: refuseProblems },
+  INFER,
+  {
+    name: "write",
+    files: true,
+    why: "weights are encoded on their way into the file",
+    run: (run) =>
+      writeResult(run, [
+        {
+          name: "verify",
+          span: "passes",
+          when: () => run.settings.verified,
+          why: "bias scales are known only now",
+          run: (each) => verifyResult(each, false),
+        },
+        WARN,
+      ]),
+  },
+];
+
+export const TRANSFORM_FLOW: readonly Phase<TransformSettings>[] = [
+  CHECK_FILES,
+  OPEN,
+  IMPORT,
+  SET_LAYERS,
+  {
+    name: "change",
+    why: "what the command is for",
+    run: async (run) => {
+      run.facts.done = await run.settings.change(run.space);
+    },
+  },
+  { name: "refuse problems", why: "as in the own flow", run: refuseProblems },
+  INFER,
+  {
+    name: "write",
+    files: true,
+    why: "weights are encoded on their way into the file",
+    run: (run) => writeResult(run, []),
+  },
+];
+
+export const RECORD_FLOW: readonly Phase<RecordSettings>[] = [
+  CHECK_FILES,
+  OPEN,
+  { name: "record", span: "record", why: "runs the tables as they are: nothing is imported", run: recordOnly },
+  { name: "write", files: true, span: "write", why: "the same tables with ranges", run: writeTables },
+];
+
+export const CONVERT_FLOW: readonly Phase[] = [
+  CHECK_FILES,
+  OPEN,
+  {
+    name: "write",
+    files: true,
+    span: "write",
+    why: "the format's dialect is chosen while tables are encoded",
+    run: writeTables,
+  },
+];
+
+/** Quantizes a model and writes it. Throws a MinmaxqError; then nothing is left behind. */
+export function quantize(settings: QuantizeSettings, io: Io = SILENT): Promise<Report> {
+  return runFlow(OWN_FLOW, new Run(settings, io));
+}
+
+/** Does what a mode of ONE's circle-quantizer does. */
+export function reference(settings: ReferenceSettings, io: Io = SILENT): Promise<Report> {
+  return runFlow(REFERENCE_FLOW, new Run(settings, io, true));
+}
+
+/** Changes the graphs of a model and writes it. */
+export function transform(settings: TransformSettings, io: Io = SILENT): Promise<Report> {
+  return runFlow(TRANSFORM_FLOW, new Run(settings, io));
+}
+
+/** Runs a float model on samples and writes it with ranges. */
+export function record(settings: RecordSettings, io: Io = SILENT): Promise<Report> {
+  return runFlow(RECORD_FLOW, new Run(settings, io));
+}
+
+/** Writes a model in the other format. */
+export function convert(settings: Settings, io: Io = SILENT): Promise<Report> {
+  return runFlow(CONVERT_FLOW, new Run(settings, io));
+}
+
+/** `quantize` of a model that is open already, up to the file: the graphs as they would be written, `without` some phases. For tests. */
+export async function quantizeInMemory(
+  opened: OpenedModel,
+  settings: InMemory<QuantizeSettings>,
+  without: readonly string[] = [],
+): Promise<Workspace> {
+  const flow = OWN_FLOW.filter(({ name }) => !without.includes(name));
+  return inMemory(flow, opened, new Run({ ...settings, ...NO_FILES }, SILENT));
+}
+
+/** `reference` likewise. */
+export async function referenceInMemory(
+  opened: OpenedModel,
+  settings: InMemory<ReferenceSettings>,
+): Promise<Workspace> {
+  return inMemory(REFERENCE_FLOW, opened, new Run({ ...settings, ...NO_FILES }, SILENT, true));
+}
+
+type InMemory<S extends Settings> = Omit<S, "model" | "output">;
+const NO_FILES = { model: "the model", output: "" };
+
+async function inMemory<S extends Settings>(flow: readonly Phase<S>[], opened: OpenedModel, run: Run<S>) {
+  run.opened = opened;
+  await runSteps(
+    flow.filter(({ files }) => !files),
+    [run],
+  );
+  return { ...run.space, graphs: run.graphs };
+}

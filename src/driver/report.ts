@@ -1,0 +1,188 @@
+/**
+ * THE REPORT: what a run did, as data. The driver fills it while it works; the summary, `--explain`, `--json` and a batch's line are
+ * views of it (src/views), and none of them looks at a graph.
+ *
+ * Its shape is versioned: members may be added, but what is there keeps its name and meaning.
+ */
+import type { StepTime } from "../base/steps.ts";
+import { activeNodes, type Dtype, type FloatReason, type Graph, isConstant, type Node } from "../graph/graph.ts";
+import { hasRange, type Provenance, provenanceText, type QuantParam } from "../graph/quantparam.ts";
+import { type Dialect, nameOf, TensorType } from "../model/index.ts";
+import type { Note } from "../passes/context.ts";
+import type { Prepared } from "../passes/prepare/index.ts";
+
+export interface Report {
+  readonly reportVersion: 1;
+  readonly model: FileReport;
+  readonly output: FileReport;
+  /** Name of the scheme, and the granularity of weights; absent where nothing was quantized by one. */
+  readonly scheme?: string;
+  readonly granularity?: string;
+  /** What was done, where one phrase says it (transforms). */
+  readonly done?: string;
+  /** The result was held to the rules of its operators. */
+  readonly verified: boolean;
+  /** Where ranges come from; absent where none were used. */
+  readonly ranges?: RecordedFrom | { readonly source: "file" };
+  /** Number of ranges written by `record`. */
+  readonly rangesWritten?: number;
+  /** What was done before quantization, step by step. */
+  readonly prepared: readonly Prepared[];
+  readonly notes: readonly Note[];
+  /** Quantized tensors of the result. */
+  readonly counts: { readonly activations: number; readonly constants: number };
+  /** Wall time of the whole run, and of each step in order. */
+  readonly seconds: number;
+  readonly steps: readonly StepTime[];
+  /** Every tensor of the result. Computed when it is asked for: most views need none of it. */
+  readonly subgraphs: readonly SubgraphReport[];
+}
+
+export interface FileReport {
+  readonly path: string;
+  readonly format: Dialect;
+  readonly bytes: number;
+}
+
+export interface RecordedFrom {
+  readonly source: "samples";
+  /** For people: "percentile 1–99". */
+  readonly how: string;
+  readonly samples: number;
+  /** The samples were made up, so the ranges mean nothing. */
+  readonly random: boolean;
+}
+
+export interface SubgraphReport {
+  readonly index: number;
+  readonly name: string;
+  /** False for subgraphs that were left as they are. */
+  readonly quantized: boolean;
+  readonly tensors: readonly TensorReport[];
+}
+
+export interface TensorReport {
+  readonly name: string;
+  /** Operator that yields it; absent for inputs and constants. */
+  readonly operator?: string;
+  readonly kind: "input" | "constant" | "variable" | "activation";
+  readonly shape: readonly number[];
+  readonly dtype: Dtype;
+  /** dtype in the model as read; absent for tensors that were made. */
+  readonly dtypeBefore?: Dtype;
+  /** The range that was recorded or found, also where the file keeps none. One value, or one per channel. */
+  readonly range?: { readonly min: readonly number[]; readonly max: readonly number[] };
+  readonly scale?: readonly number[];
+  readonly zeroPoint?: readonly number[];
+  /** Dimension of the channels, where there are several scales. */
+  readonly axis?: number;
+  /** Where its parameters come from: the first that it was given, then what replaced them. */
+  readonly chain: readonly ChainLink[];
+  /** Why it is not quantized. */
+  readonly float?: FloatReason;
+  /** What the preparation did to it. */
+  readonly prepared?: readonly { readonly step: string; readonly op: string; readonly into?: string }[];
+}
+
+export interface ChainLink {
+  readonly provenance: Provenance;
+  /** The provenance as a phrase. */
+  readonly because: string;
+  readonly dtype: Dtype;
+  /** First scale and zero point; absent while a tensor has only a range. */
+  readonly scale?: number;
+  readonly zeroPoint?: number;
+}
+
+/** Counts of quantized tensors of graphs. */
+export function countQuantized(graphs: readonly Graph[]): Report["counts"] {
+  let activations = 0;
+  let constants = 0;
+  for (const node of graphs.flatMap(activeNodes)) {
+    if (!node.quant?.scale.length || node.kind === "output" || node.dtype === "FLOAT32") continue;
+    if (isConstant(node)) constants++;
+    else activations++;
+  }
+  return { activations, constants };
+}
+
+/** Reports on every tensor of `graphs`; those not in `quantized` were left as they are. */
+export function reportSubgraphs(
+  graphs: readonly Graph[],
+  quantized: readonly Graph[],
+  prepared: readonly Prepared[],
+): SubgraphReport[] {
+  return graphs.map((graph, index) => {
+    const edits = editsByTensor(prepared, index);
+    return {
+      index,
+      name: graph.name,
+      quantized: quantized.includes(graph),
+      tensors: activeNodes(graph)
+        .filter((node) => node.kind !== "output" && isTensor(node))
+        .map((node) => reportTensor(node, edits.get(node.name))),
+    };
+  });
+}
+
+/** An operator with separate results is no tensor itself. */
+function isTensor(node: Node): boolean {
+  return ![...node.users].some((user) => user.kind === "result");
+}
+
+function editsByTensor(prepared: readonly Prepared[], subgraph: number) {
+  const found = new Map<string, { step: string; op: string; into?: string }[]>();
+  for (const { step, edits } of prepared) {
+    for (const { op, into, tensor, subgraph: at } of edits) {
+      if (at !== subgraph) continue;
+      found.set(tensor, [...(found.get(tensor) ?? []), { step, op, ...(into && { into }) }]);
+    }
+  }
+  return found;
+}
+
+function reportTensor(node: Node, prepared: TensorReport["prepared"]): TensorReport {
+  const { quant } = node;
+  const range = rangeOf(node);
+  const scales = quant && quant.scale.length > 0 ? quant : null;
+  return {
+    name: node.name,
+    ...(node.op && { operator: node.op }),
+    kind: node.kind === "operator" || node.kind === "result" ? "activation" : (node.kind as TensorReport["kind"]),
+    shape: node.shape,
+    dtype: node.dtype,
+    ...(node.tensor && { dtypeBefore: nameOf(TensorType, node.tensor.type ?? 0) as Dtype }),
+    ...(range && { range }),
+    ...(scales && { scale: [...scales.scale], zeroPoint: [...scales.zeroPoint].map(Number) }),
+    ...(scales && scales.scale.length > 1 && { axis: scales.axis }),
+    chain: chainOf(node),
+    ...(node.float && node.float.code !== "nothing-to-do" && { float: node.float }),
+    ...(prepared && { prepared }),
+  };
+}
+
+/** The last range that it had: the pipeline drops ranges, the Report does not. */
+function rangeOf({ quant, former }: Node): TensorReport["range"] {
+  const last = [...former.map((each) => each.quant), quant].reverse().find((each) => hasRange(each));
+  return last ? { min: [...last.min], max: [...last.max] } : undefined;
+}
+
+function chainOf({ quant, former, dtype }: Node): ChainLink[] {
+  const links: ChainLink[] = [];
+  for (const each of [...former, ...(quant ? [{ quant, dtype }] : [])]) {
+    const link = linkOf(each.quant, each.dtype);
+    // Dropping a range, or giving a dtype, is no new reason.
+    if (links.at(-1)?.because === link.because) links.pop();
+    links.push(link);
+  }
+  return links;
+}
+
+function linkOf({ provenance, scale, zeroPoint }: QuantParam, dtype: Dtype): ChainLink {
+  return {
+    provenance,
+    because: provenanceText(provenance),
+    dtype,
+    ...(scale.length > 0 && { scale: scale[0]!, zeroPoint: Number(zeroPoint[0] ?? 0n) }),
+  };
+}

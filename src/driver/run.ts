@@ -1,0 +1,120 @@
+/**
+ * A RUN: one model through one flow, and what lives for it. Whatever a step opens is closed at the end of the run, however it ends.
+ */
+import { statSync } from "node:fs";
+import { runSteps, type Step, type StepTime } from "../base/steps.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Model, OpenedModel } from "../model/index.ts";
+import type { Note, QuantizeOptions, Workspace } from "../passes/context.ts";
+import type { Prepared } from "../passes/prepare/index.ts";
+import { about } from "./about.ts";
+import type { Io } from "./io.ts";
+import { dialectOf } from "./paths.ts";
+import { countQuantized, type Report, reportSubgraphs } from "./report.ts";
+import type { QuantizeSettings, Settings } from "./settings.ts";
+
+/** Facts of the Report that steps find. */
+type Facts = { -readonly [Name in "scheme" | "granularity" | "done" | "ranges" | "rangesWritten"]?: Report[Name] };
+
+/** What the steps of a flow work on. Members without a value are set by the step that the comment names. */
+export class Run<S extends Settings = Settings> {
+  /** By "open". */
+  opened!: OpenedModel;
+  /** By "import". */
+  space!: Workspace;
+  /** Tables to write instead of those that were opened; by "record". */
+  tables?: Model;
+  /** Graphs that are worked on; by "import", then "choose subgraphs". */
+  graphs: readonly Graph[] = [];
+  /** Lines about activations without a range, for flows that take such models (reference). */
+  missing: readonly string[] = [];
+  readonly prepared: Prepared[] = [];
+  /** What the Report says beside what is derived from graphs. */
+  readonly facts: Facts = {};
+  verified = false;
+  readonly times: StepTime[] = [];
+  private readonly closers: (() => void | Promise<void>)[] = [];
+
+  constructor(
+    readonly settings: S,
+    readonly io: Io,
+    /** Does what the reference does, where that differs from what our own commands do. */
+    readonly likeReference = false,
+  ) {}
+
+  /** What passes see. */
+  get options(): QuantizeOptions {
+    return this.settings.options ?? { dtype: "UINT8", granularity: "channel" };
+  }
+
+  /** Format of the result. */
+  get dialect() {
+    return dialectOf(this.settings.output, this.settings.dialect);
+  }
+
+  /** Notes that passes made. */
+  get notes(): readonly Note[] {
+    return this.space?.context.notes ?? [];
+  }
+
+  /** Has `close` called at the end; the last that is added is called first. */
+  atEnd(close: () => void | Promise<void>): void {
+    this.closers.push(close);
+  }
+
+  async end(): Promise<void> {
+    while (this.closers.length > 0) await this.closers.pop()!();
+  }
+}
+
+/** A step of a flow. */
+export interface Phase<S extends Settings = Settings> extends Step<[Run<S>]> {
+  /** Has to do with files only: left out where a model is worked on in memory. */
+  readonly files?: true;
+}
+
+/** Runs a flow. Errors about the model say so; nothing is left half-written. Throws a MinmaxqError. */
+export async function runFlow<S extends Settings>(flow: readonly Phase<S>[], run: Run<S>): Promise<Report> {
+  const started = performance.now();
+  const { settings } = run;
+  const { samples } = settings as Partial<QuantizeSettings>;
+  // Files whose errors are not about the model.
+  const others = [
+    settings.output,
+    settings.layers?.config,
+    samples?.location,
+    ...Object.values(settings.reports ?? {}),
+  ];
+  try {
+    await about(
+      settings.model,
+      async () => runSteps(flow, [run], { ended: (time) => run.times.push(time) }),
+      ...others,
+    );
+    return reportOf(run, (performance.now() - started) / 1000);
+  } finally {
+    await run.end();
+  }
+}
+
+function reportOf(run: Run, seconds: number): Report {
+  const { settings, opened, prepared, graphs } = run;
+  let subgraphs: Report["subgraphs"] | undefined;
+  const all = run.space?.graphs ?? [];
+  return {
+    reportVersion: 1,
+    model: { path: settings.model, format: opened.dialect, bytes: opened.source.size },
+    output: { path: settings.output, format: run.dialect, bytes: statSync(settings.output).size },
+    ...run.facts,
+    verified: run.verified,
+    prepared,
+    notes: run.notes,
+    counts: countQuantized(graphs),
+    seconds,
+    steps: run.times,
+    get subgraphs() {
+      subgraphs ??= reportSubgraphs(all, graphs, prepared);
+      return subgraphs;
+    },
+  };
+}

@@ -1,0 +1,73 @@
+/** What a run of the driver is told: everything that a command line, a front or a job list can say, as values. */
+import type { Reduction } from "../calibration/index.ts";
+import type { Dialect } from "../model/index.ts";
+import type { QuantizeOptions, Workspace } from "../passes/context.ts";
+
+/** Settings of every flow. */
+export interface Settings {
+  /** Path of the model. */
+  readonly model: string;
+  /** Where the result is written. */
+  readonly output: string;
+  /** Format of the result; by the ending of `output` where absent. */
+  readonly dialect?: Dialect;
+  /** Lets the output replace the model. */
+  readonly force?: boolean;
+  /** Files that are written beside the result after the run, by the option that names them; their places are checked first. */
+  readonly reports?: Readonly<Record<string, string>>;
+  /** What passes see; uint8 per channel where a flow does not ask. */
+  readonly options?: QuantizeOptions;
+  /** Layers with settings of their own. */
+  readonly layers?: LayerSources;
+  /** Write which operators of the model each operator comes from (§5.1). */
+  readonly profile?: boolean;
+}
+
+export interface LayerSources {
+  /** Path of a JSON file. */
+  readonly config?: string;
+  /** `NAME=DTYPE[:GRANULARITY]`, over the file. */
+  readonly given?: readonly string[];
+}
+
+/** Settings of `quantize`. */
+export interface QuantizeSettings extends Settings {
+  /** Samples to record ranges from; absent = the ranges of the file. */
+  readonly samples?: Samples;
+  /** Steps of the preparation that are left out; "all" = none runs. */
+  readonly withoutSteps?: readonly string[];
+  /** Refuse a model with parts that would stay float. */
+  readonly strict?: boolean;
+}
+
+/** Settings of `record`. */
+export interface RecordSettings extends Settings {
+  readonly samples: Samples;
+}
+
+/** Settings of a change of graphs. */
+export interface TransformSettings extends Settings {
+  /** Changes the graphs of the workspace; gives what was done, for people. */
+  change(space: Workspace): string | Promise<string>;
+}
+
+/** Settings of a mode of the drop-in front. */
+export interface ReferenceSettings extends Settings {
+  /** Changes the graphs, in file order. */
+  change(space: Workspace): void;
+  /** The result is held to the verifier. */
+  readonly verified: boolean;
+}
+
+/** Samples and how ranges come from them. */
+export interface Samples {
+  /** File, folder, or a word such as random:8. */
+  readonly location: string;
+  readonly format?: string;
+  readonly reduction: Reduction;
+  /** Workers that run the model; results do not depend on it. */
+  readonly workers?: number;
+  /** Bytes that the process may have resident while samples run. */
+  readonly memoryLimit?: number;
+  readonly fastMath?: boolean;
+}

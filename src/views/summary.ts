@@ -1,0 +1,53 @@
+/** The Report as lines for a terminal. */
+import { counted, sizeText } from "../base/text.ts";
+import type { Report } from "../driver/report.ts";
+import { coloursFor } from "../terminal/streams.ts";
+
+/** What `quantize` says it did. */
+export function summary(report: Report): string[] {
+  const colours = coloursFor(1);
+  const { output, counts, prepared } = report;
+  const lines = [
+    `${colours.bold(output.path)}: ${report.scheme}, weights per ${report.granularity === "layer" ? "tensor" : report.granularity}, ${sizes(report)}, ${report.seconds.toFixed(1)} s`,
+    `  ${counted(counts.activations, "activation")} and ${counted(counts.constants, "constant")} quantized${report.verified ? "; verified" : ""}`,
+    `  ranges: ${rangesText(report)}`,
+  ];
+  if (prepared.length > 0) lines.push(`  prepared: ${prepared.map(({ text }) => text).join("; ")}`);
+  const float = report.notes.filter((note) => note.kind === "float");
+  if (float.length > 0) {
+    lines.push(`  ${colours.yellow("stays float")} (${float.length}):`);
+    for (const note of float) lines.push(`    ${note.text}`);
+  }
+  for (const note of report.notes)
+    if (note.kind === "warning") lines.push(`  ${colours.yellow("warning")}: ${note.text}`);
+  return lines;
+}
+
+/** What a transform did: one line, and its notes. */
+export function transformLines(report: Report): string[] {
+  return [
+    `${report.output.path}: ${report.done}, ${sizes(report)}`,
+    ...report.notes.map((note) => `  ${note.kind}: ${note.text}`),
+  ];
+}
+
+/** "229 KB → 76 KB". */
+export function sizes({ model, output }: Report): string {
+  return `${sizeText(model.bytes)} → ${sizeText(output.bytes)}`;
+}
+
+/** Where ranges come from: "percentile 1–99 of 16 samples". */
+export function rangesText({ ranges }: Report): string {
+  if (ranges?.source !== "samples") return "as recorded in the model";
+  return `${ranges.how} of ${counted(ranges.samples, "sample")}`;
+}
+
+/** What of a Report must not be overlooked where one line has to do: "12 parts stay float, 1 warning"; mostly nothing. */
+export function remarks(notes: Report["notes"], told = 0): string {
+  const float = notes.filter((note) => note.kind === "float").length;
+  const warnings = notes.length - float + told;
+  return [
+    ...(float > 0 ? [`${counted(float, "part")} ${float === 1 ? "stays" : "stay"} float`] : []),
+    ...(warnings > 0 ? [counted(warnings, "warning")] : []),
+  ].join(", ");
+}
