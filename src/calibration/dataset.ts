@@ -15,25 +15,12 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { MinmaxqError, reasonOf, UsageError } from "../base/errors.ts";
 import { openDirectory, openList } from "./files.ts";
 import { openHdf5 } from "./hdf5.ts";
-import { elementOf, type InputSpec } from "./inputs.ts";
+import { type DataSet, elementOf, type InputSpec } from "./inputs.ts";
 import { openNpy } from "./npy.ts";
 import { openNpz } from "./npz.ts";
 import { openRandom } from "./random.ts";
 
-export interface DataSet {
-  /** For people: `"face.npz" (16 records)`. */
-  readonly description: string;
-  /** Number of records; at least 1. */
-  readonly count: number;
-  /** The records are made up: ranges of them mean nothing. */
-  readonly random?: true;
-  /**
-   * The records in order: one little-endian byte array per model input, in model input order. The arrays are the
-   * receiver's. May be iterated several times; memory does not grow with the count.
-   */
-  records(): AsyncIterable<Uint8Array[]>;
-  close(): void;
-}
+export type { DataSet };
 
 type Opener = (location: string, inputs: readonly InputSpec[]) => DataSet | Promise<DataSet>;
 

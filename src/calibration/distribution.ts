@@ -18,6 +18,12 @@ export interface Distribution {
   readonly max: number;
 }
 
+/** A range that was chosen from values. */
+export interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
 /** Bins of negative floats have the sign bit; their magnitude is what is left. */
 const SIGN = 1 << 18;
 const INFINITE = 0x7f800000 >>> 13;

@@ -2,8 +2,7 @@
  * The range that loses the least information: the threshold whose clipped and quantized distribution has the smallest Kullback–Leibler
  * divergence from the original (docs/calibration.md). Source: Szymon Migacz, "8-bit Inference with TensorRT", NVIDIA GTC 2017.
  */
-import { type Distribution, finitePart } from "./distribution.ts";
-import type { Range } from "./reduce.ts";
+import { type Distribution, finitePart, type Range } from "./distribution.ts";
 
 /** Bins of the magnitudes from 0 to the largest one. */
 const BINS = 2048;

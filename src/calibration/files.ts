@@ -16,8 +16,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import { fileSize, fileStream, StreamReader } from "./chunks.ts";
-import type { DataSet } from "./dataset.ts";
-import { byteLength, type InputSpec, inputText } from "./inputs.ts";
+import { byteLength, type DataSet, type InputSpec, inputText } from "./inputs.ts";
 import { stackOf } from "./npy.ts";
 import { collect, throwAll } from "./problems.ts";
 

@@ -10,8 +10,7 @@
 import type { Dataset, File, Group, Metadata, ready } from "h5wasm/node";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import { fileSize } from "./chunks.ts";
-import type { DataSet } from "./dataset.ts";
-import { byteLength, elementOf, type InputSpec, inputText, sameShape, shapeText } from "./inputs.ts";
+import { byteLength, type DataSet, elementOf, type InputSpec, inputText, sameShape, shapeText } from "./inputs.ts";
 import { throwAll } from "./problems.ts";
 
 /** The library itself; its declarations leave out the memory functions every Emscripten module has. */

@@ -12,6 +12,22 @@ export interface InputSpec {
   readonly shape: readonly number[];
 }
 
+/** Records to feed a model. */
+export interface DataSet {
+  /** For people: `"face.npz" (16 records)`. */
+  readonly description: string;
+  /** Number of records; at least 1. */
+  readonly count: number;
+  /** The records are made up: ranges of them mean nothing. */
+  readonly random?: true;
+  /**
+   * The records in order: one little-endian byte array per model input, in model input order. The arrays are the
+   * receiver's. May be iterated several times; memory does not grow with the count.
+   */
+  records(): AsyncIterable<Uint8Array[]>;
+  close(): void;
+}
+
 interface Element {
   readonly bytes: number;
   /** NumPy's type code without the byte order ("f4"); the same names as in `.npy` headers. */

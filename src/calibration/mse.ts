@@ -5,8 +5,7 @@
  * error is integrated exactly.
  */
 import { asymmetric, INT16_LIMIT, symmetric, UINT8_LEVELS } from "../rules/arithmetic.ts";
-import { type Distribution, finitePart } from "./distribution.ts";
-import type { Range } from "./reduce.ts";
+import { type Distribution, finitePart, type Range } from "./distribution.ts";
 
 /** What the range is for: uint8 asymmetric (§3.2) or int16 symmetric (§3.3). */
 export type TargetDtype = "UINT8" | "INT16";

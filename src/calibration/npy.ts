@@ -10,8 +10,16 @@
  */
 import { MinmaxqError } from "../base/errors.ts";
 import { type ByteStream, fileStream, StreamReader } from "./chunks.ts";
-import type { DataSet } from "./dataset.ts";
-import { dtypeOfNumpy, elementCount, elementOf, type InputSpec, inputText, sameShape, shapeText } from "./inputs.ts";
+import {
+  type DataSet,
+  dtypeOfNumpy,
+  elementCount,
+  elementOf,
+  type InputSpec,
+  inputText,
+  sameShape,
+  shapeText,
+} from "./inputs.ts";
 import { throwAll } from "./problems.ts";
 
 /** What an `.npy` header says. */

@@ -11,8 +11,7 @@ import { crc32 } from "node:zlib";
 import { Inflate } from "fflate";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import { type ByteStream, fileSize, fileStream } from "./chunks.ts";
-import type { DataSet } from "./dataset.ts";
-import { type InputSpec, inputText } from "./inputs.ts";
+import { type DataSet, type InputSpec, inputText } from "./inputs.ts";
 import { dataSetOfStacks, stackOf } from "./npy.ts";
 import { collect, throwAll } from "./problems.ts";
 

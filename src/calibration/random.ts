@@ -7,8 +7,7 @@
  * over all inputs of all records in order. Same SEED, same bytes, on every machine.
  */
 import { UsageError } from "../base/errors.ts";
-import type { DataSet } from "./dataset.ts";
-import { byteLength, elementCount, type InputSpec, inputText } from "./inputs.ts";
+import { byteLength, type DataSet, elementCount, type InputSpec, inputText } from "./inputs.ts";
 import { throwAll } from "./problems.ts";
 
 const DEFAULT_COUNT = 3;

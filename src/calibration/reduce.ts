@@ -3,7 +3,7 @@
  * the reference holds a float32; everything else is float64.
  */
 import { UsageError } from "../base/errors.ts";
-import { type Distribution, distributionOf } from "./distribution.ts";
+import { type Distribution, distributionOf, type Range } from "./distribution.ts";
 import { entropyRange } from "./entropy.ts";
 import type { Histogram } from "./histogram.ts";
 import { mseRange, type TargetDtype } from "./mse.ts";
@@ -29,10 +29,7 @@ export function looksAtValues(reduction: Reduction): reduction is ValueReduction
   return reduction.kind === "percentile_all" || reduction.kind === "entropy" || reduction.kind === "mse";
 }
 
-export interface Range {
-  readonly min: number;
-  readonly max: number;
-}
+export type { Range };
 
 const f32 = Math.fround;
 

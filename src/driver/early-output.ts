@@ -1,21 +1,21 @@
 /**
  * Beginning a large output while passes still decide: filters, which are nearly all of a model's bytes, are known at once, and so are
- * their places in the file behind room for the tables (src/weights/early.ts, src/model/layout.ts).
+ * their places in the file behind room for the tables (src/weights/fill.ts, src/model/layout.ts).
  *
  *     tables, at most so many bytes | filters, in the order of their operators | everything else
  *
- * What is begun depends on the model and the options alone, whoever does it.
+ * Which places are planned depends on the model and the options alone. Whether a Worker fills them before the passes are done depends on
+ * whether one is up; if not, they are filled with everything else, and the file is the same.
  */
 
 import { timed } from "../base/timings.ts";
-import { pendingContent } from "../graph/export.ts";
 import type { Graph } from "../graph/graph.ts";
 import { FLATBUFFER_LIMIT, type OpenedModel, OutputFile, planContents } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
 import { expectedFilters } from "../passes/minmax/quantize-weights.ts";
-import { beginEarly, stopEarly } from "../weights/early.ts";
+import type { WeightStream } from "../weights/fill.ts";
 import { bytesRead, jobOf } from "../weights/tasks.ts";
-import { endThreads, shareable, WORTH_A_WORKER } from "../weights/threads.ts";
+import { shareable, WORTH_A_WORKER } from "../weights/threads.ts";
 
 /** Bytes of the tables for a channel of a filter and its bias: a scale and a zero point each. */
 const CHANNEL = 24;
@@ -27,15 +27,22 @@ const SPARE = 64 << 10;
 /** Room is made in pages of the system. */
 const PAGE = 4096;
 
-/** Begins the output of a workspace before its passes. Call what it gives when the output is written or nobody wants it any more. */
-export function begin(space: Workspace, graphs: readonly Graph[], path: string): () => Promise<void> {
+/**
+ * Plans the output of a workspace before its passes, where its filters are large enough (`space.begun`), and gives the filters to the
+ * stream's Worker. Call the function that it returns when the output is written or given up: it removes what is under way.
+ */
+export function begin(
+  space: Workspace,
+  graphs: readonly Graph[],
+  path: string,
+  stream: WeightStream,
+): () => Promise<void> {
   const abandon = async () => {
     space.begun?.file.discard();
-    await stopEarly();
-    endThreads();
+    await stream.close();
   };
   try {
-    timed("prepare", () => beginWith(space, graphs, path));
+    timed("prepare", () => beginWith(space, graphs, path, stream));
   } catch (error) {
     void abandon();
     throw error;
@@ -43,7 +50,7 @@ export function begin(space: Workspace, graphs: readonly Graph[], path: string):
   return abandon;
 }
 
-function beginWith(space: Workspace, graphs: readonly Graph[], path: string): void {
+function beginWith(space: Workspace, graphs: readonly Graph[], path: string, stream: WeightStream): void {
   const filters = new Map(
     graphs
       .flatMap((graph) => expectedFilters(graph, space.context))
@@ -54,10 +61,10 @@ function beginWith(space: Workspace, graphs: readonly Graph[], path: string): vo
   const bytes = bytesRead(all);
   if (bytes < WORTH_A_WORKER) return;
   const apart = all.map(({ job }) => job).filter(({ found }) => found);
-  if (bytesRead(apart) * 2 > bytes) return beginEarly("scan", apart);
+  if (bytesRead(apart) * 2 > bytes) return void stream.begin("scan", apart);
   if (space.opened.external) return;
   const direct = all.filter(({ job }) => !job.found);
-  const contents = direct.map(({ constant, name }) => pendingContent(constant, name));
+  const contents = direct.map(({ constant, name }) => space.contents.of(constant, name));
   const channels = direct.reduce((sum, { scales }) => sum + scales, 0);
   const room = roomForTables(space.opened, channels);
   if (room === null) return;
@@ -65,7 +72,7 @@ function beginWith(space: Workspace, graphs: readonly Graph[], path: string): vo
   if (plan.end >= FLATBUFFER_LIMIT) return;
   space.begun = { file: new OutputFile(path), plan };
   const jobs = direct.map(({ job }, i) => ({ ...job, offset: plan.offsets.get(contents[i]!)! }));
-  beginEarly("write", jobs, space.begun.file.temporary);
+  stream.begin("write", jobs, space.begun.file.temporary);
 }
 
 /**

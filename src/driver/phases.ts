@@ -7,7 +7,6 @@ import { missingRanges } from "../passes/float/check-ranges.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { verify } from "../passes/verify.ts";
 import { warnAccuracy } from "../passes/warn-accuracy.ts";
-import { startEarly } from "../weights/threads.ts";
 import { begin } from "./early-output.ts";
 import { checkPaths, checkReport } from "./paths.ts";
 import { recordSamples } from "./recording.ts";
@@ -25,8 +24,9 @@ export function checkFiles({ settings }: Run): void {
 }
 
 /** Has threads load the kernels. */
-export function startThreads({ settings }: Run): void {
-  startEarly(settings.model);
+export function startThreads(run: Run): void {
+  run.stream.startEarly(run.settings.model);
+  run.atEnd(() => run.stream.close());
 }
 
 /** Opens the model; what its file has that the schema does not know is told. */
@@ -63,7 +63,7 @@ export async function setLayersOf({ space, settings, options }: Run): Promise<vo
 
 /** Lets a thread begin with filters of a large model. */
 export function beginOutput(run: Run): void {
-  run.atEnd(begin(run.space, run.graphs, run.settings.output));
+  run.atEnd(begin(run.space, run.graphs, run.settings.output, run.stream));
 }
 
 /** Remembers which activations have no range. */
@@ -102,7 +102,7 @@ export function warnOfAccuracy({ graphs, space }: Run): void {
 
 /** Writes the graphs; `checks` run when all weights are known, before the file gets its name. */
 export async function writeResult(run: Run, checks: readonly Phase[]): Promise<void> {
-  await writeWorkspace(run.space, run.settings.output, run.dialect, () => runSteps(checks, [run]));
+  await writeWorkspace(run.space, run.settings.output, run.dialect, () => runSteps(checks, [run]), run.stream);
 }
 
 /** Runs the model on samples and puts the ranges into its tables. */

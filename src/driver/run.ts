@@ -7,6 +7,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Model, OpenedModel } from "../model/index.ts";
 import type { Note, QuantizeOptions, Workspace } from "../passes/context.ts";
 import type { Prepared } from "../passes/prepare/index.ts";
+import { WeightStream } from "../weights/fill.ts";
 import { about } from "./about.ts";
 import type { Io } from "./io.ts";
 import { dialectOf } from "./paths.ts";
@@ -33,6 +34,8 @@ export class Run<S extends Settings = Settings> {
   readonly facts: Facts = {};
   verified = false;
   readonly times: StepTime[] = [];
+  /** Threads of the weight stream, and what they have begun of the output. */
+  readonly stream = new WeightStream();
   private readonly closers: (() => void | Promise<void>)[] = [];
 
   constructor(

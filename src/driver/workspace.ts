@@ -10,7 +10,8 @@ import type { BegunFile, Dialect, Fill, Model, OpenedModel } from "../model/inde
 import { writeModel } from "../model/index.ts";
 import type { LayerSetting, Note, QuantizeOptions, Workspace } from "../passes/context.ts";
 import { prepare } from "../passes/prepare/float-constants.ts";
-import { fillConstants } from "../weights/fill.ts";
+import { WeightStream } from "../weights/fill.ts";
+import { PendingContents } from "../weights/pending.ts";
 import { ConstantScanner } from "../weights/scan.ts";
 
 /** Imports and prepares every subgraph; `likeReference` as the drop-in front does it (src/passes/prepare/float-constants.ts). */
@@ -27,6 +28,7 @@ function prepared(opened: OpenedModel, options: QuantizeOptions, likeReference: 
   return {
     opened,
     graphs,
+    contents: new PendingContents(),
     profile: hasProfile(opened.model),
     context: {
       options,
@@ -41,22 +43,25 @@ function prepared(opened: OpenedModel, options: QuantizeOptions, likeReference: 
 }
 
 /** The workspace's graphs as a model; contents that have to be computed are described. */
-export function exportWorkspace({ opened, graphs, profile }: Workspace): Exported {
-  const exported = exportModel(opened.model, graphs);
+export function exportWorkspace({ opened, graphs, contents, profile }: Workspace): Exported {
+  const exported = exportModel(opened.model, graphs, contents);
   if (!profile) return exported;
   return { ...exported, model: withProfile(opened.model, exported.model, exported.operators[0] ?? []) };
 }
 
-/** Writes the workspace's model; `check` runs once all weights are known and before the file gets its name. */
+/**
+ * Writes the workspace's model. `check` runs once all weights are known and before the file gets its name. `stream` is that of the
+ * run, where it has one: what it has begun is continued.
+ */
 export async function writeWorkspace(
   space: Workspace,
   path: string,
   dialect: Dialect,
   check?: () => void | Promise<void>,
-  threads?: number,
+  stream = new WeightStream(),
 ): Promise<void> {
   const fill: Fill = async (target, placed) => {
-    await fillConstants(target, placed, threads);
+    await stream.fill(target, placed);
     await check?.();
   };
   const { model } = timed("write", () => exportWorkspace(space));

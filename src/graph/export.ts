@@ -15,21 +15,9 @@ import {
   TensorType,
 } from "../model/index.ts";
 import type { Constant } from "../weights/constant.ts";
+import { PendingContents } from "../weights/pending.ts";
 import { activeNodes, type Graph, type Node, resultsOf } from "./graph.ts";
 import type { QuantParam } from "./quantparam.ts";
-
-/** A constant that has to be computed while the file is written. */
-export interface PendingConstant {
-  readonly deferred: true;
-  readonly length: number;
-  readonly constant: Constant;
-  /** For messages. */
-  readonly name: string;
-}
-
-export function isPending(content: Content): content is Content & PendingConstant {
-  return "deferred" in content && "constant" in content;
-}
 
 export interface Exported {
   readonly model: Model;
@@ -41,10 +29,16 @@ export interface Exported {
 
 /**
  * The model with its subgraphs replaced by the graphs' contents (`graphs[i]` undefined: subgraph i stays as it is).
- * Buffers that nothing refers to any more are dropped. `model` itself is not changed.
+ * Buffers that nothing refers to any more are dropped. `model` itself is not changed. `contents`: what constants of the file are
+ * already, where its contents got places before it is exported.
  */
-export function exportModel(model: Model, graphs: readonly (Graph | undefined)[]): Exported {
+export function exportModel(
+  model: Model,
+  graphs: readonly (Graph | undefined)[],
+  contents = new PendingContents(),
+): Exported {
   const target: Target = {
+    contents,
     placed: new Map(),
     model,
     codes: [...(model.operatorCodes ?? [])],
@@ -85,6 +79,7 @@ export function exportModel(model: Model, graphs: readonly (Graph | undefined)[]
 }
 
 interface Target {
+  readonly contents: PendingContents;
   /** Constants that are the same description share a buffer. */
   readonly placed: Map<Constant, number>;
   readonly model: Model;
@@ -100,10 +95,12 @@ function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
   const names = new Set<string>();
   const nodes = tensorNodes(graph, subgraph, operators);
   // Nodes as read keep their names; clones and new operators make way.
-  for (const node of nodes) if (isFirstOf(node, nodes)) names.add(node.name);
+  const firstOf = firstByTable(nodes);
+  const isFirst = (node: Node) => node.tensor !== null && firstOf.get(node.tensor) === node;
+  for (const node of nodes) if (isFirst(node)) names.add(node.name);
   for (const node of nodes) {
     indexOf.set(node, tensors.length);
-    const first = isFirstOf(node, nodes);
+    const first = isFirst(node);
     if (first && node.tensor) indexOfTable.set(node.tensor, tensors.length);
     const name = first ? node.name : uniqueName(node.name, names);
     tensors.push(tensorOf(target, node, name));
@@ -182,19 +179,12 @@ function tensorNodes(graph: Graph, subgraph: SubGraph, operators: readonly Node[
   return graph.nodes.filter((node) => needed.has(node) || (node.tensor !== null && intermediates.has(node.tensor)));
 }
 
-/** The first node that carries a tensor's table; later ones are clones. */
-function isFirstOf(node: Node, nodes: readonly Node[]): boolean {
-  if (!node.tensor) return false;
-  let first = firstByTable.get(nodes);
-  if (!first) {
-    first = new Map();
-    for (const each of nodes) if (each.tensor && !first.has(each.tensor)) first.set(each.tensor, each);
-    firstByTable.set(nodes, first);
-  }
-  return first.get(node.tensor) === node;
+/** The first node that carries each tensor's table; later ones are clones. */
+function firstByTable(nodes: readonly Node[]): ReadonlyMap<Tensor, Node> {
+  const first = new Map<Tensor, Node>();
+  for (const node of nodes) if (node.tensor && !first.has(node.tensor)) first.set(node.tensor, node);
+  return first;
 }
-
-const firstByTable = new WeakMap<readonly Node[], Map<Tensor, Node>>();
 
 function uniqueName(name: string, names: Set<string>): string {
   let unique = name;
@@ -219,7 +209,7 @@ function tensorOf(target: Target, node: Node, name: string): Tensor {
     const untouched = constant.kind === "stored" && (asRead === constant.content || (!asRead && constant.length === 0));
     if (!untouched) {
       const known = target.placed.get(constant);
-      table.buffer = known ?? target.buffers.push({ data: contentOf(constant, node.name) }) - 1;
+      table.buffer = known ?? target.buffers.push({ data: contentOf(target, constant, node.name) }) - 1;
       target.placed.set(constant, table.buffer);
       if (isLaidOutDensely(constant)) delete table.sparsity;
     }
@@ -231,18 +221,9 @@ function isLaidOutDensely(constant: Constant): boolean {
   return constant.kind === "dense" || (constant.kind !== "stored" && isLaidOutDensely(constant.of));
 }
 
-function contentOf(constant: Constant, name: string): Content {
-  return constant.kind === "stored" ? constant.content : pendingContent(constant, name);
+function contentOf({ contents }: Target, constant: Constant, name: string): Content {
+  return constant.kind === "stored" ? constant.content : contents.of(constant, name);
 }
-
-/** The content that a constant becomes in the file; always the same one, so that it can have its place before it is exported. */
-export function pendingContent(constant: Constant, name: string): PendingConstant {
-  const pending = contents.get(constant) ?? { deferred: true, length: constant.length, constant, name };
-  contents.set(constant, pending);
-  return pending;
-}
-
-const contents = new WeakMap<Constant, PendingConstant>();
 
 function quantizationOf(quant: QuantParam): QuantizationParameters {
   const table: QuantizationParameters = { quantizedDimension: quant.axis };

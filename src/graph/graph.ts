@@ -6,12 +6,12 @@
  * result; graph inputs, outputs, constants and variables are nodes too. Nodes are never removed: what the outputs do
  * not reach is simply not written, but still counts as a user (bypassed Quantize operators must).
  */
-import type { Operator, Tensor, TensorType } from "../model/index.ts";
+import type { Operator, Tensor } from "../model/index.ts";
+import type { Dtype } from "../model/tensor-types.ts";
 import type { Constant } from "../weights/constant.ts";
 import type { QuantParam } from "./quantparam.ts";
 
-/** Element type, by its name in the schema. */
-export type Dtype = keyof typeof TensorType;
+export type { Dtype };
 
 export type NodeKind = "input" | "constant" | "variable" | "operator" | "result" | "output";
 
@@ -252,5 +252,3 @@ export function describe(node: Node): string {
   const what = node.op === "CUSTOM" ? `CUSTOM:${node.customCode}` : node.op || node.kind;
   return `${what} "${node.name}"`;
 }
-
-export { fusedActivation } from "./options.ts";

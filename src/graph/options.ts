@@ -1,6 +1,7 @@
 /** Reading and changing an operator's option table. */
 import { ActivationFunctionType, nameOf, TensorType } from "../model/index.ts";
-import type { Dtype, Node } from "./graph.ts";
+import type { Dtype } from "../model/tensor-types.ts";
+import type { Node } from "./graph.ts";
 
 /** An option's value as stored in the table; undefined when the table or the member is absent. */
 export function option(node: Node, name: string): unknown {

@@ -2,6 +2,7 @@
  * Checks what the tables say about each other: indices, lengths, types. After this, everybody may index
  * tensors, buffers, operator codes and subgraphs without looking.
  */
+import type { Fail } from "./fail.ts";
 import {
   type Model,
   nameOf,
@@ -14,9 +15,6 @@ import {
 } from "./schema.gen.ts";
 import { checkSparsity } from "./sparsity.ts";
 import { byteLength } from "./tensor-types.ts";
-
-/** Throws for damage at a path; `near` is the table whose place in the file is told. */
-export type Fail = (path: string, what: string, near?: object) => never;
 
 const TENSOR_TYPES: ReadonlySet<number> = new Set(Object.values(TensorType));
 

@@ -1,5 +1,5 @@
 /** Checks a sparse tensor's description, so that making it dense cannot read or write outside. */
-import type { Fail } from "./check.ts";
+import type { Fail } from "./fail.ts";
 import { DimensionType, type SparseIndexVector, type Tensor, TensorType } from "./schema.gen.ts";
 import { bytesPerElement } from "./tensor-types.ts";
 

@@ -1,6 +1,9 @@
 /** Bytes of tensors by their type and shape. */
 import { TensorType } from "./schema.gen.ts";
 
+/** Element type, by its name in the schema. */
+export type Dtype = keyof typeof TensorType;
+
 /** Bytes of one element; half and quarter bytes for packed types. Not here: types without a fixed element size. */
 const ELEMENT_BYTES: Readonly<Partial<Record<TensorType, number>>> = {
   [TensorType.FLOAT32]: 4,

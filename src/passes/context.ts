@@ -3,6 +3,7 @@ import { type Dtype, describe, type FloatReason, type Graph, type Node } from ".
 import type { BegunFile, OpenedModel } from "../model/index.ts";
 import { type Granularity, type QuantizedDtype, SCHEMES, type Scheme } from "../rules/schemes.ts";
 import type { Constant } from "../weights/constant.ts";
+import type { PendingContents } from "../weights/pending.ts";
 import type { ConstantScanner } from "../weights/scan.ts";
 
 /** dtype and granularity of one layer, over the model's defaults. */
@@ -57,6 +58,8 @@ export interface Workspace {
   readonly opened: OpenedModel;
   readonly graphs: readonly Graph[];
   readonly context: Context;
+  /** What constants become in the output. */
+  readonly contents: PendingContents;
   /** Profile data is written (§5.1), also when the model read has some: it would be wrong otherwise. */
   profile: boolean;
   /** The output, when it was begun before all is decided (src/driver/early-output.ts). */

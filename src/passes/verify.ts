@@ -11,8 +11,8 @@ import { isPerLayer } from "../graph/quantparam.ts";
 import { roundHalfAway } from "../rules/arithmetic.ts";
 import { type OperandRole, type OperatorRow, roleOf, rowOf } from "../rules/operators.ts";
 import type { SCHEMES, Scheme } from "../rules/schemes.ts";
-import { predefined } from "../rules/special.ts";
 import { type Context, granularityOf, schemeOf } from "./context.ts";
+import { predefined } from "./special.ts";
 
 export interface VerifyOptions {
   /** Operators that have no quantized tensor (float ones, shape arithmetic) may stay so. */

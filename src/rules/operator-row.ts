@@ -1,5 +1,5 @@
 /** What a row of the operator table (src/rules/operators.ts) can say. A new rule is a new member here, read by one pass. */
-import type { Dtype } from "../graph/graph.ts";
+import type { Dtype } from "../model/tensor-types.ts";
 import type { SpecialKind } from "./special.ts";
 
 /** What an operand is for. */

@@ -6,7 +6,7 @@
  * the verifier looks at it, and how a quantized model is turned back into a float one. Adding an operator is one row
  * and one golden case (test/operators fails on a row without a line and a case there).
  */
-import type { Dtype } from "../graph/graph.ts";
+import type { Dtype } from "../model/tensor-types.ts";
 import type { OperandRole, OperatorRow, ResultRole } from "./operator-row.ts";
 import type { SpecialKind } from "./special.ts";
 

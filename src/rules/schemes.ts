@@ -4,7 +4,7 @@
  * Passes ask the scheme instead of comparing dtypes, so a new scheme is one row here.
  */
 
-import type { Dtype } from "../graph/graph.ts";
+import type { Dtype } from "../model/tensor-types.ts";
 import { asymmetric, INT16_LIMIT, type ScaleAndZeroPoint, symmetric } from "./arithmetic.ts";
 
 export type Granularity = "layer" | "channel";

@@ -1,9 +1,8 @@
 /**
  * Constants as descriptions: where the bytes are and what happens to them on the way out.
  *
- * Nothing here reads weights. The weight stream (stream.ts) and small helpers (scan.ts) interpret a description.
+ * Nothing here reads weights. The weight stream (fill.ts) and small helpers (scan.ts) interpret a description.
  */
-import type { QuantParam } from "../graph/quantparam.ts";
 import type { ByteRange } from "../model/bytes.ts";
 import type { SparsityParameters } from "../model/index.ts";
 import type { IntegerKind } from "./kernels.ts";
@@ -23,6 +22,11 @@ export interface ChannelParameters {
   readonly nudgedMax: Float32Array;
 }
 
+/** Scales of a tensor, one or one per channel; maybe filled in by the stream. */
+export interface Scales {
+  readonly scale: Float32Array;
+}
+
 /**
  * How float32 elements become integers (names of §3.4):
  * - `scan`: range of each channel first, then QA (asymmetric) or QS (symmetric); `parameters` are filled in by the stream.
@@ -40,8 +44,8 @@ export type Encoding =
       rule: "bias";
       wide: boolean;
       inputScale: number;
-      weights: QuantParam;
-      quant: QuantParam;
+      weights: Scales;
+      quant: Scales;
       onOverflow(count: number): void;
     };
 

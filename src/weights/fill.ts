@@ -5,62 +5,135 @@
  *
  * Constants are cut into pieces (src/weights/tasks.ts) that all cores share (threads.ts). Biases follow, because they need the
  * weights' scales.
+ *
+ * BEGINNING EARLY: a Worker may take weights while the main thread still runs passes and encodes tables.
+ *
+ *     main     open ─ import ─▶ begin ─ passes ─ export ─ tables ─▶ takes part in what is left ─ biases ─ verify
+ *     Worker                      └────▶ weights ▶ file ──────────────────────────────────────┘
+ *
+ * What becomes of a weight is known long before the rest of its file. Its description is made once, early, and the pass that decides
+ * finds that one (`shared` in passes/context.ts). Its place is planned (model/layout.ts), behind room for the tables. Where
+ * passes decide otherwise, or the room is too small, all is done as if nothing had been begun. That depends on the model and the
+ * options alone, so the number of threads cannot show. Weights that have to be scanned first need no place for that.
  */
 import { MinmaxqError, Problems } from "../base/errors.ts";
 import { timed } from "../base/timings.ts";
-import { isPending, type PendingConstant } from "../graph/export.ts";
-import type { FillInto, Placed } from "../model/index.ts";
-import { takeEarly } from "./early.ts";
+import type { FillInto, FillTarget, Placed } from "../model/index.ts";
+import type { Constant } from "./constant.ts";
 import { bytesOf, problemOf, problemOfNonFinite, setParameters } from "./encode.ts";
 import { loadFloats } from "./floats.ts";
 import { type Block, type KernelStream, loadKernels } from "./kernels.ts";
+import { isPending, type PendingConstant } from "./pending.ts";
 import { bytesRead, type Job, jobOf, rangesFound } from "./tasks.ts";
-import { endThreads, Sharing, shareable, threadsAllowed, threadsFor, type Unusable } from "./threads.ts";
+import { Sharing, shareable, Threads, threadsAllowed, threadsFor, type Unusable, type Work } from "./threads.ts";
 
 /** Writes every pending constant to its place. Throws one MinmaxqError for all constants with unusable values. */
-export function fillConstants(target: FillInto, placed: Placed[], threads = threadsAllowed()): Promise<void> {
-  const bytes = placed.reduce((sum, { content }) => sum + content.length, 0);
-  return timed("stream", () => fillAll(target, placed, threads).finally(endThreads), bytes);
+export function fillConstants(target: FillInto, placed: Placed[], threads?: number): Promise<void> {
+  return new WeightStream(threads).fill(target, placed);
 }
 
-async function fillAll(target: FillInto, placed: Placed[], most: number): Promise<void> {
-  const problems = new Problems();
-  const { stream } = loadKernels();
-  const pending = placed.map(({ content, offset }) => {
-    if (!isPending(content)) throw new Error("a deferred buffer that is no constant");
-    return { content, offset };
-  });
-  const write = (bytes: Uint8Array, offset: number) => target.write(bytes, offset);
-  const early = await takeEarly(target, new Set(pending.map(({ content }) => content.constant)));
-  const begun = new Map(early?.jobs.map((job) => [job.constant, job]));
-  const jobs: Job[] = [];
-  const biases: PendingConstant[] = [];
-  for (const { content, offset } of pending) {
-    const { name, constant } = content;
-    if (isBias(content)) biases.push(content);
-    else if (constant.count > 0 && !(early?.work === "write" && begun.has(constant)))
-      jobs.push({ ...(begun.get(constant) ?? jobOf(name, constant, offset)), offset });
+/**
+ * The weight stream of one output: its threads, and the work that was begun for it. A file beside it (a copy for LiteRT to run) has its own
+ * stream, so what is filled there takes nothing from what was begun here.
+ */
+export class WeightStream {
+  private readonly threads = new Threads();
+  private begun: Sharing | undefined;
+
+  /** `most`: how many threads may work, this one among them. */
+  constructor(private readonly most = threadsAllowed()) {}
+
+  /** Starts a Worker before the tables of a large file are read, so that it is up when the weights come. */
+  startEarly(path: string): void {
+    if (!this.threads.isOneIdle && threadsFor(Bun.file(path).size, this.most) > 1) this.threads.start();
   }
-  // All told in the order of the file, whoever found them.
-  const unusable: Unusable[] = [];
-  const share = async (sharing: Sharing, threads: number) => {
-    sharing.ask(threads);
-    unusable.push(...(await sharing.join(stream, write)));
-  };
-  if (early) await share(early, most);
-  // What lies in memory stays in this thread.
-  for (const some of [jobs.filter(isShareable), jobs.filter((job) => !isShareable(job))]) {
-    const threads = some.some(isShareable) && target.path !== undefined ? threadsFor(bytesRead(some), most) : 1;
-    const apart = some.filter(({ found, constant }) => found && !begun.has(constant));
-    await share(new Sharing("scan", apart, target.path), threads);
-    const usable = some
-      .map((job) => (job.found ? takeFound(stream, job, unusable) : job))
-      .filter((job) => job !== null);
-    await share(new Sharing("write", usable, target.path), threads);
+
+  /**
+   * Gives jobs to the Worker that was started early, and says whether there is one: without it nothing is begun, and `fill` does
+   * all. `output` is the file under way; scans need none. Once per stream.
+   */
+  begin(work: Work, jobs: readonly Job[], output?: string): boolean {
+    if (this.begun) throw new Error("the weight stream has begun already");
+    if (!this.threads.isOneIdle) return false;
+    const begun = new Sharing(this.threads, work, jobs, output);
+    begun.ask(2);
+    if (!begun.isShared) return false;
+    this.begun = begun;
+    return true;
   }
-  for (const { text } of unusable.sort((a, b) => a.offset - b.offset)) problems.add(text);
-  for (const each of biases) fillBias(stream, target, each, problems);
-  problems.throwIfAny("constants that cannot be quantized");
+
+  /** Writes every pending constant to its place, and ends the threads. Throws one MinmaxqError for all constants with unusable values. */
+  fill(target: FillInto, placed: Placed[]): Promise<void> {
+    const bytes = placed.reduce((sum, { content }) => sum + content.length, 0);
+    return timed("stream", () => this.fillAll(target, placed).finally(() => this.threads.end()), bytes);
+  }
+
+  /** Stops what was begun and not filled, and ends the threads. Call it when the run is over, however it ended. */
+  async close(): Promise<void> {
+    await this.stop();
+    this.threads.end();
+  }
+
+  /** The begun work, if all of it is `wanted` and goes to the file that is written. Work that is not wanted is stopped. */
+  private async takeBegun(target: FillTarget, wanted: ReadonlySet<Constant>): Promise<Sharing | undefined> {
+    const begun = this.begun;
+    const isWanted =
+      (begun?.output === undefined || begun.output === target.path) &&
+      begun?.jobs.every(({ constant }) => wanted.has(constant));
+    if (!isWanted) {
+      await this.stop();
+      return undefined;
+    }
+    this.begun = undefined;
+    return begun;
+  }
+
+  private async stop(): Promise<void> {
+    const stopped = this.begun;
+    this.begun = undefined;
+    await stopped?.stop();
+  }
+
+  private async fillAll(target: FillInto, placed: Placed[]): Promise<void> {
+    const { threads, most } = this;
+    const problems = new Problems();
+    const { stream } = loadKernels();
+    const pending = placed.map(({ content, offset }) => {
+      if (!isPending(content)) throw new Error("a deferred buffer that is no constant");
+      return { content, offset };
+    });
+    const write = (bytes: Uint8Array, offset: number) => target.write(bytes, offset);
+    const early = await this.takeBegun(target, new Set(pending.map(({ content }) => content.constant)));
+    const begun = new Map(early?.jobs.map((job) => [job.constant, job]));
+    const jobs: Job[] = [];
+    const biases: PendingConstant[] = [];
+    for (const { content, offset } of pending) {
+      const { name, constant } = content;
+      if (isBias(content)) biases.push(content);
+      else if (constant.count > 0 && !(early?.work === "write" && begun.has(constant)))
+        jobs.push({ ...(begun.get(constant) ?? jobOf(name, constant, offset)), offset });
+    }
+    // All told in the order of the file, whoever found them.
+    const unusable: Unusable[] = [];
+    const share = async (sharing: Sharing, count: number) => {
+      sharing.ask(count);
+      unusable.push(...(await sharing.join(stream, write)));
+    };
+    if (early) await share(early, most);
+    // What lies in memory stays in this thread.
+    for (const some of [jobs.filter(isShareable), jobs.filter((job) => !isShareable(job))]) {
+      const count = some.some(isShareable) && target.path !== undefined ? threadsFor(bytesRead(some), most) : 1;
+      const apart = some.filter(({ found, constant }) => found && !begun.has(constant));
+      await share(new Sharing(threads, "scan", apart, target.path), count);
+      const usable = some
+        .map((job) => (job.found ? takeFound(stream, job, unusable) : job))
+        .filter((job) => job !== null);
+      await share(new Sharing(threads, "write", usable, target.path), count);
+    }
+    for (const { text } of unusable.sort((a, b) => a.offset - b.offset)) problems.add(text);
+    for (const each of biases) fillBias(stream, target, each, problems);
+    problems.throwIfAny("constants that cannot be quantized");
+  }
 }
 
 function isBias({ constant }: PendingConstant): boolean {

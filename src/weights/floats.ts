@@ -96,7 +96,7 @@ export function loadBytes(stream: KernelStream, constant: Constant, offset: numb
   if (constant.kind === "stored") {
     constant.content.source.readInto(block.bytes(), constant.content.offset + offset);
   } else if (constant.kind === "dense") {
-    block.bytes().set(densified(constant).subarray(offset, offset + length));
+    block.bytes().set(densified(stream, constant).subarray(offset, offset + length));
   } else if (constant.kind === "shifted") {
     const shifted = loadBytes(stream, constant.of, offset, length);
     const bytes = shifted.bytes();
@@ -147,9 +147,7 @@ export function inverses(scale: Float32Array): Float32Array {
 }
 
 /** Sparse constants are expanded whole, once; they are small beside dense ones. */
-const expanded = new WeakMap<Constant, Uint8Array>();
-
-function densified(constant: Constant & { kind: "dense" }): Uint8Array {
+function densified({ expanded }: KernelStream, constant: Constant & { kind: "dense" }): Uint8Array {
   let bytes = expanded.get(constant);
   if (!bytes) {
     if (constant.of.kind !== "stored") throw new Error("only stored constants can be sparse");

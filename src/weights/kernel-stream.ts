@@ -38,6 +38,9 @@ export interface Fused extends Parameters {
 }
 
 export class KernelStream extends KernelMemory {
+  /** Sparse constants that were laid out densely, by their description: all pieces of one are read one after the other. */
+  readonly expanded = new WeakMap<object, Uint8Array>();
+
   /** Range of all floats of a block, reference §3.1; nothing there: FLT_MAX and -FLT_MAX. */
   minmax(values: Block): Range {
     const record = this.record("minmax", 3, ...floats(values));

@@ -75,28 +75,52 @@ function overSources(constant: Constant, source: (path: string) => unknown): Con
   return { ...constant, of: overSources(constant.of, source) } as Constant;
 }
 
-/** Workers that have nothing to do. */
-const idle: Worker[] = [];
+/** The Workers of one weight stream. They are started when work is given to them, and kept for what comes next. */
+export class Threads {
+  /** Workers that have nothing to do. */
+  private readonly idle: Worker[] = [];
+  private ended = false;
 
-/** Starts a Worker before the tables of a large file are read, so that it is up when the weights come. */
-export function startEarly(path: string): void {
-  if (!isHelperUp() && threadsFor(Bun.file(path).size, threadsAllowed()) > 1) idle.push(start());
+  /** Starts a Worker now, so that it is up when there is work. */
+  start(): void {
+    this.idle.push(started());
+  }
+
+  /** Whether a Worker is there that has nothing to do. */
+  get isOneIdle(): boolean {
+    return this.idle.length > 0;
+  }
+
+  /** Gives an order to a Worker, and what is wrong with values when it is done. `track` names it in the timings. */
+  give(order: WorkOrder, track: string): Promise<Problem[]> {
+    return new Promise((resolve, reject) => {
+      const worker = this.idle.pop() ?? started();
+      worker.onmessage = ({ data }: MessageEvent<WorkReport>) => {
+        if (this.ended) worker.terminate();
+        else this.idle.push(worker);
+        if ("failed" in data) return reject(failure(data.failed, data.code));
+        addSpans(track, data.spans);
+        resolve(data.problems);
+      };
+      worker.onerror = (event) => {
+        worker.terminate();
+        reject(new MinmaxqError(`a worker thread of the weight stream ended: ${event.message}`));
+      };
+      worker.postMessage(order);
+    });
+  }
+
+  /** Ends the Workers: idle ones now, each other one when it has done its work. */
+  end(): void {
+    this.ended = true;
+    for (const worker of this.idle.splice(0)) worker.terminate();
+  }
 }
 
-/** Whether a Worker is there that has nothing to do. */
-export function isHelperUp(): boolean {
-  return idle.length > 0;
-}
-
-function start(): Worker {
+function started(): Worker {
   const worker = startWorker("weights");
   worker.postMessage(compiledKernels());
   return worker;
-}
-
-/** Ends the Workers. */
-export function endThreads(): void {
-  for (const worker of idle.splice(0)) worker.terminate();
 }
 
 /** Work on jobs that threads share. */
@@ -107,6 +131,7 @@ export class Sharing {
 
   /** `output`: the file under way, which Workers open by themselves; scans need none. */
   constructor(
+    private readonly threads: Threads,
     readonly work: Work,
     readonly jobs: readonly Job[],
     readonly output: string | undefined,
@@ -127,11 +152,16 @@ export class Sharing {
       timings: timingsKept(),
     };
     while (this.reports.length < wanted) {
-      const report = elsewhere(order, `weights ${this.reports.length + 1}`);
+      const report = this.threads.give(order, `weights ${this.reports.length + 1}`);
       // It may fail long before somebody waits for it.
       report.catch(() => {});
       this.reports.push(report);
     }
+  }
+
+  /** Whether a Worker was given a part of it. */
+  get isShared(): boolean {
+    return this.reports.length > 0;
   }
 
   /** Takes part until nothing is left to do. Gives what is wrong with values, in the order of the tasks. */
@@ -148,23 +178,6 @@ export class Sharing {
     Atomics.store(this.shared, 0, this.tasks.length);
     await Promise.allSettled(this.reports);
   }
-}
-
-function elsewhere(order: WorkOrder, track: string): Promise<Problem[]> {
-  return new Promise((resolve, reject) => {
-    const worker = idle.pop() ?? start();
-    worker.onmessage = ({ data }: MessageEvent<WorkReport>) => {
-      idle.push(worker);
-      if ("failed" in data) return reject(failure(data.failed, data.code));
-      addSpans(track, data.spans);
-      resolve(data.problems);
-    };
-    worker.onerror = (event) => {
-      worker.terminate();
-      reject(new MinmaxqError(`a worker thread of the weight stream ended: ${event.message}`));
-    };
-    worker.postMessage(order);
-  });
 }
 
 /** What went wrong in a Worker, as the same error here. */

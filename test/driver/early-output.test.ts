@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateModel } from "../../scripts/generate-model.ts";
+import { keepTimings, takeSpans } from "../../src/base/timings.ts";
 import { begin } from "../../src/driver/early-output.ts";
 import { workspace, writeWorkspace } from "../../src/driver/workspace.ts";
 import type { Node } from "../../src/graph/graph.ts";
@@ -11,7 +12,8 @@ import { rangeOf, readRange } from "../../src/model/bytes.ts";
 import { BuiltinOperator, type Model, openModel, type Tensor, TensorType, writeModel } from "../../src/model/index.ts";
 import type { Workspace } from "../../src/passes/context.ts";
 import { quantizeGraph } from "../../src/passes/minmax/index.ts";
-import { endThreads, startEarly } from "../../src/weights/threads.ts";
+import { foldConstants } from "../../src/passes/prepare/fold-constants.ts";
+import { WeightStream } from "../../src/weights/fill.ts";
 import { inferAll } from "../passes/support.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "minmaxq-begin-"));
@@ -26,11 +28,11 @@ beforeAll(async () => {
   await writeModel(fullyConnected(4096), wide, { dialect: "circle" });
 });
 afterAll(() => {
-  endThreads();
   rmSync(folder, { recursive: true, force: true });
 });
 
-function fullyConnected(side: number): Model {
+/** y = x · w + b. With `folded`, b is the product of two constants, which a step of the preparation computes. */
+function fullyConnected(side: number, folded = false): Model {
   const weights = Float32Array.from({ length: side * side }, (_, i) => Math.sin(i));
   const activation = (name: string): Tensor => ({
     name,
@@ -40,18 +42,30 @@ function fullyConnected(side: number): Model {
   const constant = (name: string, shape: number[], buffer: number): Tensor => ({
     ...{ name, shape: Int32Array.from(shape), type: TensorType.FLOAT32, buffer },
   });
+  const factors = folded ? [constant("b1", [side], 2), constant("b2", [side], 2)] : [];
+  const product = { inputs: Int32Array.of(4, 5), outputs: Int32Array.of(2) };
+  const products = folded
+    ? [{ opcodeIndex: 1, ...product, builtinOptions: { type: "MulOptions" as const, value: {} } }]
+    : [];
   return {
-    operatorCodes: [{ builtinCode: BuiltinOperator.FULLY_CONNECTED }],
+    operatorCodes: [{ builtinCode: BuiltinOperator.FULLY_CONNECTED }, { builtinCode: BuiltinOperator.MUL }],
     buffers: [
       {},
       ...[weights, new Float32Array(side)].map((array) => ({ data: rangeOf(new Uint8Array(array.buffer)) })),
     ],
     subgraphs: [
       {
-        tensors: [activation("x"), constant("w", [side, side], 1), constant("b", [side], 2), activation("y")],
+        tensors: [
+          activation("x"),
+          constant("w", [side, side], 1),
+          constant("b", [side], folded ? 0 : 2),
+          activation("y"),
+          ...factors,
+        ],
         inputs: Int32Array.of(0),
         outputs: Int32Array.of(3),
         operators: [
+          ...products,
           {
             inputs: Int32Array.of(0, 1, 2),
             outputs: Int32Array.of(3),
@@ -81,10 +95,11 @@ const appended = join(folder, "appended.circle");
 /** Quantizes the model; gives whether the begun file became the output, a hash of it, and what is in it. */
 async function quantized({ model = input, granularity = "channel", begun, change }: Way) {
   const before = readdirSync(folder);
-  if (begun) startEarly(model);
+  const stream = new WeightStream();
+  if (begun) stream.startEarly(model);
   const opened = openModel(model);
   const space = workspace(opened, { dtype: "UINT8", granularity });
-  const done = begun ? begin(space, space.graphs, output) : async () => {};
+  const done = begun ? begin(space, space.graphs, output, stream) : async () => {};
   const temporary = space.begun?.file.temporary;
   try {
     change?.(filtersOf(space));
@@ -94,7 +109,7 @@ async function quantized({ model = input, granularity = "channel", begun, change
     const check = () => {
       kept = temporary !== undefined && readdirSync(folder).some((name) => temporary.endsWith(name));
     };
-    await writeWorkspace(space, output, "circle", check);
+    await writeWorkspace(space, output, "circle", check, stream);
     const hash = new Bun.CryptoHasher("sha256").update(await Bun.file(output).bytes()).digest("hex");
     return { kept, hash, contents: contentsOf(output) };
   } finally {
@@ -155,12 +170,43 @@ test("no room is made for what is no table", async () => {
 });
 
 test("nothing is left of a file that is not wanted after all", async () => {
-  startEarly(input);
+  const stream = new WeightStream();
+  stream.startEarly(input);
   const opened = openModel(input);
   const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
-  const done = begin(space, space.graphs, output);
+  const done = begin(space, space.graphs, output, stream);
   expect(readdirSync(folder).length).toBe(3);
   await done();
   expect(readdirSync(folder).sort()).toEqual(["in.circle", "wide.circle"]);
   opened.close();
+});
+
+test("work that was begun survives what is filled beside it", async () => {
+  const model = join(folder, "folded.circle");
+  const side = 4096;
+  await writeModel(fullyConnected(side, true), model, { dialect: "circle" });
+  keepTimings();
+  const stream = new WeightStream();
+  stream.startEarly(model);
+  const opened = openModel(model);
+  const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
+  const done = begin(space, space.graphs, output, stream);
+  // LiteRT runs a copy of the operator, and the constants of that copy are filled, too.
+  const edits = await foldConstants(space.graphs[0]!, space);
+  expect(edits.map(({ op }) => op)).toEqual(["MUL"]);
+  quantizeGraph(space.graphs[0]!, space.context);
+  await writeWorkspace(space, output, "circle", undefined, stream);
+  await done();
+  opened.close();
+  const read = takeSpans().filter(({ name, detail }) => name === "read" && detail === "w");
+  // Each byte of the weight once; the Worker, which had begun, its part of them.
+  expect(read.reduce((sum, { bytes }) => sum + bytes!, 0)).toBe(side * side * 4);
+  expect(new Set(read.map(({ track }) => track))).toContain("weights 1");
+  rmSync(model);
+  rmSync(output);
+});
+
+test("nothing is begun without a Worker", () => {
+  const stream = new WeightStream();
+  expect(stream.begin("write", [], output)).toBe(false);
 });

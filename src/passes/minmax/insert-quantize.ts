@@ -22,8 +22,8 @@ import {
 import { hasRange, perLayer, type QuantParam } from "../../graph/quantparam.ts";
 import { operandsWith, rowOf } from "../../rules/operators.ts";
 import { parametersOfRange, type QuantizedDtype, SCHEMES } from "../../rules/schemes.ts";
-import { activationKind, predefined, withIntegerScale } from "../../rules/special.ts";
 import { type Context, schemeOf } from "../context.ts";
+import { activationKind, predefined, withIntegerScale } from "../special.ts";
 
 export function insertQuantize(graph: Graph, context: Context): void {
   const problems = new Problems();

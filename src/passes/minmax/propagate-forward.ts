@@ -8,8 +8,8 @@
 import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
 import { forwardFrom, type QuantParam, quantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
 import { type ResultRole, rowOf } from "../../rules/operators.ts";
-import { activationKind, predefined, withIntegerScale } from "../../rules/special.ts";
 import type { Context } from "../context.ts";
+import { activationKind, predefined, withIntegerScale } from "../special.ts";
 
 export function propagateForward(graph: Graph, context: Context): boolean {
   let changed = false;

@@ -7,8 +7,8 @@
 import { activeNodes, type Graph } from "../../graph/graph.ts";
 import { fusedActivation } from "../../graph/options.ts";
 import { rowOf } from "../../rules/operators.ts";
-import { predefined, withIntegerScale } from "../../rules/special.ts";
 import { type Context, schemeOf } from "../context.ts";
+import { predefined, withIntegerScale } from "../special.ts";
 
 export function quantizeSpecial(graph: Graph, context: Context): void {
   for (const node of activeNodes(graph)) {

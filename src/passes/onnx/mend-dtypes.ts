@@ -14,9 +14,9 @@ import { forwardFrom, isPerLayer, perLayer, type QuantParam, quantParam } from "
 import { UINT8_LEVELS } from "../../rules/arithmetic.ts";
 import { rowOf } from "../../rules/operators.ts";
 import { type QuantizedDtype, SCHEMES } from "../../rules/schemes.ts";
-import { predefined } from "../../rules/special.ts";
 import type { Context } from "../context.ts";
 import { inferDtypes, inferred } from "../infer-dtypes.ts";
+import { predefined } from "../special.ts";
 import { movesValues } from "./follow-operands.ts";
 import { requantizeBehind } from "./requantize-between.ts";
 

@@ -7,7 +7,7 @@
 import { activeNodes, type Graph } from "../../graph/graph.ts";
 import { fusedActivation } from "../../graph/options.ts";
 import { rowOf } from "../../rules/operators.ts";
-import { predefined, withIntegerScale } from "../../rules/special.ts";
+import { predefined, withIntegerScale } from "../special.ts";
 
 export function quantizeSpecial(graph: Graph): void {
   for (const node of activeNodes(graph)) {

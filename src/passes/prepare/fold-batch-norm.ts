@@ -12,8 +12,8 @@
  * "scaled"), computed as they are streamed; others that read the same constant keep theirs.
  */
 
-import { activeNodes, fusedActivation, type Graph, type Node } from "../../graph/graph.ts";
-import { option } from "../../graph/options.ts";
+import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
+import { fusedActivation, option } from "../../graph/options.ts";
 import { rangeOf } from "../../model/bytes.ts";
 import { type OperatorRow, operandsWith, rowOf } from "../../rules/operators.ts";
 import { type Constant, channelsAlong, stored, wholeTensor } from "../../weights/constant.ts";

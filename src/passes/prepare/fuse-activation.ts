@@ -7,7 +7,8 @@
  * numbers either way, so nothing is rounded differently.
  */
 
-import { activeNodes, fusedActivation, type Graph, type Node } from "../../graph/graph.ts";
+import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
+import { fusedActivation } from "../../graph/options.ts";
 import { ActivationFunctionType } from "../../model/index.ts";
 import { rowOf } from "../../rules/operators.ts";
 import type { Workspace } from "../context.ts";
