@@ -16,8 +16,8 @@ function quantizeBias<I>(values: usize, count: usize, sin: f32, sw: usize, swCou
   const scales = reserve(swCount << 2);
   const output = reserve(count * sizeof<I>());
   const area = reserve(20);
-  // Both limits are exact floats: an integer type holds -limit and everything below limit.
-  const limit: f32 = sizeof<I>() == 4 ? 2147483648.0 : 9223372036854775808.0;
+  // 2^31 or 2^63, exact floats: an integer type holds -limit and everything below limit.
+  const limit: f32 = sizeof<I>() == 4 ? 2147483648.0 : 4294967296.0 * 2147483648.0;
   let overflowed: u32 = 0;
   for (let i: usize = 0; i < swCount; i++) store<f32>(scales + (i << 2), sin * load<f32>(sw + (i << 2)));
   const fours = count & ~3;

@@ -19,14 +19,14 @@ const LOWEST: u32 = 0xff7fffff;
 // @ts-ignore: decorator
 @inline
 function add(counts: usize, page: i32, bits: u32): void {
-  const bin = counts + (<usize>(<u32>page + ((bits >>> 13) & (BINS_IN_OCTAVE - 1))) << 2);
+  const bin = counts + ((<usize>(<u32>page + ((bits >>> 13) & (BINS_IN_OCTAVE - 1)))) << 2);
   store<u32>(bin, load<u32>(bin) + 1);
 }
 
 // @ts-ignore: decorator
 @inline
 function pageOf(pages: usize, bits: u32): i32 {
-  return load<i32>(pages + (<usize>(bits >>> 23) << 2));
+  return load<i32>(pages + ((<usize>(bits >>> 23)) << 2));
 }
 
 /** Adds four values, unless one of them needs looking at: true when it did. */

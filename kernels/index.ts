@@ -3,20 +3,20 @@
  *
  * The build makes a component from this module and fails when the contract and these functions differ.
  */
-export { cabi_realloc, mark, place, release, reserve, reset } from "./memory";
 
-export { channels, minmax, observe } from "./ranges";
-export { asym, asym0, sym, sym0, symbyte } from "./quantize";
-export { propagatebyte, propagateshort } from "./propagate";
-export { asymparameters, symparameters } from "./parameters";
-export { asymnear, symnear } from "./near";
-export { fusedasym, fusedsym } from "./fused";
-export { fakeasym, fakesym } from "./fake";
 export { bias, biaslong } from "./bias";
-export { half } from "./half";
-export { nibbles, unpack } from "./nibbles";
 export { dequantize } from "./dequantize";
+export { fakeasym, fakesym } from "./fake";
+export { fusedasym, fusedsym } from "./fused";
+export { half } from "./half";
 export { histogram } from "./histogram";
+export { cabi_realloc, mark, place, release, reserve, reset } from "./memory";
+export { asymnear, symnear } from "./near";
+export { nibbles, unpack } from "./nibbles";
+export { asymparameters, symparameters } from "./parameters";
+export { propagatebyte, propagateshort } from "./propagate";
+export { asym, asym0, sym, sym0, symbyte } from "./quantize";
+export { channels, minmax, observe } from "./ranges";
 
 import { reset } from "./memory";
 

@@ -19,7 +19,7 @@ const base: usize = top;
 export function reserve(size: usize): usize {
   const pointer = top;
   const end = (<u64>pointer + <u64>size + <u64>(ALIGNMENT - 1)) & ~(<u64>(ALIGNMENT - 1));
-  const have = (<u64>memory.size()) * <u64>PAGE;
+  const have = <u64>memory.size() * <u64>PAGE;
   if (end > have) {
     const pages = <i32>((end - have + <u64>(PAGE - 1)) / <u64>PAGE);
     if (memory.grow(pages) < 0) unreachable();
@@ -67,7 +67,7 @@ export function reset(): void {
  * The canonical ABI's allocator; hosts of the component place argument lists with it. It never needs to free, since
  * `cabi_post_*` frees all.
  */
-export function cabi_realloc(old: usize, oldSize: usize, alignment: usize, size: usize): usize {
+export function cabi_realloc(old: usize, oldSize: usize, _alignment: usize, size: usize): usize {
   if (size <= oldSize) return old;
   const pointer = reserve(size);
   if (oldSize > 0) memory.copy(pointer, old, oldSize);

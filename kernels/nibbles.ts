@@ -9,10 +9,7 @@ import { demand, listResult, reserve } from "./memory";
 // @ts-ignore: decorator
 @inline
 function packed(pairs: v128): v128 {
-  return v128.or(
-    v128.and(pairs, i16x8.splat(0x000f)),
-    v128.and(i16x8.shr_u(pairs, 4), i16x8.splat(0x00f0)),
-  );
+  return v128.or(v128.and(pairs, i16x8.splat(0x000f)), v128.and(i16x8.shr_u(pairs, 4), i16x8.splat(0x00f0)));
 }
 
 /** Two int4 a byte; an odd last one is followed by 0. → list<u8> */
@@ -60,7 +57,7 @@ export function unpack(values: usize, bytes: usize, count: u32, signed: u32): us
     v128.store(to, unpacked(v128.load_ext<u8>(values + i, 8, 1), signs), 16, 1);
   }
   for (i <<= 1; i < <usize>count; i++) {
-    const nibble: u8 = (load<u8>(values + (i >> 1)) >> (<u8>(i & 1) << 2)) & 15;
+    const nibble: u8 = (load<u8>(values + (i >> 1)) >> ((<u8>(i & 1)) << 2)) & 15;
     store<u8>(output + i, (nibble ^ sign) - sign);
   }
   return area;

@@ -102,10 +102,7 @@ export function asymparameter(i: usize, least: f32, most: f32): bool {
   // 255 at the upper end, so that storing within 0..255 clips where the rule does. Comparisons with NaN are false.
   const last = (nudgedMax - nudgedMin) * inv + ALMOST_HALF;
   return (
-    last >= 255 &&
-    last < 256 &&
-    abs<f32>((least - nudgedMin) * inv) < FAR &&
-    abs<f32>((most - nudgedMin) * inv) < FAR
+    last >= 255 && last < 256 && abs<f32>((least - nudgedMin) * inv) < FAR && abs<f32>((most - nudgedMin) * inv) < FAR
   );
 }
 

@@ -6,7 +6,7 @@
  * Hence blocks are computed in float32, where it does not matter how ties are rounded: blocks that have one are done
  * once more in float64. From 2^23 on there are no ties, but what is that large ends at the limits.
  */
-import { MAGIC as MAGIC_FLOAT, MAGIC_BITS } from "./elements";
+import { MAGIC_BITS, MAGIC as MAGIC_FLOAT } from "./elements";
 import { elementsResult, listResult } from "./memory";
 import { put1, put4, put16 } from "./store";
 

@@ -355,7 +355,7 @@ export function channels(
   startMaxCount: usize,
 ): usize {
   const outer = outerOf(count, channelCount, inner);
-  const bytes = <usize>channelCount << 2;
+  const bytes = (<usize>channelCount) << 2;
   const mins = reserve(bytes);
   const maxs = reserve(bytes);
   const area = reserve(20);

@@ -1,7 +1,7 @@
 /**
  * `bun run test`: everything, from a fresh clone, with nothing but Bun.
  *
- *     install → build → tsc → biome → Redis server → bun test → "N passed, N failed"
+ *     install → build → tsc → biome → biome for kernels/ → Redis server → bun test → "N passed, N failed"
  *
  * Arguments go to `bun test`: `bun run test test/goldens -t "u8-channel"`. Packages may not be there when this starts, so
  * only Node's own modules are imported. A step that fails counts as one failure; exit code 1 when anything fails.
@@ -90,9 +90,10 @@ function main(): Counts {
   // --bun: these are scripts for Node, which may not be installed.
   const types = bun("types", ["run", "--bun", "tsc", "--noEmit"]);
   const style = bun("style", ["run", "--bun", "biome", "check", "."]);
+  const kernels = bun("kernels", ["run", "scripts/lint-kernels.ts"]);
   provideRedis();
   const counts = runTests(process.argv.slice(2));
-  return { ...counts, failed: counts.failed + Number(!types) + Number(!style) };
+  return { ...counts, failed: counts.failed + [types, style, kernels].filter((good) => !good).length };
 }
 
 const { passed, failed, skipped } = main();
