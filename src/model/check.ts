@@ -93,16 +93,9 @@ function checkOperator(model: Model, graph: SubGraph, operator: Operator, path: 
   }
 }
 
-const subgraphNames = new Map<string, boolean>();
-
 /** Whether an option of this name holds indices of subgraphs. */
 function namesSubgraphs(option: string): boolean {
-  let known = subgraphNames.get(option);
-  if (known === undefined) {
-    known = /subgraph(Ind(ex|ices))?$/i.test(option);
-    subgraphNames.set(option, known);
-  }
-  return known;
+  return /subgraph(Ind(ex|ices))?$/i.test(option);
 }
 
 function checkSignature(subgraphs: SubGraph[], signature: SignatureDef, path: string, fail: Fail): void {
