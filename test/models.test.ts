@@ -7,12 +7,12 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { quantize } from "../src/commands/quantize.ts";
-import { workspace } from "../src/driver/workspace.ts";
 import { activeNodes, type Graph, isConstant, type Node } from "../src/graph/graph.ts";
 import { readRange } from "../src/model/bytes.ts";
 import { openModel } from "../src/model/index.ts";
 import { OPTIONS, type OptionValues } from "../src/options/table.ts";
 import { PREPARE_NAMES } from "../src/passes/prepare/index.ts";
+import { workspace } from "../src/passes/workspace.ts";
 import { roleOf, rowOf } from "../src/rules/operators.ts";
 
 const SHARED = join(import.meta.dir, "../../shared");

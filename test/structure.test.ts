@@ -37,7 +37,6 @@ const KNOWN = [
   "batch/batch.ts → commands/command.ts",
   "batch/job-list.ts → commands/command.ts",
   "batch/worker.ts → commands/command.ts",
-  "compare/side.ts → driver/workspace.ts",
   "drop-in/circle-eval-diff.ts → commands/command.ts",
   "drop-in/circle-quantizer.ts → commands/command.ts",
   "drop-in/record-minmax.ts → commands/command.ts",

@@ -10,12 +10,12 @@ import { chooseFloat, insertFloatBorders } from "../passes/float/keep-float.ts";
 import { canonicalDtypes } from "../passes/minmax/io-dtypes.ts";
 import { prepareSteps } from "../passes/prepare/index.ts";
 import { fakeQuantizeWeights } from "../passes/transform/fake-quantize-weights.ts";
+import { exportWorkspace } from "../passes/workspace.ts";
 import { SCHEMES } from "../rules/schemes.ts";
 import { fillConstants } from "../weights/fill.ts";
 import { recordSamples } from "./recording.ts";
 import type { Run } from "./run.ts";
 import type { QuantizeSettings } from "./settings.ts";
-import { exportWorkspace } from "./workspace.ts";
 
 type Own = Run<QuantizeSettings>;
 

@@ -7,12 +7,13 @@ import { missingRanges } from "../passes/float/check-ranges.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { verify } from "../passes/verify.ts";
 import { warnAccuracy } from "../passes/warn-accuracy.ts";
+import { workspace } from "../passes/workspace.ts";
 import { begin } from "./early-output.ts";
 import { checkPaths, checkReport } from "./paths.ts";
 import { recordSamples } from "./recording.ts";
 import type { Phase, Run } from "./run.ts";
 import type { QuantizeSettings, RecordSettings } from "./settings.ts";
-import { workspace, writeAs, writeWorkspace } from "./workspace.ts";
+import { writeAs, writeWorkspace } from "./write.ts";
 
 /** Refuses results and reports that have no place, or would replace what is read. */
 export function checkFiles({ settings }: Run): void {

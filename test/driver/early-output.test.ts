@@ -6,13 +6,14 @@ import { join } from "node:path";
 import { generateModel } from "../../scripts/generate-model.ts";
 import { keepTimings, takeSpans } from "../../src/base/timings.ts";
 import { begin } from "../../src/driver/early-output.ts";
-import { workspace, writeWorkspace } from "../../src/driver/workspace.ts";
+import { writeWorkspace } from "../../src/driver/write.ts";
 import type { Node } from "../../src/graph/graph.ts";
 import { rangeOf, readRange } from "../../src/model/bytes.ts";
 import { BuiltinOperator, type Model, openModel, type Tensor, TensorType, writeModel } from "../../src/model/index.ts";
 import type { Workspace } from "../../src/passes/context.ts";
 import { quantizeGraph } from "../../src/passes/minmax/index.ts";
 import { foldConstants } from "../../src/passes/prepare/fold-constants.ts";
+import { workspace } from "../../src/passes/workspace.ts";
 import { WeightStream } from "../../src/weights/fill.ts";
 import { inferAll } from "../passes/support.ts";
 

@@ -1,9 +1,9 @@
 /** Graphs → tables: names, signatures, buffers, and what is left out. */
 import { describe, expect, test } from "bun:test";
-import { exportWorkspace } from "../../src/driver/workspace.ts";
 import { addNode, setInput } from "../../src/graph/graph.ts";
 import { MemoryBytes, rangeOf, readRange } from "../../src/model/bytes.ts";
 import { type Model, readModel, type SignatureDef, serializeModel } from "../../src/model/index.ts";
+import { exportWorkspace } from "../../src/passes/workspace.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 import { GraphBuilder, ModelBuilder, model, recorded } from "../helpers/models.ts";
 import { dropIn, factsOf, nodeOf, quantize, spaceOf, written } from "./support.ts";

@@ -2,7 +2,6 @@
 import { MinmaxqError } from "../../src/base/errors.ts";
 import { verifyGraphs } from "../../src/driver/phases.ts";
 import { quantizeInMemory, referenceInMemory } from "../../src/driver/quantize.ts";
-import { exportWorkspace, workspace } from "../../src/driver/workspace.ts";
 import type { Graph, Node } from "../../src/graph/graph.ts";
 import { MemoryBytes, readRange } from "../../src/model/bytes.ts";
 import {
@@ -17,6 +16,7 @@ import {
 import type { LayerSetting, QuantizeOptions, Workspace } from "../../src/passes/context.ts";
 import { inferDtypes } from "../../src/passes/infer-dtypes.ts";
 import { quantizeGraph } from "../../src/passes/minmax/index.ts";
+import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
 import { layerSettings } from "../../src/settings/layers.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 import { type Expected, hex } from "../operators/oracle.ts";

@@ -1,8 +1,8 @@
 /** Fused activations and zero biases: what the graph is afterwards, and that it computes the same numbers. */
 import { describe, expect, test } from "bun:test";
-import { exportWorkspace, workspace } from "../../src/driver/workspace.ts";
 import type { BuiltinOptions } from "../../src/model/index.ts";
 import { prepareGraphs } from "../../src/passes/prepare/index.ts";
+import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
 import { type GraphBuilder, model, quantized, recorded } from "../helpers/models.ts";
 import { setLayers } from "../passes/support.ts";
 import { add, around, check, conv, depthwise, div, full, mul, RELU6, SAME, sub } from "./patterns.ts";

@@ -4,7 +4,6 @@ import { foldConstants } from "../../src/calibration/fold.ts";
 import { subgraphOf } from "../../src/calibration/graph-facts.ts";
 import { inputSpecs, instrument } from "../../src/calibration/instrument.ts";
 import { compileLibrary, loadEngine } from "../../src/calibration/litert.ts";
-import { exportWorkspace, workspace } from "../../src/driver/workspace.ts";
 import { MemoryBytes } from "../../src/model/bytes.ts";
 import {
   ActivationFunctionType,
@@ -17,6 +16,7 @@ import {
 } from "../../src/model/index.ts";
 import type { Workspace } from "../../src/passes/context.ts";
 import { prepareGraphs } from "../../src/passes/prepare/index.ts";
+import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 
 export interface Prepared {

@@ -1,0 +1,41 @@
+/** The end of a flow: graphs → tables → file. */
+import { timed } from "../base/timings.ts";
+import type { BegunFile, Dialect, Fill, Model } from "../model/index.ts";
+import { writeModel } from "../model/index.ts";
+import type { Workspace } from "../passes/context.ts";
+import { exportWorkspace } from "../passes/workspace.ts";
+import { WeightStream } from "../weights/fill.ts";
+
+/**
+ * Writes the workspace's model. `check` runs once all weights are known and before the file gets its name. `stream` is that of the
+ * run, where it has one: what it has begun is continued.
+ */
+export async function writeWorkspace(
+  space: Workspace,
+  path: string,
+  dialect: Dialect,
+  check?: () => void | Promise<void>,
+  stream = new WeightStream(),
+): Promise<void> {
+  const fill: Fill = async (target, placed) => {
+    await stream.fill(target, placed);
+    await check?.();
+  };
+  const { model } = timed("write", () => exportWorkspace(space));
+  await writeAs(model, path, dialect, space.opened.external, fill, space.begun);
+}
+
+/** Writes a model in a format. */
+export async function writeAs(
+  model: Model,
+  path: string,
+  dialect: Dialect,
+  external: boolean,
+  fill?: Fill,
+  begun?: BegunFile,
+): Promise<void> {
+  await writeModel({ ...model, version: VERSIONS[dialect] }, path, { dialect, fill, external, begun });
+}
+
+/** Model.version as the formats' tools write it. */
+const VERSIONS: Record<Dialect, number> = { circle: 0, tflite: 3 };
