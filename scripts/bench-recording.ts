@@ -146,7 +146,7 @@ async function seconds(model: Model, kind: Kind, samples: number, workers: numbe
       },
       onResult: () => {},
     },
-    (reason) => reason,
+    ({ reason }) => reason,
   );
   return (ended - started) / 1000;
 }

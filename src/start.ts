@@ -2,27 +2,25 @@
 /**
  * Where the executable starts: a process that only streams a large model's weights becomes one that optimizes late (optimizer.ts).
  *
- * It stays the same process to everybody else (execve: same id, same streams), which takes some 10 ms; a 100 MB model takes 108
- * instead of 127. Recording and comparing run JavaScript for long, and stay as they are. Without that call, on Windows and when run from
- * source, everything works as well, slower.
+ * It stays the same process to everything else (execve: same id, same streams), which takes some 10 ms; a 100 MB model takes 108
+ * instead of 127. Which commands run models, so that they stay as they are, says the table of commands. Without that call, on Windows and
+ * when run from source, everything works as well, slower.
  */
+import { basename } from "node:path";
 import { compileAsUsual, LATE_OPTIMIZER } from "./base/optimizer.ts";
+import { runsModels } from "./cli/commands.ts";
 
 /** Bytes of a file from which it is worth it. */
 const LARGE = 16 << 20;
 
-/** Whether a word is the path of a large file; the size of what is none is 0. */
+/** Whether a word is the path of a large file; a path that is no file has size 0. */
 function isLarge(word: string): boolean {
   return !word.startsWith("-") && Bun.file(word).size >= LARGE;
 }
 
-/** Words of those who run models: samples of our commands and of the drop-in fronts. */
-function isAboutSamples(word: string): boolean {
-  return /^--(data|input_data|first_input_data)\b/.test(word);
-}
-
+/** Whether weights are all that there is to do: recording and comparing run JavaScript for long. */
 function onlyStreams(words: readonly string[]): boolean {
-  return !words.some(isAboutSamples) && words.some(isLarge);
+  return runsModels(basename(process.argv0, ".exe"), words) === false && words.some(isLarge);
 }
 
 const isTold = Object.keys(LATE_OPTIMIZER).some((name) => name in process.env);

@@ -4,13 +4,43 @@
  * Anything else that is thrown is a defect of ours and is reported as such (stack traces only with --verbose).
  */
 
+export interface ErrorDetails extends ErrorOptions {
+  /** What the message names first: a file, as the user wrote it, or another thing. Without it, it is a part of what is worked on. */
+  readonly subject?: string;
+  /** A stable name of the kind, in kebab-case, for programs. */
+  readonly code?: string;
+}
+
 /** Something about the model, the data or the machine is wrong. Exit code 1. */
 export class MinmaxqError extends Error {
   readonly exitCode: number = 1;
+  readonly code: string;
+  private about: string | undefined;
 
-  constructor(message: string, options?: ErrorOptions) {
+  constructor(message: string, { subject, code = "failed", ...options }: ErrorDetails = {}) {
     super(message, options);
     this.name = "MinmaxqError";
+    this.code = code;
+    this.about = subject;
+  }
+
+  get subject(): string | undefined {
+    return this.about;
+  }
+
+  /** Names what it is about, unless it says that itself: a constant is wrong, and this is its model. */
+  nameSubject(subject: string): void {
+    if (this.about !== undefined) return;
+    this.about = subject;
+    this.message = `${subject}: ${this.message}`;
+  }
+}
+
+/** Something is wrong with a file: `PATH: text`. Exit code 1. */
+export class FileError extends MinmaxqError {
+  constructor(path: string, text: string, options: Omit<ErrorDetails, "subject"> = {}) {
+    super(`${path}: ${text}`, { code: "unusable-file", ...options, subject: path });
+    this.name = "FileError";
   }
 }
 
@@ -18,15 +48,45 @@ export class MinmaxqError extends Error {
 export class UsageError extends MinmaxqError {
   override readonly exitCode = 2;
 
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(message: string, options: ErrorDetails = {}) {
+    super(message, { code: "usage", ...options });
     this.name = "UsageError";
   }
+}
+
+/** An error on its way between threads: plain data. */
+export interface SentError {
+  readonly message: string;
+  /** Whether it is one that people are to see, not a defect of ours. */
+  readonly expected: boolean;
+  readonly subject?: string;
+  /** That of the system, where it was the system that failed. */
+  readonly code?: string;
+}
+
+/** What of an error is sent. */
+export function sentError(error: unknown): SentError {
+  const expected = error instanceof MinmaxqError;
+  return {
+    message: reasonOf(error),
+    expected,
+    subject: expected ? error.subject : undefined,
+    code: error instanceof Error && "code" in error ? String(error.code) : undefined,
+  };
+}
+
+/** The same error where it arrives. */
+export function receivedError({ message, expected, subject, code }: SentError): Error {
+  if (expected) return new MinmaxqError(message, { subject, code });
+  return Object.assign(new Error(message), code !== undefined && { code });
 }
 
 /** Collects all problems of a kind, so that a person mends them in one go. */
 export class Problems {
   readonly lines: string[] = [];
+
+  /** `subject`: the file or thing that every line and the summary name first, if they do. */
+  constructor(private readonly subject?: string) {}
 
   add(line: string): void {
     if (!this.lines.includes(line)) this.lines.push(line);
@@ -39,9 +99,9 @@ export class Problems {
   throwIfAny(summary: string, remedy = ""): void {
     if (this.lines.length === 0) return;
     const what = remedy && `; ${remedy}`;
-    if (this.lines.length === 1) throw new MinmaxqError(`${this.lines[0]!}${what}`);
+    if (this.lines.length === 1) throw new MinmaxqError(`${this.lines[0]!}${what}`, { subject: this.subject });
     const list = this.lines.map((line) => `  ${line}`).join("\n");
-    throw new MinmaxqError(`${summary}${what} (${this.lines.length}):\n${list}`);
+    throw new MinmaxqError(`${summary}${what} (${this.lines.length}):\n${list}`, { subject: this.subject });
   }
 }
 

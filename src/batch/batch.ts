@@ -2,9 +2,9 @@
 
 import { MinmaxqError, UsageError } from "../base/errors.ts";
 import { windDown } from "../base/interrupt.ts";
+import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
-import type { Given, Output } from "../commands/command.ts";
-import type { OptionValues } from "../options/table.ts";
+import type { Given, OptionValues } from "../options/values.ts";
 import { coloursFor } from "../terminal/streams.ts";
 import { Course, defaultJobs } from "./course.ts";
 import { readJobs } from "./job-list.ts";

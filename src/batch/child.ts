@@ -4,15 +4,16 @@
  */
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, MinmaxqError, reasonOf } from "../base/errors.ts";
 import { removeTemporaryFiles, temporaryDone, temporaryPath } from "../base/temporary.ts";
 import type { Io } from "../driver/io.ts";
 import { quantize } from "../driver/quantize.ts";
 import type { Report as RunReport } from "../driver/report.ts";
-import { checkTogether, quantizeSettings } from "../options/settings.ts";
-import { writeExplanation } from "../views/explain.ts";
+import { checkTogether } from "../options/lists.ts";
+import { quantizeSettings } from "../options/settings.ts";
+import { writeReports } from "../views/reports.ts";
 import { summary } from "../views/summary.ts";
-import { type Job, jobOf } from "./job.ts";
+import { type Job, jobOf, writtenBy } from "./job.ts";
 import { hashFile } from "./key.ts";
 import type { Order, Report } from "./messages.ts";
 import type { Done } from "./outcome.ts";
@@ -63,12 +64,12 @@ function said(report: RunReport): { summary: string[]; notes: Done["notes"] } {
   return { summary: summary(report), notes: report.notes.map(({ kind, code, text }) => ({ kind, code, text })) };
 }
 
-async function run({ model, output: path, options }: Job, io: Io): Promise<RunReport> {
-  const { explain } = options;
-  for (const each of [path, explain]) if (each !== undefined) makeFolder(dirname(each));
+async function run(job: Job, io: Io): Promise<RunReport> {
+  const { model, options } = job;
+  for (const path of writtenBy(job)) makeFolder(dirname(path));
   checkTogether(options);
   const report = await quantize(quantizeSettings(model, options), io);
-  if (explain !== undefined) await writeWhole(explain, (temporary) => writeExplanation(temporary, report));
+  await writeReports(options, report, writeWhole);
   return report;
 }
 
@@ -88,7 +89,7 @@ function makeFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true });
   } catch (error) {
-    throw new MinmaxqError(`${path}: the folder cannot be made (${reasonOf(error)})`, { cause: error });
+    throw new FileError(path, `the folder cannot be made (${reasonOf(error)})`, { cause: error });
   }
 }
 

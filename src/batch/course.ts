@@ -6,6 +6,7 @@
  */
 import { existsSync } from "node:fs";
 import { MinmaxqError, withoutSecrets } from "../base/errors.ts";
+import { writtenBy } from "./job.ts";
 import type { JobList, ListedJob } from "./job-list.ts";
 import { type FileFacts, Hashes, type Key, keyOfJob } from "./key.ts";
 import { type Outcome, oneLine } from "./outcome.ts";
@@ -82,8 +83,7 @@ export class Course {
   }
 
   private async asItWas(job: ListedJob, sha256: string): Promise<FileFacts | undefined> {
-    const { explain } = job.options;
-    if (!existsSync(job.output) || (explain !== undefined && !existsSync(explain))) return undefined;
+    if (!writtenBy(job).every((path) => existsSync(path))) return undefined;
     const facts = await this.hashes.of(job.output, this.signal);
     return facts.sha256 === sha256 ? facts : undefined;
   }

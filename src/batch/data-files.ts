@@ -1,7 +1,7 @@
 /** The files behind `--data`: what a job's key hashes, and what a worker holds to its roots. */
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, reasonOf } from "../base/errors.ts";
 
 export interface DataFiles {
   /** Made-up samples: the word; else nothing. */
@@ -45,7 +45,7 @@ export function dataFiles(data: string, format?: string): DataFiles {
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     const what = missing ? "there is no such file or folder" : `cannot be read (${reasonOf(error)})`;
-    throw new MinmaxqError(`${data}: ${what}; give sample data (.npy, .npz, .h5, list, folder) or "random"`, {
+    throw new FileError(data, `${what}; give sample data (.npy, .npz, .h5, list, folder) or "random"`, {
       cause: error,
     });
   }

@@ -2,20 +2,19 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { z } from "zod";
-import { MinmaxqError, Problems, reasonOf, UsageError } from "../base/errors.ts";
-import type { Given } from "../commands/command.ts";
-import { OPTIONS, type OptionName, type OptionRow } from "../options/table.ts";
+import { FileError, Problems, reasonOf, UsageError } from "../base/errors.ts";
+import { type OptionName, ROWS } from "../options/table.ts";
+import type { Given } from "../options/values.ts";
 import {
   DEFAULTS,
   ENTRY,
   type Entry,
-  isRandom,
   type Job,
   jobOf,
   keyOf,
   merged,
   optionsOf,
-  PATH_KEYS,
+  pathsOf,
   problemsOf,
   problemsTogether,
 } from "./job.ts";
@@ -63,7 +62,7 @@ const MODEL_ENDINGS = [".circle", ".tflite"];
 /** The list at `path`. Throws a MinmaxqError with every problem of a file, a UsageError for options it cannot be run with. */
 export function readJobs(path: string, out: string | undefined, given: Given): JobList {
   if (!existsSync(path))
-    throw new MinmaxqError(`${path}: there is no such file or folder; give a job list (JSON) or a folder of models`);
+    throw new FileError(path, "there is no such file or folder; give a job list (JSON) or a folder of models");
   return statSync(path).isDirectory() ? jobsOfFolder(path, out, given) : jobsOfFile(path, out, given);
 }
 
@@ -75,7 +74,7 @@ function jobsOfFile(path: string, outGiven: string | undefined, given: Given): J
     );
   const folder = dirname(resolve(path));
   const out = resolve(outGiven ?? folder);
-  const problems = new Problems();
+  const problems = new Problems(path);
   const tell = (lines: readonly string[]) => lines.forEach((line) => void problems.add(`${path}: ${line}`));
   const file = readJson(path);
   tell(problemsOf(FILE, file, ""));
@@ -103,7 +102,7 @@ function readJson(path: string): unknown {
   try {
     return JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    throw new MinmaxqError(`${path}: cannot be read as JSON (${reasonOf(error)})`, { cause: error });
+    throw new FileError(path, `cannot be read as JSON (${reasonOf(error)})`, { cause: error });
   }
 }
 
@@ -128,12 +127,12 @@ function jobsOfFolder(path: string, outGiven: string | undefined, given: Given):
     );
   const options = entryOf(given);
   const found = modelsBelow(folder, real(out));
-  if (found.length === 0) throw new MinmaxqError(`${path}: has no .circle or .tflite file, nor have its folders`);
+  if (found.length === 0) throw new FileError(path, "has no .circle or .tflite file, nor have its folders");
   const drawn = found.map((name): Drawn => {
     const entry = merged({}, { ...options, model: join(folder, name) }, process.cwd(), out);
     return { place: join(path, name), written: name, entry: withOutput(entry, folder, out) };
   });
-  const problems = new Problems();
+  const problems = new Problems(path);
   // The options are the same for all.
   for (const line of problemsTogether(drawn[0]!.entry, "options")) problems.add(line.replace(/^options: /, ""));
   for (const line of collisions(drawn, [join(out, RESULTS)])) problems.add(line);
@@ -146,7 +145,7 @@ function entryOf(given: Given): Entry {
   const value = (name: OptionName, texts: readonly (string | true)[]) => {
     const last = texts.at(-1)!;
     if (last === true) return true;
-    return (OPTIONS[name] as OptionRow).many === "repeated" ? texts.map(String) : last;
+    return ROWS[name].many === "repeated" ? texts.map(String) : last;
   };
   return Object.fromEntries([...given].map(([name, texts]) => [keyOf(name), value(name, texts)]));
 }
@@ -177,19 +176,16 @@ function withOutput(entry: Entry, folder: string, out: string): Entry {
 
 /** No two jobs write one file, and none writes what any job reads, nor the batch's own files. */
 function collisions(drawn: readonly Drawn[], own: readonly string[]): string[] {
-  const paths = (use: "read" | "written") =>
-    drawn.flatMap(({ entry, place }) =>
-      Object.keys(entry)
-        .filter((key) => PATH_KEYS[key] === use && !(key === "data" && isRandom(entry)))
-        .map((key) => ({ key, place, path: String(entry[key]), real: real(String(entry[key])) })),
-    );
+  const all = drawn.flatMap(({ entry, place }) =>
+    pathsOf(entry).map((each) => ({ ...each, place, real: real(each.path) })),
+  );
   const problems: string[] = [];
-  const read = new Map(paths("read").map((each) => [each.real, each]));
+  const read = new Map(all.filter(({ use }) => use !== "written").map((each) => [each.real, each]));
   const written = new Map<string, { place: string; key: string }>();
   const reserved = new Set(own.map(real));
-  for (const { key, place, path, real } of paths("written")) {
+  for (const { key, place, path, real } of all.filter(({ use }) => use === "written")) {
     const [reader, writer, folder] = [read.get(real), written.get(real), read.get(dirname(real))];
-    if (folder?.key === "data")
+    if (folder?.use === "samples")
       problems.push(`${place}: its ${key} ${path} lies among the samples of ${folder.place}; give another path`);
     if (reader)
       problems.push(`${place}: its ${key} ${path} is the ${reader.key} of ${reader.place}; give another path`);

@@ -7,8 +7,10 @@ import { InvalidArgumentError } from "commander";
 import { closest, distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
-import { checkTogether, QUANTIZE_OPTIONS } from "../options/settings.ts";
-import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "../options/table.ts";
+import { checkTogether, JOB_OPTIONS } from "../options/lists.ts";
+import type { OptionRow } from "../options/row.ts";
+import { type OptionName, ROWS } from "../options/table.ts";
+import type { OptionValues } from "../options/values.ts";
 import { layerArgument } from "../settings/layer-arguments.ts";
 
 /** Values of a job list; `null` takes a default back. */
@@ -23,28 +25,21 @@ export interface Job {
   readonly entry: Entry;
 }
 
-const ROWS: Readonly<Record<OptionName, OptionRow>> = OPTIONS;
-
-/**
- * Options of a job: those of `quantize`, but where the model goes is the job's own `output`, and a job never replaces its
- * input, for it could not be done again.
- */
-export const JOB_OPTIONS: readonly OptionName[] = QUANTIZE_OPTIONS.filter(
-  (name) => name !== "output" && name !== "force" && name !== "json",
-);
-
 /** An option's name in a job list: as on the command line, without the dashes. */
 export function keyOf(name: OptionName): string {
   return /--([a-z-]+)/.exec(ROWS[name].flags)![1]!;
 }
 
-const BY_KEY: ReadonlyMap<string, OptionName> = new Map(JOB_OPTIONS.map((name) => [keyOf(name), name]));
+/** Options by their keys; where the model goes is a field of the entry. */
+const BY_KEY: ReadonlyMap<string, OptionName> = new Map(
+  JOB_OPTIONS.filter((name) => name !== "output").map((name) => [keyOf(name), name]),
+);
 
 /** Keys of an entry whose values are paths. */
-export const PATH_KEYS: Readonly<Record<string, "read" | "written">> = {
+export const PATH_KEYS: Readonly<Record<string, NonNullable<OptionRow["file"]>>> = {
   model: "read",
   output: "written",
-  ...Object.fromEntries([...BY_KEY].flatMap(([key, name]) => (ROWS[name].path ? [[key, ROWS[name].path]] : []))),
+  ...Object.fromEntries([...BY_KEY].flatMap(([key, name]) => (ROWS[name].file ? [[key, ROWS[name].file]] : []))),
 };
 
 const path = z
@@ -56,7 +51,7 @@ const path = z
 function schemaOf(name: OptionName): z.ZodType {
   const row = ROWS[name];
   if (!row.flags.includes("<")) return z.boolean("must be true or false");
-  if (row.path) return path;
+  if (row.file) return path;
   const one = z.union([z.string(), z.number()], "must be a text or a number");
   const many = row.many ? z.union([one, z.array(one).min(1, "is empty")], "must be a text, or a list of texts") : one;
   return many.superRefine((value, context) => {
@@ -136,9 +131,29 @@ function placeOf(place: string, path: readonly PropertyKey[]): string {
 }
 
 /** Made-up samples are a word, no path. */
-export function isRandom(entry: Entry): boolean {
+function isRandom(entry: Entry): boolean {
   const format = entry["data-format"] ?? "random";
   return format === "random" && /^random(:|$)/.test(String(entry.data));
+}
+
+/** A path that an entry has under a key. */
+export interface EntryPath {
+  readonly key: string;
+  readonly path: string;
+  readonly use: NonNullable<OptionRow["file"]>;
+}
+
+/** All paths of an entry. */
+export function pathsOf(entry: Entry): EntryPath[] {
+  return Object.entries(PATH_KEYS).flatMap(([key, use]) => {
+    const path = entry[key] ?? undefined;
+    return path === undefined || (use === "samples" && isRandom(entry)) ? [] : [{ key, path: String(path), use }];
+  });
+}
+
+/** Files that a job writes: its output and reports. */
+export function writtenBy({ entry }: Job): string[] {
+  return pathsOf(entry).flatMap(({ path, use }) => (use === "written" ? [path] : []));
 }
 
 /** An entry over its defaults, paths below `folder` (outputs below `out`); what a job has no use for is left out. */
@@ -150,7 +165,7 @@ export function merged(defaults: Entry, own: Entry, folder: string, out: string)
     const needed = ROWS[BY_KEY.get(key)!]?.needs as OptionName | undefined;
     if (needed && (all[keyOf(needed)] ?? null) === null && !(key in own)) continue;
     const use = PATH_KEYS[key];
-    const word = use === undefined || (key === "data" && isRandom(all));
+    const word = use === undefined || (use === "samples" && isRandom(all));
     result[key] = word ? value : resolve(use === "written" ? out : folder, String(value));
   }
   return result;

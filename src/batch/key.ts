@@ -8,10 +8,12 @@
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import pkg from "../../package.json" with { type: "json" };
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
 import { dialectOf } from "../driver/paths.ts";
+import { JOB_OPTIONS } from "../options/lists.ts";
+import { ROWS } from "../options/table.ts";
 import { dataFiles } from "./data-files.ts";
-import type { Job } from "./job.ts";
+import { type Job, writtenBy } from "./job.ts";
 
 /** A file as it was when it was hashed. */
 export interface FileFacts {
@@ -62,7 +64,7 @@ function stampOf(path: string): { size: number; stamp: string; settled: boolean 
 function unreadable(path: string, error: unknown): MinmaxqError {
   const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
   const what = missing ? "there is no such file; check the path" : `cannot be read (${reasonOf(error)})`;
-  return new MinmaxqError(`${path}: ${what}`, { cause: error });
+  return new FileError(path, what, { cause: error });
 }
 
 /** SHA-256 of a file in bounded memory; others get their turn in between. */
@@ -87,9 +89,6 @@ export async function hashFile(path: string, signal?: AbortSignal): Promise<stri
   }
 }
 
-/** Options that do not change the result, and those that are paths: their contents count. */
-const NOT_COUNTED: readonly string[] = ["output", "data", "config", "explain", "numThreads"];
-
 export interface Key {
   /** Same key, same bytes of the result. */
   readonly key: string;
@@ -97,34 +96,37 @@ export interface Key {
   readonly inputs: readonly FileFacts[];
 }
 
-/** The job's key. Throws a MinmaxqError when an input cannot be read. */
+/** A file by its contents alone. */
+const one = (path: unknown) => ({ word: "", names: [], files: [String(path)] });
+
+/**
+ * The job's key. Every option counts but those that the table says give the same result; of files their contents.
+ * Throws a MinmaxqError when an input cannot be read.
+ */
 export async function keyOfJob({ model, output, options }: Job, hashes: Hashes, signal?: AbortSignal): Promise<Key> {
   const inputs: FileFacts[] = [await hashes.of(model, signal)];
   const parts: unknown[] = [pkg.version, dialectOf(output), inputs[0]!.sha256];
-  if (options.config !== undefined) {
-    inputs.push(await hashes.of(options.config, signal));
-    parts.push("config", inputs.at(-1)!.sha256);
-  }
-  if (options.data !== undefined) {
-    const { word, names, files } = dataFiles(options.data, options.dataFormat);
-    parts.push("data", word, names);
-    for (const file of files) {
-      const facts = await hashes.of(file, signal);
-      parts.push(facts.sha256);
-      if (files.length === 1) inputs.push(facts);
+  for (const name of [...JOB_OPTIONS].sort()) {
+    const { file, sameResult } = ROWS[name];
+    const value = options[name];
+    if (value === undefined || sameResult) continue;
+    if (file === undefined) parts.push([name, value]);
+    // What is written beside the model does not change it, but has to be made, too.
+    else if (file === "written") parts.push([name]);
+    else {
+      const { word, names, files } = file === "samples" ? dataFiles(String(value), options.dataFormat) : one(value);
+      const hashed: FileFacts[] = [];
+      for (const each of files) hashed.push(await hashes.of(each, signal));
+      parts.push([name, word, names, hashed.map(({ sha256 }) => sha256)]);
+      if (files.length === 1) inputs.push(...hashed);
     }
   }
-  const counted = Object.entries(options).filter(([name]) => !NOT_COUNTED.includes(name));
-  parts.push(
-    counted.sort(([a], [b]) => (a < b ? -1 : 1)),
-    options.explain !== undefined,
-  );
   return { key: sha256(JSON.stringify(parts)), inputs };
 }
 
 /** The name of a job in the queue: one for each result in each place. */
-export function idOfJob({ entry, output }: Job, key: string): string {
-  return sha256(JSON.stringify([key, output, entry.explain ?? null]));
+export function idOfJob(job: Job, key: string): string {
+  return sha256(JSON.stringify([key, writtenBy(job)]));
 }
 
 export function sha256(text: string): string {

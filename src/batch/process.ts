@@ -3,7 +3,7 @@ import { existsSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs
 import { basename, dirname, join } from "node:path";
 import { LATE_OPTIMIZER } from "../base/optimizer.ts";
 import { dataFiles } from "./data-files.ts";
-import type { Job } from "./job.ts";
+import { type Job, writtenBy } from "./job.ts";
 import { CHILD_WORD, type Order, type Report } from "./messages.ts";
 import type { Done } from "./outcome.ts";
 
@@ -130,9 +130,8 @@ export function isAbandoned(_pid: number, path: string): boolean {
  * Removes files under way (src/base/temporary.ts) beside the job's outputs. Were one still written to after all, its writer
  * could not give it its name and would fail; nothing half can come of it.
  */
-export function removeLeftovers({ output, options }: Job, which: (pid: number, path: string) => boolean): void {
-  for (const named of [output, options.explain]) {
-    if (named === undefined) continue;
+export function removeLeftovers(job: Job, which: (pid: number, path: string) => boolean): void {
+  for (const named of writtenBy(job)) {
     const path = existsSync(named) ? realpathSync(named) : named;
     const start = `.${Buffer.from(basename(path)).subarray(0, 180).toString()}.`;
     for (const name of namesIn(dirname(path))) {

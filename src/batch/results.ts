@@ -8,7 +8,7 @@ import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, re
 import { join, relative } from "node:path";
 import { z } from "zod";
 import pkg from "../../package.json" with { type: "json" };
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, reasonOf } from "../base/errors.ts";
 import type { ListedJob } from "./job-list.ts";
 import type { FileFacts, Key } from "./key.ts";
 import { DONE, type Outcome } from "./outcome.ts";
@@ -41,7 +41,7 @@ export class Results {
       closeSync(openSync(this.path, "a"));
       for (const line of readFileSync(this.path, "utf8").split("\n")) this.take(line);
     } catch (error) {
-      throw new MinmaxqError(`${this.path}: cannot be written (${reasonOf(error)}); give another folder with --out`, {
+      throw new FileError(this.path, `cannot be written (${reasonOf(error)}); give another folder with --out`, {
         cause: error,
       });
     }
@@ -90,7 +90,7 @@ export class Results {
     try {
       append(this.path, JSON.stringify(line));
     } catch (error) {
-      throw new MinmaxqError(`${this.path}: cannot be written (${reasonOf(error)})`, { cause: error });
+      throw new FileError(this.path, `cannot be written (${reasonOf(error)})`, { cause: error });
     }
   }
 

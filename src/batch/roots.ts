@@ -6,7 +6,7 @@ import fs, { existsSync, lstatSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve, sep } from "node:path";
 import { Problems, UsageError } from "../base/errors.ts";
 import { dataFiles } from "./data-files.ts";
-import { type Entry, isRandom, type Job, jobOf, PATH_KEYS } from "./job.ts";
+import { type Entry, type Job, jobOf, pathsOf } from "./job.ts";
 
 export class Roots {
   /** Real paths. */
@@ -25,24 +25,20 @@ export class Roots {
   confine(job: Job): Job {
     const problems = new Problems();
     const entry: Record<string, Entry[string]> = { ...job.entry };
-    for (const key of Object.keys(PATH_KEYS)) {
-      const path = job.entry[key];
-      if (path === undefined || path === null || (key === "data" && isRandom(job.entry))) continue;
-      const found = this.inside(String(path));
+    const paths = pathsOf(job.entry);
+    for (const { key, path } of paths) {
+      const found = this.inside(path);
       if (found === undefined)
         problems.add(`${key} ${path}: lies outside the folders that this worker may touch (--root)`);
       else entry[key] = found;
     }
     // A path outside is not even looked into.
     problems.throwIfAny("paths that this worker may not touch");
-    if (entry.data !== undefined && !isRandom(job.entry)) {
-      for (const file of dataFiles(String(entry.data), job.options.dataFormat).files)
+    for (const { key, path } of paths.filter(({ use }) => use === "samples"))
+      for (const file of dataFiles(String(entry[key]), job.options.dataFormat).files)
         if (this.inside(file) === undefined)
-          problems.add(
-            `data ${job.entry.data}: its file ${file} lies outside the folders that this worker may touch (--root)`,
-          );
-      problems.throwIfAny("paths that this worker may not touch");
-    }
+          problems.add(`${key} ${path}: its file ${file} lies outside the folders that this worker may touch (--root)`);
+    problems.throwIfAny("paths that this worker may not touch");
     return jobOf(entry);
   }
 

@@ -9,9 +9,9 @@ import { type Job as Queued, UnrecoverableError, WaitingError, Worker } from "bu
 import pkg from "../../package.json" with { type: "json" };
 import { reasonOf } from "../base/errors.ts";
 import { windDown } from "../base/interrupt.ts";
+import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
-import type { Output } from "../commands/command.ts";
-import type { OptionValues } from "../options/table.ts";
+import type { OptionValues } from "../options/values.ts";
 import { defaultJobs } from "./course.ts";
 import { type Job, jobOf } from "./job.ts";
 import { oneLine, sizesOf } from "./outcome.ts";

@@ -1,5 +1,5 @@
 /** Slices of a model (slices.ts) that are loaded together and run one after the other; in a Worker. */
-import { reasonOf } from "../base/errors.ts";
+import { PlacedError } from "./failure.ts";
 import { EngineError, type EngineTensor, fill, type Instance, type Lent, type Loaded } from "./litert.ts";
 import { SpillAccess, type SpilledTensor } from "./spill.ts";
 
@@ -48,7 +48,7 @@ export class Chain {
     this.writes = new Map(plan.writes.map((place) => [place.tensor, place]));
   }
 
-  /** Loads the next link's model. Throws EngineError "NUMBER:reason". */
+  /** Loads the next link's model. Throws a PlacedError with its number. */
   async load(model: Uint8Array): Promise<void> {
     const number = this.loaded.length;
     const { inputs, outputs } = this.steps[number]!;
@@ -63,7 +63,7 @@ export class Chain {
     }
   }
 
-  /** Runs a record; `seeInput` is told of the model's inputs that are read here. Throws EngineError "NUMBER:reason". */
+  /** Runs a record; `seeInput` is told of the model's inputs that are read here. Throws a PlacedError with its number. */
   async run(record: number, values: readonly Uint8Array[], see: See, seeInput: See = () => {}): Promise<void> {
     for (const [i, tensor] of this.plan.inputs.entries()) {
       const given = this.given.get(tensor);
@@ -127,5 +127,5 @@ function stepsOf(links: readonly Link[], outside: ReadonlySet<number>): Step[] {
 
 /** Errors say which link they are of; the main thread knows its operators. */
 function ofLink(link: number, error: unknown): unknown {
-  return error instanceof EngineError ? new EngineError(`${link}:${reasonOf(error)}`, { cause: error }) : error;
+  return error instanceof EngineError ? new PlacedError(link, error) : error;
 }

@@ -2,7 +2,7 @@
  * Byte streams in pieces: what `.npy` data is read from, whether it lies in a file or packed in a `.npz`.
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, reasonOf } from "../base/errors.ts";
 
 /** Bytes that can be read from the start, again and again. */
 export interface ByteStream {
@@ -23,9 +23,9 @@ export function fileSize(path: string): number {
     if (stat.isFile()) return stat.size;
   } catch (error) {
     const reason = (error as { code?: string }).code === "ENOENT" ? "there is no such file" : reasonOf(error);
-    throw new MinmaxqError(`${path}: ${reason}`, { cause: error });
+    throw new FileError(path, reason, { cause: error });
   }
-  throw new MinmaxqError(`${path}: is not a file`);
+  throw new FileError(path, "is not a file");
 }
 
 /** The bytes `[offset, offset + size)` of a file; the file is open only while somebody reads. */
@@ -35,13 +35,13 @@ export function fileStream(path: string, offset = 0, size = fileSize(path) - off
     try {
       fd = openSync(path, "r");
     } catch (error) {
-      throw new MinmaxqError(`${path}: cannot be read (${reasonOf(error)})`, { cause: error });
+      throw new FileError(path, `cannot be read (${reasonOf(error)})`, { cause: error });
     }
     try {
       const chunk = new Uint8Array(Math.min(CHUNK, Math.max(1, size)));
       for (let done = 0; done < size; ) {
         const count = readSync(fd, chunk, 0, Math.min(chunk.length, size - done), offset + done);
-        if (count === 0) throw new MinmaxqError(`${name}: ends too early, after ${done} of ${size} bytes`);
+        if (count === 0) throw new FileError(name, `ends too early, after ${done} of ${size} bytes`);
         yield chunk.subarray(0, count);
         done += count;
       }
@@ -65,7 +65,7 @@ export class StreamReader {
   /** Fills `target`. Throws MinmaxqError when the stream ends before. */
   fill(target: Uint8Array): void {
     for (let done = 0; done < target.length; ) {
-      if (!this.more()) throw new MinmaxqError(`${this.stream.name}: is truncated: its data end too early`);
+      if (!this.more()) throw new FileError(this.stream.name, "is truncated: its data end too early");
       const part = this.piece.subarray(this.position, this.position + target.length - done);
       target.set(part, done);
       done += part.length;
@@ -81,7 +81,7 @@ export class StreamReader {
 
   skip(count: number): void {
     for (let left = count; left > 0; ) {
-      if (!this.more()) throw new MinmaxqError(`${this.stream.name}: is truncated: its data end too early`);
+      if (!this.more()) throw new FileError(this.stream.name, "is truncated: its data end too early");
       const step = Math.min(left, this.piece.length - this.position);
       this.position += step;
       left -= step;
@@ -90,7 +90,7 @@ export class StreamReader {
 
   /** Checks that nothing is left, which makes a packed stream check its checksum. */
   end(): void {
-    if (this.more()) throw new MinmaxqError(`${this.stream.name}: has more data than its header announces`);
+    if (this.more()) throw new FileError(this.stream.name, "has more data than its header announces");
   }
 
   close(): void {

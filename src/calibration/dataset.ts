@@ -12,7 +12,7 @@
  * The word `random` always means made-up data; a file or folder of that name is written `./random`.
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
-import { MinmaxqError, reasonOf, UsageError } from "../base/errors.ts";
+import { FileError, reasonOf, UsageError } from "../base/errors.ts";
 import { openDirectory, openList } from "./files.ts";
 import { openHdf5 } from "./hdf5.ts";
 import { type DataSet, elementOf, type InputSpec } from "./inputs.ts";
@@ -63,7 +63,7 @@ export async function openDataSet(
   const data = await open(location, inputs);
   if (data.count === 0) {
     data.close();
-    throw new MinmaxqError(`${location}: holds no records; at least one sample is needed`);
+    throw new FileError(location, "holds no records; at least one sample is needed");
   }
   return data;
 }
@@ -94,7 +94,7 @@ function isFolder(location: string): boolean {
     return statSync(location).isDirectory();
   } catch (error) {
     const hint = (error as { code?: string }).code === "ENOENT" ? "there is no such file or folder" : reasonOf(error);
-    throw new MinmaxqError(`${location}: ${hint}; give sample data (.npy, .npz, .h5, list, folder) or "random"`, {
+    throw new FileError(location, `${hint}; give sample data (.npy, .npz, .h5, list, folder) or "random"`, {
       cause: error,
     });
   }

@@ -14,7 +14,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, reasonOf } from "../base/errors.ts";
 import { fileSize, fileStream, StreamReader } from "./chunks.ts";
 import { byteLength, type DataSet, type InputSpec, inputText } from "./inputs.ts";
 import { stackOf } from "./npy.ts";
@@ -47,7 +47,7 @@ export function openList(path: string, inputs: readonly InputSpec[]): DataSet {
     checkRecord(record, inputs, problems);
     records.push(record);
   });
-  throwAll(problems, `${path}: records that cannot be used`);
+  throwAll(problems, `${path}: records that cannot be used`, path);
   return dataSetOfFiles(path, records, inputs);
 }
 
@@ -70,12 +70,13 @@ export function openDirectory(path: string, inputs: readonly InputSpec[]): DataS
       .map((entry) => entry.name)
       .sort();
   } catch (error) {
-    throw new MinmaxqError(`${path}: is not a readable folder (${reasonOf(error)})`, { cause: error });
+    throw new FileError(path, `is not a readable folder (${reasonOf(error)})`, { cause: error });
   }
   const arrays = names.filter(isNpy).length;
   if (arrays > 0 && arrays < names.length) {
-    throw new MinmaxqError(
-      `${path}: holds .npy files and others (e.g. "${names.find((name) => !isNpy(name))}"); a folder holds one kind`,
+    throw new FileError(
+      path,
+      `holds .npy files and others (e.g. "${names.find((name) => !isNpy(name))}"); a folder holds one kind`,
     );
   }
   const problems: string[] = [];
@@ -83,7 +84,7 @@ export function openDirectory(path: string, inputs: readonly InputSpec[]): DataS
     arrays > 0 && inputs.length > 1 ? byInput(path, names, inputs.length, problems) : names.map((n) => [n]);
   const records = groups.map((group) => group.map((name) => join(path, name)));
   for (const record of records) checkRecord(record, inputs, problems);
-  throwAll(problems, `${path}: files that cannot be used`);
+  throwAll(problems, `${path}: files that cannot be used`, path);
   return dataSetOfFiles(path, records, inputs);
 }
 
@@ -130,7 +131,7 @@ function checkRecord(files: readonly string[], inputs: readonly InputSpec[], pro
 function checkArray(file: string, input: InputSpec): void {
   const { count } = stackOf(fileStream(file), input);
   if (count !== 1)
-    throw new MinmaxqError(`${file}: holds ${count} records, one is wanted; give the file itself as sample data`);
+    throw new FileError(file, `holds ${count} records, one is wanted; give the file itself as sample data`);
 }
 
 function checkSize(file: string, inputs: readonly InputSpec[]): void {
@@ -138,7 +139,7 @@ function checkSize(file: string, inputs: readonly InputSpec[]): void {
   const wanted = inputs.reduce((sum, input) => sum + byteLength(input), 0);
   if (size === wanted) return;
   const what = inputs.length === 1 ? inputText(inputs[0]!) : `all ${inputs.length} model inputs one after the other`;
-  throw new MinmaxqError(`${file}: has ${size} bytes, ${what} ${inputs.length === 1 ? "needs" : "need"} ${wanted}`);
+  throw new FileError(file, `has ${size} bytes, ${what} ${inputs.length === 1 ? "needs" : "need"} ${wanted}`);
 }
 
 function dataSetOfFiles(path: string, records: readonly string[][], inputs: readonly InputSpec[]): DataSet {

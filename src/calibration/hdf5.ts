@@ -8,7 +8,7 @@
  * Records are taken in the order of their numbers ("2" before "10").
  */
 import type { Dataset, File, Group, Metadata, ready } from "h5wasm/node";
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
 import { fileSize } from "./chunks.ts";
 import { byteLength, type DataSet, elementOf, type InputSpec, inputText, sameShape, shapeText } from "./inputs.ts";
 import { throwAll } from "./problems.ts";
@@ -61,7 +61,7 @@ function openFile(path: string, FileClass: typeof File): File {
 }
 
 function notReadable(path: string, cause?: unknown): MinmaxqError {
-  return new MinmaxqError(`${path}: is not a readable HDF5 file; it is damaged, incomplete or of another kind`, {
+  return new FileError(path, "is not a readable HDF5 file; it is damaged, incomplete or of another kind", {
     cause,
   });
 }
@@ -70,7 +70,7 @@ function notReadable(path: string, cause?: unknown): MinmaxqError {
 function checkFile(path: string, file: File, inputs: readonly InputSpec[]): string[] {
   const value = file.get("value") as Group | null;
   if (value?.type !== "Group") {
-    throw new MinmaxqError(`${path}: has no group "value"; records are expected as value/RECORD/INPUT, e.g. value/0/0`);
+    throw new FileError(path, 'has no group "value"; records are expected as value/RECORD/INPUT, e.g. value/0/0');
   }
   const raw = "rawData" in value.attrs;
   const names = value.keys();
@@ -96,7 +96,7 @@ function checkFile(path: string, file: File, inputs: readonly InputSpec[]): stri
       else problems.push(...problemsOf(place, data, input, raw));
     });
   }
-  throwAll(problems, `${path}: does not fit the model`);
+  throwAll(problems, `${path}: does not fit the model`, path);
   return names;
 }
 
@@ -135,12 +135,12 @@ function codeOf(type: Metadata): string {
 function readDataset(path: string, file: File, library: H5Module, place: string, input: InputSpec): Uint8Array {
   const size = byteLength(input);
   const pointer = library._malloc(Math.max(1, size));
-  if (pointer === 0) throw new MinmaxqError(`${path}: ${place}: no memory for its ${size} bytes`);
+  if (pointer === 0) throw new FileError(path, `${place}: no memory for its ${size} bytes`);
   try {
     library.get_dataset_data(file.file_id, place, null, null, null, BigInt(pointer));
     return library.HEAPU8.slice(pointer, pointer + size);
   } catch (error) {
-    throw new MinmaxqError(`${path}: ${place} cannot be read (${reasonOf(error)}); the file is damaged`, {
+    throw new FileError(path, `${place} cannot be read (${reasonOf(error)}); the file is damaged`, {
       cause: error,
     });
   } finally {

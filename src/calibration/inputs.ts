@@ -57,6 +57,7 @@ export function elementOf(input: InputSpec): Element {
   if (element === undefined) {
     throw new MinmaxqError(
       `model input "${input.name}" is ${input.dtype}: sample data of that type cannot be read (known: ${Object.keys(ELEMENTS).join(", ")})`,
+      { subject: `model input "${input.name}"` },
     );
   }
   return element;

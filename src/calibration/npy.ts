@@ -8,7 +8,7 @@
  *   rank(S) axes, S[0] is 1, equal behind the first → the first axis counts the records (batches concatenated)
  *   exactly S                                       → one record
  */
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError, type MinmaxqError } from "../base/errors.ts";
 import { type ByteStream, fileStream, StreamReader } from "./chunks.ts";
 import {
   type DataSet,
@@ -43,8 +43,9 @@ export interface Stack {
 /** Opens one `.npy` file for a model with one input. */
 export function openNpy(path: string, inputs: readonly InputSpec[]): DataSet {
   if (inputs.length !== 1) {
-    throw new MinmaxqError(
-      `${path}: one .npy array cannot feed ${inputs.length} model inputs (${inputs.map((input) => `"${input.name}"`).join(", ")}); use an .npz with one entry an input`,
+    throw new FileError(
+      path,
+      `one .npy array cannot feed ${inputs.length} model inputs (${inputs.map((input) => `"${input.name}"`).join(", ")}); use an .npz with one entry an input`,
     );
   }
   const stack = stackOf(fileStream(path), inputs[0]!);
@@ -93,11 +94,12 @@ export function stackOf(stream: ByteStream, input: InputSpec): Stack {
       `${stream.name}: has shape ${shapeText(header.shape)}, ${inputText(input)} wants [${["N", ...input.shape].join(", ")}]${rest} for N records`,
     );
   }
-  throwAll(problems, `${stream.name}: does not fit the model`);
+  throwAll(problems, `${stream.name}: does not fit the model`, stream.name);
   const bytes = elementCount(header.shape) * element.bytes;
   if (stream.size - header.dataOffset !== bytes) {
-    throw new MinmaxqError(
-      `${stream.name}: has ${stream.size - header.dataOffset} bytes of data where its header (${header.code} ${shapeText(header.shape)}) announces ${bytes}; it is damaged or incomplete`,
+    throw new FileError(
+      stream.name,
+      `has ${stream.size - header.dataOffset} bytes of data where its header (${header.code} ${shapeText(header.shape)}) announces ${bytes}; it is damaged or incomplete`,
     );
   }
   const layout = { stream, header, count: count!, recordElements: elementCount(input.shape), width: element.bytes };
@@ -113,7 +115,7 @@ function recordCount(shape: readonly number[], wanted: readonly number[]): numbe
 
 /** Reads and checks an `.npy` header. Throws MinmaxqError when it is damaged or the array holds Python objects. */
 export function readHeader(stream: ByteStream): NpyHeader {
-  const bad = (why: string) => new MinmaxqError(`${stream.name}: is not a readable .npy array: ${why}`);
+  const bad = (why: string) => new FileError(stream.name, `is not a readable .npy array: ${why}`);
   const reader = new StreamReader(stream);
   try {
     if (stream.size < 10) throw bad(`it has only ${stream.size} bytes`);
@@ -135,7 +137,7 @@ export function readHeader(stream: ByteStream): NpyHeader {
 
 function parseHeader(text: string, name: string, bad: (why: string) => MinmaxqError): Omit<NpyHeader, "dataOffset"> {
   if (/'descr'\s*:\s*\[/.test(text)) {
-    throw new MinmaxqError(`${name}: holds structured elements (several fields each); save one plain array an input`);
+    throw new FileError(name, "holds structured elements (several fields each); save one plain array an input");
   }
   const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
   const fortran = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
@@ -146,8 +148,9 @@ function parseHeader(text: string, name: string, bad: (why: string) => MinmaxqEr
   const type = /^([<>|=]?)([a-zA-Z]\d*)$/.exec(descr);
   if (type === null) throw bad(`element type '${descr}' is not known`);
   if (type[2]![0] === "O") {
-    throw new MinmaxqError(
-      `${name}: holds pickled Python objects, which only Python can read; save plain numbers (np.stack, then .astype("float32"))`,
+    throw new FileError(
+      name,
+      'holds pickled Python objects, which only Python can read; save plain numbers (np.stack, then .astype("float32"))',
     );
   }
   const dims = shape.match(/\d+/g)?.map(Number) ?? [];

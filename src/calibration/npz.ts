@@ -9,7 +9,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { Inflate } from "fflate";
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
 import { type ByteStream, fileSize, fileStream } from "./chunks.ts";
 import { type DataSet, type InputSpec, inputText } from "./inputs.ts";
 import { dataSetOfStacks, stackOf } from "./npy.ts";
@@ -29,11 +29,11 @@ export function openNpz(path: string, inputs: readonly InputSpec[]): DataSet {
     }
     return collect(problems, () => stackOf(entryStream(path, entry), input));
   });
-  throwAll(problems, `${path}: does not fit the model`);
+  throwAll(problems, `${path}: does not fit the model`, path);
   const counts = stacks.map((stack) => stack!.count);
   if (counts.some((count) => count !== counts[0])) {
     const list = inputs.map((input, i) => `"${input.name}" ${counts[i]}`).join(", ");
-    throw new MinmaxqError(`${path}: its entries hold different numbers of records: ${list}`);
+    throw new FileError(path, `its entries hold different numbers of records: ${list}`);
   }
   return dataSetOfStacks(
     path,
@@ -55,7 +55,7 @@ interface Entry {
 /** The zip's central directory (APPNOTE 4.3.12), with the 64-bit sizes of zip64. */
 function readDirectory(path: string): Entry[] {
   const size = fileSize(path);
-  const bad = (why: string) => new MinmaxqError(`${path}: is not a readable .npz (zip): ${why}`);
+  const bad = (why: string) => new FileError(path, `is not a readable .npz (zip): ${why}`);
   const fd = openSync(path, "r");
   const at = (offset: number, length: number): DataView => {
     const bytes = new Uint8Array(length);
@@ -146,8 +146,7 @@ function entryStream(path: string, entry: Entry): ByteStream {
     } finally {
       packed.return?.();
     }
-    if (total !== entry.size || crc >>> 0 !== entry.crc)
-      throw new MinmaxqError(`${name}: is damaged (its checksum differs)`);
+    if (total !== entry.size || crc >>> 0 !== entry.crc) throw new FileError(name, "is damaged (its checksum differs)");
   }
   return { name, size: entry.size, open: pieces };
 }
@@ -165,7 +164,7 @@ function* inflate(packed: Iterator<Uint8Array, void, void>, name: string): Gener
     try {
       inflater.push(piece, last);
     } catch (error) {
-      throw new MinmaxqError(`${name}: is damaged, it cannot be unpacked (${reasonOf(error)})`, { cause: error });
+      throw new FileError(name, `is damaged, it cannot be unpacked (${reasonOf(error)})`, { cause: error });
     }
   };
   for (const piece of iterate(packed)) {
@@ -187,7 +186,7 @@ function localNameAndExtra(path: string, entry: Entry): number {
     const count = readSync(fd, header, 0, 30, entry.headerOffset);
     const view = new DataView(header.buffer);
     if (count !== 30 || view.getUint32(0, true) !== 0x04034b50) {
-      throw new MinmaxqError(`${path}:${entry.name}: is damaged (no local header)`);
+      throw new FileError(`${path}:${entry.name}`, "is damaged (no local header)");
     }
     return view.getUint16(26, true) + view.getUint16(28, true);
   } finally {

@@ -7,6 +7,7 @@ import { MinmaxqError } from "../base/errors.ts";
 import { compileAsUsual } from "../base/optimizer.ts";
 import { startWorker, type WorkerName } from "../workers.ts";
 import type { DataSet } from "./dataset.ts";
+import type { Failure } from "./failure.ts";
 import type { FromWorker, ToWorker } from "./worker.ts";
 
 /** What one worker needs before it holds any model (measured: 35 MB resident, 55 MB when LiteRT's code is hot). */
@@ -46,13 +47,13 @@ export function freeMemory(): number {
 
 /**
  * Runs every record of `data` and gives what the observers said of each, in record order, and what each worker's observer said at its
- * end. `name(error)` may make a better message of a worker's reason. Throws MinmaxqError.
+ * end. `explain` makes a message of what a worker says went wrong. Throws MinmaxqError.
  */
 export async function runRecords<Job>(
   job: Job,
   data: DataSet,
   options: PoolOptions,
-  explain: (reason: string, record?: number) => string,
+  explain: (failure: Failure) => string,
 ): Promise<{ records: unknown[]; ends: unknown[] }> {
   compileAsUsual();
   const results: unknown[] = new Array(options.onResult ? 0 : data.count);
@@ -104,12 +105,12 @@ class WorkerHandle<Job> {
 
   constructor(
     name: WorkerName,
-    private readonly explain: (reason: string, record?: number) => string,
+    private readonly explain: (failure: Failure) => string,
   ) {
     this.worker = startWorker(name);
     this.worker.onmessage = (event: MessageEvent<FromWorker>) => {
       const answer = event.data;
-      if (answer.kind === "error") this.fail(answer.reason);
+      if (answer.kind === "error") this.fail(answer.reason, answer.place);
       else this.settle((open) => open.resolve(answer));
     };
     this.worker.onerror = (event: ErrorEvent) => {
@@ -138,8 +139,8 @@ class WorkerHandle<Job> {
     this.worker.terminate();
   }
 
-  private fail(reason: string): void {
-    this.failure ??= new MinmaxqError(this.explain(reason, this.record));
+  private fail(reason: string, place?: number): void {
+    this.failure ??= new MinmaxqError(this.explain({ reason, place, record: this.record }));
     const failure = this.failure;
     this.settle((open) => open.reject(failure));
   }

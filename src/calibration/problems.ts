@@ -3,9 +3,12 @@ import { MinmaxqError, Problems } from "../base/errors.ts";
 
 const MOST = 20;
 
-/** Throws one MinmaxqError for all `lines` (the first 20 in full); does nothing when there are none. */
-export function throwAll(lines: readonly string[], summary: string): void {
-  const problems = new Problems();
+/**
+ * Throws one MinmaxqError for all `lines` (the first 20 in full); does nothing when there are none. `subject`: the file that they are
+ * about, else the model.
+ */
+export function throwAll(lines: readonly string[], summary: string, subject?: string): void {
+  const problems = new Problems(subject);
   for (const line of lines.slice(0, MOST)) problems.add(line);
   if (lines.length > MOST) problems.add(`… and ${lines.length - MOST} more`);
   problems.throwIfAny(lines.length > MOST ? `${summary}: ${lines.length} problems, the first ones` : summary);

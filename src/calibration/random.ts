@@ -32,6 +32,7 @@ export function openRandom(location: string, inputs: readonly InputSpec[]): Data
         (input) => `${inputText(input)}: random data are made for ${Object.keys(FILL).join(", ")} only; give real data`,
       ),
     "no random data can be made",
+    "random data",
   );
   return {
     description: `random data (${count} ${count === 1 ? "record" : "records"}, seed ${seed})`,

@@ -2,6 +2,7 @@
 import { isDeferred } from "../model/bytes.ts";
 import { byteLength, type Fill, type Model, serializeInto, TensorType } from "../model/index.ts";
 import type { DataSet } from "./dataset.ts";
+import type { Failure } from "./failure.ts";
 import { knownShape } from "./graph-facts.ts";
 import { type Histogram, mergeHistograms } from "./histogram.ts";
 import { explain, type Instrumented } from "./instrument.ts";
@@ -104,7 +105,7 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
           }
         },
       },
-      (reason, record) => messageOf(reason, record, part?.slices ?? [], data, options.name),
+      (failure) => messageOf(failure, part?.slices ?? [], data, options.name),
     );
     if (options.observer === "histogram")
       for (const [i, { tensor }] of observed.entries())
@@ -134,20 +135,17 @@ function withoutInputs({ description, count }: DataSet): DataSet {
   };
 }
 
-/** LiteRT's reason "SLICE:reason" with the model's names. */
+/** LiteRT's reason with the model's names; its place is that of the slice. */
 function messageOf(
-  reason: string,
-  record: number | undefined,
+  { reason, record, place }: Failure,
   slices: readonly Slice[],
   data: DataSet,
   name: (tensor: number) => string,
 ): string {
-  const [, number, text] = /^(\d+):([\s\S]*)$/.exec(reason) ?? [];
-  const slice = slices[Number(number)];
-  const said = slice ? text! : reason;
+  const slice = place === undefined ? undefined : slices[place];
   // LiteRT prepares operators in the first run only, so those problems come with a record but are not its own.
-  const ofRecord = record !== undefined && !/failed to prepare|custom op|custom allocation|TMPDIR/.test(said);
-  const explained = slice ? explain(said, slice.origins, (index) => name(slice.tensors[index] ?? index)) : said;
+  const ofRecord = record !== undefined && !/failed to prepare|custom op|custom allocation|TMPDIR/.test(reason);
+  const explained = slice ? explain(reason, slice.origins, (index) => name(slice.tensors[index] ?? index)) : reason;
   return `${ofRecord ? `record ${record} of ${data.description}: ` : ""}${explained}`;
 }
 

@@ -3,9 +3,9 @@
  * executable (pool.ts starts it).
  */
 
-import { reasonOf } from "../base/errors.ts";
 import { compileAsUsual } from "../base/optimizer.ts";
 import { Chain, type ChainPlan } from "./chain.ts";
+import { type Failure, failureOf } from "./failure.ts";
 import { type Lent, openInstance } from "./litert.ts";
 import { OBSERVERS, type Observer, type ObserverKind } from "./observe.ts";
 
@@ -46,7 +46,7 @@ export type FromWorker =
   | { readonly kind: "ready" }
   | { readonly kind: "record"; readonly record: number; readonly result: unknown }
   | { readonly kind: "end"; readonly result: unknown }
-  | { readonly kind: "error"; readonly record?: number; readonly reason: string };
+  | ({ readonly kind: "error" } & Failure);
 
 declare const self: Worker;
 
@@ -113,11 +113,7 @@ self.onmessage = (event: MessageEvent<ToWorker>) => {
     try {
       answer = await handle(message);
     } catch (error) {
-      answer = {
-        kind: "error",
-        record: message.kind === "record" ? message.record : undefined,
-        reason: reasonOf(error),
-      };
+      answer = { kind: "error", ...failureOf(error, message.kind === "record" ? message.record : undefined) };
     }
     self.postMessage(answer);
   });

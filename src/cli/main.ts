@@ -7,40 +7,22 @@ import { passInterrupt } from "../base/interrupt.ts";
 import { removeTemporaryFiles } from "../base/temporary.ts";
 import { addPast, keepTimings, takeSpans } from "../base/timings.ts";
 import { CHILD_WORD } from "../batch/messages.ts";
-import type { Output } from "../commands/command.ts";
 import { commonValues } from "../options/common.ts";
 import { ReaderGone, terminal } from "../terminal/output.ts";
 import { coloursFor } from "../terminal/streams.ts";
-
-interface Front {
-  run(words: readonly string[], output: Output): Promise<void>;
-  help(): string;
-}
-
-/** Each is loaded when it is asked for: what is not needed costs a start nothing. */
-const FRONTS: Readonly<Record<string, () => Promise<Front>>> = {
-  "circle-quantizer": async () => (await import("../drop-in/circle-quantizer.ts")).FRONT,
-  "record-minmax": async () => (await import("../drop-in/record-minmax.ts")).FRONT,
-  "circle-eval-diff": async () => (await import("../drop-in/circle-eval-diff.ts")).FRONT,
-};
-
-function frontOf(name: string) {
-  return Object.hasOwn(FRONTS, name) ? FRONTS[name] : undefined;
-}
+import { frontFor } from "./commands.ts";
 
 /** A drop-in front by its name as first word, or by the executable's own name. */
 async function run(words: readonly string[]): Promise<void> {
-  const byName = frontOf(basename(process.argv0, ".exe"));
-  const load = byName ?? frontOf(words[0] ?? "");
+  const front = frontFor(basename(process.argv0, ".exe"), words);
   // Known without loading anything.
-  if (!load && words.length === 1 && ["--version", "-V"].includes(words[0]!)) return terminal.print(pkg.version);
-  if (!load && words[0] === CHILD_WORD) return (await import("../batch/child.ts")).runChild();
-  if (!load) return (await import("./program.ts")).runProgram(words, terminal);
-  const rest = byName ? words : words.slice(1);
-  if (rest[0] === "--version") return terminal.print(`minmaxq ${pkg.version}`);
-  const front = await load();
-  if (rest.includes("-h") || rest.includes("--help")) return terminal.print(front.help());
-  return front.run(rest, terminal);
+  if (!front && words.length === 1 && ["--version", "-V"].includes(words[0]!)) return terminal.print(pkg.version);
+  if (!front && words[0] === CHILD_WORD) return (await import("../batch/child.ts")).runChild();
+  if (!front) return (await import("./program.ts")).runProgram(words, terminal);
+  if (front.words[0] === "--version") return terminal.print(`minmaxq ${pkg.version}`);
+  const { run, help } = await front.row.load();
+  if (front.words.includes("-h") || front.words.includes("--help")) return terminal.print(help());
+  return run(front.words, terminal);
 }
 
 function report(error: unknown, verbose: boolean): number {

@@ -2,17 +2,12 @@
 import { CommanderError, Option, Command as Program } from "commander";
 import pkg from "../../package.json" with { type: "json" };
 import { UsageError } from "../base/errors.ts";
-import type { Command, Given, Output } from "../commands/command.ts";
+import type { Output } from "../base/output.ts";
+import type { Command } from "../commands/command.ts";
 import { COMMON_OPTIONS } from "../options/common.ts";
-import { OPTIONS, type OptionName, type OptionRow, type OptionValues } from "../options/table.ts";
-import { commandsFor } from "./commands.ts";
-
-/** The drop-in fronts, for the list in the help; src/cli/main.ts runs them. */
-export const DROP_INS: Readonly<Record<string, string>> = {
-  "circle-quantizer": "takes the arguments of ONE's circle-quantizer",
-  "record-minmax": "takes the arguments of ONE's record-minmax",
-  "circle-eval-diff": "takes the arguments of ONE's circle-eval-diff",
-};
+import { type OptionName, ROWS } from "../options/table.ts";
+import type { Given, OptionValues } from "../options/values.ts";
+import { commandsFor, FRONTS } from "./commands.ts";
 
 /** Parses the command line and runs its command. Throws UsageError for a wrong one. */
 export async function runProgram(words: readonly string[], output: Output): Promise<void> {
@@ -27,7 +22,7 @@ export async function runProgram(words: readonly string[], output: Output): Prom
   addCommonOptions(program);
   const commands = await commandsFor(words);
   for (const command of commands) addCommand(program, command, output);
-  for (const [name, summary] of Object.entries(DROP_INS)) program.command(name).summary(summary).description(summary);
+  for (const [name, { summary }] of Object.entries(FRONTS)) program.command(name).summary(summary).description(summary);
   try {
     if (words.length === 0) {
       program.outputHelp();
@@ -87,12 +82,11 @@ function addCommand(program: Program, command: Command, output: Output): void {
 
 /** Here and not by commander, which would look for missing options before it looks for misspelt ones. */
 function refuseMissing(command: Command, values: OptionValues): void {
-  const rows: Readonly<Record<OptionName, OptionRow>> = OPTIONS;
   const missing = command.options.filter(
-    (name) => (rows[name].required || command.demands?.includes(name)) && values[name] === undefined,
+    (name) => (ROWS[name].required || command.demands?.includes(name)) && values[name] === undefined,
   );
   if (missing.length === 0) return;
-  const flags = missing.map((name) => rows[name].flags).join(" and ");
+  const flags = missing.map((name) => ROWS[name].flags).join(" and ");
   throw new UsageError(
     `${command.name} needs ${flags}, for example: ${command.examples[0]}; see 'minmaxq ${command.name} --help'`,
   );
@@ -100,16 +94,15 @@ function refuseMissing(command: Command, values: OptionValues): void {
 
 /** An option that only works together with another one is no use alone, and nothing is ignored in silence. */
 function refuseUseless(command: Command, values: OptionValues, given: Given): void {
-  const rows: Readonly<Record<OptionName, OptionRow>> = OPTIONS;
   for (const name of command.options) {
-    const needed = rows[name].needs as OptionName | undefined;
+    const needed = ROWS[name].needs as OptionName | undefined;
     if (needed && given.has(name) && values[needed] === undefined && command.options.includes(needed))
-      throw new UsageError(`${rows[name].flags.split(" ")[0]}: does nothing without ${rows[needed].flags}`);
+      throw new UsageError(`${ROWS[name].flags.split(" ")[0]}: does nothing without ${ROWS[needed].flags}`);
   }
 }
 
 function commanderOption(name: OptionName): Option {
-  const row: OptionRow = OPTIONS[name];
+  const row = ROWS[name];
   const help = row.defaultText && row.default === undefined ? `${row.help} (default: ${row.defaultText})` : row.help;
   const option = new Option(row.flags, help);
   if (row.parse) option.argParser(row.parse);

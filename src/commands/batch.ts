@@ -1,18 +1,18 @@
 /** `minmaxq batch`: many models, on this machine or on those that take jobs from a queue. */
-import type { OptionName, OptionValues } from "../options/table.ts";
-import type { Command, Given, Output } from "./command.ts";
-import { quantize } from "./quantize.ts";
+import type { Output } from "../base/output.ts";
+import { SHARED_JOB_OPTIONS } from "../options/lists.ts";
+import type { OptionName } from "../options/table.ts";
+import type { Given, OptionValues } from "../options/values.ts";
+import type { Command } from "./command.ts";
 
 /** Options of the batch itself; all others are those of its jobs. */
 const OWN: readonly OptionName[] = ["out", "jobs", "failFast", "redo", "queue"];
-/** What one model has for itself cannot be said for all of a folder. */
-const SINGLE: readonly OptionName[] = ["output", "explain", "force", "json"];
 
 export const batch: Command = {
   name: "batch",
   summary: "quantize many models: those of a job list, or all below a folder",
   positionals: ["jobs.json|folder"],
-  options: [...OWN, ...quantize.options.filter((name) => !SINGLE.includes(name))],
+  options: [...OWN, ...SHARED_JOB_OPTIONS],
   examples: [
     "minmaxq batch jobs.json",
     "minmaxq batch models/ --data samples.npz --out quantized/",
@@ -28,6 +28,6 @@ async function run(
   given: Given = new Map(),
 ): Promise<void> {
   const { runBatch } = await import("../batch/batch.ts");
-  const ofJobs = new Map([...given].filter(([name]) => !OWN.includes(name)));
+  const ofJobs = new Map([...given].filter(([name]) => SHARED_JOB_OPTIONS.includes(name)));
   await runBatch(path!, options, output, ofJobs);
 }

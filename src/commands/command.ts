@@ -1,17 +1,7 @@
 /** What a command is. */
-import type { OptionName, OptionValues } from "../options/table.ts";
-
-export interface Output {
-  /** A line of the result, on stdout. */
-  print(line: string): void;
-  /** A line about the work (progress, warnings), on stderr. */
-  tell(line: string): void;
-  /** Progress of something with a known total; call with done = total at the end. */
-  progress(what: string): (done: number, total: number) => void;
-}
-
-/** Options of the command line as they were written; an option without a value is `true`. */
-export type Given = ReadonlyMap<OptionName, readonly (string | true)[]>;
+import type { Output } from "../base/output.ts";
+import type { OptionName } from "../options/table.ts";
+import type { Given, OptionValues } from "../options/values.ts";
 
 export interface Command {
   readonly name: string;

@@ -1,6 +1,7 @@
 /** `minmaxq compare`: runs a float and a quantized model on the same samples and says how far they are apart. */
 
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, reasonOf } from "../base/errors.ts";
+import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
 import { openDataSet } from "../calibration/index.ts";
 import { type Comparison, compareModels } from "../compare/compare.ts";
@@ -11,9 +12,9 @@ import { visqFile } from "../compare/visq.ts";
 import { about } from "../driver/about.ts";
 import { checkInput, checkReport } from "../driver/paths.ts";
 import { openModel } from "../model/index.ts";
-import type { OptionValues } from "../options/table.ts";
+import type { OptionValues } from "../options/values.ts";
 import { coloursFor } from "../terminal/streams.ts";
-import type { Command, Output } from "./command.ts";
+import type { Command } from "./command.ts";
 
 export const compare: Command = {
   name: "compare",
@@ -93,6 +94,6 @@ async function write(path: string, content: object): Promise<void> {
   try {
     await Bun.write(path, `${JSON.stringify(content, null, 2)}\n`);
   } catch (error) {
-    throw new MinmaxqError(`${path}: cannot be written (${reasonOf(error)})`, { cause: error });
+    throw new FileError(path, `cannot be written (${reasonOf(error)})`, { cause: error });
   }
 }

@@ -1,6 +1,6 @@
 /** `minmaxq fake-quantize`: a quantized model as a float model with the same rounding (reference §5.6). */
 
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
 import { fakeQuantizeModel } from "../passes/transform/fake-quantize-model.ts";
 import { transformCommand } from "./transform.ts";
@@ -15,7 +15,7 @@ export const fakeQuantize = transformCommand({
     for (const graph of graphs) fakeQuantizeModel(graph, true);
     const rounded = graphs.flatMap((graph, i) => graph.nodes.slice(before[i]).filter((node) => node.op === "QUANTIZE"));
     if (rounded.length === 0)
-      throw new MinmaxqError(`${opened.source.name}: has no quantized activations; there is nothing to do`);
+      throw new FileError(opened.source.name, "has no quantized activations; there is nothing to do");
     return `${counted(rounded.length, "activation")} rounded in float`;
   },
 });

@@ -1,5 +1,6 @@
 /** `minmaxq inspect`: what is in a model, for people or as JSON. */
 
+import type { Output } from "../base/output.ts";
 import { counted, sizeText } from "../base/text.ts";
 import { checkInput } from "../driver/paths.ts";
 import {
@@ -12,9 +13,9 @@ import {
   type Tensor,
   TensorType,
 } from "../model/index.ts";
-import type { OptionValues } from "../options/table.ts";
+import type { OptionValues } from "../options/values.ts";
 import { type Colours, coloursFor } from "../terminal/streams.ts";
-import type { Command, Output } from "./command.ts";
+import type { Command } from "./command.ts";
 
 export const inspect: Command = {
   name: "inspect",

@@ -1,6 +1,6 @@
 /** `minmaxq quantize-onnx`: a model that was fake-quantized in ONNX becomes a quantized one (reference §5.7). */
 
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
 import { activeNodes } from "../graph/graph.ts";
 import { ONNX_OPTIONS, quantizeOnnx as run } from "../passes/onnx/index.ts";
@@ -16,8 +16,9 @@ export const quantizeOnnx = transformCommand({
   change({ opened, graphs, context }) {
     const pairs = graphs.flatMap((graph) => graph.nodes).filter((node) => node.customCode.startsWith("ONNX"));
     if (pairs.length === 0)
-      throw new MinmaxqError(
-        `${opened.source.name}: has no ONNXQuantizeLinear or ONNXDequantizeLinear; use 'minmaxq quantize' for float models`,
+      throw new FileError(
+        opened.source.name,
+        "has no ONNXQuantizeLinear or ONNXDequantizeLinear; use 'minmaxq quantize' for float models",
       );
     for (const graph of graphs) run(graph, context);
     const quantized = graphs.flatMap(activeNodes).filter((node) => node.kind !== "output" && isQuantized(node));

@@ -1,6 +1,6 @@
 /** `minmaxq quantize-weights`: weights only, activations stay float (reference §5.4). */
 
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
 import { activeNodes } from "../graph/graph.ts";
 import { quantizeWeightsOnly } from "../passes/transform/quantize-weights-only.ts";
@@ -18,7 +18,7 @@ export const quantizeWeights = transformCommand({
     for (const graph of space.graphs) quantizeWeightsOnly(graph, space.context, weightDtype);
     const weights = space.graphs.flatMap(activeNodes).filter((node) => node.constant?.kind === "encoded");
     if (weights.length === 0)
-      throw new MinmaxqError(`${space.opened.source.name}: has no float weights to quantize; give the float model`);
+      throw new FileError(space.opened.source.name, "has no float weights to quantize; give the float model");
     return `${counted(weights.length, "weight tensor")} quantized to ${weightDtype.dtype.toLowerCase()}`;
   },
 });

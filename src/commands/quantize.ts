@@ -3,8 +3,9 @@
  * ranges of the file.
  */
 import { quantize as run } from "../driver/quantize.ts";
-import { checkTogether, QUANTIZE_OPTIONS, quantizeSettings } from "../options/settings.ts";
-import { writeExplanation } from "../views/explain.ts";
+import { checkTogether, QUANTIZE_OPTIONS } from "../options/lists.ts";
+import { quantizeSettings } from "../options/settings.ts";
+import { writeReports } from "../views/reports.ts";
 import { summary } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
@@ -22,7 +23,7 @@ export const quantize: Command = {
   async run([input], options, output) {
     checkTogether(options);
     const report = await run(quantizeSettings(input!, options), output);
-    if (options.explain !== undefined) await writeExplanation(options.explain, report);
+    await writeReports(options, report);
     if (options.json) output.print(JSON.stringify(report, null, 2));
     else for (const line of summary(report)) output.print(line);
   },

@@ -1,7 +1,8 @@
 /** `minmaxq record`: runs the float model on samples and writes the ranges of its activations into it. */
 import { counted } from "../base/text.ts";
 import { record as run } from "../driver/quantize.ts";
-import { RECORDING_OPTIONS, samplesOf } from "../options/settings.ts";
+import { RECORDING_OPTIONS } from "../options/lists.ts";
+import { samplesOf } from "../options/settings.ts";
 import { rangesText } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 

@@ -1,6 +1,6 @@
 /** `minmaxq requantize`: an int8 model as uint8 (reference §5.5). */
 
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
 import { activeNodes } from "../graph/graph.ts";
 import { requantize as run } from "../passes/transform/requantize.ts";
@@ -16,9 +16,7 @@ export const requantize = transformCommand({
       .flatMap(activeNodes)
       .filter((node) => node.dtype === "INT8" && node.quant && node.kind !== "output");
     if (tensors.length === 0)
-      throw new MinmaxqError(
-        `${space.opened.source.name}: has no int8 tensors with parameters; there is nothing to do`,
-      );
+      throw new FileError(space.opened.source.name, "has no int8 tensors with parameters; there is nothing to do");
     for (const graph of space.graphs) run(graph);
     return `${counted(tensors.length, "tensor")} from int8 to uint8`;
   },

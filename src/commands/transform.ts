@@ -1,7 +1,8 @@
 /** Commands that change a model's graphs and write it again: their common course. */
 import { transform as run } from "../driver/quantize.ts";
 import { layersOf } from "../options/settings.ts";
-import type { OptionName, OptionValues } from "../options/table.ts";
+import type { OptionName } from "../options/table.ts";
+import type { OptionValues } from "../options/values.ts";
 import type { QuantizeOptions, Workspace } from "../passes/context.ts";
 import { transformLines } from "../views/summary.ts";
 import type { Command } from "./command.ts";

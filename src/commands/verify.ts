@@ -1,17 +1,18 @@
 /** `minmaxq verify`: lists everything in a quantized model that breaks the rules of its operators. */
 
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
+import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
 import { checkInput } from "../driver/paths.ts";
 import { throwProblems, verifyGraphs } from "../driver/phases.ts";
 import { activeNodes, isConstant, type Node } from "../graph/graph.ts";
 import { openModel } from "../model/index.ts";
-import type { OptionValues } from "../options/table.ts";
+import type { OptionValues } from "../options/values.ts";
 import type { LayerSetting } from "../passes/context.ts";
 import { workspace } from "../passes/workspace.ts";
 import { operandsWith, rowOf } from "../rules/operators.ts";
 import { type QuantizedDtype, SCHEMES } from "../rules/schemes.ts";
-import type { Command, Output } from "./command.ts";
+import type { Command } from "./command.ts";
 
 export const verify: Command = {
   name: "verify",
@@ -36,8 +37,8 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     const problems = verifyGraphs(space, true);
     if (options.json) output.print(JSON.stringify({ model: input, quantized, problems }, null, 2));
     if (quantized === 0 && problems.length === 0)
-      throw new MinmaxqError(`${input}: has no quantized activations; run 'minmaxq quantize' first`);
-    if (options.json && problems.length > 0) throw new MinmaxqError(`${input}: ${counted(problems.length, "problem")}`);
+      throw new FileError(input!, "has no quantized activations; run 'minmaxq quantize' first");
+    if (options.json && problems.length > 0) throw new FileError(input!, counted(problems.length, "problem"));
     throwProblems(input!, problems);
     if (!options.json) output.print(`${input}: verified, ${counted(quantized, "quantized activation")}`);
   } finally {

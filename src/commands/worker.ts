@@ -1,6 +1,8 @@
 /** `minmaxq worker`: takes jobs from a queue that `minmaxq batch --queue` fills. */
-import type { OptionValues } from "../options/table.ts";
-import type { Command, Output } from "./command.ts";
+
+import type { Output } from "../base/output.ts";
+import type { OptionValues } from "../options/values.ts";
+import type { Command } from "./command.ts";
 
 export const worker: Command = {
   name: "worker",

@@ -1,6 +1,6 @@
 /** Comparing two models: which tensors belong together, and what their values say (metrics.ts). */
 
-import { MinmaxqError, Problems } from "../base/errors.ts";
+import { FileError, MinmaxqError, Problems } from "../base/errors.ts";
 import type { DataSet, InputSpec } from "../calibration/index.ts";
 import { inputText, sameShape, shapeText } from "../calibration/inputs.ts";
 import { type Metrics, Totals, type VisqMetrics } from "./metrics.ts";
@@ -98,7 +98,7 @@ export function outputPairs([a, b]: Sides, sameDtypes = false): Pair[] {
     throw new MinmaxqError(
       `the models have different numbers of outputs: ${a.name} ${counted(a)}, ${b.name} ${counted(b)}`,
     );
-  if (a.outputs.length === 0) throw new MinmaxqError(`${a.name}: has no outputs; there is nothing to compare`);
+  if (a.outputs.length === 0) throw new FileError(a.name, "has no outputs; there is nothing to compare");
   const problems = new Problems();
   const pairs = a.outputs.map((first, i): Pair => {
     const second = b.outputs[i]!;

@@ -1,5 +1,6 @@
 /** Runs two models on the same records, on workers, and looks at pairs of their tensors. */
 
+import type { Failure } from "../calibration/failure.ts";
 import type { DataSet } from "../calibration/index.ts";
 import { byteLength, elementCount } from "../calibration/inputs.ts";
 import { compileLibrary } from "../calibration/litert.ts";
@@ -54,7 +55,7 @@ export async function runPairs(sides: Sides, pairs: readonly Pair[], data: DataS
       workerBytes: bytesOf(sides, pairs, jobs),
       onResult: onRecord && inOrder(onRecord),
     },
-    (reason, record) => explain(sides, data, reason, record),
+    (failure) => explain(sides, data, failure),
   );
   return ends;
 }
@@ -81,11 +82,11 @@ function bytesOf(sides: Sides, pairs: readonly Pair[], jobs: readonly SideJob[])
   return 2 * bytes;
 }
 
-function explain(sides: Sides, data: DataSet, reason: string, record: number | undefined): string {
-  const [, index, text] = /^([01]):([\s\S]*)$/.exec(reason) ?? [];
-  if (index === undefined) return reason;
-  const side = sides[Number(index)]!;
-  const explained = side.explain(text!);
-  const ofRecord = record !== undefined && !/failed to prepare|custom op|custom allocation/.test(text!);
+/** LiteRT's reason with the model's names; its place is that of the side. */
+function explain(sides: Sides, data: DataSet, { reason, record, place }: Failure): string {
+  if (place === undefined) return reason;
+  const side = sides[place]!;
+  const explained = side.explain(reason);
+  const ofRecord = record !== undefined && !/failed to prepare|custom op|custom allocation/.test(reason);
   return `${side.name}: ${ofRecord ? `record ${record} of ${data.description}: ` : ""}${explained}`;
 }

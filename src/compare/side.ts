@@ -3,7 +3,7 @@
  * operator), a float model as it is. Constants stay descriptions until the copy that LiteRT runs is written to memory.
  */
 
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
 import { dependsOnData, foldConstants } from "../calibration/fold.ts";
 import { subgraphOf } from "../calibration/graph-facts.ts";
 import type { InputSpec } from "../calibration/inputs.ts";
@@ -161,8 +161,9 @@ const MODEL_LIMIT = 0.45e9;
 async function sharedBytes(model: Model, name: string): Promise<SharedArrayBuffer> {
   const bytes = await serializeModel(model, { dialect: "tflite", fill: fillConstants });
   if (bytes.byteLength > MODEL_LIMIT)
-    throw new MinmaxqError(
-      `${name}: as a float model it has ${bytes.byteLength} bytes; models past ${MODEL_LIMIT} cannot be compared yet`,
+    throw new FileError(
+      name,
+      `as a float model it has ${bytes.byteLength} bytes; models past ${MODEL_LIMIT} cannot be compared yet`,
     );
   const shared = new SharedArrayBuffer(bytes.byteLength);
   new Uint8Array(shared).set(bytes);

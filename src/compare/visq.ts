@@ -7,7 +7,7 @@
  * round does it: ties of the exact value go to the even digit. The ranges are those of unrounded errors: 0…1 for MPEIR, else least to most.
  */
 import { basename, extname } from "node:path";
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
 import type { ComparedLayer } from "./compare.ts";
 
 export const VISQ_METRICS = ["mpeir", "mse", "tae", "srmse"] as const;
@@ -42,19 +42,18 @@ export interface VisqFile {
 export function visqFile(model: string, layers: readonly ComparedLayer[], metric: VisqMetric): VisqFile {
   const rounded = layers.filter(({ dtype }) => dtype !== null);
   if (rounded.length === 0)
-    throw new MinmaxqError(
-      `${model}: the quantized model rounds none of its tensors; there is nothing for a visq file`,
-    );
+    throw new FileError(model, "the quantized model rounds none of its tensors; there is nothing for a visq file");
   const errors = rounded.map(({ name, visq }) => [name, visq[metric] ?? Number.NaN] as const);
   const broken = errors.filter(([, error]) => !Number.isFinite(error)).map(([name]) => `"${name}"`);
   if (broken.length > 0)
-    throw new MinmaxqError(`${model}: ${metric} is no finite number for ${broken.join(", ")}; no visq file is written`);
+    throw new FileError(model, `${metric} is no finite number for ${broken.join(", ")}; no visq file is written`);
   const values = errors.map(([, error]) => error);
   const least = metric === "mpeir" ? 0 : values.reduce((a, b) => Math.min(a, b));
   const most = metric === "mpeir" ? 1 : values.reduce((a, b) => Math.max(a, b));
   if (least >= most)
-    throw new MinmaxqError(
-      `${model}: ${metric} is ${least} for every tensor, which gives no range of colours; no visq file is written`,
+    throw new FileError(
+      model,
+      `${metric} is ${least} for every tensor, which gives no range of colours; no visq file is written`,
     );
   const at = (step: number) => (step === COLOURS.length ? most : least + ((most - least) * step) / COLOURS.length);
   return {

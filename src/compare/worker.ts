@@ -4,8 +4,8 @@
  * them are sums.
  */
 import { writeFileSync } from "node:fs";
-import { reasonOf } from "../base/errors.ts";
 import { compileAsUsual } from "../base/optimizer.ts";
+import { failureOf, PlacedError } from "../calibration/failure.ts";
 import { type Engine, type Held, loadEngine } from "../calibration/litert.ts";
 import type { FromWorker, ToWorker } from "../calibration/worker.ts";
 import type { Dtype } from "../graph/graph.ts";
@@ -52,7 +52,7 @@ interface Runner {
   settled: boolean;
 }
 
-/** Where failures of a side are told apart in `error` messages: "0:reason", "1:reason". */
+/** Places of failures. */
 const SIDES = [0, 1] as const;
 
 declare const self: Worker;
@@ -152,7 +152,7 @@ async function of<T>(index: 0 | 1, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw new Error(`${index}:${reasonOf(error)}`, { cause: error });
+    throw new PlacedError(index, error);
   }
 }
 
@@ -164,8 +164,7 @@ self.onmessage = (event: MessageEvent<ToWorker<CompareJob>>) => {
     try {
       answer = await handle(message);
     } catch (error) {
-      const record = message.kind === "record" ? message.record : undefined;
-      answer = { kind: "error", record, reason: reasonOf(error) };
+      answer = { kind: "error", ...failureOf(error, message.kind === "record" ? message.record : undefined) };
     }
     self.postMessage(answer);
   });

@@ -1,10 +1,7 @@
 /** What the driver says while it works; a command prints it, a job sends it to its parent. */
-export interface Io {
-  /** A line about the work (a warning). */
-  tell(line: string): void;
-  /** Progress of something with a known total; called with done = total at the end. */
-  progress(what: string): (done: number, total: number) => void;
-}
+import type { Output } from "../base/output.ts";
+
+export type Io = Pick<Output, "tell" | "progress">;
 
 /** Says nothing. */
 export const SILENT: Io = { tell: () => {}, progress: () => () => {} };

@@ -1,5 +1,5 @@
 /** What the phases of `quantize` do (src/driver/quantize.ts says in which order, and why). */
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
 import { runSteps } from "../base/steps.ts";
 import { counted } from "../base/text.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -51,8 +51,9 @@ export function keepFloat({ space, graphs, settings }: Own): void {
   const kept = space.context.notes.filter((note) => note.kind === "float");
   if (!settings.strict || kept.length === 0) return;
   const lines = kept.map((note) => `  ${note.text}`).join("\n");
-  throw new MinmaxqError(
-    `${settings.model}: ${counted(kept.length, "part")} cannot be quantized; without --strict they stay float:\n${lines}`,
+  throw new FileError(
+    settings.model,
+    `${counted(kept.length, "part")} cannot be quantized; without --strict they stay float:\n${lines}`,
   );
 }
 
@@ -70,16 +71,17 @@ function refuseWithoutFloat(name: string, graphs: readonly Graph[]): void {
   const nodes = graphs.flatMap((graph) => graph.nodes).filter((node) => node.kind !== "constant");
   if (nodes.some((node) => node.dtype === "FLOAT32")) return;
   const quantized = nodes.find((node) => node.quant?.scale.length);
-  throw new MinmaxqError(
+  throw new FileError(
+    name,
     quantized
-      ? `${name}: is quantized already ("${quantized.name}" is ${quantized.dtype}); give the float model`
-      : `${name}: has no float32 tensors; there is nothing to quantize`,
+      ? `is quantized already ("${quantized.name}" is ${quantized.dtype}); give the float model`
+      : "has no float32 tensors; there is nothing to quantize",
   );
 }
 
 /** Rounds the weights of the first subgraph to quantized values, still float. */
 export function fakeWeights({ space, graphs, settings }: Own): void {
-  if (!graphs[0]) throw new MinmaxqError(`${settings.model}: its first subgraph cannot be recorded`);
+  if (!graphs[0]) throw new FileError(settings.model, "its first subgraph cannot be recorded");
   fakeQuantizeWeights(graphs[0], space.context);
   space.context.scanner.throwProblems();
 }
@@ -108,8 +110,9 @@ export function refuseWithoutRanges(run: Own): void {
   const nodes = run.graphs.flatMap((graph) => graph.nodes);
   run.facts.ranges ??= { source: "file" };
   if (nodes.some((node) => hasRange(node.quant) && node.kind !== "constant")) return;
-  throw new MinmaxqError(
-    `${run.settings.model}: has no recorded ranges; give sample inputs with --data (random[:N] for a try), or run 'minmaxq record' first`,
+  throw new FileError(
+    run.settings.model,
+    "has no recorded ranges; give sample inputs with --data (random[:N] for a try), or run 'minmaxq record' first",
   );
 }
 

@@ -1,13 +1,14 @@
 /** Rules about input and output paths that all commands share. All are checked before any work is done. */
 import { accessSync, constants, existsSync, realpathSync, type Stats, statSync } from "node:fs";
 import { dirname, extname, resolve } from "node:path";
-import { MinmaxqError, reasonOf, UsageError } from "../base/errors.ts";
+import { FileError, reasonOf, UsageError } from "../base/errors.ts";
 import type { Dialect } from "../model/index.ts";
 
 /** Refuses a model that is not there. What is there but no model is the reader's to tell. */
 export function checkInput(path: string): void {
   if (path === "") throw new UsageError("the path of the model is empty; give a .circle or .tflite file");
-  if (!existsSync(path)) throw new MinmaxqError(`${path}: there is no such file; check the path of the model`);
+  if (!existsSync(path))
+    throw new FileError(path, "there is no such file; check the path of the model", { code: "no-such-file" });
 }
 
 /**
@@ -20,12 +21,12 @@ export function checkPaths(inputs: readonly (string | undefined)[], output: stri
   checkInput(inputs[0]!);
   const stat = checkPlace(output);
   if (stat && !stat.isFile())
-    throw new MinmaxqError(`${output}: is a device or pipe, and a model needs a regular file; give another path`);
+    throw new FileError(output, "is a device or pipe, and a model needs a regular file; give another path");
   if (
     !force &&
     inputs.some((input) => input && existsSync(input) && stat && realpathSync(input) === realpathSync(output))
   )
-    throw new MinmaxqError(`${output}: is the input itself; give another path, or --force to replace it`);
+    throw new FileError(output, "is the input itself; give another path, or --force to replace it");
 }
 
 /** Refuses a file that is written beside the result (a report) where it cannot be, or where a model or data would be lost. */
@@ -41,26 +42,27 @@ export function checkReport(
     const known = stat && other ? statSync(other, { throwIfNoEntry: false }) : undefined;
     return known !== undefined && known.ino === stat!.ino && known.dev === stat!.dev;
   };
-  if (inputs.some(isIt)) throw new MinmaxqError(`${path}: is the input itself; give ${option} another path`);
+  if (inputs.some(isIt)) throw new FileError(path, `is the input itself; give ${option} another path`);
   if (output !== undefined && (resolve(output) === resolve(path) || isIt(output)))
-    throw new MinmaxqError(`${path}: is the output itself; give ${option} another path`);
+    throw new FileError(path, `is the output itself; give ${option} another path`);
 }
 
 /** Refuses a file whose folder is missing or takes no files; tells what is there already. */
 function checkPlace(path: string): Stats | undefined {
   const folder = dirname(path);
-  if (!existsSync(folder)) throw new MinmaxqError(`${path}: the folder ${folder} does not exist; create it first`);
+  if (!existsSync(folder)) throw new FileError(path, `the folder ${folder} does not exist; create it first`);
   if (!statSync(folder).isDirectory())
-    throw new MinmaxqError(`${path}: ${folder} is a file, not a folder; give another path`);
+    throw new FileError(path, `${folder} is a file, not a folder; give another path`);
   const stat = statOf(path);
-  if (stat?.isDirectory() || path.endsWith("/")) throw new MinmaxqError(`${path}: is a folder; give a file name`);
+  if (stat?.isDirectory() || path.endsWith("/")) throw new FileError(path, "is a folder; give a file name");
   // A device or pipe is no file of its folder.
   if (stat && !stat.isFile()) return stat;
   try {
     accessSync(stat ? dirname(realpathSync(path)) : folder, constants.W_OK);
   } catch (error) {
-    throw new MinmaxqError(
-      `${path}: the folder ${folder} cannot be written (${reasonOf(error)}); change its permissions or give another path`,
+    throw new FileError(
+      path,
+      `the folder ${folder} cannot be written (${reasonOf(error)}); change its permissions or give another path`,
       { cause: error },
     );
   }
@@ -74,7 +76,7 @@ function statOf(path: string): Stats | undefined {
   } catch (error) {
     const long = (error as NodeJS.ErrnoException).code === "ENAMETOOLONG";
     const reason = long ? "the name is too long; give a shorter one" : `${reasonOf(error)}; give another path`;
-    throw new MinmaxqError(`${path}: cannot be written: ${reason}`, { cause: error });
+    throw new FileError(path, `cannot be written: ${reason}`, { code: "unwritable-file", cause: error });
   }
 }
 

@@ -1,5 +1,5 @@
 /** Phases that several flows share (src/driver/quantize.ts says in which order, and why). */
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
 import { runSteps } from "../base/steps.ts";
 import { type Model, openModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
@@ -111,8 +111,9 @@ export async function recordOnly(run: Run<RecordSettings>): Promise<void> {
   const { opened, settings, io } = run;
   const { ranges, from } = await recordSamples(opened.model, settings.samples, io);
   if (ranges.size === 0)
-    throw new MinmaxqError(
-      `${settings.model}: has no float32 activations; there is nothing to record (give the float model)`,
+    throw new FileError(
+      settings.model,
+      "has no float32 activations; there is nothing to record (give the float model)",
     );
   for (const { name, min, max } of ranges.values())
     if (!Number.isFinite(min) || !Number.isFinite(max))
@@ -152,5 +153,5 @@ export async function writeTables({ opened, tables, settings, dialect }: Run): P
 export function throwProblems(name: string, problems: readonly string[]): void {
   if (problems.length === 0) return;
   const lines = problems.map((line) => `  ${line}`).join("\n");
-  throw new MinmaxqError(`${name}: does not verify (${problems.length}):\n${lines}`);
+  throw new FileError(name, `does not verify (${problems.length}):\n${lines}`, { code: "not-verified" });
 }

@@ -1,7 +1,6 @@
 /** Recording ranges for a model: what the flows of `quantize` and `record` share. */
 import type { RecordedRange, Reduction } from "../calibration/index.ts";
 import type { Fill, Model } from "../model/index.ts";
-import { notAbout } from "./about.ts";
 import type { Io } from "./io.ts";
 import type { RecordedFrom } from "./report.ts";
 import type { Samples } from "./settings.ts";
@@ -18,7 +17,7 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
   const { checkReduction, inputSpecs, openDataSet, recordRanges } = await import("../calibration/index.ts");
   const { reduction, workers, memoryLimit, fastMath } = samples;
   checkReduction(reduction);
-  const data = await notAbout(() => openDataSet(samples.location, inputSpecs(model), { format: samples.format }));
+  const data = await openDataSet(samples.location, inputSpecs(model), { format: samples.format });
   try {
     const ranges = await recordRanges(model, data, {
       reduction,

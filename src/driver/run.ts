@@ -12,7 +12,7 @@ import { about } from "./about.ts";
 import type { Io } from "./io.ts";
 import { dialectOf } from "./paths.ts";
 import { countQuantized, type Report, reportSubgraphs } from "./report.ts";
-import type { QuantizeSettings, Settings } from "./settings.ts";
+import type { Settings } from "./settings.ts";
 
 /** Facts of the Report that steps find. */
 type Facts = { -readonly [Name in "scheme" | "granularity" | "done" | "ranges" | "rangesWritten"]?: Report[Name] };
@@ -79,21 +79,8 @@ export interface Phase<S extends Settings = Settings> extends Step<[Run<S>]> {
 /** Runs a flow. Errors about the model say so; nothing is left half-written. Throws a MinmaxqError. */
 export async function runFlow<S extends Settings>(flow: readonly Phase<S>[], run: Run<S>): Promise<Report> {
   const started = performance.now();
-  const { settings } = run;
-  const { samples } = settings as Partial<QuantizeSettings>;
-  // Files whose errors are not about the model.
-  const others = [
-    settings.output,
-    settings.layers?.config,
-    samples?.location,
-    ...Object.values(settings.reports ?? {}),
-  ];
   try {
-    await about(
-      settings.model,
-      async () => runSteps(flow, [run], { ended: (time) => run.times.push(time) }),
-      ...others,
-    );
+    await about(run.settings.model, async () => runSteps(flow, [run], { ended: (time) => run.times.push(time) }));
     return reportOf(run, (performance.now() - started) / 1000);
   } finally {
     await run.end();

@@ -7,10 +7,10 @@
  */
 import { accessSync, constants } from "node:fs";
 import { dirname } from "node:path";
-import { MinmaxqError, Problems, reasonOf, UsageError } from "../base/errors.ts";
+import { FileError, MinmaxqError, Problems, reasonOf, UsageError } from "../base/errors.ts";
+import type { Output } from "../base/output.ts";
 import { type DataSet, type InputSpec, openDataSet } from "../calibration/index.ts";
 import { inputText, sameShape } from "../calibration/inputs.ts";
-import type { Output } from "../commands/command.ts";
 import { outputPairs } from "../compare/compare.ts";
 import { EVAL_METRICS, type EvalMetric, type EvalResult } from "../compare/eval-diff.ts";
 import { runPairs } from "../compare/run.ts";
@@ -172,7 +172,7 @@ function checkFolder(prefix: string): void {
   try {
     accessSync(folder, constants.W_OK);
   } catch (error) {
-    throw new MinmaxqError(`${prefix}: the folder ${folder} cannot be written (${reasonOf(error)})`, { cause: error });
+    throw new FileError(prefix, `the folder ${folder} cannot be written (${reasonOf(error)})`, { cause: error });
   }
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { UsageError } from "../base/errors.ts";
-import type { Output } from "../commands/command.ts";
+import type { Output } from "../base/output.ts";
 import { reference } from "../driver/quantize.ts";
 import { MODES, optionsOf } from "./modes.ts";
 import { COMMON_WORDS, parseWords, usage, type WordOption } from "./words.ts";

@@ -2,9 +2,10 @@
 
 import { InvalidArgumentError } from "commander";
 import { UsageError } from "../base/errors.ts";
-import type { Output } from "../commands/command.ts";
+import type { Output } from "../base/output.ts";
 import { record } from "../commands/record.ts";
-import { type OptionValues, OPTIONS as TABLE } from "../options/table.ts";
+import { OPTIONS as TABLE } from "../options/table.ts";
+import type { OptionValues } from "../options/values.ts";
 import { COMMON_WORDS, type Parsed, parseWords, usage, type WordOption } from "./words.ts";
 
 export const OPTIONS: Readonly<Record<string, WordOption>> = {

@@ -5,7 +5,7 @@
  * model runner read it, in pieces.
  */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
 
 /** Immutable bytes read by position. */
 export interface ByteSource {
@@ -68,12 +68,12 @@ export class FileBytes implements ByteSource {
     try {
       this.fd = openSync(path, "r");
     } catch (error) {
-      throw new MinmaxqError(`${path}: cannot be read (${reasonOf(error)})`, { cause: error });
+      throw new FileError(path, `cannot be read (${reasonOf(error)})`, { code: "unreadable-file", cause: error });
     }
     const stat = fstatSync(this.fd);
     if (!stat.isFile()) {
       closeSync(this.fd);
-      throw new MinmaxqError(`${path}: is not a file; give the path of a .circle or .tflite model`);
+      throw new FileError(path, "is not a file; give the path of a .circle or .tflite model");
     }
     this.size = stat.size;
   }
@@ -112,7 +112,9 @@ export function rangeOf(bytes: Uint8Array): ByteRange {
 }
 
 function truncated(source: ByteSource, offset: number, length: number): MinmaxqError {
-  return new MinmaxqError(
-    `${source.name}: ends too early: ${length} bytes wanted at byte ${offset}, the file has ${source.size}; it is truncated or changed while it was read`,
+  return new FileError(
+    source.name,
+    `ends too early: ${length} bytes wanted at byte ${offset}, the file has ${source.size}; it is truncated or changed while it was read`,
+    { code: "damaged-file" },
   );
 }

@@ -1,5 +1,5 @@
 /** Says what a file is that is not a model. */
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
 import type { ByteSource } from "./bytes.ts";
 import { DIALECTS, type Dialect } from "./schema.gen.ts";
 
@@ -29,7 +29,7 @@ const LOOKALIKES: readonly { bytes: readonly number[]; at?: number; what: string
 export function identify(source: ByteSource): Dialect {
   const head = new Uint8Array(Math.min(64, source.size));
   source.readInto(head, 0);
-  if (head.length === 0) throw new MinmaxqError(`${source.name}: the file is empty; copy or export it again`);
+  if (head.length === 0) throw new FileError(source.name, "the file is empty; copy or export it again");
   const found = String.fromCharCode(...head.subarray(4, 8));
   for (const dialect of ["circle", "tflite"] as const) if (found === DIALECTS[dialect].identifier) return dialect;
   const like = LOOKALIKES.find(({ bytes, at = 0 }) => bytes.every((byte, i) => head[at + i] === byte));
@@ -37,9 +37,11 @@ export function identify(source: ByteSource): Dialect {
   const looks = like?.what ?? (isText ? "a text file" : undefined);
   const advice = looks ? `; it looks like ${looks}` : "; give a .circle or .tflite file, or copy it again";
   if (head.length < 8) {
-    throw new MinmaxqError(`${source.name}: is no model: it has ${head.length} bytes only${advice}`);
+    throw new FileError(source.name, `is no model: it has ${head.length} bytes only${advice}`, { code: "not-a-model" });
   }
-  throw new MinmaxqError(
-    `${source.name}: is no model: bytes 4 to 7 are ${JSON.stringify(found)}, "CIR0" (circle) or "TFL3" (TFLite) expected${advice}`,
+  throw new FileError(
+    source.name,
+    `is no model: bytes 4 to 7 are ${JSON.stringify(found)}, "CIR0" (circle) or "TFL3" (TFLite) expected${advice}`,
+    { code: "not-a-model" },
   );
 }

@@ -10,7 +10,7 @@ import {
   statSync,
 } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, MinmaxqError, reasonOf } from "../base/errors.ts";
 import { removeTemporary, temporaryDone, temporaryPath } from "../base/temporary.ts";
 import { writeAll } from "./bytes.ts";
 
@@ -70,16 +70,15 @@ export class OutputFile {
 function finalPath(path: string): { path: string; stat?: Stats } {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) return { path: resolve(path) };
-  if (stat.isDirectory()) throw new MinmaxqError(`${path}: is a folder; give a file name`);
-  if (!stat.isFile()) throw new MinmaxqError(`${path}: is not a regular file; give a file name`);
+  if (stat.isDirectory()) throw new FileError(path, "is a folder; give a file name");
+  if (!stat.isFile()) throw new FileError(path, "is not a regular file; give a file name");
   return { path: realpathSync(path), stat };
 }
 
 /** System errors in people's words; others are passed on. */
 export function writeError(path: string, size: number | undefined, error: unknown): unknown {
-  if (error instanceof MinmaxqError) {
-    return error.message.startsWith(path) ? error : new MinmaxqError(`${path}: ${error.message}`, { cause: error });
-  }
+  // What is wrong with the model that is written, whose name the caller knows.
+  if (error instanceof MinmaxqError) return error;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (!/^E[A-Z0-9]+$/.test(code)) return error;
   const folder = dirname(path);
@@ -97,5 +96,8 @@ export function writeError(path: string, size: number | undefined, error: unknow
     EFBIG: `the file is too large for this disk or limit${bytes}; give another path`,
     ENAMETOOLONG: "the name is too long; give a shorter one",
   };
-  return new MinmaxqError(`${path}: cannot be written: ${remedies[code] ?? reasonOf(error)}`, { cause: error });
+  return new FileError(path, `cannot be written: ${remedies[code] ?? reasonOf(error)}`, {
+    code: "unwritable-file",
+    cause: error,
+  });
 }

@@ -8,7 +8,7 @@
  * - Weights are not read: Buffer.data, and data outside the FlatBuffer, become ByteRanges.
  */
 
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
 import { timed } from "../base/timings.ts";
 import { type ByteRange, type ByteSource, FileBytes } from "./bytes.ts";
 import { checkModel, quoted } from "./check.ts";
@@ -124,8 +124,10 @@ class Reader {
   damaged(what: string, path = this.pathText(), near?: object): never {
     const place = near && this.places.get(near);
     const at = place === undefined ? "" : ` (table at byte ${place})`;
-    throw new MinmaxqError(
-      `${this.source.name}: ${path ? `${path}: ` : ""}${what}${at}; the file is damaged or truncated; copy or export it again`,
+    throw new FileError(
+      this.source.name,
+      `${path ? `${path}: ` : ""}${what}${at}; the file is damaged or truncated; copy or export it again`,
+      { code: "damaged-file" },
     );
   }
 
@@ -246,8 +248,9 @@ class Reader {
     // A number that means something else in memory cannot be kept.
     if (field.enum === "BuiltinOperator") return value;
     if (Object.values(ENUMS[field.enum]!).includes(value as number)) {
-      throw new MinmaxqError(
-        `${this.source.name}: ${this.pathText()}: ${value} is no ${field.enum} of the ${this.dialect} format; export the model again`,
+      throw new FileError(
+        this.source.name,
+        `${this.pathText()}: ${value} is no ${field.enum} of the ${this.dialect} format; export the model again`,
       );
     }
     this.note(`${value} is no ${field.enum} of the schema; it is kept as a number`);
@@ -333,7 +336,7 @@ class Reader {
     if (name === "OperatorCode") {
       const code = resolveOperatorCode(table as { deprecatedBuiltinCode?: number }, this.dialect);
       if (typeof code === "string") {
-        throw new MinmaxqError(`${this.source.name}: ${this.pathText()}: ${code}`);
+        throw new FileError(this.source.name, `${this.pathText()}: ${code}`);
       }
       (table as OperatorCode).builtinCode = code;
       delete table.deprecatedBuiltinCode;
@@ -357,8 +360,9 @@ class Reader {
       delete operator.largeCustomOptionsSize;
       operator.largeCustomOptions = range;
     } else if (name === "Tensor" && table.externalBuffer) {
-      throw new MinmaxqError(
-        `${this.source.name}: ${this.pathText()}${quoted(table.name as string)}: its data lies in another file (external buffer ${table.externalBuffer}), which minmaxq cannot read; export the model with its weights inside`,
+      throw new FileError(
+        this.source.name,
+        `${this.pathText()}${quoted(table.name as string)}: its data lies in another file (external buffer ${table.externalBuffer}), which minmaxq cannot read; export the model with its weights inside`,
       );
     }
   }

@@ -57,7 +57,7 @@ export interface BegunFile {
 
 /**
  * Writes a model to a file. Throws a MinmaxqError of one line when the dialect cannot say what the model says or the
- * file cannot be written; then nothing is left behind and an old file is as it was.
+ * file cannot be written; then nothing is left behind and an old file is as it was. What is wrong with the model does not name the file.
  */
 export function writeModel(model: Model, path: string, options: WriteOptions): Promise<void> {
   return timed("write", () => writeBeside(model, path, options));

@@ -1,57 +1,18 @@
 /** Values of the options → settings of the driver: what commands and a batch's jobs share. */
-import { UsageError } from "../base/errors.ts";
 import type { Reduction } from "../calibration/index.ts";
 import type { QuantizeSettings, Samples } from "../driver/settings.ts";
-import type { OptionName, OptionValues } from "./table.ts";
-
-/** Options of everything that records. */
-export const RECORDING_OPTIONS: readonly OptionName[] = [
-  "data",
-  "dataFormat",
-  "mode",
-  "minPercentile",
-  "maxPercentile",
-  "movingAvgBatch",
-  "movingAvgConst",
-  "numThreads",
-  "memoryLimit",
-  "fastMath",
-];
-
-/** Options of `quantize`; a batch's jobs take them, too. */
-export const QUANTIZE_OPTIONS: readonly OptionName[] = [
-  "output",
-  ...RECORDING_OPTIONS,
-  "dtype",
-  "granularity",
-  "config",
-  "layer",
-  "inputDtype",
-  "outputDtype",
-  "tfStyleMaxpool",
-  "saveMinMax",
-  "prepare",
-  "strict",
-  "explain",
-  "profileData",
-  "json",
-  "force",
-];
-
-/** Refuses options that cannot stand together, before anything is read. Throws a UsageError. */
-export function checkTogether(options: OptionValues): void {
-  if (options.granularity === "layer" && options.dtype === "INT16")
-    throw new UsageError("--granularity layer: works with uint8 only, as in ONE; use --granularity channel for int16");
-}
+import { QUANTIZE_OPTIONS } from "./lists.ts";
+import { ROWS } from "./table.ts";
+import type { OptionValues } from "./values.ts";
 
 /** Settings of `quantize` for a model. */
 export function quantizeSettings(model: string, options: OptionValues): QuantizeSettings {
-  const { dtype, granularity, tfStyleMaxpool, saveMinMax, explain } = options;
+  const { dtype, granularity, tfStyleMaxpool, saveMinMax } = options;
   return {
     model,
     output: options.output,
     force: options.force,
-    ...(explain !== undefined && { reports: { "--explain": explain } }),
+    reports: Object.fromEntries(reportsOf(options).map(({ flag, path }) => [flag, path])),
     options: {
       dtype,
       granularity,
@@ -66,6 +27,15 @@ export function quantizeSettings(model: string, options: OptionValues): Quantize
     withoutSteps: Array.isArray(options.prepare) ? options.prepare : [],
     strict: options.strict,
   };
+}
+
+/** Files that the options ask for beside the output. */
+export function reportsOf(options: OptionValues) {
+  return QUANTIZE_OPTIONS.flatMap((name) => {
+    const path = options[name];
+    if (ROWS[name].file !== "written" || name === "output" || typeof path !== "string") return [];
+    return [{ name, path, flag: ROWS[name].flags.split(" ")[0]! }];
+  });
 }
 
 /** Layers with settings of their own; undefined when the options name none. */

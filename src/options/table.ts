@@ -1,120 +1,28 @@
 /**
- * THE OPTION TABLE: one row an option of the plain commands. Help, parsing and checks derive from it.
+ * THE OPTION TABLE: one row an option of the plain commands, with everything that is known of it (row.ts). Help, parsing, checks, the
+ * values' types (values.ts), job lists and keys of batches derive from it.
  *
  * The drop-in fronts have the reference's own options (src/drop-in).
  */
-import { InvalidArgumentError } from "commander";
-import { closest } from "fastest-levenshtein";
-import { reasonOf } from "../base/errors.ts";
-import { type Limit, limitsFromText } from "../compare/limits.ts";
 import { VISQ_METRICS, type VisqMetric } from "../compare/visq.ts";
-import type { Dtype } from "../graph/graph.ts";
 import { PREPARE_NAMES } from "../passes/prepare/index.ts";
-import { WEIGHT_SCHEMES, type WeightScheme } from "../passes/transform/quantize-weights-only.ts";
-import { type ForcedParameters, parametersFromText } from "../passes/transform/set-parameters.ts";
-import { IO_DTYPES } from "./dtypes.ts";
-import { parseSize } from "./sizes.ts";
-
-export interface OptionRow {
-  /** As commander wants it: "-o, --output <path>". */
-  readonly flags: string;
-  readonly help: string;
-  /** Text → value; throws InvalidArgumentError with a sentence. */
-  // biome-ignore lint/suspicious/noExplicitAny: repeatable options get what they gave before
-  readonly parse?: (text: string, before?: any) => any;
-  readonly default?: unknown;
-  /** What the default is, where the value alone does not say it. */
-  readonly defaultText?: string;
-  readonly required?: true;
-  /** Another option without which this one does nothing. */
-  readonly needs?: string;
-  /** The value is a path that is read or written (or a word, such as random). */
-  readonly path?: "read" | "written";
-  /** In a job list it may be an array: as if given so often, or separated by commas. */
-  readonly many?: "repeated" | "commas";
-}
-
-const filled = (text: string): string => {
-  if (text.trim() === "") throw new InvalidArgumentError("It is empty.");
-  return text;
-};
-
-const oneOf =
-  <T>(values: Readonly<Record<string, T>>) =>
-  (text: string): T => {
-    const key = text.toLowerCase();
-    if (Object.hasOwn(values, key)) return values[key]!;
-    throw new InvalidArgumentError(`Choose ${Object.keys(values).join(" or ")}.`);
-  };
-
-const listOf =
-  <T>(one: (text: string) => T) =>
-  (text: string): T[] =>
-    text.split(",").map((each) => one(each.trim()));
-
-const number =
-  (what: string, accept: (value: number) => boolean) =>
-  (text: string): number => {
-    const value = Number(text);
-    if (text.trim() === "" || !accept(value)) throw new InvalidArgumentError(`It must be ${what}.`);
-    return value;
-  };
-
-const whole = number("a whole number from 1", (n) => Number.isSafeInteger(n) && n >= 1);
-const percentage = number("a number from 0 to 100", (n) => n >= 0 && n <= 100);
-const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
-
-const size = (text: string): number => {
-  try {
-    return parseSize(text.trim());
-  } catch (error) {
-    throw new InvalidArgumentError(`${reasonOf(error)}.`);
-  }
-};
-
-const ioDtypes = listOf(oneOf(IO_DTYPES));
-
-/** An option that may be given several times. */
-const collected =
-  <T>(one: (text: string) => T) =>
-  (text: string, before: readonly T[] = []): T[] => [...before, one(text)];
-
-const prepareNames = (text: string, before: unknown): string[] => {
-  const names = text.split(",").map((name) => name.trim());
-  for (const name of names) {
-    if (PREPARE_NAMES.includes(name)) continue;
-    throw new InvalidArgumentError(
-      `There is no step "${name}"; did you mean ${closest(name, PREPARE_NAMES)}? Known are ${PREPARE_NAMES.join(", ")}.`,
-    );
-  }
-  return [...(Array.isArray(before) ? before : []), ...names];
-};
-
-const forcedParameters = (text: string): ForcedParameters => {
-  const [, name, scale, zeroPoint] = /^(.+)=([^=,]+),([^=,]+)$/.exec(text) ?? [];
-  if (!name) throw new InvalidArgumentError("Write NAME=SCALE,ZERO_POINT.");
-  try {
-    return parametersFromText(name, scale!, zeroPoint!);
-  } catch (error) {
-    throw new InvalidArgumentError(`${reasonOf(error)}.`);
-  }
-};
-
-const limits =
-  (direction: "below" | "above") =>
-  (text: string, before: readonly Limit[] = []): Limit[] => {
-    try {
-      return [...before, ...limitsFromText(direction, text)];
-    } catch (error) {
-      throw new InvalidArgumentError(`${reasonOf(error)}.`);
-    }
-  };
-
-const copiedParameters = (text: string): readonly [from: string, to: string] => {
-  const [, to, from] = /^(.+?)=(.+)$/.exec(text) ?? [];
-  if (!to || !from) throw new InvalidArgumentError("Write TO=FROM, both names of tensors.");
-  return [from, to];
-};
+import { WEIGHT_SCHEMES } from "../passes/transform/quantize-weights-only.ts";
+import {
+  collected,
+  copiedParameters,
+  filled,
+  forcedParameters,
+  ioDtypes,
+  limits,
+  number,
+  oneOf,
+  percentage,
+  prepareNames,
+  share,
+  size,
+  whole,
+} from "./parsers.ts";
+import type { OptionRow } from "./row.ts";
 
 export const OPTIONS = {
   output: {
@@ -122,10 +30,10 @@ export const OPTIONS = {
     help: "where to write the model (required)",
     parse: filled,
     required: true,
-    path: "written",
+    file: "written",
   },
   data: {
-    path: "read",
+    file: "samples",
     flags: "--data <samples>",
     help: "sample inputs: .npy, .npz, .h5, a list file, a folder, or random[:N[:SEED]]",
     parse: filled,
@@ -171,7 +79,7 @@ export const OPTIONS = {
     parse: prepareNames,
   },
   strict: { flags: "--strict", help: "refuse a model with operators that would stay float, naming all of them" },
-  force: { flags: "--force", help: "allow the output to replace the input" },
+  force: { ofCommand: true, flags: "--force", help: "allow the output to replace the input" },
   mode: {
     needs: "data",
     flags: "--mode <mode>",
@@ -215,6 +123,7 @@ export const OPTIONS = {
     default: 0.1,
   },
   numThreads: {
+    sameResult: true,
     needs: "data",
     flags: "--num-threads <n>",
     help: "workers that run the model; results do not depend on it",
@@ -222,6 +131,7 @@ export const OPTIONS = {
     defaultText: "as many as cores and memory allow",
   },
   memoryLimit: {
+    sameResult: true,
     needs: "data",
     flags: "--memory-limit <size>",
     help: "memory the process may take while samples run, e.g. 500MB or 2GB; a model that does not fit is run in parts, with the same result",
@@ -239,9 +149,9 @@ export const OPTIONS = {
     parse: oneOf({ circle: "circle", tflite: "tflite" } as const),
     defaultText: "by the output's ending, else circle",
   },
-  json: { flags: "--json", help: "print JSON" },
+  json: { ofCommand: true, flags: "--json", help: "print JSON" },
   explain: {
-    path: "written",
+    file: "written",
     flags: "--explain <file.json>",
     help: "also write how every scale and zero point came to be",
     parse: filled,
@@ -251,7 +161,7 @@ export const OPTIONS = {
     help: "write metadata that says which operators of the input each operator comes from",
   },
   config: {
-    path: "read",
+    file: "read",
     flags: "--config <file.json>",
     help: "layers with a dtype and granularity of their own (schema/layers.schema.json)",
     parse: filled,
@@ -280,7 +190,12 @@ export const OPTIONS = {
     parse: collected(copiedParameters),
   },
   layers: { flags: "--layers", help: "also compare every float tensor with the quantized model's of its name" },
-  visq: { flags: "--visq <file.json>", help: "also write the tensors' errors as ONE's visq does", parse: filled },
+  visq: {
+    file: "written",
+    flags: "--visq <file.json>",
+    help: "also write the tensors' errors as ONE's visq does",
+    parse: filled,
+  },
   visqMetric: {
     flags: "--visq-metric <metric>",
     help: "what --visq writes: mpeir, mse, tae or srmse",
@@ -298,30 +213,35 @@ export const OPTIONS = {
     parse: limits("above"),
   },
   jobs: {
+    ofCommand: true,
     flags: "--jobs <n>",
     help: "models at a time; each takes all cores for its weights and samples",
     parse: whole,
     defaultText: "2, or 1 on one core",
   },
   out: {
+    ofCommand: true,
     flags: "--out <folder>",
     help: "where outputs and results.jsonl go (required with a folder of models)",
     parse: filled,
     defaultText: "the job list's folder",
   },
-  failFast: { flags: "--fail-fast", help: "stop at the first job that fails" },
-  redo: { flags: "--redo", help: "do all jobs, also those whose output is there already" },
+  failFast: { ofCommand: true, flags: "--fail-fast", help: "stop at the first job that fails" },
+  redo: { ofCommand: true, flags: "--redo", help: "do all jobs, also those whose output is there already" },
   queue: {
+    ofCommand: true,
     flags: "--queue <url>",
     help: "redis://… or rediss://… (TLS) of a Redis server, or env for the one in MINMAXQ_QUEUE_URL",
     parse: filled,
   },
   root: {
+    ofCommand: true,
     flags: "--root <folder>",
     help: "folder that jobs may read and write (required); repeatable",
     parse: collected(filled),
   },
   takeOver: {
+    ofCommand: true,
     flags: "--take-over <seconds>",
     help: "without a sign of life for so long, a worker's job is given to another one",
     parse: number("a number of seconds from 1", (n) => n >= 1 && n <= 86_400),
@@ -331,48 +251,5 @@ export const OPTIONS = {
 
 export type OptionName = keyof typeof OPTIONS;
 
-/** Values of the options as commands see them. */
-export interface OptionValues {
-  output: string;
-  data?: string;
-  dataFormat?: string;
-  dtype: "UINT8" | "INT16";
-  granularity: "layer" | "channel";
-  inputDtype?: Dtype[];
-  outputDtype?: Dtype[];
-  tfStyleMaxpool?: boolean;
-  saveMinMax?: boolean;
-  /** Steps that `--no-prepare` switches off; commander's `true` when it was not given. */
-  prepare?: true | string[];
-  strict?: boolean;
-  force?: boolean;
-  mode: "percentile" | "moving_average" | "minmax" | "percentile_all" | "entropy" | "mse";
-  minPercentile?: number;
-  maxPercentile?: number;
-  movingAvgBatch: number;
-  movingAvgConst: number;
-  numThreads?: number;
-  memoryLimit?: number;
-  fastMath?: boolean;
-  to?: "circle" | "tflite";
-  json?: boolean;
-  config?: string;
-  explain?: string;
-  profileData?: boolean;
-  layer?: string[];
-  weightDtype: WeightScheme;
-  set?: ForcedParameters[];
-  copy?: (readonly [from: string, to: string])[];
-  layers?: boolean;
-  visq?: string;
-  visqMetric: VisqMetric;
-  failBelow?: Limit[];
-  failAbove?: Limit[];
-  jobs?: number;
-  out?: string;
-  failFast?: boolean;
-  redo?: boolean;
-  queue?: string;
-  root?: string[];
-  takeOver: number;
-}
+/** The rows, where it does not matter which. */
+export const ROWS: Readonly<Record<OptionName, OptionRow>> = OPTIONS;

@@ -1,5 +1,5 @@
 /** Both ends of what passes work on: tables → graphs, and graphs → tables. */
-import { MinmaxqError } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
 import { timed } from "../base/timings.ts";
 import { type Exported, exportModel } from "../graph/export.ts";
 import { importGraph } from "../graph/import.ts";
@@ -17,8 +17,7 @@ export function workspace(opened: OpenedModel, options: QuantizeOptions, likeRef
 
 function prepared(opened: OpenedModel, options: QuantizeOptions, likeReference: boolean): Workspace {
   const graphs = (opened.model.subgraphs ?? []).map((_, index) => importGraph(opened.model, index));
-  if (graphs.length === 0)
-    throw new MinmaxqError(`${opened.source.name}: has no subgraph; there is nothing to quantize`);
+  if (graphs.length === 0) throw new FileError(opened.source.name, "has no subgraph; there is nothing to quantize");
   for (const graph of graphs) prepare(graph, likeReference);
   const layers = new Map<string, LayerSetting>();
   return {

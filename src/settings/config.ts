@@ -1,7 +1,7 @@
 /** The JSON file of layer settings (§5.8): checked by zod, errors name the place inside the file. */
 import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
-import { MinmaxqError, Problems, reasonOf } from "../base/errors.ts";
+import { FileError, Problems, reasonOf } from "../base/errors.ts";
 import { type Granularity, type QuantizedDtype, SCHEMES } from "../rules/schemes.ts";
 import type { LayerEntry } from "./layers.ts";
 
@@ -34,16 +34,17 @@ export const CONFIG = z.object({
 
 /** Reads a file of layer settings: the first list, and one for each alternate (§2.3). Throws a MinmaxqError. */
 export function readConfig(path: string): LayerEntry[][] {
-  if (!existsSync(path)) throw new MinmaxqError(`${path}: there is no such file; give a JSON file of layer settings`);
+  if (!existsSync(path))
+    throw new FileError(path, "there is no such file; give a JSON file of layer settings", { code: "no-such-file" });
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    throw new MinmaxqError(`${path}: cannot be read as JSON (${reasonOf(error)})`, { cause: error });
+    throw new FileError(path, `cannot be read as JSON (${reasonOf(error)})`, { cause: error });
   }
   const parsed = CONFIG.safeParse(value);
   if (!parsed.success) {
-    const problems = new Problems();
+    const problems = new Problems(path);
     for (const issue of parsed.error.issues) problems.add(`${path}: ${placeOf(issue.path)}: ${issue.message}`);
     problems.throwIfAny(`${path}: is no valid file of layer settings`);
   }

@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs";
 import type { SingleBar } from "cli-progress";
 import { MinmaxqError, reasonOf, withoutSecrets } from "../base/errors.ts";
-import type { Output } from "../commands/command.ts";
+import type { Output } from "../base/output.ts";
 import { isTerminal } from "./streams.ts";
 
 /** Seconds between two progress lines where there is no terminal. */

@@ -1,6 +1,6 @@
 /** `--timings` and `--trace`: what was kept (src/base/timings.ts) as a table for people, or as a trace for Perfetto and Chrome. */
 import { writeFileSync } from "node:fs";
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, reasonOf } from "../base/errors.ts";
 import { sizeText } from "../base/text.ts";
 import type { Span } from "../base/timings.ts";
 
@@ -94,7 +94,7 @@ export function writeTrace(path: string, spans: readonly Span[], started: number
   try {
     writeFileSync(path, traceText(spans, started));
   } catch (error) {
-    throw new MinmaxqError(`${path}: the trace cannot be written (${reasonOf(error)}); give another path`, {
+    throw new FileError(path, `the trace cannot be written (${reasonOf(error)}); give another path`, {
       cause: error,
     });
   }

@@ -1,5 +1,5 @@
 /** `--explain`: every scale and zero point of the result and where it comes from, as JSON. */
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, reasonOf } from "../base/errors.ts";
 import type { Report, SubgraphReport, TensorReport } from "../driver/report.ts";
 
 /** Writes the explanation of all quantized tensors, and of what stayed float. Throws a MinmaxqError. */
@@ -8,7 +8,7 @@ export async function writeExplanation(path: string, report: Report): Promise<vo
   try {
     await Bun.write(path, `${JSON.stringify(explained, null, 2)}\n`);
   } catch (error) {
-    throw new MinmaxqError(`${path}: the explanation cannot be written (${reasonOf(error)})`, { cause: error });
+    throw new FileError(path, `the explanation cannot be written (${reasonOf(error)})`, { cause: error });
   }
 }
 

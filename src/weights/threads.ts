@@ -5,7 +5,7 @@
  * the number of threads cannot show in them. This thread works, too.
  */
 import { closeSync, openSync } from "node:fs";
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { MinmaxqError, receivedError, type SentError, sentError } from "../base/errors.ts";
 import { addSpans, keepTimings, type Span, takeSpans, timingsKept } from "../base/timings.ts";
 import { FileBytes, writeAll } from "../model/bytes.ts";
 import { startWorker } from "../workers.ts";
@@ -30,8 +30,7 @@ export interface WorkOrder {
   readonly timings: boolean;
 }
 
-/** `code`: that of the system, where it was the system that failed. */
-type WorkReport = { problems: Problem[]; spans: Span[] } | { failed: string; code: string | undefined };
+type WorkReport = { problems: Problem[]; spans: Span[] } | { failed: SentError };
 
 /** What is wrong with the values of a constant, which is at `offset` of the file. */
 export interface Unusable {
@@ -98,7 +97,7 @@ export class Threads {
       worker.onmessage = ({ data }: MessageEvent<WorkReport>) => {
         if (this.ended) worker.terminate();
         else this.idle.push(worker);
-        if ("failed" in data) return reject(failure(data.failed, data.code));
+        if ("failed" in data) return reject(receivedError(data.failed));
         addSpans(track, data.spans);
         resolve(data.problems);
       };
@@ -180,11 +179,6 @@ export class Sharing {
   }
 }
 
-/** What went wrong in a Worker, as the same error here. */
-function failure(text: string, code: string | undefined): Error {
-  return code === undefined ? new MinmaxqError(text) : Object.assign(new Error(text), { code });
-}
-
 /** A Worker's part of an order. */
 export async function workOn(order: WorkOrder): Promise<WorkReport> {
   if (order.timings) keepTimings();
@@ -203,8 +197,7 @@ export async function workOn(order: WorkOrder): Promise<WorkReport> {
     const problems = await doTasks(order.work, jobs, order.tasks, order.shared, loadKernels().stream, write);
     return { problems, spans: takeSpans() };
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
-    return { failed: reasonOf(error), code };
+    return { failed: sentError(error) };
   } finally {
     if (fd !== undefined) closeSync(fd);
     for (const each of sources.values()) each.close();

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { jobsSchema } from "../../scripts/generate-config-schema.ts";
 import { jobOf } from "../../src/batch/job.ts";
 import { type JobList, readJobs } from "../../src/batch/job-list.ts";
-import type { Given } from "../../src/commands/command.ts";
 import { quantize } from "../../src/commands/quantize.ts";
 import { OPTIONS, type OptionName } from "../../src/options/table.ts";
+import type { Given } from "../../src/options/values.ts";
 import { cleanUpAfterwards, folder, refused } from "../cli/support.ts";
 import { list, models } from "./support.ts";
 

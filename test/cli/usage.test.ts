@@ -3,8 +3,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import pkg from "../../package.json" with { type: "json" };
-import { allCommands, COMMANDS } from "../../src/cli/commands.ts";
-import { DROP_INS } from "../../src/cli/program.ts";
+import { allCommands, COMMANDS, FRONTS } from "../../src/cli/commands.ts";
 import { OPTIONS as CIRCLE_QUANTIZER } from "../../src/drop-in/circle-quantizer.ts";
 import { OPTIONS as RECORD_MINMAX } from "../../src/drop-in/record-minmax.ts";
 import { OPTIONS } from "../../src/options/table.ts";
@@ -39,7 +38,7 @@ describe("help", () => {
   test("minmaxq alone, --help and -h list all commands and drop-in fronts", async () => {
     const { out } = await succeeded([], { cwd });
     for (const { name } of commands) expect(out).toMatch(new RegExp(`^  ${name} `, "m"));
-    for (const name of Object.keys(DROP_INS)) expect(out).toMatch(new RegExp(`^  ${name} `, "m"));
+    for (const name of Object.keys(FRONTS)) expect(out).toMatch(new RegExp(`^  ${name} `, "m"));
     expect((await succeeded(["--help"], { cwd })).out).toBe(out);
     expect((await succeeded(["-h"], { cwd })).out).toBe(out);
   });

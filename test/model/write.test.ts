@@ -160,9 +160,10 @@ describe("the file", () => {
     writeFileSync(path, "old");
     const before = readdirSync(folder);
     const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
-    const failures: [Error, string][] = [
+    const failures: [Error, string | RegExp][] = [
       [full, `${path}: cannot be written: the disk is full (`],
-      [new MinmaxqError("tensor x: no good"), `${path}: tensor x: no good`],
+      // It is the model that is wrong, whose name the caller knows; the output has nothing to do with it.
+      [new MinmaxqError("tensor x: no good"), /^tensor x: no good$/],
       [new TypeError("a defect"), "a defect"],
     ];
     for (const [error, text] of failures) {

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import type { Output } from "../../src/commands/command.ts";
+import type { Output } from "../../src/base/output.ts";
 import { quantize } from "../../src/commands/quantize.ts";
 import { rangeOf } from "../../src/model/bytes.ts";
 import {
@@ -15,7 +15,8 @@ import {
   operatorName,
   type Tensor,
 } from "../../src/model/index.ts";
-import { OPTIONS, type OptionValues } from "../../src/options/table.ts";
+import { OPTIONS } from "../../src/options/table.ts";
+import type { OptionValues } from "../../src/options/values.ts";
 import { difference, largestDifference, numbers, opened, prepared, run, told } from "./support.ts";
 
 const ROOT = join(import.meta.dir, "../..");

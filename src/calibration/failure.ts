@@ -1,0 +1,25 @@
+/** What went wrong in a Worker that runs records, as plain data. */
+import { reasonOf } from "../base/errors.ts";
+
+export interface Failure {
+  /** The record that was being run. */
+  readonly record?: number;
+  /** Which of the Worker's models failed: a link of its chain, or a side of a comparison. */
+  readonly place?: number;
+  readonly reason: string;
+}
+
+/** An error that says which of a Worker's models failed; the main thread knows what they stand for. */
+export class PlacedError extends Error {
+  constructor(
+    readonly place: number,
+    cause: unknown,
+  ) {
+    super(reasonOf(cause), { cause });
+  }
+}
+
+/** What of an error is sent to the main thread. */
+export function failureOf(error: unknown, record: number | undefined): Failure {
+  return { record, place: error instanceof PlacedError ? error.place : undefined, reason: reasonOf(error) };
+}

@@ -1,0 +1,49 @@
+/** Which options belong together: of what records, of `quantize`, of a job of a batch. */
+import { UsageError } from "../base/errors.ts";
+import { type OptionName, ROWS } from "./table.ts";
+import type { OptionValues } from "./values.ts";
+
+/** Options of everything that records. */
+export const RECORDING_OPTIONS: readonly OptionName[] = [
+  "data",
+  "dataFormat",
+  "mode",
+  "minPercentile",
+  "maxPercentile",
+  "movingAvgBatch",
+  "movingAvgConst",
+  "numThreads",
+  "memoryLimit",
+  "fastMath",
+];
+
+export const QUANTIZE_OPTIONS: readonly OptionName[] = [
+  "output",
+  ...RECORDING_OPTIONS,
+  "dtype",
+  "granularity",
+  "config",
+  "layer",
+  "inputDtype",
+  "outputDtype",
+  "tfStyleMaxpool",
+  "saveMinMax",
+  "prepare",
+  "strict",
+  "explain",
+  "profileData",
+  "json",
+  "force",
+];
+
+/** Options of a job of a batch: those of `quantize` that say what becomes of the model. */
+export const JOB_OPTIONS: readonly OptionName[] = QUANTIZE_OPTIONS.filter((name) => !ROWS[name].ofCommand);
+
+/** Those that can be said once for all models of a folder: not the files that are written for one. */
+export const SHARED_JOB_OPTIONS: readonly OptionName[] = JOB_OPTIONS.filter((name) => ROWS[name].file !== "written");
+
+/** Refuses options of `quantize` that cannot stand together, before anything is read. */
+export function checkTogether(options: OptionValues): void {
+  if (options.granularity === "layer" && options.dtype === "INT16")
+    throw new UsageError("--granularity layer: works with uint8 only, as in ONE; use --granularity channel for int16");
+}

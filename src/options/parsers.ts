@@ -1,0 +1,89 @@
+/** Text of the command line → values, for rows of the option table. Each throws InvalidArgumentError with a sentence. */
+import { InvalidArgumentError } from "commander";
+import { closest } from "fastest-levenshtein";
+import { reasonOf } from "../base/errors.ts";
+import { type Limit, limitsFromText } from "../compare/limits.ts";
+import { PREPARE_NAMES } from "../passes/prepare/index.ts";
+import { type ForcedParameters, parametersFromText } from "../passes/transform/set-parameters.ts";
+import { IO_DTYPES } from "./dtypes.ts";
+import { parseSize } from "./sizes.ts";
+
+/** A text that is not empty. */
+export const filled = (text: string): string => {
+  if (text.trim() === "") throw new InvalidArgumentError("It is empty.");
+  return text;
+};
+
+/** One of the values, by its name in any case. */
+export const oneOf =
+  <T>(values: Readonly<Record<string, T>>) =>
+  (text: string): T => {
+    const key = text.toLowerCase();
+    if (Object.hasOwn(values, key)) return values[key]!;
+    throw new InvalidArgumentError(`Choose ${Object.keys(values).join(" or ")}.`);
+  };
+
+/** Several values, separated by commas. */
+const listOf =
+  <T>(one: (text: string) => T) =>
+  (text: string): T[] =>
+    text.split(",").map((each) => one(each.trim()));
+
+export const number =
+  (what: string, accept: (value: number) => boolean) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === "" || !accept(value)) throw new InvalidArgumentError(`It must be ${what}.`);
+    return value;
+  };
+
+export const whole = number("a whole number from 1", (n) => Number.isSafeInteger(n) && n >= 1);
+export const percentage = number("a number from 0 to 100", (n) => n >= 0 && n <= 100);
+export const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
+
+/** A parser's own errors as commander's. */
+const refusing = <T>(parse: () => T): T => {
+  try {
+    return parse();
+  } catch (error) {
+    throw new InvalidArgumentError(`${reasonOf(error)}.`);
+  }
+};
+
+/** Bytes: "500MB". */
+export const size = (text: string): number => refusing(() => parseSize(text.trim()));
+
+export const ioDtypes = listOf(oneOf(IO_DTYPES));
+
+/** An option that may be given several times. */
+export const collected =
+  <T>(one: (text: string) => T) =>
+  (text: string, before: readonly T[] = []): T[] => [...before, one(text)];
+
+export const prepareNames = (text: string, before: unknown): string[] => {
+  const names = text.split(",").map((name) => name.trim());
+  for (const name of names) {
+    if (PREPARE_NAMES.includes(name)) continue;
+    throw new InvalidArgumentError(
+      `There is no step "${name}"; did you mean ${closest(name, PREPARE_NAMES)}? Known are ${PREPARE_NAMES.join(", ")}.`,
+    );
+  }
+  return [...(Array.isArray(before) ? before : []), ...names];
+};
+
+export const forcedParameters = (text: string): ForcedParameters => {
+  const [, name, scale, zeroPoint] = /^(.+)=([^=,]+),([^=,]+)$/.exec(text) ?? [];
+  if (!name) throw new InvalidArgumentError("Write NAME=SCALE,ZERO_POINT.");
+  return refusing(() => parametersFromText(name, scale!, zeroPoint!));
+};
+
+export const limits =
+  (direction: "below" | "above") =>
+  (text: string, before: readonly Limit[] = []): Limit[] =>
+    refusing(() => [...before, ...limitsFromText(direction, text)]);
+
+export const copiedParameters = (text: string): readonly [from: string, to: string] => {
+  const [, to, from] = /^(.+?)=(.+)$/.exec(text) ?? [];
+  if (!to || !from) throw new InvalidArgumentError("Write TO=FROM, both names of tensors.");
+  return [from, to];
+};

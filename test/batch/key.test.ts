@@ -1,0 +1,81 @@
+/** What a job's key depends on: everything that the result depends on, and nothing else. */
+import { describe, expect, test } from "bun:test";
+import { appendFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Entry, jobOf, keyOf } from "../../src/batch/job.ts";
+import { Hashes, keyOfJob } from "../../src/batch/key.ts";
+import { JOB_OPTIONS } from "../../src/options/lists.ts";
+import { cleanUpAfterwards, folder } from "../cli/support.ts";
+
+cleanUpAfterwards();
+
+const cwd = folder();
+const file = (name: string, text: string) => {
+  writeFileSync(join(cwd, name), text);
+  return join(cwd, name);
+};
+const BASE: Entry = { model: file("m.circle", "a model"), output: join(cwd, "q.circle"), data: "random:2" };
+
+async function key(more: Entry = {}): Promise<string> {
+  return (await keyOfJob(jobOf({ ...BASE, ...more }), new Hashes())).key;
+}
+
+describe("a job's key", () => {
+  const same: Entry[] = [
+    {},
+    { output: join(cwd, "elsewhere/q.circle") },
+    { "num-threads": 1 },
+    { "memory-limit": "500MB" },
+    // Defaults that are written out.
+    { dtype: "uint8", mode: "percentile", granularity: "channel" },
+  ];
+  for (const more of same)
+    test(`does not depend on ${JSON.stringify(Object.keys(more))}`, async () =>
+      expect(await key(more)).toBe(await key()));
+
+  const other: Entry[] = [
+    { output: join(cwd, "q.tflite") },
+    { data: "random:3" },
+    { dtype: "int16" },
+    { granularity: "layer" },
+    { mode: "minmax" },
+    { "min-percentile": 2 },
+    { mode: "moving_average", "moving-avg-batch": 2 },
+    { mode: "moving_average", "moving-avg-const": 0.5 },
+    { "data-format": "random", data: "random:4" },
+    { "tf-style-maxpool": true },
+    { "profile-data": true },
+    { "max-percentile": 98 },
+    { "fast-math": true },
+    { strict: true },
+    { "save-min-max": true },
+    { "no-prepare": "zero-bias" },
+    { layer: ["a=int16"] },
+    { "input-dtype": "float32" },
+    { "output-dtype": "float32" },
+    { config: file("layers.json", "{}") },
+    // It has to be written, too.
+    { explain: join(cwd, "why.json") },
+  ];
+  test("depends on every other option", async () => {
+    const keys = await Promise.all([{}, ...other].map(key));
+    expect(new Set(keys).size).toBe(other.length + 1);
+    const tried = new Set([...same, ...other].flatMap(Object.keys));
+    expect(JOB_OPTIONS.map(keyOf).filter((name) => !tried.has(name))).toEqual([]);
+  });
+
+  test("depends on the contents of the model, of data and of layer settings, not on their names", async () => {
+    const more = { data: file("a.npy", "samples"), config: file("c.json", "{}") };
+    const before = await key(more);
+    renameSync(more.data, join(cwd, "b.npy"));
+    renameSync(more.config, join(cwd, "d.json"));
+    const renamed = { data: join(cwd, "b.npy"), config: join(cwd, "d.json") };
+    expect(await key(renamed)).toBe(before);
+    const keys = new Set([before]);
+    for (const path of [renamed.data, renamed.config, String(BASE.model)]) {
+      appendFileSync(path, " ");
+      keys.add(await key(renamed));
+    }
+    expect(keys.size).toBe(4);
+  });
+});
