@@ -15,7 +15,7 @@ export const COMMON_OPTIONS: readonly CommonOption[] = [
   {
     name: "--trace",
     value: "file",
-    help: "write a trace for Perfetto or Chrome (chrome://tracing), one track a thread",
+    help: "write a trace for Perfetto or Chrome (chrome://tracing), one track per thread",
   },
 ];
 

@@ -52,7 +52,7 @@ export const OPTIONS = {
   },
   granularity: {
     flags: "--granularity <granularity>",
-    help: "scales of weights: one a layer or one a channel",
+    help: "scales of weights: channel (per channel) or layer (one per tensor)",
     parse: oneOf({ layer: "layer", channel: "channel" } as const),
     default: "channel",
   },

@@ -10,7 +10,9 @@ const word = <T extends string>(...choices: [T, ...T[]]) =>
   z.preprocess((value) => (typeof value === "string" ? value.toLowerCase() : value), z.enum(choices));
 
 const dtype = word("uint8", "int16").describe("quantized dtype of the layer");
-const granularity = word("layer", "channel").describe("one scale a layer, or one a channel");
+const granularity = word("layer", "channel").describe(
+  "scales of weights: channel (per channel) or layer (one per tensor)",
+);
 const name = z.string().min(1).describe("name of the tensor that the layer yields");
 
 const layer = z.object({
