@@ -28,6 +28,11 @@ export class MinmaxqError extends Error {
     return this.about;
   }
 
+  /** The message where `subject` is named beside it anyway. */
+  messageBeside(subject: string): string {
+    return this.about === subject ? this.message.slice(`${subject}: `.length) : this.message;
+  }
+
   /** Names what it is about, unless it says that itself: a constant is wrong, and this is its model. */
   nameSubject(subject: string): void {
     if (this.about !== undefined) return;

@@ -49,13 +49,14 @@ async function outcome(entry: unknown): Promise<Report> {
     tell: (line) => void warnings.push(line),
     progress: (what) => (done, total) => report({ kind: "progress", what, done, total }),
   };
+  let job: Job | undefined;
   try {
-    const job = jobOf(entry);
+    job = jobOf(entry);
     const done = await run(job, io);
     const bytes: [number, number] = [statSync(job.model).size, statSync(job.output).size];
     return { kind: "done", bytes, sha256: await hashFile(job.output), ...said(done), warnings };
   } catch (error) {
-    return { kind: "failed", reason: wordsFor(error), mayPass: mayPass(error) };
+    return { kind: "failed", reason: wordsFor(error, job?.model), mayPass: mayPass(error) };
   }
 }
 
@@ -93,6 +94,7 @@ function makeFolder(path: string): void {
   }
 }
 
-function wordsFor(error: unknown): string {
-  return error instanceof MinmaxqError ? error.message : `internal error: ${reasonOf(error)}`;
+/** What is wrong, without the model's name, which is told beside it. */
+function wordsFor(error: unknown, model = ""): string {
+  return error instanceof MinmaxqError ? error.messageBeside(model) : `internal error: ${reasonOf(error)}`;
 }

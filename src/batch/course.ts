@@ -72,7 +72,7 @@ export class Course {
     } catch (error) {
       if (this.signal.aborted) return undefined;
       if (!(error instanceof MinmaxqError)) throw error;
-      this.end(job, { status: "failed", seconds: 0, reason: error.message }, null);
+      this.end(job, { status: "failed", seconds: 0, reason: error.messageBeside(job.model) }, null);
     }
     return undefined;
   }
@@ -114,9 +114,7 @@ export class Course {
 
   /** A reason in one line, with the model's name as the list has it. */
   private told(job: ListedJob, reason: string): string {
-    const line = oneLine(withoutSecrets(reason));
-    const name = `${job.model}: `;
-    return line.startsWith(name) ? line.slice(name.length) : line.replaceAll(job.model, job.written);
+    return oneLine(withoutSecrets(reason)).replaceAll(job.model, job.written);
   }
 
   /** All jobs in the list's order; those that never ended are stopped. */

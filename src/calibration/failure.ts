@@ -1,5 +1,5 @@
 /** What went wrong in a Worker that runs records, as plain data. */
-import { reasonOf } from "../base/errors.ts";
+import { MinmaxqError, reasonOf } from "../base/errors.ts";
 
 export interface Failure {
   /** The record that was being run. */
@@ -7,6 +7,8 @@ export interface Failure {
   /** Which of the Worker's models failed: a link of its chain, or a side of a comparison. */
   readonly place?: number;
   readonly reason: string;
+  /** A file or disk failed, not the record. */
+  readonly ofMachine?: boolean;
 }
 
 /** An error that says which of a Worker's models failed; the main thread knows what they stand for. */
@@ -21,5 +23,6 @@ export class PlacedError extends Error {
 
 /** What of an error is sent to the main thread. */
 export function failureOf(error: unknown, record: number | undefined): Failure {
-  return { record, place: error instanceof PlacedError ? error.place : undefined, reason: reasonOf(error) };
+  const place = error instanceof PlacedError ? error.place : undefined;
+  return { record, place, reason: reasonOf(error), ofMachine: error instanceof MinmaxqError };
 }

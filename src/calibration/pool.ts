@@ -110,15 +110,15 @@ class WorkerHandle<Job> {
     this.worker = startWorker(name);
     this.worker.onmessage = (event: MessageEvent<FromWorker>) => {
       const answer = event.data;
-      if (answer.kind === "error") this.fail(answer.reason, answer.place);
+      if (answer.kind === "error") this.fail(answer);
       else this.settle((open) => open.resolve(answer));
     };
     this.worker.onerror = (event: ErrorEvent) => {
       event.preventDefault?.();
-      this.fail(`the worker crashed: ${event.message || "no reason given"}`);
+      this.fail({ reason: `the worker crashed: ${event.message || "no reason given"}` });
     };
     this.worker.addEventListener("close", () => {
-      if (!this.stopped) this.fail("the worker ended by itself (out of memory?); try fewer workers");
+      if (!this.stopped) this.fail({ reason: "the worker ended by itself (out of memory?); try fewer workers" });
     });
   }
 
@@ -139,10 +139,10 @@ class WorkerHandle<Job> {
     this.worker.terminate();
   }
 
-  private fail(reason: string, place?: number): void {
-    this.failure ??= new MinmaxqError(this.explain({ reason, place, record: this.record }));
-    const failure = this.failure;
-    this.settle((open) => open.reject(failure));
+  private fail(failure: Failure): void {
+    this.failure ??= new MinmaxqError(this.explain({ ...failure, record: this.record }));
+    const error = this.failure;
+    this.settle((open) => open.reject(error));
   }
 
   private settle(how: (open: NonNullable<WorkerHandle<Job>["open"]>) => void): void {

@@ -137,14 +137,14 @@ function withoutInputs({ description, count }: DataSet): DataSet {
 
 /** LiteRT's reason with the model's names; its place is that of the slice. */
 function messageOf(
-  { reason, record, place }: Failure,
+  { reason, record, place, ofMachine }: Failure,
   slices: readonly Slice[],
   data: DataSet,
   name: (tensor: number) => string,
 ): string {
   const slice = place === undefined ? undefined : slices[place];
   // LiteRT prepares operators in the first run only, so those problems come with a record but are not its own.
-  const ofRecord = record !== undefined && !/failed to prepare|custom op|custom allocation|TMPDIR/.test(reason);
+  const ofRecord = record !== undefined && !ofMachine && !/failed to prepare|custom op|custom allocation/.test(reason);
   const explained = slice ? explain(reason, slice.origins, (index) => name(slice.tensors[index] ?? index)) : reason;
   return `${ofRecord ? `record ${record} of ${data.description}: ` : ""}${explained}`;
 }

@@ -87,7 +87,7 @@ export function verifyResult(run: Run, allowFloat: boolean): void {
   const { settings, missing } = run;
   const problems = verifyGraphs({ ...run.space, graphs: run.graphs }, allowFloat);
   const causes = problems.length > 0 ? missing.map((line) => `${line}; run 'minmaxq record' first`) : [];
-  throwProblems(allowFloat ? `${settings.model}: the quantized model` : settings.model, [...causes, ...problems]);
+  throwProblems(settings.model, [...causes, ...problems], allowFloat ? "the quantized model: " : "");
   run.verified = true;
 }
 
@@ -149,9 +149,9 @@ export async function writeTables({ opened, tables, settings, dialect }: Run): P
   await writeAs(tables ?? opened.model, settings.output, dialect, opened.external);
 }
 
-/** Throws one error that lists all problems. */
-export function throwProblems(name: string, problems: readonly string[]): void {
+/** Throws one error about the file that lists all problems; `what` of it has them is a phrase that ends in a colon. */
+export function throwProblems(name: string, problems: readonly string[], what = ""): void {
   if (problems.length === 0) return;
   const lines = problems.map((line) => `  ${line}`).join("\n");
-  throw new FileError(name, `does not verify (${problems.length}):\n${lines}`, { code: "not-verified" });
+  throw new FileError(name, `${what}does not verify (${problems.length}):\n${lines}`, { code: "not-verified" });
 }

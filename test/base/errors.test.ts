@@ -18,6 +18,8 @@ describe("an error inside work on a model", () => {
     expect((await thrownBy(error)).message).toBe('model.tflite: constant "w" has NaN');
     expect((await thrownBy(error)).message).toBe('model.tflite: constant "w" has NaN');
     expect(error.subject).toBe("model.tflite");
+    expect(error.messageBeside("model.tflite")).toBe('constant "w" has NaN');
+    expect(error.messageBeside("model")).toBe(error.message);
   });
 
   test("stays as it is when it is about a file, whatever the file is called", async () => {
