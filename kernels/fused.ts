@@ -13,7 +13,7 @@ import { scan, scannedMax, scannedMin } from "./ranges";
 const INT16_LIMIT: i32 = 32767;
 
 /** [1, channels, inner] as Q = u8 by QA or i16 by QS. → (list<Q>, the five lists of parameters, nans, infinite, near) */
-function quantizeChannels<Q>(values: usize, count: usize, channels: u32, inner: u32): usize {
+function quantizeChannels<Q>(values: usize, count: usize, channels: u32, inner: u32, smallest: f32): usize {
   demand(channels > 0 && inner > 0 && <u64>count == <u64>channels * <u64>inner);
   const output = elementsResult(count * sizeof<Q>());
   reserveLists(channels);
@@ -29,7 +29,9 @@ function quantizeChannels<Q>(values: usize, count: usize, channels: u32, inner: 
     const least = scannedMin;
     const most = scannedMax;
     if (least <= -f32.MAX_VALUE || most >= f32.MAX_VALUE) infinite = 1;
-    const fits = isSigned<Q>() ? symparameter(channel, least, most, INT16_LIMIT) : asymparameter(channel, least, most);
+    const fits = isSigned<Q>()
+      ? symparameter(channel, least, most, INT16_LIMIT, smallest)
+      : asymparameter(channel, least, most);
     if (!fits) near = false;
     if (near) {
       const base: f32 = isSigned<Q>() ? 0 : nudgedMinOf(channel);
@@ -47,10 +49,10 @@ function quantizeChannels<Q>(values: usize, count: usize, channels: u32, inner: 
 
 /** Ranges (§3.1), QA parameters (§3.2) and integers (§3.4). */
 export function fusedasym(values: usize, count: usize, channels: u32, inner: u32): usize {
-  return quantizeChannels<u8>(values, count, channels, inner);
+  return quantizeChannels<u8>(values, count, channels, inner, 0);
 }
 
-/** The same by QS with limit 32767 (§3.3). */
-export function fusedsym(values: usize, count: usize, channels: u32, inner: u32): usize {
-  return quantizeChannels<i16>(values, count, channels, inner);
+/** The same by QS with limit 32767 and no scale below `smallest` (§3.3). */
+export function fusedsym(values: usize, count: usize, channels: u32, inner: u32, smallest: f32): usize {
+  return quantizeChannels<i16>(values, count, channels, inner, smallest);
 }

@@ -106,10 +106,9 @@ export function asymparameter(i: usize, least: f32, most: f32): bool {
   );
 }
 
-/** QS of channel `i`, §3.3. Whether its values are near; only limit 32767 ever is. */
-export function symparameter(i: usize, least: f32, most: f32, limit: i32): bool {
+/** QS of channel `i` for integers -limit..limit and no scale below `smallest`, §3.3. Whether its values are near (symnear). */
+export function symparameter(i: usize, least: f32, most: f32, limit: i32, smallest: f32): bool {
   const steps = <f64>limit;
-  const smallest: f32 = limit == 32767 ? 1e-8 : 1e-5;
   const low = min<f64>(0, <f64>least);
   const high = max<f64>(0, <f64>most);
   const fromMin: f64 = low < 0 ? low / -steps : 0;
@@ -119,8 +118,9 @@ export function symparameter(i: usize, least: f32, most: f32, limit: i32): bool 
   put(i, scale, 0, <f32>(-steps * <f64>scale), nudgedMax);
   const inv = inverseOf(i);
   const last = nudgedMax * inv + ALMOST_HALF;
+  // symnear saturates at the limits of i16, so other limits are never near in its sense.
   return (
-    limit == 32767 &&
+    limit == i16.MAX_VALUE &&
     last >= 32767 &&
     last < 32768 &&
     most * inv + ALMOST_HALF < 32768 &&
@@ -139,11 +139,18 @@ export function asymparameters(mins: usize, minCount: usize, maxs: usize, maxCou
 }
 
 /** QS, §3.3. → as above */
-export function symparameters(mins: usize, minCount: usize, maxs: usize, maxCount: usize, limit: i32): usize {
+export function symparameters(
+  mins: usize,
+  minCount: usize,
+  maxs: usize,
+  maxCount: usize,
+  limit: i32,
+  smallest: f32,
+): usize {
   demand(minCount == maxCount && limit > 0);
   reserveLists(minCount);
   let near = true;
   for (let i: usize = 0; i < minCount; i++)
-    if (!symparameter(i, load<f32>(mins + (i << 2)), load<f32>(maxs + (i << 2)), limit)) near = false;
-  return parametersResult(minCount, near && limit == 32767);
+    if (!symparameter(i, load<f32>(mins + (i << 2)), load<f32>(maxs + (i << 2)), limit, smallest)) near = false;
+  return parametersResult(minCount, near && limit == i16.MAX_VALUE);
 }

@@ -15,6 +15,7 @@ import type { OptionValues } from "../src/options/values.ts";
 import { PREPARE_NAMES } from "../src/passes/prepare/index.ts";
 import { workspace } from "../src/passes/workspace.ts";
 import { roleOf, rowOf } from "../src/rules/operators.ts";
+import { SCHEMES } from "../src/rules/schemes.ts";
 
 const SHARED = join(import.meta.dir, "../../shared");
 const MODELS: Readonly<Record<string, string>> = {
@@ -25,9 +26,9 @@ const MODELS: Readonly<Record<string, string>> = {
   selfie_segmentation: "selfie_256.npy",
 };
 const SETTINGS = [
-  { dtype: "UINT8", granularity: "layer" },
-  { dtype: "UINT8", granularity: "channel" },
-  { dtype: "INT16", granularity: "channel" },
+  { dtype: "uint8", granularity: "layer" },
+  { dtype: "uint8", granularity: "channel" },
+  { dtype: "int16", granularity: "channel" },
 ] as const;
 
 const folder = mkdtempSync(join(tmpdir(), "minmaxq-models-"));
@@ -69,8 +70,8 @@ if (existsSync(SHARED)) {
 function worstSteps(input: string, output: string): { weights: number; bias: number } {
   const original = openModel(input);
   const quantized = openModel(output);
-  const before = workspace(original, { dtype: "UINT8", granularity: "channel" });
-  const after = workspace(quantized, { dtype: "UINT8", granularity: "channel" });
+  const before = workspace(original, { scheme: SCHEMES.uint8, granularity: "channel" });
+  const after = workspace(quantized, { scheme: SCHEMES.uint8, granularity: "channel" });
   const operators = new Map(operatorsOf(before.graphs[0]!).map((node) => [node.name, node]));
   const worst = { weights: 0, bias: 0 };
   let compared = 0;

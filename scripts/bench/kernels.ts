@@ -5,7 +5,8 @@
  * than their input, of the result. A sample is as many calls as take some milliseconds; kernel and copy take turns. Every
  * result lies in WASM memory, which a compiler cannot leave out, and its first element is looked at.
  */
-import { asymmetric, type ScaleAndZeroPoint, symmetric } from "../../src/rules/arithmetic.ts";
+import type { ScaleAndZeroPoint } from "../../src/rules/arithmetic.ts";
+import { parametersOfRange, QUANTIZERS, type Quantizer } from "../../src/rules/schemes.ts";
 import { type IntegerKind, type KernelStream, type Layout, loadKernels } from "../../src/weights/kernels.ts";
 import type { Measured } from "./results.ts";
 import type { Sides } from "./statistics.ts";
@@ -56,11 +57,11 @@ function lists(channels: number, { nudgedMin, nudgedMax, scale }: ScaleAndZeroPo
   };
 }
 
-const ASYMMETRIC: Rule = (channels) => lists(channels, asymmetric(-0.9, 0.9));
-const symmetricTo =
-  (limit: number): Rule =>
+const ASYMMETRIC: Rule = (channels) => lists(channels, parametersOfRange(QUANTIZERS.uint8, -0.9, 0.9));
+const symmetricBy =
+  (quantizer: Quantizer): Rule =>
   (channels) =>
-    lists(channels, symmetric(-0.9, 0.9, limit));
+    lists(channels, parametersOfRange(quantizer, -0.9, 0.9));
 
 /** Parameters that somebody made up: clipping does something else than the limits of the integers (kernels/elements.ts). */
 const MADE_UP: Rule = (channels) => ({
@@ -106,13 +107,13 @@ export const KERNELS: readonly KernelCase[] = [
   ...onAll("asym", 1 / 4, ASYMMETRIC, (stream, block, layout, { low, high, inv }) =>
     stream.asym(block, layout, low, high, inv),
   ),
-  ...onAll("sym", 1 / 2, symmetricTo(32767), (stream, block, layout, { low, high, inv }) =>
+  ...onAll("sym", 1 / 2, symmetricBy(QUANTIZERS.int16), (stream, block, layout, { low, high, inv }) =>
     stream.sym(block, layout, low, high, inv, 32767),
   ),
   ...onAll("fakeasym", 1, ASYMMETRIC, (stream, block, layout, { low, high, inv, scale }) =>
     stream.fakeasym(block, layout, low, high, inv, scale),
   ),
-  ...onAll("fakesym", 1, symmetricTo(32767), (stream, block, layout, { low, high, inv, scale }) =>
+  ...onAll("fakesym", 1, symmetricBy(QUANTIZERS.int16), (stream, block, layout, { low, high, inv, scale }) =>
     stream.fakesym(block, layout, low, high, inv, scale, 32767),
   ),
   ...onLayouts(
@@ -125,14 +126,14 @@ export const KERNELS: readonly KernelCase[] = [
   ...onLayouts(
     "sym0",
     1 / 2,
-    symmetricTo(32767),
+    symmetricBy(QUANTIZERS.int16),
     (stream, block, layout, { inv }) => stream.sym0(block, layout, inv),
     SOME,
   ),
   ...onLayouts(
     "symbyte",
     1 / 4,
-    symmetricTo(127),
+    symmetricBy(QUANTIZERS.int8),
     (stream, block, layout, { low, high, inv }) => stream.symbyte(block, layout, low, high, inv, 127),
     SOME,
   ),

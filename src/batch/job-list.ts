@@ -5,6 +5,7 @@ import { z } from "zod";
 import { FileError, Problems, reasonOf, UsageError } from "../base/errors.ts";
 import { type OptionName, ROWS } from "../options/table.ts";
 import type { Given } from "../options/values.ts";
+import { SCHEMES } from "../rules/schemes.ts";
 import {
   DEFAULTS,
   ENTRY,
@@ -170,7 +171,7 @@ function withOutput(entry: Entry, folder: string, out: string): Entry {
   if (entry.output !== undefined) return entry;
   const inside = relative(folder, String(entry.model));
   const name = inside === ".." || inside.startsWith(`..${sep}`) ? basename(inside) : inside;
-  const ending = optionsOf(entry).dtype === "INT16" ? ".q16.circle" : ".q8.circle";
+  const ending = `.q${SCHEMES[optionsOf(entry).dtype].activation.bits}.circle`;
   return { ...entry, output: join(out, name.slice(0, name.length - extname(name).length) + ending) };
 }
 

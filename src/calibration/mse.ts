@@ -4,19 +4,16 @@
  * argmin over (qmin, qmax) of ‖X − X̂(qmin, qmax)‖². Values are spread evenly in a bin, as in PyTorch's HistogramObserver, and the
  * error is integrated exactly.
  */
-import { asymmetric, INT16_LIMIT, symmetric, UINT8_LEVELS } from "../rules/arithmetic.ts";
+import { parametersOfRange, type Quantizer } from "../rules/schemes.ts";
 import { type Distribution, finitePart, type Range } from "./distribution.ts";
 
-/** What the range is for: uint8 asymmetric (§3.2) or int16 symmetric (§3.3). */
-export type TargetDtype = "UINT8" | "INT16";
-
-/** The range for `dtype`. Undefined when no value is finite. */
-export function mseRange(whole: Distribution, dtype: TargetDtype): Range | undefined {
+/** The range for a quantizer of activations. Undefined when no value is finite. */
+export function mseRange(whole: Distribution, quantizer: Quantizer): Range | undefined {
   const finite = finitePart(whole);
   if (finite === undefined) return undefined;
   const distribution = joined(finite);
   const { min, max } = distribution;
-  const errorOf = (range: Range) => squaredError(distribution, range, dtype);
+  const errorOf = (range: Range) => squaredError(distribution, range, quantizer);
   const limit = Math.max(-min, max);
   /** The range with its ends moved towards zero; an end is never moved past the other. */
   const both = (factor: number): Range => {
@@ -26,7 +23,7 @@ export function mseRange(whole: Distribution, dtype: TargetDtype): Range | undef
     return low <= high ? { min: low, max: high } : { min: Math.min(low, max), max: Math.max(high, min) };
   };
   let range = search(errorOf, both);
-  if (dtype === "INT16" || min >= 0 || max <= 0) return range;
+  if (quantizer.symmetric || min >= 0 || max <= 0) return range;
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const start = range;
     const fixedLow = range.min;
@@ -90,10 +87,9 @@ function search(errorOf: (range: Range) => number, rangeOf: (factor: number) => 
 }
 
 /** Sum of (x − q(x))² over all values, where q(x) is the number that stands for x after quantization with the range's parameters. */
-export function squaredError({ lows, highs, counts }: Distribution, range: Range, dtype: TargetDtype): number {
-  const [least, most] = [range.min, range.max];
-  const { scale, zeroPoint } = dtype === "UINT8" ? asymmetric(least, most) : symmetric(least, most);
-  const [bottom, top] = dtype === "UINT8" ? [-zeroPoint, UINT8_LEVELS - zeroPoint] : [-INT16_LIMIT, INT16_LIMIT];
+export function squaredError({ lows, highs, counts }: Distribution, range: Range, quantizer: Quantizer): number {
+  const { scale, zeroPoint } = parametersOfRange(quantizer, range.min, range.max);
+  const [bottom, top] = [quantizer.low - zeroPoint, quantizer.high - zeroPoint];
   /**
    * ∫ (t − q(t))² dt from 0 to x. A whole step gives scale³/12, and a part of one that ends r from a level r³/3; so does what lies
    * past the outermost level.

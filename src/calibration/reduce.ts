@@ -3,10 +3,11 @@
  * the reference holds a float32; everything else is float64.
  */
 import { UsageError } from "../base/errors.ts";
+import type { Quantizer } from "../rules/schemes.ts";
 import { type Distribution, distributionOf, type Range } from "./distribution.ts";
 import { entropyRange } from "./entropy.ts";
 import type { Histogram } from "./histogram.ts";
-import { mseRange, type TargetDtype } from "./mse.ts";
+import { mseRange } from "./mse.ts";
 import { percentileOfAll } from "./percentile-all.ts";
 
 /** How a tensor's range follows from the samples. */
@@ -22,8 +23,8 @@ export type RecordReduction =
 /** From all values of all records, by their histogram; `dtype` is what the tensors will be quantized to. */
 export type ValueReduction =
   | { readonly kind: "percentile_all"; readonly min: number; readonly max: number }
-  | { readonly kind: "entropy"; readonly dtype: TargetDtype }
-  | { readonly kind: "mse"; readonly dtype: TargetDtype };
+  | { readonly kind: "entropy"; readonly quantizer: Quantizer }
+  | { readonly kind: "mse"; readonly quantizer: Quantizer };
 
 export function looksAtValues(reduction: Reduction): reduction is ValueReduction {
   return reduction.kind === "percentile_all" || reduction.kind === "entropy" || reduction.kind === "mse";
@@ -38,7 +39,7 @@ const f32 = Math.fround;
  * step asserts against; with min ≤ max percentile and a constant in [0, 1] every formula here keeps min ≤ max.
  */
 export function checkReduction(reduction: Reduction): void {
-  if (reduction.kind === "entropy" && reduction.dtype !== "UINT8") {
+  if (reduction.kind === "entropy" && reduction.quantizer.bits !== 8) {
     throw new UsageError(
       "mode entropy is defined for 8 bits: 2048 bins say nothing of the 65535 levels of int16; choose mse or percentile_all for int16",
     );
@@ -103,7 +104,7 @@ function reduceDistribution(distribution: Distribution, reduction: ValueReductio
     case "entropy":
       return entropyRange(distribution);
     case "mse":
-      return mseRange(distribution, reduction.dtype);
+      return mseRange(distribution, reduction.quantizer);
   }
 }
 

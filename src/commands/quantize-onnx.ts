@@ -4,7 +4,7 @@ import { FileError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
 import { activeNodes } from "../graph/graph.ts";
 import { ONNX_OPTIONS, quantizeOnnx as run } from "../passes/onnx/index.ts";
-import { isQuantized } from "../rules/schemes.ts";
+import { isQuantized } from "../rules/dtypes.ts";
 import { transformCommand } from "./transform.ts";
 
 export const quantizeOnnx = transformCommand({

@@ -11,7 +11,7 @@ import type { OptionValues } from "../options/values.ts";
 import type { LayerSetting } from "../passes/context.ts";
 import { workspace } from "../passes/workspace.ts";
 import { operandsWith, rowOf } from "../rules/operators.ts";
-import { type QuantizedDtype, SCHEMES } from "../rules/schemes.ts";
+import { activationOf, DEFAULT_SCHEME, schemeWith } from "../rules/schemes.ts";
 import type { Command } from "./command.ts";
 
 export const verify: Command = {
@@ -27,7 +27,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
   checkInput(input!);
   const opened = openModel(input!);
   try {
-    const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
+    const space = workspace(opened, DEFAULT_SCHEME);
     const { layers } = space.context;
     const nodes = space.graphs.flatMap(activeNodes);
     // Every operator is held to the scheme that its own result has, so mixed precision needs no settings here.
@@ -47,13 +47,15 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
 }
 
 function isActivation(node: Node): boolean {
-  return !isConstant(node) && node.quant !== null && node.dtype in SCHEMES;
+  return !isConstant(node) && node.quant !== null && activationOf("one", node.dtype) !== undefined;
 }
 
 /** The scheme of a node's result (of its first operand that has one, where the result is none), and its weights' granularity. */
 function settingOf(node: Node): LayerSetting {
   const row = rowOf(node.op);
-  const typed = [node, ...node.inputs].find((tensor) => tensor && tensor.dtype in SCHEMES);
+  const [scheme = DEFAULT_SCHEME.scheme] = [node, ...node.inputs].flatMap(
+    (tensor) => (tensor && schemeWith("one", tensor.dtype)) ?? [],
+  );
   const parametric = [
     ...operandsWith(row, node.inputs.length, "weights"),
     ...operandsWith(row, node.inputs.length, "unit"),
@@ -62,5 +64,5 @@ function settingOf(node: Node): LayerSetting {
     const quant = node.inputs[index]?.quant;
     return quant?.scale.length === 1 && node.inputs[index]!.shape.some((dim) => dim > 1);
   });
-  return { dtype: (typed?.dtype ?? "UINT8") as QuantizedDtype, granularity: perLayer ? "layer" : "channel" };
+  return { scheme, granularity: perLayer ? "layer" : "channel" };
 }

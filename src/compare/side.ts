@@ -14,6 +14,7 @@ import { type Model, type OpenedModel, serializeModel } from "../model/index.ts"
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { fakeQuantizeModel } from "../passes/transform/fake-quantize-model.ts";
 import { exportWorkspace, workspace } from "../passes/workspace.ts";
+import { DEFAULT_SCHEME } from "../rules/schemes.ts";
 import { stored } from "../weights/constant.ts";
 import { fillConstants } from "../weights/fill.ts";
 import { integerIoOf, restoreIntegerIo } from "./integer-io.ts";
@@ -63,7 +64,7 @@ const ROUNDED = "_FQ_Quantize_FQ_Dequantize";
  * Throws MinmaxqError with every operator that cannot be run.
  */
 export async function openSide(opened: OpenedModel, integers = false): Promise<Side> {
-  const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
+  const space = workspace(opened, DEFAULT_SCHEME);
   const [before] = space.graphs.map(integerIoOf);
   for (const graph of space.graphs) fakeQuantizeModel(graph, true);
   for (const graph of space.graphs) inferDtypes(graph, space.graphs);

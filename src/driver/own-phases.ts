@@ -11,7 +11,6 @@ import { canonicalDtypes } from "../passes/minmax/io-dtypes.ts";
 import { prepareSteps } from "../passes/prepare/index.ts";
 import { fakeQuantizeWeights } from "../passes/transform/fake-quantize-weights.ts";
 import { exportWorkspace } from "../passes/workspace.ts";
-import { SCHEMES } from "../rules/schemes.ts";
 import { fillConstants } from "../weights/fill.ts";
 import { recordSamples } from "./recording.ts";
 import type { Run } from "./run.ts";
@@ -21,7 +20,7 @@ type Own = Run<QuantizeSettings>;
 
 /** Subgraphs that control flow runs stay float; of others only those with ranges (or the first, which samples are for). */
 export function chooseSubgraphs(run: Own): void {
-  run.facts.scheme = SCHEMES[run.options.dtype].name;
+  run.facts.scheme = run.options.scheme.name;
   run.facts.granularity = run.options.granularity;
   const { space, settings } = run;
   const called = calledSubgraphs(space.opened.model);
@@ -60,10 +59,10 @@ export function keepFloat({ space, graphs, settings }: Own): void {
 /** A model without anything to quantize, and dtypes of inputs and outputs that cannot be: told before samples run, which may take minutes. */
 export function checkModel({ graphs, settings, options }: Own): void {
   refuseWithoutFloat(settings.model, graphs);
-  const { dtype, inputDtypes, outputDtypes } = options;
+  const { scheme, inputDtypes, outputDtypes } = options;
   for (const graph of graphs) {
-    canonicalDtypes("input", graph.inputs, inputDtypes, dtype);
-    canonicalDtypes("output", graph.outputs, outputDtypes, dtype);
+    canonicalDtypes("input", graph.inputs, inputDtypes, scheme);
+    canonicalDtypes("output", graph.outputs, outputDtypes, scheme);
   }
 }
 

@@ -47,7 +47,7 @@ function reductionText(reduction: Reduction): string {
     case "entropy":
       return "least divergence (entropy)";
     case "mse":
-      return `least squared error (${reduction.dtype.toLowerCase()})`;
+      return `least squared error (${reduction.quantizer.dtype.toLowerCase()})`;
     case "moving_average":
       return `moving average (batches of ${reduction.batch}, constant ${reduction.constant})`;
     case "minmax":

@@ -7,6 +7,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Model, OpenedModel } from "../model/index.ts";
 import type { Note, QuantizeOptions, Workspace } from "../passes/context.ts";
 import type { Prepared } from "../passes/prepare/index.ts";
+import { DEFAULT_SCHEME } from "../rules/schemes.ts";
 import { WeightStream } from "../weights/fill.ts";
 import { about } from "./about.ts";
 import type { Io } from "./io.ts";
@@ -47,7 +48,7 @@ export class Run<S extends Settings = Settings> {
 
   /** What passes see. */
   get options(): QuantizeOptions {
-    return this.settings.options ?? { dtype: "UINT8", granularity: "channel" };
+    return this.settings.options ?? DEFAULT_SCHEME;
   }
 
   /** Format of the result. */

@@ -7,10 +7,11 @@ import { quantizeGraph } from "../passes/minmax/index.ts";
 import { ONNX_OPTIONS, quantizeOnnx } from "../passes/onnx/index.ts";
 import { fakeQuantizeModel } from "../passes/transform/fake-quantize-model.ts";
 import { fakeQuantizeWeights } from "../passes/transform/fake-quantize-weights.ts";
-import { quantizeWeightsOnly, WEIGHT_SCHEMES } from "../passes/transform/quantize-weights-only.ts";
+import { quantizeWeightsOnly } from "../passes/transform/quantize-weights-only.ts";
 import { requantize } from "../passes/transform/requantize.ts";
 import { copyParameters, forceParameters, parametersFromText } from "../passes/transform/set-parameters.ts";
-import { choice, dtypeList, GRANULARITIES, type Parsed, QUANTIZED_DTYPES, type WordOption } from "./words.ts";
+import { DEFAULT_SCHEME, ONE_SCHEMES, type Quantizer, SCHEMES, WEIGHT_QUANTIZERS } from "../rules/schemes.ts";
+import { choice, dtypeList, GRANULARITIES, type Parsed, type WordOption } from "./words.ts";
 
 export interface Mode extends WordOption {
   readonly mode: true;
@@ -123,7 +124,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
 };
 
 /** For modes that have no settings of their own. */
-const DEFAULTS: QuantizeOptions = { dtype: "UINT8", granularity: "channel" };
+const DEFAULTS: QuantizeOptions = DEFAULT_SCHEME;
 
 /** Options of the chosen mode. */
 export function optionsOf(name: string, parsed: Parsed): QuantizeOptions {
@@ -133,18 +134,18 @@ export function optionsOf(name: string, parsed: Parsed): QuantizeOptions {
 function minmaxOptions(name: string, parsed: Parsed): QuantizeOptions {
   const [inputDtype, outputDtype, granularity] = parsed.options.get(name)!;
   choice(name, inputDtype!, { float32: "FLOAT32" });
-  const dtype = choice(name, outputDtype!, QUANTIZED_DTYPES);
+  const scheme = SCHEMES[choice(name, outputDtype!, ONE_SCHEMES)];
   const chosen = choice(name, granularity!, GRANULARITIES);
   const list = (option: string): Dtype[] | undefined => {
     const value = parsed.options.get(option)?.[0];
     return value === undefined ? undefined : dtypeList(option, value);
   };
-  if (chosen === "layer" && dtype !== "UINT8")
+  if (!scheme.granularities.some((each) => each === chosen))
     throw new UsageError(
       `${name}: layer-wise quantization supports uint8 only; use granularity channel for ${outputDtype}`,
     );
   return {
-    dtype,
+    scheme,
     granularity: chosen,
     inputDtypes: list("--input_type"),
     outputDtypes: list("--output_type"),
@@ -157,5 +158,5 @@ function weightScheme(name: string, parsed: Parsed) {
   const [inputDtype, outputDtype, granularity] = parsed.options.get(name)!;
   choice(name, inputDtype!, { float32: true });
   choice(name, granularity!, { channel: true });
-  return choice(name, outputDtype!, WEIGHT_SCHEMES);
+  return choice<Quantizer>(name, outputDtype!, WEIGHT_QUANTIZERS);
 }

@@ -4,7 +4,7 @@ import { UsageError } from "../base/errors.ts";
 import type { Dtype } from "../graph/graph.ts";
 import { COMMON_OPTIONS } from "../options/common.ts";
 import { IO_DTYPES } from "../options/dtypes.ts";
-import type { Granularity, QuantizedDtype } from "../rules/schemes.ts";
+import type { Granularity } from "../rules/schemes.ts";
 
 export interface WordOption {
   /** How many words follow. */
@@ -59,7 +59,6 @@ export function parseWords(
   return { options, repeated, positionals: rest };
 }
 
-export const QUANTIZED_DTYPES: Readonly<Record<string, QuantizedDtype>> = { uint8: "UINT8", int16: "INT16" };
 export const GRANULARITIES: Readonly<Record<string, Granularity>> = { layer: "layer", channel: "channel" };
 
 /** A value by its name, in any case. Throws a UsageError that lists the names. */

@@ -1,5 +1,6 @@
 /** Which options belong together: of what records, of `quantize`, of a job of a batch. */
 import { UsageError } from "../base/errors.ts";
+import { SCHEMES } from "../rules/schemes.ts";
 import { type OptionName, ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
 
@@ -44,6 +45,8 @@ export const SHARED_JOB_OPTIONS: readonly OptionName[] = JOB_OPTIONS.filter((nam
 
 /** Refuses options of `quantize` that cannot stand together, before anything is read. */
 export function checkTogether(options: OptionValues): void {
-  if (options.granularity === "layer" && options.dtype === "INT16")
-    throw new UsageError("--granularity layer: works with uint8 only, as in ONE; use --granularity channel for int16");
+  if (!SCHEMES[options.dtype].granularities.some((each) => each === options.granularity))
+    throw new UsageError(
+      `--granularity ${options.granularity}: works with uint8 only, as in ONE; use --granularity channel for ${options.dtype}`,
+    );
 }

@@ -1,6 +1,7 @@
 /** Values of the options → settings of the driver: what commands and a batch's jobs share. */
 import type { Reduction } from "../calibration/index.ts";
 import type { QuantizeSettings, Samples } from "../driver/settings.ts";
+import { SCHEMES } from "../rules/schemes.ts";
 import { QUANTIZE_OPTIONS } from "./lists.ts";
 import { ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
@@ -14,7 +15,7 @@ export function quantizeSettings(model: string, options: OptionValues): Quantize
     force: options.force,
     reports: Object.fromEntries(reportsOf(options).map(({ flag, path }) => [flag, path])),
     options: {
-      dtype,
+      scheme: SCHEMES[dtype],
       granularity,
       tfStyleMaxpool,
       saveMinMax,
@@ -64,7 +65,7 @@ export function reductionOf(options: OptionValues): Reduction {
     }
     case "entropy":
     case "mse":
-      return { kind: options.mode, dtype: options.dtype };
+      return { kind: options.mode, quantizer: SCHEMES[options.dtype].activation };
     case "moving_average":
       return { kind: "moving_average", batch: options.movingAvgBatch, constant: options.movingAvgConst };
     case "minmax":

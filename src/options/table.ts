@@ -6,7 +6,7 @@
  */
 import { VISQ_METRICS, type VisqMetric } from "../compare/visq.ts";
 import { PREPARE_NAMES } from "../passes/prepare/index.ts";
-import { WEIGHT_SCHEMES } from "../passes/transform/quantize-weights-only.ts";
+import { ONE_SCHEMES, WEIGHT_QUANTIZERS } from "../rules/schemes.ts";
 import {
   collected,
   copiedParameters,
@@ -46,9 +46,8 @@ export const OPTIONS = {
   dtype: {
     flags: "--dtype <dtype>",
     help: "quantized dtype of activations and weights: uint8 or int16",
-    parse: oneOf({ uint8: "UINT8", int16: "INT16" } as const),
-    default: "UINT8",
-    defaultText: "uint8",
+    parse: oneOf(ONE_SCHEMES),
+    default: "uint8",
   },
   granularity: {
     flags: "--granularity <granularity>",
@@ -175,8 +174,8 @@ export const OPTIONS = {
   weightDtype: {
     flags: "--weight-dtype <dtype>",
     help: "int4, int8 or int16",
-    parse: oneOf(WEIGHT_SCHEMES),
-    default: WEIGHT_SCHEMES.int8,
+    parse: oneOf(WEIGHT_QUANTIZERS),
+    default: WEIGHT_QUANTIZERS.int8,
     defaultText: "int8",
   },
   set: {

@@ -1,21 +1,21 @@
 /** What every pass gets beside the graph. */
 import { type Dtype, describe, type FloatReason, type Graph, type Node } from "../graph/graph.ts";
 import type { BegunFile, OpenedModel } from "../model/index.ts";
-import { type Granularity, type QuantizedDtype, SCHEMES, type Scheme } from "../rules/schemes.ts";
+import { type ActivationQuantizer, activationOf, type Granularity, type Scheme } from "../rules/schemes.ts";
 import type { Constant } from "../weights/constant.ts";
 import type { PendingContents } from "../weights/pending.ts";
 import type { ConstantScanner } from "../weights/scan.ts";
 
-/** dtype and granularity of one layer, over the model's defaults. */
+/** Scheme and granularity of one layer, over the model's defaults. */
 export interface LayerSetting {
-  readonly dtype: QuantizedDtype;
+  readonly scheme: Scheme;
   readonly granularity: Granularity;
 }
 
 export interface QuantizeOptions {
-  readonly dtype: QuantizedDtype;
+  readonly scheme: Scheme;
   readonly granularity: Granularity;
-  /** Requested dtypes of graph inputs and outputs: none (the model's dtype), one for all, or one each. */
+  /** Requested dtypes of graph inputs and outputs: none (that of the scheme), one for all, or one each. */
   readonly inputDtypes?: readonly Dtype[];
   readonly outputDtypes?: readonly Dtype[];
   readonly tfStyleMaxpool?: boolean;
@@ -76,7 +76,15 @@ export function shared<T>(context: Context, of: Constant, key: string, make: () 
 
 /** Scheme of a node: its layer's, or the model's. */
 export function schemeOf(context: Context, node: Node): Scheme {
-  return SCHEMES[context.layers.get(node.name)?.dtype ?? context.options.dtype];
+  return context.layers.get(node.name)?.scheme ?? context.options.scheme;
+}
+
+/** The quantizer that activations of a tensor's dtype have in the model's family of schemes; undefined for other dtypes. */
+export function quantizerOf(
+  { options }: Context,
+  { dtype }: { readonly dtype: Dtype },
+): ActivationQuantizer | undefined {
+  return activationOf(options.scheme.family, dtype);
 }
 
 /** Granularity of a node's weights: its layer's, or the model's. */

@@ -1,15 +1,15 @@
-/** Parameters of activations that follow from the function itself (§3.8), set on tensors: src/rules/special.ts has the numbers. */
+/** Parameters of activations that follow from the function itself (§3.8), set on tensors: the rows of src/rules/schemes.ts have the numbers. */
 import type { Node } from "../graph/graph.ts";
 import { fusedActivation } from "../graph/options.ts";
 import { perLayer, type QuantParam, quantParam } from "../graph/quantparam.ts";
 import { integerScale } from "../rules/arithmetic.ts";
+import type { SpecialKind } from "../rules/operator-row.ts";
 import { type ResultRole, rowOf } from "../rules/operators.ts";
-import type { QuantizedDtype } from "../rules/schemes.ts";
-import { PREDEFINED, type PredefinedKind, type SpecialKind } from "../rules/special.ts";
+import type { ActivationQuantizer, PredefinedKind } from "../rules/schemes.ts";
 
-/** The fixed parameters of a function; the range is carried over from `old`. */
-export function predefined(kind: PredefinedKind, dtype: QuantizedDtype, old: QuantParam | null): QuantParam {
-  const [scale, zeroPoint] = PREDEFINED[kind][dtype];
+/** The fixed parameters of a function for activations of a quantizer; the range is carried over from `old`. */
+export function predefined(kind: PredefinedKind, { fixed }: ActivationQuantizer, old: QuantParam | null): QuantParam {
+  const { scale, zeroPoint } = fixed[kind];
   return perLayer(scale, zeroPoint, { from: "predefined", kind }, old);
 }
 
@@ -18,6 +18,13 @@ export function withIntegerScale(old: QuantParam): QuantParam {
   const scale = old.scale.slice();
   scale[0] = integerScale(scale[0]!);
   return quantParam({ ...old, scale, provenance: { from: "integer scale" } });
+}
+
+/** Whose parameters an operator's result has: those of its function, or (null) of its range. */
+export function specialKindOf(node: Node): SpecialKind | null {
+  const { out } = rowOf(node.op);
+  if (out.role === "special") return out.kind;
+  return fusedActivation(node) === "TANH" ? "tanh" : null;
 }
 
 /** What kind of activation a node yields; null for one with an ordinary range. Follows operators that only move values. */

@@ -9,8 +9,9 @@ import { activeNodes, type Dtype, describe, type Graph, isConstant, type Node, r
 import { dtypeOption } from "../graph/options.ts";
 import { isPerLayer } from "../graph/quantparam.ts";
 import { roundHalfAway } from "../rules/arithmetic.ts";
+import { isActivationDtype } from "../rules/dtypes.ts";
 import { type OperandRole, type OperatorRow, roleOf, rowOf } from "../rules/operators.ts";
-import type { SCHEMES, Scheme } from "../rules/schemes.ts";
+import type { Scheme } from "../rules/schemes.ts";
 import { type Context, granularityOf, schemeOf } from "./context.ts";
 import { predefined } from "./special.ts";
 
@@ -42,7 +43,7 @@ function hasNothingQuantized(operator: Node): boolean {
 }
 
 function isQuantizedDtype(node: Node): boolean {
-  return node.dtype === "UINT8" || node.dtype === "INT16" || node.dtype === "INT8";
+  return isActivationDtype(node.dtype);
 }
 
 /** The checks of one operator or result. */
@@ -58,7 +59,7 @@ class Check {
   /** A result of SPLIT, SPLIT_V or UNPACK: the dtype, and exactly the operand's parameters. */
   result(): void {
     if (this.row.verify !== "same parameters") return;
-    this.dtype(this.node, "result", this.scheme.dtype);
+    this.dtype(this.node, "result", this.scheme.activation.dtype);
     this.sameAsOperand();
     this.perLayer(this.node, "result");
   }
@@ -82,7 +83,7 @@ class Check {
     if (this.row.out.role === "boolean") {
       this.dtype(this.node, "result", "BOOL");
     } else {
-      this.dtype(this.node, "result", this.scheme.dtype);
+      this.dtype(this.node, "result", this.scheme.activation.dtype);
       this.perLayer(this.node, "result");
       this.specialParameters();
     }
@@ -107,19 +108,19 @@ class Check {
           this.problem(`${what} "${operand.name}" is ${operand.dtype}, expected ${role.dtypes.join(" or ")}`);
         return;
       case "activation":
-        this.dtype(operand, what, this.scheme.dtype);
+        this.dtype(operand, what, this.scheme.activation.dtype);
         return this.perLayer(operand, what);
       case "unit":
-        this.dtype(operand, role.name, this.scheme.dtype);
+        this.dtype(operand, role.name, this.scheme.activation.dtype);
         return perChannel
           ? this.perChannel(operand, role.name, operand.shape.length - 1)
           : this.perLayer(operand, role.name);
       case "weights":
-        this.dtype(operand, role.name, this.scheme.dtype);
+        this.dtype(operand, role.name, this.scheme.weights[perChannel ? "channel" : "layer"].dtype);
         return perChannel ? this.perChannel(operand, role.name, role.axis) : this.perLayer(operand, role.name);
       case "bias":
         if (!isConstant(operand)) return;
-        this.dtype(operand, role.name, this.scheme.biasDtype);
+        this.dtype(operand, role.name, this.scheme.bias[perChannel ? "channel" : "layer"]);
         if (perChannel) this.perChannel(operand, role.name, operand.shape.length - 1);
         else this.perLayer(operand, role.name);
         this.biasScale(operand);
@@ -188,7 +189,7 @@ class Check {
         this.problem(`its scale ${scale} must be an integer`);
       return;
     }
-    const fixed = predefined(out.kind, this.scheme.dtype as keyof typeof SCHEMES, null);
+    const fixed = predefined(out.kind, this.scheme.activation, null);
     if (scale !== fixed.scale[0] || quant?.zeroPoint[0] !== fixed.zeroPoint[0])
       this.problem(
         `its parameters must be those of ${out.kind}: scale ${fixed.scale[0]}, zero point ${fixed.zeroPoint[0]}`,
@@ -201,7 +202,7 @@ class Check {
       [this.node, "outDataType"],
     ] as const) {
       if (!tensor?.quant) continue;
-      this.dtype(tensor, tensor === this.node ? "result" : "operand 0", this.scheme.dtype);
+      this.dtype(tensor, tensor === this.node ? "result" : "operand 0", this.scheme.activation.dtype);
       if (dtypeOption(this.node, name) !== tensor.dtype)
         this.problem(`its option ${name} is ${dtypeOption(this.node, name)}, but "${tensor.name}" is ${tensor.dtype}`);
       this.perLayer(tensor, "tensor");
@@ -212,8 +213,8 @@ class Check {
     const [tensor, shape] = this.op.inputs;
     if (!tensor) return this.problem("operand 0 is absent");
     if (this.node.quant) {
-      this.dtype(this.node, "result", this.scheme.dtype);
-      this.dtype(tensor, "operand 0", this.scheme.dtype);
+      this.dtype(this.node, "result", this.scheme.activation.dtype);
+      this.dtype(tensor, "operand 0", this.scheme.activation.dtype);
     } else if (tensor.dtype !== this.node.dtype) {
       this.problem(`wrong dtype: operand 0 "${tensor.name}" is ${tensor.dtype}, its result ${this.node.dtype}`);
     }

@@ -7,22 +7,21 @@
  * is after is the width: more than 2^(1.5 · bits), a step above 16 in uint8.
  */
 import { activeNodes, type Graph } from "../graph/graph.ts";
-import { type QuantizedDtype, SCHEMES } from "../rules/schemes.ts";
-import { type Context, warn } from "./context.ts";
+import { type Context, quantizerOf, warn } from "./context.ts";
 
 export function warnAccuracy(graph: Graph, context: Context): void {
   for (const node of activeNodes(graph)) {
-    const scheme = SCHEMES[node.dtype as QuantizedDtype];
-    if (!scheme || !node.quant || node.kind === "output") continue;
-    const steps = scheme.symmetric ? 2 * scheme.limit : scheme.limit;
+    const quantizer = quantizerOf(context, node);
+    if (!quantizer || !node.quant || node.kind === "output") continue;
+    const steps = quantizer.high - quantizer.low;
     const scale = largest(node.quant.scale);
-    if (Math.log2(scale * steps) <= 1.5 * scheme.bits) continue;
+    if (Math.log2(scale * steps) <= 1.5 * quantizer.bits) continue;
     const width = Number((scale * steps).toPrecision(3));
     warn(
       context,
       node,
       "wide-range",
-      `its range is ${width} wide, one step of ${scheme.name} is ${Number(scale.toPrecision(3))}; expect low accuracy`,
+      `its range is ${width} wide, one step of ${quantizer.dtype.toLowerCase()} is ${Number(scale.toPrecision(3))}; expect low accuracy`,
       { width, scale },
     );
   }

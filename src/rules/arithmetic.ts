@@ -5,11 +5,6 @@
  */
 const f32 = Math.fround;
 
-/** 8-bit asymmetric: quantized values 0..255. */
-export const UINT8_LEVELS = 255;
-/** 16-bit symmetric: quantized values -32767..32767. */
-export const INT16_LIMIT = 32767;
-
 export interface ScaleAndZeroPoint {
   /** f32. */
   readonly scale: number;
@@ -28,24 +23,27 @@ export function roundHalfAway(x: number): number {
   return Math.abs(x - whole) >= 0.5 ? whole + Math.sign(x) : whole;
 }
 
-/** Asymmetric uint8 parameters of a range (f32, min ≤ max), §3.2. The range is widened to contain 0. */
-export function asymmetric(min: number, max: number): ScaleAndZeroPoint {
+/**
+ * Asymmetric parameters of a range (f32, min ≤ max) for integers 0..levels, §3.2. The range is widened to contain 0. No scale is
+ * below `smallest`.
+ */
+export function asymmetric(min: number, max: number, levels: number, smallest: number): ScaleAndZeroPoint {
   const low = Math.min(0, min);
   const high = Math.max(0, max);
-  let scale = (high - low) / UINT8_LEVELS;
+  let scale = (high - low) / levels;
   let zeroPoint: number;
   if (min >= 0) {
     zeroPoint = 0;
-    scale = max / UINT8_LEVELS;
+    scale = max / levels;
   } else if (max < 0) {
-    zeroPoint = UINT8_LEVELS;
-    scale = -min / UINT8_LEVELS;
+    zeroPoint = levels;
+    scale = -min / levels;
   } else {
     zeroPoint = f32(roundHalfAway(0 - low / scale));
   }
-  if (scale < 1e-5) {
-    scale = 1e-5;
-    zeroPoint = f32(roundHalfAway(0 - low / 1e-5));
+  if (scale < smallest) {
+    scale = smallest;
+    zeroPoint = f32(roundHalfAway(0 - low / smallest));
   }
   return {
     scale: f32(scale),
@@ -53,17 +51,17 @@ export function asymmetric(min: number, max: number): ScaleAndZeroPoint {
     zeroPoint: zeroPoint + 0,
     // In f64 with the f64 scale, not the stored f32 one.
     nudgedMin: f32(-zeroPoint * scale),
-    nudgedMax: f32((UINT8_LEVELS - zeroPoint) * scale),
+    nudgedMax: f32((levels - zeroPoint) * scale),
   };
 }
 
-/** Symmetric parameters of a range (f32), §3.3. `limit` is 32767 (int16), 127 (int8) or 7 (int4). */
-export function symmetric(min: number, max: number, limit: number = INT16_LIMIT): ScaleAndZeroPoint {
+/** Symmetric parameters of a range (f32) for integers −limit..limit, §3.3. No scale is below `smallest`. */
+export function symmetric(min: number, max: number, limit: number, smallest: number): ScaleAndZeroPoint {
   const low = Math.min(0, min);
   const high = Math.max(0, max);
   const fromMin = low < 0 ? low / -limit : 0;
   const fromMax = high > 0 ? high / limit : 0;
-  const scale = Math.max(f32(Math.max(fromMin, fromMax)), f32(limit === INT16_LIMIT ? 1e-8 : 1e-5));
+  const scale = Math.max(f32(Math.max(fromMin, fromMax)), f32(smallest));
   // Here the rounded f32 scale is used.
   return { scale, zeroPoint: 0, nudgedMin: f32(-limit * scale), nudgedMax: f32(limit * scale) };
 }

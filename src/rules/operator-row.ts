@@ -1,6 +1,9 @@
 /** What a row of the operator table (src/rules/operators.ts) can say. A new rule is a new member here, read by one pass. */
 import type { Dtype } from "../model/tensor-types.ts";
-import type { SpecialKind } from "./special.ts";
+import type { PredefinedKind } from "./schemes.ts";
+
+/** Functions with a fixed range, and those whose scale is an integer (§3.8). */
+export type SpecialKind = PredefinedKind | "integer";
 
 /** What an operand is for. */
 export type OperandRole =

@@ -7,8 +7,7 @@
  * and one golden case (test/operators fails on a row without a line and a case there).
  */
 import type { Dtype } from "../model/tensor-types.ts";
-import type { OperandRole, OperatorRow, ResultRole } from "./operator-row.ts";
-import type { SpecialKind } from "./special.ts";
+import type { OperandRole, OperatorRow, ResultRole, SpecialKind } from "./operator-row.ts";
 
 export type { BackwardRule, DtypeRule, OperandRole, OperatorRow, ResultRole } from "./operator-row.ts";
 

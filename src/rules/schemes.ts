@@ -1,41 +1,153 @@
 /**
- * Quantization schemes as data: what a dtype means for activations, weights and biases.
+ * SCHEMES as rows: what quantization means for activations, weights and biases. Passes ask rows instead of comparing dtypes, so a new
+ * scheme is one row here.
  *
- * Passes ask the scheme instead of comparing dtypes, so a new scheme is one row here.
+ * A *quantizer* says how values become integers. A *scheme* says which quantizer the values of each role get. Rows are plain data: they
+ * are sent to Workers as they are.
  */
-
 import type { Dtype } from "../model/tensor-types.ts";
-import { asymmetric, INT16_LIMIT, type ScaleAndZeroPoint, symmetric } from "./arithmetic.ts";
+import { asymmetric, type ScaleAndZeroPoint, symmetric } from "./arithmetic.ts";
 
+/** `layer` is ONE's word for "per tensor": one scale and zero point. `channel`: one for each channel. */
 export type Granularity = "layer" | "channel";
+
+/** Whose rules a scheme follows: those of ONE's quantizer, or those of LiteRT's kernels. */
+export type Family = "one" | "litert";
+
+/** How float32 values become integers. */
+export interface Quantizer {
+  readonly dtype: Dtype;
+  readonly bits: number;
+  /** Zero point 0; else it is chosen so that 0.0 is exact. */
+  readonly symmetric: boolean;
+  /** Least and largest integer that is used; symmetric quantizers are narrow: −high..high. */
+  readonly low: number;
+  readonly high: number;
+  /** No scale is smaller (§3.2, §3.3). */
+  readonly smallestScale: number;
+}
+
+/** Functions whose result has a range of its own. */
+export type PredefinedKind = "logistic" | "tanh" | "softmax";
+
+export interface FixedParameters {
+  /** f32. */
+  readonly scale: number;
+  readonly zeroPoint: number;
+}
+
+/** A quantizer of activations, and the parameters that results of certain functions always have (§3.8). */
+export interface ActivationQuantizer extends Quantizer {
+  readonly fixed: Readonly<Record<PredefinedKind, FixedParameters>>;
+}
 
 export interface Scheme {
   /** As people write it: "uint8". */
   readonly name: string;
-  readonly dtype: Dtype;
-  readonly bits: number;
-  /** Zero point 0 and limits −limit..limit; else 0..limit with a zero point. */
-  readonly symmetric: boolean;
-  readonly limit: number;
-  /** dtype of biases per channel; per layer it is always INT32 (§3.6). */
-  readonly biasDtype: Dtype;
+  readonly family: Family;
+  readonly activation: ActivationQuantizer;
+  readonly weights: Readonly<Record<Granularity, Quantizer>>;
+  readonly bias: Readonly<Record<Granularity, Dtype>>;
+  /** Granularities that people may ask for. */
+  readonly granularities: readonly Granularity[];
 }
+
+const f32 = Math.fround;
+
+export const QUANTIZERS = {
+  uint8: { dtype: "UINT8", bits: 8, symmetric: false, low: 0, high: 255, smallestScale: 1e-5 },
+  int16: { dtype: "INT16", bits: 16, symmetric: true, low: -32767, high: 32767, smallestScale: 1e-8 },
+  int8: { dtype: "INT8", bits: 8, symmetric: true, low: -127, high: 127, smallestScale: 1e-5 },
+  int4: { dtype: "INT4", bits: 4, symmetric: true, low: -7, high: 7, smallestScale: 1e-5 },
+} as const satisfies Record<string, Quantizer>;
+
+/** ONE's activations. */
+const UINT8: ActivationQuantizer = {
+  ...QUANTIZERS.uint8,
+  fixed: {
+    logistic: { scale: 1 / 256, zeroPoint: 0 },
+    tanh: { scale: 2 / 256, zeroPoint: 128 },
+    softmax: { scale: f32(1 / 255), zeroPoint: 0 },
+  },
+};
+const INT16: ActivationQuantizer = {
+  ...QUANTIZERS.int16,
+  fixed: {
+    logistic: { scale: 1 / 32768, zeroPoint: 0 },
+    tanh: { scale: 1 / 32768, zeroPoint: 0 },
+    softmax: { scale: f32(1 / 32767), zeroPoint: 0 },
+  },
+};
 
 export const SCHEMES = {
-  UINT8: { name: "uint8", dtype: "UINT8", bits: 8, symmetric: false, limit: 255, biasDtype: "INT32" },
-  INT16: { name: "int16", dtype: "INT16", bits: 16, symmetric: true, limit: INT16_LIMIT, biasDtype: "INT64" },
+  uint8: {
+    name: "uint8",
+    family: "one",
+    activation: UINT8,
+    weights: { layer: QUANTIZERS.uint8, channel: QUANTIZERS.uint8 },
+    bias: { layer: "INT32", channel: "INT32" },
+    granularities: ["channel", "layer"],
+  },
+  int16: {
+    name: "int16",
+    family: "one",
+    activation: INT16,
+    // Per tensor ONE knows uint8 weights and INT32 biases only (§3.5.2, §3.6).
+    weights: { layer: QUANTIZERS.uint8, channel: QUANTIZERS.int16 },
+    bias: { layer: "INT32", channel: "INT64" },
+    granularities: ["channel"],
+  },
 } as const satisfies Record<string, Scheme>;
 
-export type QuantizedDtype = keyof typeof SCHEMES;
+export type SchemeName = keyof typeof SCHEMES;
 
-/** Scale, zero point and representable range of a range (f32) in a scheme. */
-export function parametersOfRange(scheme: Scheme, min: number, max: number): ScaleAndZeroPoint {
-  return scheme.symmetric ? symmetric(min, max, scheme.limit) : asymmetric(min, max);
+/** What is meant where no scheme is asked for: per channel. */
+export const DEFAULT_SCHEME: { readonly scheme: Scheme; readonly granularity: Granularity } = {
+  scheme: SCHEMES.uint8,
+  granularity: "channel",
+};
+
+/** Names of ONE's schemes, which are what `--dtype` takes. */
+export const ONE_SCHEMES = { uint8: "uint8", int16: "int16" } as const satisfies Partial<Record<SchemeName, string>>;
+
+/** Weights that are quantized alone (§5.4), by the name that people write. */
+export const WEIGHT_QUANTIZERS = {
+  int4: QUANTIZERS.int4,
+  int8: QUANTIZERS.int8,
+  int16: QUANTIZERS.int16,
+} as const satisfies Record<string, Quantizer>;
+
+/** The scheme of a name, for texts that were checked already. */
+export function schemeNamed(name: string): Scheme {
+  const scheme = (SCHEMES as Readonly<Record<string, Scheme>>)[name];
+  if (!scheme) throw new Error(`there is no scheme "${name}"`);
+  return scheme;
 }
 
-/** dtypes that count as quantized when a quantparam is there (§1.1; INT8 and the 4-bit ones do not). */
-const QUANTIZED: ReadonlySet<Dtype> = new Set<Dtype>(["UINT8", "INT16", "INT32", "INT64"]);
+/** The quantizer that activations of a dtype have in a family; undefined for dtypes that are no activations there. */
+export function activationOf(family: Family, dtype: Dtype): ActivationQuantizer | undefined {
+  return schemeWith(family, dtype)?.activation;
+}
 
-export function isQuantized(node: { quant: unknown; dtype: Dtype }): boolean {
-  return node.quant !== null && QUANTIZED.has(node.dtype);
+/** The scheme of a family whose activations have a dtype: what the file of a quantized model says of itself. */
+export function schemeWith(family: Family, dtype: Dtype): Scheme | undefined {
+  return Object.values<Scheme>(SCHEMES).find((scheme) => scheme.family === family && scheme.activation.dtype === dtype);
+}
+
+/** dtypes of a family's activations, in the order of the rows. */
+export function activationDtypes(family: Family): Dtype[] {
+  const rows = Object.values<Scheme>(SCHEMES).filter((scheme) => scheme.family === family);
+  return [...new Set(rows.map(({ activation }) => activation.dtype))];
+}
+
+/** Scale, zero point and representable range of a range (f32). */
+export function parametersOfRange(quantizer: Quantizer, min: number, max: number): ScaleAndZeroPoint {
+  if (quantizer.symmetric) return symmetric(min, max, quantizer.high, quantizer.smallestScale);
+  const { zeroPoint, ...rest } = asymmetric(min, max, quantizer.high - quantizer.low, quantizer.smallestScale);
+  return { ...rest, zeroPoint: zeroPoint + quantizer.low };
+}
+
+/** The range that parameters of a quantizer stand for, f32: from its least integer to its largest. */
+export function rangeOfParameters({ low, high }: Quantizer, scale: number, zeroPoint: number): [number, number] {
+  return [f32(scale * (low - zeroPoint)), f32(scale * (high - zeroPoint))];
 }

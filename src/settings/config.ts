@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import { FileError, Problems, reasonOf } from "../base/errors.ts";
-import { type Granularity, type QuantizedDtype, SCHEMES } from "../rules/schemes.ts";
+import { type Granularity, schemeNamed } from "../rules/schemes.ts";
 import type { LayerEntry } from "./layers.ts";
 
 /** A word in any case, as the reference reads it. */
@@ -57,16 +57,12 @@ function listsOf(config: z.infer<typeof CONFIG>): LayerEntry[][] {
   const first: LayerEntry[] = [];
   const alternates: LayerEntry[][] = [];
   for (const { name, names, dtype, granularity, alternate } of config.layers) {
-    const setting = { dtype: dtypeOf(dtype), granularity: granularity as Granularity };
+    const setting = { scheme: schemeNamed(dtype), granularity: granularity as Granularity };
     const all = [...(name === undefined ? [] : [name]), ...(names ?? [])];
     if (all.length > 0) first.push({ names: all, ...setting });
     for (const others of Object.values(alternate ?? {})) alternates.push([{ names: others, ...setting }]);
   }
   return [first, ...alternates];
-}
-
-function dtypeOf(name: string): QuantizedDtype {
-  return (Object.keys(SCHEMES) as QuantizedDtype[]).find((dtype) => SCHEMES[dtype].name === name)!;
 }
 
 /** `layers[2].names[0]`. */

@@ -5,7 +5,7 @@ import { MinmaxqError, Problems, UsageError } from "../base/errors.ts";
 import { activeNodes, type Graph, type Node } from "../graph/graph.ts";
 import type { LayerSetting } from "../passes/context.ts";
 import { rowOf } from "../rules/operators.ts";
-import { type Granularity, type QuantizedDtype, SCHEMES } from "../rules/schemes.ts";
+import { type Granularity, SCHEMES, type Scheme } from "../rules/schemes.ts";
 import type { LayerEntry } from "./layers.ts";
 
 /** One `--layer` as given: names that match `pattern` get `setting`. */
@@ -21,15 +21,15 @@ export function layerArgument(text: string, fallback: Granularity = "channel"): 
     .slice(cut + 1)
     .toLowerCase()
     .split(":");
-  const dtype = (Object.keys(SCHEMES) as QuantizedDtype[]).find((name) => SCHEMES[name].name === dtypeName);
+  const scheme: Scheme | undefined = Object.values(SCHEMES).find(({ name }) => name === dtypeName);
   const wrong = (what: string) =>
     new UsageError(`--layer "${text}": ${what}; write 'NAME=int16' or 'NAME=uint8:layer'`);
   if (cut <= 0) throw wrong("has no NAME=DTYPE");
-  if (!dtype) throw wrong(`"${dtypeName}" is no dtype, choose uint8 or int16`);
+  if (!scheme) throw wrong(`"${dtypeName}" is no dtype, choose uint8 or int16`);
   if (granularity !== "layer" && granularity !== "channel")
     throw wrong(`"${granularity}" is no granularity, choose layer or channel`);
-  if (granularity === "layer" && dtype !== "UINT8") throw wrong("granularity layer works with uint8 only");
-  return { pattern: text.slice(0, cut), setting: { dtype, granularity } };
+  if (!scheme.granularities.includes(granularity)) throw wrong(`granularity ${granularity} works with uint8 only`);
+  return { pattern: text.slice(0, cut), setting: { scheme, granularity } };
 }
 
 /**

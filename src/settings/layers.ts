@@ -53,8 +53,8 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
   const map = new Map<string, LayerSetting>();
   const multiple = new Set<Node>();
   const seen = new Set<string>();
-  for (const { names, dtype, granularity } of list) {
-    const setting = { dtype, granularity };
+  for (const { names, scheme, granularity } of list) {
+    const setting = { scheme, granularity };
     for (const name of names) {
       if (seen.has(name)) {
         problems.add(twice(name));
@@ -62,9 +62,9 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
       }
       seen.add(name);
       const found = byName.get(name) ?? [];
-      if (granularity === "layer" && dtype !== "UINT8")
+      if (!scheme.granularities.includes(granularity))
         problems.add(
-          `layer settings: "${name}" is ${dtype.toLowerCase()} with granularity layer, which works with uint8 only; use channel`,
+          `layer settings: "${name}" is ${scheme.name} with granularity ${granularity}, which works with uint8 only; use channel`,
         );
       if (found.length === 0)
         problems.add(`layer settings: no tensor is called "${name}"; see the names with 'minmaxq inspect'`);
@@ -98,7 +98,7 @@ function setAll(
 ): void {
   for (const node of [operator, ...resultsOf(operator)]) {
     const old = map.get(node.name);
-    if (multiple.has(operator) && old && (old.dtype !== setting.dtype || old.granularity !== setting.granularity))
+    if (multiple.has(operator) && old && (old.scheme !== setting.scheme || old.granularity !== setting.granularity))
       problems.add(`${describe(operator)}: its results are set differently; they must have one dtype and granularity`);
     map.set(node.name, setting);
   }

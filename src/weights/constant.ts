@@ -5,6 +5,7 @@
  */
 import type { ByteRange } from "../model/bytes.ts";
 import type { SparsityParameters } from "../model/index.ts";
+import type { Quantizer } from "../rules/schemes.ts";
 import type { IntegerKind } from "./kernels.ts";
 
 /** How float32 elements are seen: row-major [outer, channels, inner]; one channel when per layer. */
@@ -36,10 +37,10 @@ export interface Scales {
  * - `bias`: QB (§3.6), scales from input and weights; `quant.scale` is filled in by the stream.
  */
 export type Encoding =
-  | { rule: "scan"; symmetric: boolean; limit: number; layout: ChannelLayout; parameters: ChannelParameters }
-  | { rule: "clip"; symmetric: boolean; limit: number; layout: ChannelLayout; parameters: ChannelParameters }
-  | { rule: "known"; symmetric: boolean; layout: ChannelLayout; min: Float32Array; scale: Float32Array }
-  | { rule: "propagated"; symmetric: boolean; scale: number; zeroPoint: number }
+  | { rule: "scan"; quantizer: Quantizer; layout: ChannelLayout; parameters: ChannelParameters }
+  | { rule: "clip"; quantizer: Quantizer; layout: ChannelLayout; parameters: ChannelParameters }
+  | { rule: "known"; quantizer: Quantizer; layout: ChannelLayout; min: Float32Array; scale: Float32Array }
+  | { rule: "propagated"; quantizer: Quantizer; scale: number; zeroPoint: number }
   | {
       rule: "bias";
       wide: boolean;
@@ -68,8 +69,7 @@ export type Constant =
   | {
       readonly kind: "fake";
       readonly of: Constant;
-      readonly symmetric: boolean;
-      readonly limit: number;
+      readonly quantizer: Quantizer;
       readonly layout: ChannelLayout;
       readonly parameters: ChannelParameters;
       readonly count: number;
@@ -95,10 +95,11 @@ export type Constant =
       readonly count: number;
       readonly length: number;
     }
-  /** float32 as int16: round(value / scale) + zeroPoint within ±32767, the division in f32 (§5.7.1). */
+  /** float32 as integers of 16 bits: round(value / scale) + zeroPoint within the quantizer's limits, the division in f32 (§5.7.1). */
   | {
       readonly kind: "divided";
       readonly of: Constant;
+      readonly quantizer: Quantizer;
       readonly scale: number;
       readonly zeroPoint: number;
       readonly count: number;
@@ -129,8 +130,9 @@ export function stored(content: ByteRange, count: number): Constant {
   return { kind: "stored", content, count, length: content.length };
 }
 
-/** A constant that encodes `of` into integers of `bytes` bytes. */
-export function encoded(of: Constant, encoding: Encoding, bytes: number): Constant {
+/** A constant that encodes `of` into integers. */
+export function encoded(of: Constant, encoding: Encoding): Constant {
+  const bytes = encoding.rule === "bias" ? (encoding.wide ? 8 : 4) : encoding.quantizer.bits / 8;
   return { kind: "encoded", of, encoding, bytes, count: of.count, length: Math.ceil(of.count * bytes) };
 }
 

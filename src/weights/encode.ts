@@ -1,7 +1,8 @@
 /** Encoding one piece of a constant: the only place where a description meets the kernels. Runs in every thread. */
 
 import { timed } from "../base/timings.ts";
-import { INT16_LIMIT, inverse } from "../rules/arithmetic.ts";
+import { inverse } from "../rules/arithmetic.ts";
+import type { Quantizer } from "../rules/schemes.ts";
 import type { ChannelLayout, ChannelParameters, Constant, Encoding } from "./constant.ts";
 import { inverses, loadFloats } from "./floats.ts";
 import { type Block, type ChannelRanges, type KernelStream, laterStart, type Parameters } from "./kernels.ts";
@@ -82,6 +83,11 @@ export function setParameters(into: ChannelParameters, computed: Parameters, cha
   into.zeroPoint.set(computed.zeroPoint, channel);
 }
 
+/** Integers of two bytes; all others are encoded as bytes, and packed later where they are smaller. */
+function isShort({ bits }: Quantizer): boolean {
+  return bits === 16;
+}
+
 /** Runs of one channel that are shorter than this have a quicker way in the kernels for any values. */
 const LONG_RUN = 64;
 
@@ -104,23 +110,25 @@ export function encodePiece(
       const nudgedMax = computed?.nudgedMax ?? part(encoding.parameters.nudgedMax);
       const inv = computed?.inv ?? inverses(part(encoding.parameters.scale));
       if (computed?.near && (piece.channels === 1 || piece.inner >= LONG_RUN)) {
-        if (!encoding.symmetric) return stream.asymnear(values, piece, nudgedMin, inv);
+        if (!encoding.quantizer.symmetric) return stream.asymnear(values, piece, nudgedMin, inv);
         return stream.symnear(values, piece, inv);
       }
-      if (!encoding.symmetric) return stream.asym(values, piece, nudgedMin, nudgedMax, inv);
+      const { symmetric, high } = encoding.quantizer;
+      if (!symmetric) return stream.asym(values, piece, nudgedMin, nudgedMax, inv);
       const lists = [nudgedMin, nudgedMax, inv] as const;
-      if (encoding.limit === INT16_LIMIT) return stream.sym(values, piece, ...lists, encoding.limit);
-      return stream.symbyte(values, piece, ...lists, encoding.limit);
+      return isShort(encoding.quantizer)
+        ? stream.sym(values, piece, ...lists, high)
+        : stream.symbyte(values, piece, ...lists, high);
     }
     case "known": {
       const inv = inverses(part(encoding.scale));
-      return encoding.symmetric
+      return encoding.quantizer.symmetric
         ? stream.sym0(values, piece, inv)
         : stream.asym0(values, piece, part(encoding.min), inv);
     }
     case "propagated": {
       const inv = inverse(encoding.scale);
-      return encoding.symmetric
+      return encoding.quantizer.symmetric
         ? stream.propagateshort(values, inv, encoding.zeroPoint)
         : stream.propagatebyte(values, inv, encoding.zeroPoint);
     }
@@ -171,7 +179,7 @@ function partOf({ near, ...lists }: Parameters, { channel, channels }: Piece): P
 
 /** Whether a block is one row of channels that are worth the call that does everything in one (kernels/fused.ts). */
 function canBeFused({ encoding }: Constant & { kind: "encoded" }, { count, channels, inner }: Piece): boolean {
-  if (encoding.rule !== "scan" || (encoding.symmetric && encoding.limit !== INT16_LIMIT)) return false;
+  if (encoding.rule !== "scan" || (encoding.quantizer.symmetric && !isShort(encoding.quantizer))) return false;
   return count === channels * inner && (channels === 1 || inner >= LONG_RUN);
 }
 
@@ -185,14 +193,14 @@ function scanAndEncode(
 ): string | null {
   const { encoding } = constant;
   if (encoding.rule !== "scan") throw new Error(`"${name}" has no ranges to look for`);
-  const { symmetric, limit, parameters } = encoding;
+  const { quantizer, parameters } = encoding;
   return stream.scoped(() => {
     const bytes = block.count * 4;
     const values = timed("read", () => loadFloats(stream, constant.of, block), bytes, name);
     const offset = to.offset + block.first * to.size;
     const room = canBeFused(constant, block) ? to.sink.room(block.count * to.size, offset) : null;
     if (room) {
-      const found = timed("scan and encode", () => stream.fused(values, block, symmetric, room), bytes, name);
+      const found = timed("scan and encode", () => stream.fused(values, block, quantizer, room), bytes, name);
       setParameters(parameters, found, block.channel);
       const problem = problemOfFound(name, found.nans, found.infinite);
       if (problem || found.near) return problem;
@@ -203,7 +211,7 @@ function scanAndEncode(
     const ranges = timed("scan piece", () => stream.channels(values, block), bytes, name);
     const problem = problemOf(name, ranges);
     if (problem) return problem;
-    const computed = stream.parameters(ranges.mins, ranges.maxs, symmetric, limit);
+    const computed = stream.parameters(ranges.mins, ranges.maxs, quantizer);
     setParameters(parameters, computed, block.channel);
     encodeBlock(stream, name, values, encoding, block, computed, to);
     return null;

@@ -153,8 +153,8 @@ function takeFound(stream: KernelStream, job: Job, unusable: Unusable[]): Job | 
     unusable.push({ offset: job.offset, text });
     return null;
   }
-  const { symmetric, limit, parameters } = constant.encoding;
-  const known = stream.scoped(() => stream.parameters(ranges.mins, ranges.maxs, symmetric, limit));
+  const { quantizer, parameters } = constant.encoding;
+  const known = stream.scoped(() => stream.parameters(ranges.mins, ranges.maxs, quantizer));
   setParameters(parameters, known, 0);
   return { ...job, known };
 }

@@ -1,7 +1,7 @@
 /** Reading the float32 elements that a constant describes, a piece at a time, into the kernels' memory. */
 
 import { readRange } from "../model/bytes.ts";
-import { INT16_LIMIT, inverse, roundHalfAway } from "../rules/arithmetic.ts";
+import { inverse, roundHalfAway } from "../rules/arithmetic.ts";
 import type { Constant } from "./constant.ts";
 import { expander } from "./densify.ts";
 import type { Block, IntegerKind, KernelStream } from "./kernels.ts";
@@ -15,7 +15,7 @@ export function loadFloats(stream: KernelStream, constant: Constant, piece: Piec
       return stream.blockOf(stream.half(halves));
     }
     case "fake": {
-      const { symmetric, limit, parameters } = constant;
+      const { quantizer, parameters } = constant;
       const values = loadFloats(stream, constant.of, piece);
       const part = <T extends Float32Array>(list: T) => list.subarray(piece.channel, piece.channel + piece.channels);
       const scale = part(parameters.scale);
@@ -23,8 +23,8 @@ export function loadFloats(stream: KernelStream, constant: Constant, piece: Piec
       const min = part(parameters.nudgedMin);
       const max = part(parameters.nudgedMax);
       return stream.blockOf(
-        symmetric
-          ? stream.fakesym(values, piece, min, max, inv, scale, limit)
+        quantizer.symmetric
+          ? stream.fakesym(values, piece, min, max, inv, scale, quantizer.high)
           : stream.fakeasym(values, piece, min, max, inv, scale),
       );
     }
@@ -121,11 +121,12 @@ export function loadBytes(stream: KernelStream, constant: Constant, offset: numb
 }
 
 /** Integers of float32 values by a true division: the ONNX flow does not multiply with the inverse (§5.7.1). */
-function dividedBytes(bytes: Uint8Array, { scale, zeroPoint }: Constant & { kind: "divided" }): Uint8Array {
+function dividedBytes(bytes: Uint8Array, { scale, zeroPoint, quantizer }: Constant & { kind: "divided" }): Uint8Array {
+  const { low, high } = quantizer;
   const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   const integers = Int16Array.from(values, (value) => {
     const integer = roundHalfAway(Math.fround(value / scale)) + zeroPoint;
-    return Math.max(-INT16_LIMIT, Math.min(INT16_LIMIT, integer));
+    return Math.max(low, Math.min(high, integer));
   });
   return new Uint8Array(integers.buffer);
 }

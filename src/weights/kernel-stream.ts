@@ -12,6 +12,7 @@
  * result before the next one.
  */
 import type { Observation, Range } from "../../build/kernels.d.ts";
+import type { Quantizer } from "../rules/schemes.ts";
 import { type Block, elements, floats, KernelMemory, type Layout } from "./kernel-memory.ts";
 
 export type { Block, Layout };
@@ -90,11 +91,15 @@ export class KernelStream extends KernelMemory {
     return this.result(Uint8Array, "asym", ...this.layout(values, layout), ...this.lists(layout, nmin, nmax, inv));
   }
 
-  /** Parameters of channels' ranges: QA (§3.2), or QS (§3.3) with integers up to ±limit. */
-  parameters(mins: Float32Array, maxs: Float32Array, symmetric: boolean, limit: number): Parameters {
+  /** Parameters of channels' ranges: QA (§3.2), or QS (§3.3) for a symmetric quantizer. */
+  parameters(
+    mins: Float32Array,
+    maxs: Float32Array,
+    { symmetric, high, smallestScale }: Pick<Quantizer, "symmetric" | "high" | "smallestScale">,
+  ): Parameters {
     const lists = [this.copyIn(mins).pointer, mins.length, this.copyIn(maxs).pointer, maxs.length];
     const words = symmetric
-      ? this.record("symparameters", 11, ...lists, limit)
+      ? this.record("symparameters", 11, ...lists, high, smallestScale)
       : this.record("asymparameters", 11, ...lists);
     const { scale, zeroPoint, nudgedMin, nudgedMax, inv } = this.parameterViews(words, mins.length);
     return {
@@ -108,12 +113,19 @@ export class KernelStream extends KernelMemory {
   }
 
   /**
-   * Ranges, parameters and integers of whole channels in one call (kernels/fused.ts): QA, or QS with limit 32767. Integers go to `to`;
+   * Ranges, parameters and integers of whole channels in one call (kernels/fused.ts): QA, or QS of int16. Integers go to `to`;
    * where the channels are not near, they are not there. The lists are views of kernel memory.
    */
-  fused(values: Block, layout: Layout, symmetric: boolean, to: Block): Fused {
-    const name = symmetric ? "fusedsym" : "fusedasym";
-    const words = this.into(to, () => this.record(name, 15, ...this.layout(values, layout)));
+  fused(
+    values: Block,
+    layout: Layout,
+    { symmetric, smallestScale }: Pick<Quantizer, "symmetric" | "smallestScale">,
+    to: Block,
+  ): Fused {
+    const blocks = this.layout(values, layout);
+    const words = this.into(to, () =>
+      symmetric ? this.record("fusedsym", 15, ...blocks, smallestScale) : this.record("fusedasym", 15, ...blocks),
+    );
     const lists = this.parameterViews(words.subarray(2), layout.channels);
     return { ...lists, nans: words[12]!, infinite: words[13] === 1, near: words[14] === 1 };
   }

@@ -12,6 +12,7 @@
 import { readFileSync } from "node:fs";
 import type { Root as KernelFunctions, Observation, Range } from "../../build/kernels.d.ts";
 import wasmPath from "../../build/kernels.wasm" with { type: "file" };
+import type { Quantizer } from "../rules/schemes.ts";
 import {
   type Block,
   INTEGER_KINDS,
@@ -77,11 +78,10 @@ function parameterLists(
   stream: KernelStream,
   mins: Float32Array,
   maxs: Float32Array,
-  symmetric: boolean,
-  limit: number,
+  quantizer: Pick<Quantizer, "symmetric" | "high" | "smallestScale">,
 ): ReturnType<KernelFunctions["asymparameters"]> {
   return stream.scoped(() => {
-    const { scale, zeroPoint, nudgedMin, nudgedMax, inv, near } = stream.parameters(mins, maxs, symmetric, limit);
+    const { scale, zeroPoint, nudgedMin, nudgedMax, inv, near } = stream.parameters(mins, maxs, quantizer);
     return [scale, zeroPoint, nudgedMin, nudgedMax, inv, near ? 1 : 0];
   });
 }
@@ -92,11 +92,12 @@ function fusedLists<T>(
   values: Float32Array,
   channels: number,
   inner: number,
+  smallestScale = 0,
 ): [T, ...Lists, number, number, number] {
   return stream.scoped(() => {
     const to = stream.reserve(values.length * Integers.BYTES_PER_ELEMENT);
     const symmetric = Integers.BYTES_PER_ELEMENT === 2;
-    const found = stream.fused(stream.copyIn(values), { channels, inner }, symmetric, to);
+    const found = stream.fused(stream.copyIn(values), { channels, inner }, { symmetric, smallestScale }, to);
     const { scale, zeroPoint, nudgedMin, nudgedMax, inv } = found;
     const flags = [found.nans, Number(found.infinite), Number(found.near)] as const;
     const lists: Lists = [scale.slice(), zeroPoint.slice(), nudgedMin.slice(), nudgedMax.slice(), inv.slice()];
@@ -124,14 +125,16 @@ function copying(stream: KernelStream): Kernels {
     },
     asym: (values, channels, inner, nmin, nmax, inv) =>
       on(values, (block) => stream.asym(block, { channels, inner }, nmin, nmax, inv), list),
-    asymparameters: (mins, maxs) => parameterLists(stream, mins, maxs, false, 0),
-    symparameters: (mins, maxs, limit) => parameterLists(stream, mins, maxs, true, limit),
+    asymparameters: (mins, maxs) =>
+      parameterLists(stream, mins, maxs, { symmetric: false, high: 255, smallestScale: 0 }),
+    symparameters: (mins, maxs, high, smallestScale) =>
+      parameterLists(stream, mins, maxs, { symmetric: true, high, smallestScale }),
     asymnear: (values, channels, inner, nmin, inv) =>
       on(values, (block) => stream.asymnear(block, { channels, inner }, nmin, inv), list),
     symnear: (values, channels, inner, inv) =>
       on(values, (block) => stream.symnear(block, { channels, inner }, inv), list),
     fusedasym: (values, channels, inner) => fusedLists(stream, Uint8Array, values, channels, inner),
-    fusedsym: (values, channels, inner) => fusedLists(stream, Int16Array, values, channels, inner),
+    fusedsym: (values, channels, inner, smallest) => fusedLists(stream, Int16Array, values, channels, inner, smallest),
     asym0: (values, channels, inner, min, inv) =>
       on(values, (block) => stream.asym0(block, { channels, inner }, min, inv), list),
     sym: (values, channels, inner, nmin, nmax, inv, limit) =>

@@ -2,6 +2,7 @@
 import { Problems } from "../base/errors.ts";
 import { timed } from "../base/timings.ts";
 import { rangeOf } from "../model/bytes.ts";
+import type { Quantizer } from "../rules/schemes.ts";
 import { type ChannelLayout, type Constant, stored, wholeTensor } from "./constant.ts";
 import { bytesOf, PIECE_LIMIT, problemOf, problemOfNonFinite, scanRanges } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";
@@ -37,9 +38,9 @@ export class ConstantScanner {
     return { min: ranges.mins, max: ranges.maxs };
   }
 
-  /** Parameters of channels' ranges; symmetric ones with integers up to ±limit. */
-  parameters(mins: Float32Array, maxs: Float32Array, symmetric: boolean, limit: number): Parameters {
-    return this.stream.scoped(() => this.stream.parameters(mins, maxs, symmetric, limit));
+  /** Parameters of channels' ranges. */
+  parameters(mins: Float32Array, maxs: Float32Array, quantizer: Quantizer): Parameters {
+    return this.stream.scoped(() => this.stream.parameters(mins, maxs, quantizer));
   }
 
   /** Notes NaN and infinities, where only a neighbour's range counts; ±FLT_MAX may stand for infinity there (§3.9). */

@@ -38,7 +38,7 @@ describe("what a list says", () => {
     const values: Partial<Record<OptionName, unknown>> = {
       data: "random:2",
       dataFormat: "random",
-      dtype: "INT16",
+      dtype: "int16",
       granularity: "channel",
       inputDtype: ["float32", "uint8"],
       outputDtype: "float32",
@@ -62,7 +62,7 @@ describe("what a list says", () => {
       output: join(cwd, "m.q16.circle"),
       data: "random:2",
       dataFormat: "random",
-      dtype: "INT16",
+      dtype: "int16",
       granularity: "channel",
       inputDtype: ["FLOAT32", "UINT8"],
       outputDtype: ["FLOAT32"],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { checkReduction, movingAverage, percentile, reduce } from "../../src/calibration/reduce.ts";
+import { QUANTIZERS } from "../../src/rules/schemes.ts";
 import { messageOf } from "./support.ts";
 
 const f = (...values: number[]) => Float32Array.from(values);
@@ -93,7 +94,7 @@ test("settings without a meaning", async () => {
   expect(await refuse({ kind: "percentile", min: 60, max: 40 })).toContain("above the max percentile");
   expect(await refuse({ kind: "percentile_all", min: 60, max: 40 })).toContain("above the max percentile");
   expect(await refuse({ kind: "percentile_all", min: 1, max: 101 })).toContain("max percentile is 101");
-  expect(await refuse({ kind: "entropy", dtype: "INT16" })).toContain("choose mse or percentile_all");
+  expect(await refuse({ kind: "entropy", quantizer: QUANTIZERS.int16 })).toContain("choose mse or percentile_all");
   expect(await refuse({ kind: "moving_average", batch: 0, constant: 0.1 })).toContain("batch is 0");
   expect(await refuse({ kind: "moving_average", batch: 4, constant: 1.5 })).toContain("constant is 1.5");
 });

@@ -5,6 +5,7 @@ import { divergences, magnitudes } from "../../src/calibration/entropy.ts";
 import { type Histogram, Histograms } from "../../src/calibration/histogram.ts";
 import { squaredError } from "../../src/calibration/mse.ts";
 import { type Range, reduceValues, type ValueReduction } from "../../src/calibration/reduce.ts";
+import { QUANTIZERS, schemeWith } from "../../src/rules/schemes.ts";
 import { loadKernels } from "../../src/weights/kernels.ts";
 import { floats } from "../kernels/data.ts";
 import * as oracle from "./value-oracle.ts";
@@ -28,9 +29,9 @@ function rangeOf(values: Float32Array, reduction: ValueReduction): Range | undef
   return reduceValues(histogramOf(values), ...extremes(values), reduction);
 }
 
-const ENTROPY: ValueReduction = { kind: "entropy", dtype: "UINT8" };
-const MSE8: ValueReduction = { kind: "mse", dtype: "UINT8" };
-const MSE16: ValueReduction = { kind: "mse", dtype: "INT16" };
+const ENTROPY: ValueReduction = { kind: "entropy", quantizer: QUANTIZERS.uint8 };
+const MSE8: ValueReduction = { kind: "mse", quantizer: QUANTIZERS.uint8 };
+const MSE16: ValueReduction = { kind: "mse", quantizer: QUANTIZERS.int16 };
 const all = (min: number, max: number): ValueReduction => ({ kind: "percentile_all", min, max });
 
 /** Distributions as activations have them, and worse ones. */
@@ -186,7 +187,8 @@ describe("entropy", () => {
 
 describe("mse", () => {
   for (const dtype of ["UINT8", "INT16"] as const) {
-    const reduction: ValueReduction = { kind: "mse", dtype };
+    const quantizer = schemeWith("one", dtype)!.activation;
+    const reduction: ValueReduction = { kind: "mse", quantizer };
 
     test(`${dtype}: the integral is the values' own error`, () => {
       for (const name of ["normal", "laplace", "relu", "gelu", "heavy tail", "shifted", "lopsided"]) {
@@ -197,7 +199,7 @@ describe("mse", () => {
         for (const factor of [1, 0.7, 0.31]) {
           const range = { min: Math.fround(mins[0]! * factor), max: Math.fround(maxs[0]! * factor) };
           const wanted = oracle.meanSquaredError(counted, range, dtype);
-          const found = squaredError(distribution, range, dtype) / counted.length;
+          const found = squaredError(distribution, range, quantizer) / counted.length;
           expect(Math.abs(found / wanted - 1)).toBeLessThan(0.03);
         }
       }

@@ -1,8 +1,10 @@
 /** Recording on workers: nothing may depend on how many there are. */
+
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { inputSpecs, openDataSet, recordRanges, recordSamples } from "../../src/calibration/index.ts";
 import { openModel } from "../../src/model/index.ts";
+import { QUANTIZERS } from "../../src/rules/schemes.ts";
 import { model } from "./models.ts";
 import { bytesOf, dataOf, ranges } from "./support.ts";
 import { binWidth, draw, normal, percentile, valuesThatCount } from "./value-oracle.ts";
@@ -18,9 +20,9 @@ describe("a real model", () => {
       { kind: "moving_average", batch: 2, constant: 0.1 },
       { kind: "minmax" },
       { kind: "percentile_all", min: 0.01, max: 99.99 },
-      { kind: "entropy", dtype: "UINT8" },
-      { kind: "mse", dtype: "UINT8" },
-      { kind: "mse", dtype: "INT16" },
+      { kind: "entropy", quantizer: QUANTIZERS.uint8 },
+      { kind: "mse", quantizer: QUANTIZERS.uint8 },
+      { kind: "mse", quantizer: QUANTIZERS.int16 },
     ] as const) {
       const one = await recordRanges(opened.model, data, { reduction, workers: 1 });
       expect(one.size).toBeGreaterThan(80);

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { compareModels } from "../../src/compare/compare.ts";
 import { openSide } from "../../src/compare/side.ts";
 import type { Model, TensorType } from "../../src/model/index.ts";
+import { SCHEMES } from "../../src/rules/schemes.ts";
 import { dataOf, floats, messageOf } from "../calibration/support.ts";
 import { type GraphBuilder, model, quantized, recorded } from "../helpers/models.ts";
 import { dropIn, quantize, reopened } from "../passes/support.ts";
@@ -109,7 +110,7 @@ test("one operator by hand: rounding of the input, the function, rounding of the
 
 test("one and two workers give the same bits", async () => {
   const float = network();
-  const other = await modelOf(await dropIn(float, { dtype: "UINT8" }));
+  const other = await modelOf(await dropIn(float, { scheme: SCHEMES.uint8 }));
   const many = floatRecords([6], 23);
   const [one, two] = [1, 2].map((workers) => compared(float, other, many, { layers: true, workers }));
   expect(await one).toEqual(await two!);
@@ -180,7 +181,7 @@ describe("operators that stay float", () => {
           .operator("ABS", ["cos"], ["y"]),
       ["y", "cos"],
     );
-    const other = await modelOf(await quantize(float, { dtype: "INT16" }));
+    const other = await modelOf(await quantize(float, { scheme: SCHEMES.int16 }));
     const result = await compared(float, other, records, { layers: true });
     for (const { metrics } of result.outputs) expect(metrics.sqnr).toBeGreaterThan(60);
     expect(result.layers.map(({ name }) => name)).toContain("cos");
@@ -191,7 +192,7 @@ describe("operators that stay float", () => {
       (graph) => graph.tensor("cos", [2, 3], "FLOAT32", recorded(-1, 1)).operator("COS", ["flat"], ["cos"]),
       ["cos"],
     );
-    const other = await modelOf(await quantize(float, { dtype: "INT16" }));
+    const other = await modelOf(await quantize(float, { scheme: SCHEMES.int16 }));
     const { outputs } = await compared(float, other, records);
     expect(outputs[0]!.metrics.sqnr).toBeGreaterThan(60);
   });

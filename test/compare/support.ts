@@ -8,6 +8,7 @@ import { type Model, readModel, serializeModel } from "../../src/model/index.ts"
 import type { Workspace } from "../../src/passes/context.ts";
 import { fakeQuantizeModel } from "../../src/passes/transform/fake-quantize-model.ts";
 import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
+import { SCHEMES } from "../../src/rules/schemes.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 import { dataOf } from "../calibration/support.ts";
 import { generator } from "../kernels/oracle.ts";
@@ -22,7 +23,7 @@ export async function modelOf(space: Workspace): Promise<Model> {
 
 /** The fake-quantized float model, as `minmaxq fake-quantize` writes it. */
 export async function fakeQuantized(model: Model): Promise<Model> {
-  const space = workspace(await reopened(model), { dtype: "UINT8", granularity: "channel" });
+  const space = workspace(await reopened(model), { scheme: SCHEMES.uint8, granularity: "channel" });
   for (const graph of space.graphs) fakeQuantizeModel(graph, true);
   inferAll(space);
   return modelOf(space);

@@ -14,6 +14,7 @@ import type { Workspace } from "../../src/passes/context.ts";
 import { quantizeGraph } from "../../src/passes/minmax/index.ts";
 import { foldConstants } from "../../src/passes/prepare/fold-constants.ts";
 import { workspace } from "../../src/passes/workspace.ts";
+import { SCHEMES } from "../../src/rules/schemes.ts";
 import { WeightStream } from "../../src/weights/fill.ts";
 import { inferAll } from "../passes/support.ts";
 
@@ -99,7 +100,7 @@ async function quantized({ model = input, granularity = "channel", begun, change
   const stream = new WeightStream();
   if (begun) stream.startEarly(model);
   const opened = openModel(model);
-  const space = workspace(opened, { dtype: "UINT8", granularity });
+  const space = workspace(opened, { scheme: SCHEMES.uint8, granularity });
   const done = begun ? begin(space, space.graphs, output, stream) : async () => {};
   const temporary = space.begun?.file.temporary;
   try {
@@ -174,7 +175,7 @@ test("nothing is left of a file that is not wanted after all", async () => {
   const stream = new WeightStream();
   stream.startEarly(input);
   const opened = openModel(input);
-  const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
+  const space = workspace(opened, { scheme: SCHEMES.uint8, granularity: "channel" });
   const done = begin(space, space.graphs, output, stream);
   expect(readdirSync(folder).length).toBe(3);
   await done();
@@ -190,7 +191,7 @@ test("work that was begun survives what is filled beside it", async () => {
   const stream = new WeightStream();
   stream.startEarly(model);
   const opened = openModel(model);
-  const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
+  const space = workspace(opened, { scheme: SCHEMES.uint8, granularity: "channel" });
   const done = begin(space, space.graphs, output, stream);
   // LiteRT runs a copy of the operator, and the constants of that copy are filled, too.
   const edits = await foldConstants(space.graphs[0]!, space);

@@ -31,7 +31,7 @@ test("the component, called through jco, gives what the module gives", async () 
     expect(component.channels(values, 7, 3, nmin, nmax)).toEqual(kernels.channels(values, 7, 3, nmin, nmax));
     expect(component.asym(values, 7, 3, nmin, nmax, inv)).toEqual(kernels.asym(values, 7, 3, nmin, nmax, inv));
     expect(component.asymparameters(nmin, nmax)).toEqual(kernels.asymparameters(nmin, nmax));
-    expect(component.symparameters(nmin, nmax, 127)).toEqual(kernels.symparameters(nmin, nmax, 127));
+    expect(component.symparameters(nmin, nmax, 127, 1e-5)).toEqual(kernels.symparameters(nmin, nmax, 127, 1e-5));
     expect(component.asymnear(values.map(Math.sign), 7, 3, nmin, inv)).toEqual(
       kernels.asymnear(values.map(Math.sign), 7, 3, nmin, inv),
     );

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { asymmetric as asymmetricOf, symmetric as symmetricOf } from "../../src/rules/arithmetic.ts";
+import { parametersOfRange, QUANTIZERS } from "../../src/rules/schemes.ts";
 import { setParameters } from "../../src/weights/encode.ts";
 import { loadKernels } from "../../src/weights/kernels.ts";
 import { bitsOf, floats, KINDS, parameters } from "./data.ts";
@@ -68,7 +68,7 @@ function scanned(channels: number, inner: number, size: number, seed: number, sy
   }
   const [mins, maxs] = kernels.channels(values, channels, inner, new Float32Array(0), new Float32Array(0));
   const [scale, , nmin, nmax, inv, near] = symmetric
-    ? kernels.symparameters(mins, maxs, 32767)
+    ? kernels.symparameters(mins, maxs, 32767, 1e-8)
     : kernels.asymparameters(mins, maxs);
   const p = { nmin, nmax, inv, scale };
   return { values, p, near };
@@ -123,9 +123,10 @@ describe("values near their range", () => {
       [Number.NaN, 1],
     ] as const) {
       expect(kernels.asymparameters(Float32Array.of(min), Float32Array.of(max))[5]).toBe(0);
-      if (max !== 3e38) expect(kernels.symparameters(Float32Array.of(min), Float32Array.of(max), 32767)[5]).toBe(0);
+      if (max !== 3e38)
+        expect(kernels.symparameters(Float32Array.of(min), Float32Array.of(max), 32767, 1e-8)[5]).toBe(0);
     }
-    expect(kernels.symparameters(Float32Array.of(-1), Float32Array.of(1), 127)[5]).toBe(0);
+    expect(kernels.symparameters(Float32Array.of(-1), Float32Array.of(1), 127, 1e-5)[5]).toBe(0);
     // One channel that is not near is enough.
     expect(kernels.asymparameters(Float32Array.of(-1, 0), Float32Array.of(1, inf))[5]).toBe(0);
   });
@@ -136,7 +137,7 @@ describe("channels in one call", () => {
   const check = (values: Float32Array, shape: oracle.Shape, symmetric: boolean): boolean => {
     const { channels, inner } = shape;
     const [integers, ...rest] = symmetric
-      ? kernels.fusedsym(values, channels, inner)
+      ? kernels.fusedsym(values, channels, inner, 1e-8)
       : kernels.fusedasym(values, channels, inner);
     const lists = rest.slice(0, 5) as Lists;
     const [nans, infinite, near] = rest.slice(5) as [number, number, number];
@@ -148,7 +149,7 @@ describe("channels in one call", () => {
     if (nans > 0) expect(near).toBe(0);
     if (nans > 0 || reaches) return false;
     for (let c = 0; c < channels; c++) {
-      const rule = symmetric ? symmetricOf(mins[c]!, maxs[c]!) : asymmetricOf(mins[c]!, maxs[c]!);
+      const rule = parametersOfRange(symmetric ? QUANTIZERS.int16 : QUANTIZERS.uint8, mins[c]!, maxs[c]!);
       expect(lists.map((list) => Number(list[c]))).toEqual([
         ...[rule.scale, rule.zeroPoint, rule.nudgedMin, rule.nudgedMax],
         Math.fround(1 / rule.scale),
@@ -205,7 +206,11 @@ describe("channels in one call", () => {
         nudgedMin: new Float32Array(4),
         nudgedMax: new Float32Array(4),
       };
-      setParameters(lists, stream.fused(block, { channels: 2, inner: 20 }, false, stream.part(room, 3, 40)), 1);
+      setParameters(
+        lists,
+        stream.fused(block, { channels: 2, inner: 20 }, QUANTIZERS.uint8, stream.part(room, 3, 40)),
+        1,
+      );
       expect(Uint8Array.from(room.bytes().slice(3, 43))).toEqual(wanted);
       expect([...room.bytes().slice(0, 3), ...room.bytes().slice(43)]).toEqual(new Array(60).fill(77));
       expect([lists.scale[0], lists.scale[3]]).toEqual([0, 0]);
@@ -231,16 +236,16 @@ test("parameters of channels are those of src/rules/arithmetic.ts, bit for bit",
       pairs.push([Math.fround(Math.min(edge, other)), Math.fround(Math.max(edge, other))]);
   const [mins, maxs] = [Float32Array.from(pairs, ([min]) => min), Float32Array.from(pairs, ([, max]) => max)];
   const cases = [
-    { got: kernels.asymparameters(mins, maxs), rule: asymmetricOf },
-    ...[32767, 127, 7].map((limit) => ({
-      got: kernels.symparameters(mins, maxs, limit),
-      rule: (min: number, max: number) => symmetricOf(min, max, limit),
+    { got: kernels.asymparameters(mins, maxs), quantizer: QUANTIZERS.uint8 },
+    ...[QUANTIZERS.int16, QUANTIZERS.int8, QUANTIZERS.int4].map((quantizer) => ({
+      got: kernels.symparameters(mins, maxs, quantizer.high, quantizer.smallestScale),
+      quantizer,
     })),
   ];
-  for (const { got, rule } of cases) {
+  for (const { got, quantizer } of cases) {
     const [scale, zeroPoint, nudgedMin, nudgedMax, inv] = got;
     for (let i = 0; i < pairs.length; i++) {
-      const wanted = rule(mins[i]!, maxs[i]!);
+      const wanted = parametersOfRange(quantizer, mins[i]!, maxs[i]!);
       const found = [scale[i]!, nudgedMin[i]!, nudgedMax[i]!, inv[i]!];
       expect([...found.map(bits), Number(zeroPoint[i])]).toEqual([
         ...[wanted.scale, wanted.nudgedMin, wanted.nudgedMax, Math.fround(1 / wanted.scale)].map(bits),

@@ -2,13 +2,14 @@
 import { expect, test } from "bun:test";
 import type { Model } from "../../src/model/index.ts";
 import type { LayerSetting } from "../../src/passes/context.ts";
+import { SCHEMES } from "../../src/rules/schemes.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
 import { biasFor, byOwnValues, f32, fromRange, integerScaleOf, predefinedOf, weightsOf } from "../operators/oracle.ts";
 import { dropIn, refusal, written } from "./support.ts";
 
 const X: [number, number] = [-1, 1];
 const Y: [number, number] = [0, 2.5];
-const WIDE: LayerSetting = { dtype: "INT16", granularity: "channel" };
+const WIDE: LayerSetting = { scheme: SCHEMES.int16, granularity: "channel" };
 
 /** x and other tensors with ranges: x's is X, all others' Y. */
 function built(names: string[], outputs: string[], fill: (graph: GraphBuilder) => void): Model {
@@ -151,7 +152,7 @@ test("PADV2: only its input", async () => {
 test("the other way round: a uint8 layer in an int16 model", async () => {
   const made = built(["y"], ["y"], (graph) => graph.operator("ABS", ["x"], ["y"]));
   const layers = { y: { dtype: "UINT8", granularity: "channel" } } as const;
-  const { tensors } = await written(await dropIn(made, { dtype: "INT16", layers }));
+  const { tensors } = await written(await dropIn(made, { scheme: SCHEMES.int16, layers }));
   expect(tensors.get("x")).toMatchObject(fromRange("INT16", X));
   expect(tensors.get("x_Quantize")).toMatchObject(fromRange("UINT8", X));
   expect(tensors.get("y")).toMatchObject(fromRange("UINT8", Y));

@@ -1,10 +1,10 @@
 /** dtypes of the graph's inputs and outputs (§4.4 – §4.6). */
 import { describe, expect, test } from "bun:test";
 import type { Model } from "../../src/model/index.ts";
-import type { QuantizeOptions } from "../../src/passes/context.ts";
+import { SCHEMES } from "../../src/rules/schemes.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
 import { f32, fromRange, integerScaleOf, predefinedOf } from "../operators/oracle.ts";
-import { dropIn, refusal, written } from "./support.ts";
+import { dropIn, refusal, type Setup, written } from "./support.ts";
 
 const A: [number, number] = [-1, 1];
 const B: [number, number] = [0, 2.5];
@@ -20,7 +20,7 @@ function twoWays(more: (graph: GraphBuilder) => void = () => {}): Model {
   });
 }
 
-const run = async (made: Model, options: Partial<QuantizeOptions>) => written(await dropIn(made, options));
+const run = async (made: Model, options: Setup) => written(await dropIn(made, options));
 
 test("by default everything has the model's dtype and nothing is inserted", async () => {
   for (const dtype of ["UINT8", "INT16"] as const) {
@@ -53,7 +53,7 @@ test("float inputs and outputs; a float input keeps the parameters", async () =>
 
 test("uint8 at the borders of an int16 model: own parameters from the same range", async () => {
   const { tensors, operators, outputs } = await run(twoWays(), {
-    dtype: "INT16",
+    scheme: SCHEMES.int16,
     inputDtypes: ["UINT8"],
     outputDtypes: ["UINT8"],
   });
@@ -113,7 +113,7 @@ test("an output of FLOOR has an integer scale in the other dtype, too", async ()
       .tensor("y", [4], "FLOAT32", recorded(...range))
       .operator("FLOOR", ["a"], ["y"]),
   );
-  const narrow = await run(made, { dtype: "INT16", outputDtypes: ["UINT8"] });
+  const narrow = await run(made, { scheme: SCHEMES.int16, outputDtypes: ["UINT8"] });
   expect(narrow.tensors.get("y_Quantize")).toMatchObject(integerScaleOf("UINT8", range));
   const wide = await run(made, { outputDtypes: ["INT16"] });
   expect(wide.tensors.get("y_Quantize")).toMatchObject(integerScaleOf("INT16", range));

@@ -1,6 +1,7 @@
 /** Operators that gather values hand their parameters to their operands (§3.9). */
 import { describe, expect, test } from "bun:test";
 import { ActivationFunctionType, type Model } from "../../src/model/index.ts";
+import { SCHEMES } from "../../src/rules/schemes.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
 import { byOwnValues, byParameters, f32, fromRange, predefinedOf, scaledOf } from "../operators/oracle.ts";
 import { dropIn, refusal, type Setup, written } from "./support.ts";
@@ -96,7 +97,7 @@ describe("CONCATENATION", () => {
       }),
     );
     await expectFacts(made, { x0: of(A), k: byOwnValues("UINT8", values) });
-    await expectFacts(made, { x0: of(A, "INT16"), k: byOwnValues("INT16", values) }, { dtype: "INT16" });
+    await expectFacts(made, { x0: of(A, "INT16"), k: byOwnValues("INT16", values) }, { scheme: SCHEMES.int16 });
   });
 
   test("a special operand gets its function's parameters back", async () => {

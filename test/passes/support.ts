@@ -2,7 +2,7 @@
 import { MinmaxqError } from "../../src/base/errors.ts";
 import { verifyGraphs } from "../../src/driver/phases.ts";
 import { quantizeInMemory, referenceInMemory } from "../../src/driver/quantize.ts";
-import type { Graph, Node } from "../../src/graph/graph.ts";
+import type { Dtype, Graph, Node } from "../../src/graph/graph.ts";
 import { MemoryBytes, readRange } from "../../src/model/bytes.ts";
 import {
   BuiltinOperator,
@@ -17,13 +17,29 @@ import type { LayerSetting, QuantizeOptions, Workspace } from "../../src/passes/
 import { inferDtypes } from "../../src/passes/infer-dtypes.ts";
 import { quantizeGraph } from "../../src/passes/minmax/index.ts";
 import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
+import { DEFAULT_SCHEME, type Granularity, schemeWith } from "../../src/rules/schemes.ts";
 import { layerSettings } from "../../src/settings/layers.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 import { type Expected, hex } from "../operators/oracle.ts";
 
+/** A scheme by the dtype of its activations. */
+type ByDtype = { readonly dtype: Dtype; readonly granularity: Granularity };
+
 export interface Setup extends Partial<QuantizeOptions> {
-  layers?: Record<string, LayerSetting>;
+  /** Instead of a scheme: ONE's scheme with such activations. */
+  dtype?: Dtype;
+  layers?: Record<string, LayerSetting | ByDtype>;
   likeReference?: boolean;
+}
+
+/** Options of a setup; uint8 per channel where it says nothing. */
+export function optionsOf({ layers: _, likeReference: _like, dtype, ...options }: Setup): QuantizeOptions {
+  return { ...DEFAULT_SCHEME, ...options, ...(dtype && { scheme: schemeWith("one", dtype)! }) };
+}
+
+function settingOf(setting: LayerSetting | ByDtype): LayerSetting {
+  if ("scheme" in setting) return setting;
+  return { scheme: schemeWith("one", setting.dtype)!, granularity: setting.granularity };
 }
 
 /** The model as it is after writing and reading: absent fields and all. */
@@ -33,15 +49,14 @@ export async function reopened(model: Model): Promise<OpenedModel> {
 
 /** Imported and prepared, nothing more. */
 export async function spaceOf(model: Model, setup: Setup = {}): Promise<Workspace> {
-  const { layers = {}, likeReference = false, ...options } = setup;
-  const space = workspace(await reopened(model), { ...DEFAULTS, ...options }, likeReference);
-  setLayers(space, layers);
+  const space = workspace(await reopened(model), optionsOf(setup), setup.likeReference);
+  setLayers(space, setup.layers);
   return space;
 }
 
 /** Gives layers settings of their own, by name. */
 export function setLayers({ graphs, context }: Workspace, layers: Setup["layers"] = {}): void {
-  const list = Object.entries(layers).map(([name, setting]) => ({ ...setting, names: [name] }));
+  const list = Object.entries(layers).map(([name, setting]) => ({ ...settingOf(setting), names: [name] }));
   for (const [name, setting] of layerSettings(graphs, [list])) context.layers.set(name, setting);
 }
 
@@ -55,28 +70,25 @@ export function inferAll({ graphs }: Workspace): void {
 
 /** The pipeline as the drop-in front runs it. */
 export async function dropIn(model: Model, setup: Setup = {}): Promise<Workspace> {
-  const { layers, likeReference: _, ...options } = setup;
   const change = (space: Workspace) => {
-    setLayers(space, layers);
+    setLayers(space, setup.layers);
     for (const graph of space.graphs) quantizeGraph(graph, space.context);
   };
-  return referenceInMemory(await reopened(model), { options: { ...DEFAULTS, ...options }, change, verified: true });
+  return referenceInMemory(await reopened(model), { options: optionsOf(setup), change, verified: true });
 }
 
 /** The flow of `quantize` on recorded ranges: what cannot be quantized stays float. Without the preparation, which has tests of its own. */
 export async function quantize(model: Model, setup: Setup = {}): Promise<Workspace> {
-  const { layers = {}, likeReference: _, ...options } = setup;
-  const given = Object.entries(layers).map(
-    ([name, { dtype, granularity }]) => `${name}=${dtype.toLowerCase()}:${granularity}`,
-  );
-  const settings = { options: { ...DEFAULTS, ...options }, ...(given.length > 0 && { layers: { given } }) };
+  const given = Object.entries(setup.layers ?? {}).map(([name, setting]) => {
+    const { scheme, granularity } = settingOf(setting);
+    return `${name}=${scheme.name}:${granularity}`;
+  });
+  const settings = { options: optionsOf(setup), ...(given.length > 0 && { layers: { given } }) };
   // Also models that have nothing to quantize.
   return quantizeInMemory(await reopened(model), { ...settings, withoutSteps: ["all"] }, REFUSALS);
 }
 
 const REFUSALS = ["check model", "check ranges"];
-
-const DEFAULTS: QuantizeOptions = { dtype: "UINT8", granularity: "channel" };
 
 /** A tensor of a written model. */
 export interface Fact {

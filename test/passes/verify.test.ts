@@ -7,6 +7,7 @@ import { setOptions } from "../../src/graph/options.ts";
 import { perLayer, type QuantParam, quantParam } from "../../src/graph/quantparam.ts";
 import type { BuiltinOptions } from "../../src/model/index.ts";
 import type { Workspace } from "../../src/passes/context.ts";
+import { SCHEMES } from "../../src/rules/schemes.ts";
 import { CASES } from "../operators/cases.ts";
 import { modelOf, parse } from "../operators/one-operator.ts";
 import { dropIn, nodeOf, type Setup, verifyAll, written } from "./support.ts";
@@ -102,7 +103,7 @@ const RULES: Rule[] = [
   {
     op: "FULLY_CONNECTED",
     what: "dtype of the bias, int16",
-    setup: { dtype: "INT16" },
+    setup: { scheme: SCHEMES.int16 },
     break: (node) => (node("b2").dtype = "INT32"),
     problems: [/FULLY_CONNECTED "y0": wrong dtype.*"b2".*INT32.*INT64/],
   },

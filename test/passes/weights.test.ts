@@ -9,11 +9,12 @@ import { type Model, openModel, type Tensor, TensorType, writeModel } from "../.
 import type { Workspace } from "../../src/passes/context.ts";
 import { quantizeGraph } from "../../src/passes/minmax/index.ts";
 import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
+import { SCHEMES } from "../../src/rules/schemes.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
 import { asym, generator, half, sym } from "../kernels/oracle.ts";
 import { f32, hex, scaledOf } from "../operators/oracle.ts";
-import { dropIn, refusal, written } from "./support.ts";
+import { dropIn, optionsOf, refusal, written } from "./support.ts";
 
 /** Elements that the stream handles at once (src/weights/encode.ts). */
 const PIECE = 1 << 20;
@@ -86,10 +87,7 @@ async function throughFiles(made: Model, weights: Weights, threads?: number): Pr
   return openModel(output).model;
 }
 
-const options = ({ dtype, layer }: Weights) => ({
-  dtype,
-  granularity: layer ? ("layer" as const) : ("channel" as const),
-});
+const options = ({ dtype, layer }: Weights) => optionsOf({ dtype, granularity: layer ? "layer" : "channel" });
 
 function quantized(space: Workspace): Workspace {
   const graph: Graph = space.graphs[0]!;
@@ -206,7 +204,7 @@ describe("values that cannot be quantized", () => {
     const input = join(folder, "bad.circle");
     await writeModel(made, input, { dialect: "circle" });
     const opened = openModel(input);
-    const space = quantized(workspace(opened, { dtype: "UINT8", granularity: "channel" }, true));
+    const space = quantized(workspace(opened, { scheme: SCHEMES.uint8, granularity: "channel" }, true));
     await writeModel(exportWorkspace(space).model, path, { dialect: "circle", fill: fillConstants });
   }
 

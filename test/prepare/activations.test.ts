@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { BuiltinOptions } from "../../src/model/index.ts";
 import { prepareGraphs } from "../../src/passes/prepare/index.ts";
 import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
+import { SCHEMES } from "../../src/rules/schemes.ts";
 import { type GraphBuilder, model, quantized, recorded } from "../helpers/models.ts";
 import { setLayers } from "../passes/support.ts";
 import { add, around, check, conv, depthwise, div, full, mul, RELU6, SAME, sub } from "./patterns.ts";
@@ -101,16 +102,16 @@ describe("fusing activations", () => {
         .operator("ADD", ["b", "s"], ["c"], add())
         .operator("RELU", ["c"], ["y"]),
     );
-    const space = workspace(await opened(of), { dtype: "UINT8", granularity: "channel" });
+    const space = workspace(await opened(of), { scheme: SCHEMES.uint8, granularity: "channel" });
     const granularity = "channel";
     setLayers(space, {
-      a: { dtype: "INT16", granularity },
-      b: { dtype: "UINT8", granularity },
-      c: { dtype: "INT16", granularity },
+      a: { scheme: SCHEMES.int16, granularity },
+      b: { scheme: SCHEMES.uint8, granularity },
+      c: { scheme: SCHEMES.int16, granularity },
     });
     await prepareGraphs(space, space.graphs);
     expect(told(exportWorkspace(space).model)).toEqual(["a = CONV_2D x w bias", "b = RELU a", "y = ADD b s RELU"]);
-    expect(space.context.layers.get("y")).toMatchObject({ dtype: "INT16" });
+    expect(space.context.layers.get("y")).toMatchObject({ scheme: SCHEMES.int16 });
   });
 });
 

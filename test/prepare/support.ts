@@ -17,6 +17,7 @@ import {
 import type { Workspace } from "../../src/passes/context.ts";
 import { prepareGraphs } from "../../src/passes/prepare/index.ts";
 import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
+import { DEFAULT_SCHEME } from "../../src/rules/schemes.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 
 export interface Prepared {
@@ -35,7 +36,7 @@ export async function opened(model: Model): Promise<OpenedModel> {
 
 /** Runs the passes but those switched off on all subgraphs, or the first `graphs` of them. */
 export async function prepared(of: OpenedModel, off: readonly string[] = [], graphs?: number): Promise<Prepared> {
-  const options = { dtype: "UINT8", granularity: "channel" } as const;
+  const options = DEFAULT_SCHEME;
   const before = exportWorkspace(workspace(of, options)).model;
   const space = workspace(of, options);
   const said = (await prepareGraphs(space, space.graphs.slice(0, graphs), off)).map(({ text }) => text);

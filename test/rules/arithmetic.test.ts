@@ -1,8 +1,15 @@
 /** Scales, zero points and rounding: the vectors of the reference's text, and a naive oracle on many ranges. */
 import { describe, expect, test } from "bun:test";
-import { asymmetric, integerScale, inverse, roundHalfAway, symmetric } from "../../src/rules/arithmetic.ts";
+import { integerScale, inverse, roundHalfAway } from "../../src/rules/arithmetic.ts";
+import { parametersOfRange, QUANTIZERS } from "../../src/rules/schemes.ts";
 import { generator } from "../kernels/oracle.ts";
 import { asymmetricOf, exactRound, symmetricOf } from "../operators/oracle.ts";
+
+const asymmetric = (min: number, max: number) => parametersOfRange(QUANTIZERS.uint8, min, max);
+/** Symmetric quantizers by their largest integer. */
+const SYMMETRIC_ROWS = { 7: QUANTIZERS.int4, 127: QUANTIZERS.int8, 32767: QUANTIZERS.int16 } as const;
+const symmetric = (min: number, max: number, limit: keyof typeof SYMMETRIC_ROWS = 32767) =>
+  parametersOfRange(SYMMETRIC_ROWS[limit], min, max);
 
 const f32 = Math.fround;
 const bits = (x: number) => new Uint32Array(Float32Array.of(x).buffer)[0]!;
@@ -39,7 +46,7 @@ const SYMMETRIC: [number, number, number, number, number, number][] = [
 ];
 
 test.each(SYMMETRIC)("symmetric %p to %p", (min, max, int4, int8, int16, nudgedMin) => {
-  const at = (limit?: number) => symmetric(f32(min), f32(max), limit);
+  const at = (limit?: keyof typeof SYMMETRIC_ROWS) => symmetric(f32(min), f32(max), limit);
   expect(bits(at(7).scale)).toBe(int4);
   expect(bits(at(127).scale)).toBe(int8);
   expect(bits(at().scale)).toBe(int16);
@@ -138,7 +145,7 @@ test("30 000 ranges against the naive oracle", () => {
   for (const [min, max] of ranges(30_000)) {
     const where = `${min} to ${max}: `;
     expect(where + view(asymmetric(min, max))).toBe(where + view(asymmetricOf(min, max)));
-    for (const limit of [7, 127, 32767])
+    for (const limit of [7, 127, 32767] as const)
       expect(where + view(symmetric(min, max, limit))).toBe(where + view(symmetricOf(min, max, limit)));
     if (max < 0) seen.negative++;
     if (bits(asymmetric(min, max).scale) === 0x3727c5ac) seen.least++;

@@ -1,10 +1,12 @@
 /** Layer settings: the JSON file, `--layer` arguments, and which nodes they mean (reference §2.3, §5.8). */
+
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configSchema } from "../../scripts/generate-config-schema.ts";
 import { importGraph } from "../../src/graph/import.ts";
+import { SCHEMES } from "../../src/rules/schemes.ts";
 import { readConfig } from "../../src/settings/config.ts";
 import { layerArgument, layerEntries, mergeLayers } from "../../src/settings/layer-arguments.ts";
 import { type LayerEntry, layerSettings } from "../../src/settings/layers.ts";
@@ -26,8 +28,8 @@ const graph = importGraph(
   0,
 );
 
-const int16 = { dtype: "INT16", granularity: "channel" } as const;
-const uint8 = { dtype: "UINT8", granularity: "layer" } as const;
+const int16 = { scheme: SCHEMES.int16, granularity: "channel" } as const;
+const uint8 = { scheme: SCHEMES.uint8, granularity: "layer" } as const;
 const entry = (names: string[], setting: Omit<LayerEntry, "names"> = int16): LayerEntry => ({ names, ...setting });
 
 function config(value: unknown): string {

@@ -1,6 +1,7 @@
 /** Why `quantize` keeps an operator float: one function a reason, the first that holds is told. */
-import { type Dtype, type FloatCode, type FloatReason, isConstant, type Node } from "../../graph/graph.ts";
+import { type FloatCode, type FloatReason, isConstant, type Node } from "../../graph/graph.ts";
 import { hasRange } from "../../graph/quantparam.ts";
+import { isInteger, isOtherFloat } from "../../rules/dtypes.ts";
 import { hasRule, type OperatorRow, operandsWith, rowOf } from "../../rules/operators.ts";
 import { type Context, granularityOf } from "../context.ts";
 import { nonConstantOperands } from "../minmax/check-before.ts";
@@ -63,15 +64,11 @@ function weightsThatVary({ node }: Case): string | null {
   return dynamic ? `its ${dynamic.name} "${node.inputs[dynamic.index]!.name}" is not a constant` : null;
 }
 
-const OTHER_FLOATS: ReadonlySet<Dtype> = new Set<Dtype>(["FLOAT16", "BFLOAT16", "FLOAT64", "COMPLEX64", "COMPLEX128"]);
-
-const INTEGERS: ReadonlySet<Dtype> = new Set<Dtype>(["INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32"]);
-
 function otherFloats({ node, row, results }: Case): string | null {
-  const other = [...node.inputs, ...results].find((tensor) => tensor && OTHER_FLOATS.has(tensor.dtype));
+  const other = [...node.inputs, ...results].find((tensor) => tensor && isOtherFloat(tensor.dtype));
   // An integer where an activation is expected (POW by an INT32) has no scale.
   const integer = operandsOf(node, row, "activation").find(
-    (operand) => operand && INTEGERS.has(operand.dtype) && !operand.quant,
+    (operand) => operand && isInteger(operand.dtype) && !operand.quant,
   );
   const odd = other ?? integer;
   return odd ? `"${odd.name}" is ${odd.dtype}` : null;

@@ -46,7 +46,7 @@ export function chooseFloat(graph: Graph, context: Context): void {
 
 /** Puts Dequantize and Quantize at the borders of what was marked. Runs when ranges are known, before the phases. */
 export function insertFloatBorders(graph: Graph, context: Context): void {
-  const wantedOutputs = canonicalDtypes("output", graph.outputs, context.options.outputDtypes, context.options.dtype);
+  const wantedOutputs = canonicalDtypes("output", graph.outputs, context.options.outputDtypes, context.options.scheme);
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator" || !node.float || node.float.code === NOTHING_TO_DO.code) continue;
     dequantizeOperands(graph, node);

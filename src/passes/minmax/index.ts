@@ -22,8 +22,8 @@ import { removeRedundantQuantize } from "./remove-redundant-quantize.ts";
 
 /** The steps for one graph; requested dtypes of inputs and outputs are resolved before any node changes. */
 export function steps(graph: Graph, { options }: Context): PassStep[] {
-  const inputs: Dtype[] = canonicalDtypes("input", graph.inputs, options.inputDtypes, options.dtype);
-  const outputs: Dtype[] = canonicalDtypes("output", graph.outputs, options.outputDtypes, options.dtype);
+  const inputs: Dtype[] = canonicalDtypes("input", graph.inputs, options.inputDtypes, options.scheme);
+  const outputs: Dtype[] = canonicalDtypes("output", graph.outputs, options.outputDtypes, options.scheme);
   return [
     { name: "check", run: checkBefore, why: "weights and biases must be constants" },
     { name: "quantize activations", run: quantizeActivations, why: "everything else derives from activation ranges" },
@@ -51,12 +51,12 @@ export function steps(graph: Graph, { options }: Context): PassStep[] {
     { name: "output dtypes", run: updateOutputDtypes, why: "declares what the producers have become" },
     {
       name: "set input dtypes",
-      run: (g) => setInputDtypes(g, inputs),
+      run: (g, c) => setInputDtypes(g, c, inputs),
       why: "needs ranges, so before they are dropped",
     },
     {
       name: "set output dtypes",
-      run: (g) => setOutputDtypes(g, outputs),
+      run: (g, c) => setOutputDtypes(g, c, outputs),
       why: "needs ranges, so before they are dropped",
     },
     {

@@ -9,19 +9,10 @@
 
 import { Problems } from "../../base/errors.ts";
 import { addQuantize, insertAfter } from "../../graph/edit.ts";
-import {
-  activeNodes,
-  type Dtype,
-  describe,
-  type Graph,
-  isConstant,
-  type Node,
-  resultsOf,
-  setInput,
-} from "../../graph/graph.ts";
+import { activeNodes, describe, type Graph, isConstant, type Node, resultsOf, setInput } from "../../graph/graph.ts";
 import { hasRange, perLayer, type QuantParam } from "../../graph/quantparam.ts";
 import { operandsWith, rowOf } from "../../rules/operators.ts";
-import { parametersOfRange, type QuantizedDtype, SCHEMES } from "../../rules/schemes.ts";
+import { type ActivationQuantizer, parametersOfRange } from "../../rules/schemes.ts";
 import { type Context, schemeOf } from "../context.ts";
 import { activationKind, predefined, withIntegerScale } from "../special.ts";
 
@@ -29,7 +20,7 @@ export function insertQuantize(graph: Graph, context: Context): void {
   const problems = new Problems();
   for (const node of activeNodes(graph)) {
     const scheme = schemeOf(context, node);
-    if (scheme.dtype === context.options.dtype || node.float) continue;
+    if (scheme.activation === context.options.scheme.activation || node.float) continue;
     if (node.kind === "output" || node.kind === "result") continue;
     const { mixed } = rowOf(node.op);
     if (node.kind !== "operator" || !mixed) {
@@ -45,12 +36,12 @@ export function insertQuantize(graph: Graph, context: Context): void {
       if (!operand || isConstant(operand) || !operand.quant) continue;
       // Variadic operators get one for each operand, as in the reference.
       const shared = rowOf(node.op).rest ? undefined : quantized.get(operand);
-      const quantize = shared ?? quantizeOf(graph, operand, scheme.dtype);
+      const quantize = shared ?? quantizeOf(graph, operand, scheme.activation);
       quantized.set(operand, quantize);
       setInput(node, index, quantize);
     }
     for (const yielded of rowOf(node.op).multiple ? resultsOf(node) : [node]) {
-      if (yielded.quant) insertAfter(yielded, quantizeOf(graph, yielded, context.options.dtype));
+      if (yielded.quant) insertAfter(yielded, quantizeOf(graph, yielded, context.options.scheme.activation));
     }
   }
   problems.throwIfAny("these layers cannot have a dtype of their own");
@@ -60,17 +51,17 @@ export function insertQuantize(graph: Graph, context: Context): void {
  * A Quantize operator whose parameters come from `source`'s range, or are predefined for `source`'s kind (§4.0).
  * The range itself is kept, so that a further Quantize can be made from this one.
  */
-export function quantizeOf(graph: Graph, source: Node, dtype: Dtype): Node {
-  return addQuantize(graph, source, dtype, parametersFor(source, dtype as QuantizedDtype));
+export function quantizeOf(graph: Graph, source: Node, quantizer: ActivationQuantizer): Node {
+  return addQuantize(graph, source, quantizer.dtype, parametersFor(source, quantizer));
 }
 
-function parametersFor(source: Node, dtype: QuantizedDtype): QuantParam {
+function parametersFor(source: Node, quantizer: ActivationQuantizer): QuantParam {
   const kind = activationKind(source);
-  if (kind !== null && kind !== "integer") return predefined(kind, dtype, source.quant);
+  if (kind !== null && kind !== "integer") return predefined(kind, quantizer, source.quant);
   if (!hasRange(source.quant)) throw new Error(`${describe(source)} has no range to quantize with`);
   const min = source.quant.min[0]!;
   const max = source.quant.max[0]!;
-  const { scale, zeroPoint } = parametersOfRange(SCHEMES[dtype], min, max);
+  const { scale, zeroPoint } = parametersOfRange(quantizer, min, max);
   const range = { min: Float32Array.of(min), max: Float32Array.of(max) };
   const quant = perLayer(scale, zeroPoint, { from: "range", of: source.name }, range);
   return kind === "integer" ? withIntegerScale(quant) : quant;

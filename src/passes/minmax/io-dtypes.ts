@@ -8,20 +8,19 @@ import { MinmaxqError, Problems } from "../../base/errors.ts";
 import { addDequantize, insertAfter } from "../../graph/edit.ts";
 import { type Dtype, describe, type Graph, type Node, setInput } from "../../graph/graph.ts";
 import { hasRange, quantParam } from "../../graph/quantparam.ts";
-import { parametersOfRange, type QuantizedDtype, SCHEMES } from "../../rules/schemes.ts";
-import type { Context } from "../context.ts";
+import { activationDtypes, parametersOfRange, type Quantizer, type Scheme } from "../../rules/schemes.ts";
+import { type Context, quantizerOf } from "../context.ts";
 import { quantizeOf } from "./insert-quantize.ts";
-
-const CHOICES: readonly Dtype[] = ["UINT8", "INT16", "FLOAT32"];
 
 /** Requested dtypes, one for each input or output, from none, one or a whole list (§4.4). Runs before any phase. */
 export function canonicalDtypes(
   what: "input" | "output",
   nodes: readonly Node[],
   asked: readonly Dtype[] | undefined,
-  fallback: Dtype,
+  { family, activation }: Scheme,
 ): Dtype[] {
-  const list = asked?.length ? asked : [fallback];
+  const list = asked?.length ? asked : [activation.dtype];
+  const choices: readonly Dtype[] = [...activationDtypes(family), "FLOAT32"];
   if (list.length !== 1 && list.length !== nodes.length)
     throw new MinmaxqError(
       `${what} dtypes: ${list.length} are given for ${nodes.length} ${what}${nodes.length === 1 ? "" : "s"}; give one for all or one for each, in their order`,
@@ -34,44 +33,54 @@ export function canonicalDtypes(
     const dtype = expanded[i]!;
     if (node.dtype !== "FLOAT32" && dtype !== node.dtype)
       problems.add(`${what} "${node.name}": is ${node.dtype} and must stay it, but ${dtype} is asked for`);
-    if (node.dtype === "FLOAT32" && !CHOICES.includes(dtype))
-      problems.add(`${what} "${node.name}": cannot become ${dtype}; choose uint8, int16 or float32`);
+    if (node.dtype === "FLOAT32" && !choices.includes(dtype))
+      problems.add(`${what} "${node.name}": cannot become ${dtype}; choose ${listed(choices)}`);
   });
   problems.throwIfAny(`wrong ${what} dtypes`);
   return expanded;
 }
 
+/** "uint8, int16 or float32". */
+function listed(dtypes: readonly Dtype[]): string {
+  const names = dtypes.map((dtype) => dtype.toLowerCase());
+  return `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+}
+
 /** Phase 10: outputs whose producer has the model's dtype are declared so. */
 export function updateOutputDtypes(graph: Graph, context: Context): void {
   graph.outputs.forEach((output, i) => {
-    if (output.inputs[0]?.dtype !== context.options.dtype) return;
-    output.dtype = context.options.dtype;
+    const { dtype } = context.options.scheme.activation;
+    if (output.inputs[0]?.dtype !== dtype) return;
+    output.dtype = dtype;
     graph.outputDtypes[i] = output.dtype;
   });
 }
 
 /** Phase 11. */
-export function setInputDtypes(graph: Graph, wanted: readonly Dtype[]): void {
+export function setInputDtypes(graph: Graph, context: Context, wanted: readonly Dtype[]): void {
   graph.inputs.forEach((input, i) => {
     const dtype = wanted[i]!;
-    if (input.dtype === dtype || input.dtype === "BOOL" || input.dtype === "INT32" || input.dtype === "INT64") return;
+    const quantizer = quantizerOf(context, input);
+    // What was no float from the start stays as it is.
+    if (input.dtype === dtype || (!quantizer && input.dtype !== "FLOAT32")) return;
     if (!hasRange(input.quant))
       throw new MinmaxqError(
         `input "${input.name}": has no recorded range and cannot become ${dtype}; run 'minmaxq record' first`,
       );
     // An input that nobody uses only changes its own dtype (§10.7).
-    if (input.users.size > 0) insertAfter(input, quantizeOf(graph, input, input.dtype));
+    if (input.users.size > 0 && quantizer) insertAfter(input, quantizeOf(graph, input, quantizer));
     // A FLOAT32 input keeps the parameters of the quantized dtype, as in the reference.
-    if (dtype !== "FLOAT32") input.quant = withFirstParameters(input, dtype as QuantizedDtype);
+    const asked = quantizerOf(context, { dtype });
+    if (asked) input.quant = withFirstParameters(input, asked);
     input.dtype = dtype;
     graph.inputDtypes[i] = dtype;
   });
 }
 
-/** Replaces the first scale and zero point by those of the recorded range in `dtype` (§10.7). */
-function withFirstParameters(input: Node, dtype: QuantizedDtype) {
+/** Replaces the first scale and zero point by those of the recorded range for a quantizer (§10.7). */
+function withFirstParameters(input: Node, quantizer: Quantizer) {
   const old = input.quant!;
-  const next = parametersOfRange(SCHEMES[dtype], old.min[0]!, old.max[0]!);
+  const next = parametersOfRange(quantizer, old.min[0]!, old.max[0]!);
   const scale = old.scale.slice();
   const zeroPoint = old.zeroPoint.slice();
   scale[0] = next.scale;
@@ -80,14 +89,15 @@ function withFirstParameters(input: Node, dtype: QuantizedDtype) {
 }
 
 /** Phase 12. Only this output is re-pointed; other users keep the producer. */
-export function setOutputDtypes(graph: Graph, wanted: readonly Dtype[]): void {
+export function setOutputDtypes(graph: Graph, context: Context, wanted: readonly Dtype[]): void {
   graph.outputs.forEach((output, i) => {
     const dtype = wanted[i]!;
     const producer = output.inputs[0]!;
     if (output.dtype === dtype || output.dtype === "BOOL" || !producer.quant) return;
-    if (dtype !== "FLOAT32" && !hasRange(producer.quant))
+    const quantizer = quantizerOf(context, { dtype });
+    if (quantizer && !hasRange(producer.quant))
       throw new MinmaxqError(`${describe(producer)}: has no recorded range, so its output cannot become ${dtype}`);
-    setInput(output, 0, dtype === "FLOAT32" ? addDequantize(graph, producer) : quantizeOf(graph, producer, dtype));
+    setInput(output, 0, quantizer ? quantizeOf(graph, producer, quantizer) : addDequantize(graph, producer));
     output.dtype = dtype;
     graph.outputDtypes[i] = dtype;
   });

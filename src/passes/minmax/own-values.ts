@@ -5,7 +5,7 @@ import { describe, type Node } from "../../graph/graph.ts";
 import { perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
 import { inverse } from "../../rules/arithmetic.ts";
 import type { OperandRole } from "../../rules/operators.ts";
-import { type Granularity, parametersOfRange, type QuantizedDtype, SCHEMES, type Scheme } from "../../rules/schemes.ts";
+import { type Granularity, parametersOfRange, type Quantizer } from "../../rules/schemes.ts";
 import { type ChannelLayout, type Constant, channelsAlong, encoded, wholeTensor } from "../../weights/constant.ts";
 import { type Context, shared } from "../context.ts";
 
@@ -14,11 +14,11 @@ import { type Context, shared } from "../context.ts";
  *
  * Throws a MinmaxqError naming the constant when it is not FLOAT32 or has NaN or infinite values.
  */
-export function quantizeByOwnValues(context: Context, node: Node, scheme: Scheme): void {
+export function quantizeByOwnValues(context: Context, node: Node, quantizer: Quantizer): void {
   const constant = floatConstant(node);
-  const made = shared(context, constant, `own values ${scheme.name}`, () => {
+  const made = shared(context, constant, `own values ${quantizer.dtype}`, () => {
     const { min, max } = context.scanner.range(node.name, constant);
-    const { scale, zeroPoint, nudgedMin, nudgedMax } = parametersOfRange(scheme, min, max);
+    const { scale, zeroPoint, nudgedMin, nudgedMax } = parametersOfRange(quantizer, min, max);
     const quant = perLayer(scale, zeroPoint, { from: "own values" });
     const parameters = {
       scale: quant.scale,
@@ -26,33 +26,25 @@ export function quantizeByOwnValues(context: Context, node: Node, scheme: Scheme
       nudgedMin: Float32Array.of(nudgedMin),
       nudgedMax: Float32Array.of(nudgedMax),
     };
-    const { symmetric, limit } = scheme;
     const layout = wholeTensor(constant.count);
-    return {
-      quant,
-      constant: encoded(constant, { rule: "clip", symmetric, limit, layout, parameters }, scheme.bits / 8),
-    };
+    return { quant, constant: encoded(constant, { rule: "clip", quantizer, layout, parameters }) };
   });
   const { min, max } = node.quant ?? made.quant;
   node.constant = made.constant;
   node.quant = quantParam({ ...made.quant, min, max });
-  node.dtype = scheme.dtype;
+  node.dtype = quantizer.dtype;
 }
 
 /** Quantizes a constant in place with given parameters: kernel QP (§3.4). */
-export function quantizeByParameters(context: Context, node: Node, dtype: QuantizedDtype, quant: QuantParam): void {
+export function quantizeByParameters(context: Context, node: Node, quantizer: Quantizer, quant: QuantParam): void {
   const constant = floatConstant(node);
   context.scanner.refuseNonFinite(node.name, constant);
   const scale = quant.scale[0]!;
   if (!Number.isFinite(inverse(scale)))
     throw new MinmaxqError(`${describe(node)}: cannot be quantized with scale ${scale} of its neighbour`);
-  node.constant = encoded(
-    constant,
-    { rule: "propagated", symmetric: SCHEMES[dtype].symmetric, scale, zeroPoint: Number(quant.zeroPoint[0]) },
-    SCHEMES[dtype].bits / 8,
-  );
+  node.constant = encoded(constant, { rule: "propagated", quantizer, scale, zeroPoint: Number(quant.zeroPoint[0]) });
   node.quant = quant;
-  node.dtype = dtype;
+  node.dtype = quantizer.dtype;
 }
 
 /** How weights are seen: one channel per layer, else channels along the axis that their role says (§3.5.1). */

@@ -13,9 +13,9 @@ import { ownConstant } from "../../graph/edit.ts";
 import { describe, type Graph, isConstant, type Node, postorder } from "../../graph/graph.ts";
 import { fusedActivation } from "../../graph/options.ts";
 import { type QuantParam, quantParam } from "../../graph/quantparam.ts";
+import { isQuantized } from "../../rules/dtypes.ts";
 import { roleOf, rowOf } from "../../rules/operators.ts";
-import { isQuantized, type QuantizedDtype, SCHEMES } from "../../rules/schemes.ts";
-import { type Context, schemeOf } from "../context.ts";
+import { type Context, quantizerOf, schemeOf } from "../context.ts";
 import { quantizeByOwnValues, quantizeByParameters } from "./own-values.ts";
 
 export function propagateBackward(graph: Graph, context: Context): void {
@@ -63,9 +63,9 @@ function pushToAll(graph: Graph, context: Context, node: Node, indices: Iterable
     const operand = node.inputs[index];
     if (!operand) continue;
     if (isConstant(operand)) {
-      if (isQuantized(operand)) continue;
-      if (!isQuantized(node)) continue;
-      quantizeByParameters(context, ownConstant(graph, node, index), node.dtype as QuantizedDtype, received(node));
+      const quantizer = quantizerOf(context, node);
+      if (isQuantized(operand) || !quantizer) continue;
+      quantizeByParameters(context, ownConstant(graph, node, index), quantizer, received(node));
     } else if (operand.users.size === 1) {
       overwrite(node, operand);
     }
@@ -79,7 +79,7 @@ function quantizeConstants(graph: Graph, context: Context, node: Node): void {
       quantizeByOwnValues(
         context,
         ownConstant(graph, node, index),
-        SCHEMES[node.dtype as QuantizedDtype] ?? schemeOf(context, node),
+        quantizerOf(context, node) ?? schemeOf(context, node).activation,
       );
   }
 }
@@ -101,5 +101,6 @@ function pullThroughPad(graph: Graph, context: Context, node: Node): void {
   const input = node.inputs[0]!;
   overwrite(input, node);
   const value = ownConstant(graph, node, 2);
-  quantizeByParameters(context, value, input.dtype as QuantizedDtype, received(input));
+  const quantizer = quantizerOf(context, input);
+  if (quantizer) quantizeByParameters(context, value, quantizer, received(input));
 }

@@ -8,7 +8,7 @@
 import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
 import { forwardFrom, type QuantParam, quantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
 import { type ResultRole, rowOf } from "../../rules/operators.ts";
-import type { Context } from "../context.ts";
+import { type Context, quantizerOf } from "../context.ts";
 import { activationKind, predefined, withIntegerScale } from "../special.ts";
 
 export function propagateForward(graph: Graph, context: Context): boolean {
@@ -30,16 +30,17 @@ function followed(node: Node, operator: Node, out: ResultRole, context: Context)
   if (out.role !== "same" && out.role !== "requantized") return null;
   const source = operator.inputs[out.operand];
   if (!source?.quant) return null;
-  if (out.role === "requantized") return requantized(node, source);
+  if (out.role === "requantized") return requantized(node, source, context);
   if (out.when === "tf-style-maxpool" && !context.options.tfStyleMaxpool) return null;
   const { scale, zeroPoint, axis } = source.quant;
   return quantParam({ ...node.quant!, scale, zeroPoint, axis, provenance: forwardFrom(source) });
 }
 
-function requantized(node: Node, source: Node): QuantParam | null {
-  if ((source.dtype !== "UINT8" && source.dtype !== "INT16") || source.dtype === node.dtype) return null;
+function requantized(node: Node, source: Node, context: Context): QuantParam | null {
+  const quantizer = quantizerOf(context, node);
+  if (!quantizerOf(context, source) || !quantizer || source.dtype === node.dtype) return null;
   const kind = activationKind(source);
   if (kind === null) return null;
   if (kind === "integer") return withIntegerScale(node.quant!);
-  return predefined(kind, node.dtype as "UINT8" | "INT16", node.quant);
+  return predefined(kind, quantizer, node.quant);
 }

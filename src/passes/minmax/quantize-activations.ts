@@ -18,10 +18,10 @@ export function quantizeActivations(graph: Graph, context: Context): void {
   for (const node of graph.nodes) {
     if (node.dtype !== "FLOAT32" || isConstant(node) || node.float) continue;
     if (hasRange(node.quant)) {
-      const scheme = schemeOf(context, node);
-      const parameters = parametersOfRange(scheme, node.quant.min[0]!, node.quant.max[0]!);
+      const { activation } = schemeOf(context, node);
+      const parameters = parametersOfRange(activation, node.quant.min[0]!, node.quant.max[0]!);
       node.quant = withParameters(node.quant, parameters, context.likeReference);
-      node.dtype = scheme.dtype;
+      node.dtype = activation.dtype;
     }
     if (node.kind === "operator" && rowOf(node.op).verify === "cast") declareCastDtypes(node);
   }

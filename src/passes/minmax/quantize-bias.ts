@@ -9,8 +9,9 @@ import { MinmaxqError } from "../../base/errors.ts";
 import { ownConstant } from "../../graph/edit.ts";
 import { activeNodes, describe, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { quantParam } from "../../graph/quantparam.ts";
+import { bytesPerElement, TensorType } from "../../model/index.ts";
+import { isQuantized } from "../../rules/dtypes.ts";
 import { operandsWith, rowOf } from "../../rules/operators.ts";
-import { isQuantized } from "../../rules/schemes.ts";
 import { encoded } from "../../weights/constant.ts";
 import { type Context, granularityOf, schemeOf, warn } from "../context.ts";
 import { floatConstant, quantizeByOwnValues } from "./own-values.ts";
@@ -31,7 +32,7 @@ export function quantizeBias(graph: Graph, context: Context): void {
     if (isConstant(input) && !isQuantized(input)) {
       // In place in the reference, whoever else reads it.
       if (!context.likeReference) input = ownConstant(graph, node, inputAt);
-      quantizeByOwnValues(context, input, schemeOf(context, node));
+      quantizeByOwnValues(context, input, schemeOf(context, node).activation);
     }
     if (!isConstant(bias) || isQuantized(bias) || bias.dtype !== "FLOAT32") continue;
     if (!input.quant?.scale.length || !weights.quant) continue;
@@ -52,33 +53,28 @@ function quantizeOne(context: Context, node: Node, bias: Node, input: Node, weig
     throw new MinmaxqError(
       `${describe(node)}: bias "${bias.name}" has ${channels} values, the weights "${weights.name}" ${weights.quant!.scale.length} channels`,
     );
-  // Per layer always INT32, even with int16 activations.
-  const dtype = perChannel ? schemeOf(context, node).biasDtype : "INT32";
+  const dtype = schemeOf(context, node).bias[granularityOf(context, node)];
   const quant = quantParam({
     scale: new Float32Array(channels),
     zeroPoint: new BigInt64Array(channels),
     axis: perChannel ? bias.shape.length - 1 : 0,
     provenance: { from: "input × weights", input: input.name, weights: weights.name },
   });
-  bias.constant = encoded(
-    values,
-    {
-      rule: "bias",
-      wide: dtype === "INT64",
-      inputScale: input.quant!.scale[0]!,
-      weights: weights.quant!,
-      quant,
-      onOverflow: (count) =>
-        warn(
-          context,
-          node,
-          "bias-overflow",
-          `${count} of ${values.count} values of bias "${bias.name}" do not fit ${dtype} and are set to its limit; the weights' or the input's range is too small for them`,
-          { values: count, of: values.count },
-        ),
-    },
-    dtype === "INT64" ? 8 : 4,
-  );
+  bias.constant = encoded(values, {
+    rule: "bias",
+    wide: bytesPerElement(TensorType[dtype]) === 8,
+    inputScale: input.quant!.scale[0]!,
+    weights: weights.quant!,
+    quant,
+    onOverflow: (count) =>
+      warn(
+        context,
+        node,
+        "bias-overflow",
+        `${count} of ${values.count} values of bias "${bias.name}" do not fit ${dtype} and are set to its limit; the weights' or the input's range is too small for them`,
+        { values: count, of: values.count },
+      ),
+  });
   bias.quant = quant;
   bias.dtype = dtype;
 }

@@ -31,7 +31,7 @@ export function quantizeConstants(graph: Graph, context: Context): void {
     for (const index of operandsWith(row, node.inputs.length, "activation")) {
       const operand = node.inputs[index];
       if (isConstant(operand) && operand.dtype === "FLOAT32")
-        quantizeByOwnValues(context, ownConstant(graph, node, index), schemeOf(context, node));
+        quantizeByOwnValues(context, ownConstant(graph, node, index), schemeOf(context, node).activation);
     }
   }
   problems.throwIfAny("constants that no rule covers");

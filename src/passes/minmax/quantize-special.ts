@@ -5,17 +5,14 @@
  *     LOGISTIC: scale from recorded 0.01..0.97   →   scale 1/256, zero point 0
  */
 import { activeNodes, type Graph } from "../../graph/graph.ts";
-import { fusedActivation } from "../../graph/options.ts";
-import { rowOf } from "../../rules/operators.ts";
 import { type Context, schemeOf } from "../context.ts";
-import { predefined, withIntegerScale } from "../special.ts";
+import { predefined, specialKindOf, withIntegerScale } from "../special.ts";
 
 export function quantizeSpecial(graph: Graph, context: Context): void {
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator" || !node.quant || node.float) continue;
-    const { out } = rowOf(node.op);
-    const kind = out.role === "special" ? out.kind : fusedActivation(node) === "TANH" ? "tanh" : null;
+    const kind = specialKindOf(node);
     if (kind === "integer") node.quant = withIntegerScale(node.quant);
-    else if (kind) node.quant = predefined(kind, schemeOf(context, node).dtype as "UINT8" | "INT16", node.quant);
+    else if (kind) node.quant = predefined(kind, schemeOf(context, node).activation, node.quant);
   }
 }

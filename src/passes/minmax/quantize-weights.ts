@@ -10,8 +10,9 @@ import { MinmaxqError } from "../../base/errors.ts";
 import { ownConstant } from "../../graph/edit.ts";
 import { activeNodes, type Dtype, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { type QuantParam, quantParam } from "../../graph/quantparam.ts";
+import { isQuantized } from "../../rules/dtypes.ts";
 import { type OperandRole, roleOf, rowOf } from "../../rules/operators.ts";
-import { isQuantized, SCHEMES, type Scheme } from "../../rules/schemes.ts";
+import type { Quantizer } from "../../rules/schemes.ts";
 import { type Constant, emptyParameters, encoded } from "../../weights/constant.ts";
 import { type Context, granularityOf, schemeOf, shared, warn } from "../context.ts";
 import { axisProblem, floatConstant, quantizeByOwnValues, weightLayout } from "./own-values.ts";
@@ -22,8 +23,9 @@ export function quantizeWeights(graph: Graph, context: Context): void {
     if (role.role === "weights") {
       const { constant, quant, dtype } = filterOf(context, own, role, node);
       Object.assign(own, { constant, quant, dtype });
-    } else if (granularityOf(context, node) === "layer") quantizeByOwnValues(context, own, schemeOf(context, node));
-    else quantizeUnits(context, own, schemeOf(context, node));
+    } else if (granularityOf(context, node) === "layer")
+      quantizeByOwnValues(context, own, schemeOf(context, node).activation);
+    else quantizeUnits(context, own, schemeOf(context, node).activation);
   }
 }
 
@@ -72,37 +74,34 @@ function filterOf(
   role: OperandRole & { role: "weights" },
   user: Node,
 ): { constant: Constant; quant: QuantParam; dtype: Dtype } {
-  const modelScheme = schemeOf(context, user);
   const granularity = granularityOf(context, user);
-  // Per layer the reference knows uint8 only, whatever the layer's dtype (§3.5.2).
-  const scheme = granularity === "layer" ? SCHEMES.UINT8 : modelScheme;
-  const { symmetric, limit } = scheme;
+  const quantizer = schemeOf(context, user).weights[granularity];
   const values = floatConstant(weights);
   const layout = weightLayout(user, weights, role, granularity);
   const axis = granularity === "layer" ? 0 : role.axis;
-  const bytes = scheme.bits / 8;
-
   const fake = weights.quant;
   const isFakeQuantized =
-    fake !== null && fake.scale.length === layout.channels && (symmetric || fake.min.length === layout.channels);
-  const key = `weights ${scheme.name} ${granularity} ${axis}`;
+    fake !== null &&
+    fake.scale.length === layout.channels &&
+    (quantizer.symmetric || fake.min.length === layout.channels);
+  const key = `weights ${quantizer.dtype} ${granularity} ${axis}`;
   const made = shared(context, values, key, () => {
     if (isFakeQuantized) {
       // The ranges are those of the fake-quantization before; its parameters stay (QA0, QS0).
       const { min, scale } = fake;
-      const constant = encoded(values, { rule: "known", symmetric, layout, min, scale }, bytes);
+      const constant = encoded(values, { rule: "known", quantizer, layout, min, scale });
       return { constant, quant: quantParam({ ...fake, axis }) };
     }
     const parameters = emptyParameters(layout.channels);
-    const constant = encoded(values, { rule: "scan", symmetric, limit, layout, parameters }, bytes);
+    const constant = encoded(values, { rule: "scan", quantizer, layout, parameters });
     const { scale, zeroPoint } = parameters;
     return { constant, quant: quantParam({ scale, zeroPoint, axis, provenance: { from: "own values" } }) };
   });
-  return { ...made, dtype: scheme.dtype };
+  return { ...made, dtype: quantizer.dtype };
 }
 
 /** gamma, beta, alpha per channel: the size of each value becomes its scale, the value itself ±1 (§3.5.3). */
-function quantizeUnits(context: Context, unit: Node, scheme: Scheme): void {
+function quantizeUnits(context: Context, unit: Node, { symmetric, dtype }: Quantizer): void {
   const { shape } = unit;
   if (shape.length === 0 || shape.slice(0, -1).some((dim) => dim !== 1))
     throw new MinmaxqError(
@@ -111,17 +110,17 @@ function quantizeUnits(context: Context, unit: Node, scheme: Scheme): void {
   const values = context.scanner.values(unit.name, floatConstant(unit));
   const scale = new Float32Array(values.length);
   const zeroPoint = new BigInt64Array(values.length);
-  const quantized = scheme.symmetric ? new Int16Array(values.length) : new Uint8Array(values.length);
+  const quantized = symmetric ? new Int16Array(values.length) : new Uint8Array(values.length);
   values.forEach((value, channel) => {
     const positive = value >= 0;
     // −0.0 counts as ≥ 0 and stores scale −0.0 (§10.14).
     scale[channel] = positive ? value : -value;
-    zeroPoint[channel] = positive || scheme.symmetric ? 0n : 1n;
-    quantized[channel] = positive ? 1 : scheme.symmetric ? -1 : 0;
+    zeroPoint[channel] = positive || symmetric ? 0n : 1n;
+    quantized[channel] = positive ? 1 : symmetric ? -1 : 0;
   });
   if (scale.includes(0))
     warn(context, unit, "zero-scale", "has channels of value 0; their scale is 0, as in the reference");
   unit.constant = context.scanner.stored(quantized);
   unit.quant = quantParam({ scale, zeroPoint, axis: shape.length - 1, provenance: { from: "unit channels" } });
-  unit.dtype = scheme.dtype;
+  unit.dtype = dtype;
 }

@@ -7,7 +7,7 @@
 import { toReference } from "flatbuffers/js/flexbuffers.js";
 import { describe, isConstant, type Node, resultsOf } from "../../graph/graph.ts";
 import type { Constant } from "../../weights/constant.ts";
-import type { Context } from "../context.ts";
+import { type Context, quantizerOf } from "../context.ts";
 
 export type ConstantNode = Node & { constant: Constant };
 
@@ -57,9 +57,10 @@ export function parametersOf(context: Context, { scale, zeroPoint }: LinearOpera
 }
 
 function integersOf(context: Context, { constant, dtype }: ConstantNode): BigInt64Array | null {
-  if (dtype !== "UINT8" && dtype !== "INT16") return null;
+  const quantizer = quantizerOf(context, { dtype });
+  if (!quantizer) return null;
   const bytes = context.scanner.bytes(constant);
-  const integers: ArrayLike<number> = dtype === "UINT8" ? bytes : new Int16Array(bytes.buffer);
+  const integers: ArrayLike<number> = quantizer.bits === 8 ? bytes : new Int16Array(bytes.buffer);
   return BigInt64Array.from(integers, BigInt);
 }
 

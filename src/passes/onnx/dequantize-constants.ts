@@ -10,7 +10,7 @@ import { MinmaxqError, Problems } from "../../base/errors.ts";
 import { activeNodes, addNode, type Dtype, describe, type Graph, isConstant, replace } from "../../graph/graph.ts";
 import { quantParam } from "../../graph/quantparam.ts";
 import type { Constant } from "../../weights/constant.ts";
-import type { Context } from "../context.ts";
+import { type Context, quantizerOf } from "../context.ts";
 import { axisOf, type LinearOperator, linearOperators, parametersOf } from "./custom.ts";
 
 export function foldConstants(graph: Graph, context: Context): void {
@@ -65,7 +65,7 @@ function storedForm(
   constant: Constant,
   zeroPoint: BigInt64Array,
 ): { dtype: Dtype; constant: Constant } {
-  if (dtype !== "UINT8") return { dtype, constant };
+  if (quantizerOf(context, { dtype })?.symmetric !== false) return { dtype, constant };
   const signed = zeroPoint.every((each) => each === 8n);
   if (!zeroPoint.every((each) => each <= 15n) || !context.scanner.everyByteAtMost(constant, 15))
     return { dtype, constant };

@@ -7,6 +7,8 @@
  */
 import { activeNodes, type Dtype, type Graph, type Node } from "../../graph/graph.ts";
 import { forwardFrom, isPerLayer, perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
+import type { Quantizer } from "../../rules/schemes.ts";
+import { type Context, quantizerOf } from "../context.ts";
 
 const f32 = Math.fround;
 
@@ -16,14 +18,14 @@ interface Received {
 }
 
 /** What a node without parameters takes from its operands, by operator; null = nothing. */
-const RULES: Readonly<Record<string, (node: Node) => Received | null>> = {
+const RULES: Readonly<Record<string, (node: Node, context: Context) => Received | null>> = {
   RESHAPE: fromFirst,
   TRANSPOSE: fromFirst,
   STRIDED_SLICE: fromFirst,
   SQUEEZE: fromFirst,
   GATHER: fromFirst,
   // −x has the same symmetric range; an asymmetric one would be turned over.
-  NEG: (node) => (node.inputs[0]?.dtype === "INT16" ? fromFirst(node) : null),
+  NEG: ofNegative,
   CONCATENATION: fromLargest,
   MUL: ofSquare,
 };
@@ -33,12 +35,17 @@ export function movesValues(node: Node): boolean {
   return RULES[node.op] === fromFirst;
 }
 
+/** Whether an operator yields its operand's values with the other sign. */
+export function turnsOver(node: Node): boolean {
+  return RULES[node.op] === ofNegative;
+}
+
 /** Returns whether it changed something. */
-export function followOperands(graph: Graph): boolean {
+export function followOperands(graph: Graph, context: Context): boolean {
   let changed = false;
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator" || node.quant) continue;
-    const received = RULES[node.op]?.(node);
+    const received = RULES[node.op]?.(node, context);
     if (!received) continue;
     node.quant = received.quant;
     node.dtype = received.dtype;
@@ -56,20 +63,31 @@ function from(operand: Node): Received | null {
   return { dtype: operand.dtype, quant: quantParam({ ...operand.quant, provenance: forwardFrom(operand) }) };
 }
 
+function ofNegative(node: Node, context: Context): Received | null {
+  return symmetricOf(node.inputs[0], context) ? fromFirst(node) : null;
+}
+
+/** The operand's quantizer, if that is symmetric: the rules for others are not known. */
+function symmetricOf(operand: Node | null | undefined, context: Context): Quantizer | null {
+  const quantizer = operand && quantizerOf(context, operand);
+  return quantizer?.symmetric ? quantizer : null;
+}
+
 /** The parameters of the operand with the largest scale hold all of them. */
-function fromLargest({ inputs }: Node): Received | null {
+function fromLargest({ inputs }: Node, context: Context): Received | null {
   let largest: Node | null = null;
   for (const operand of inputs) {
-    if (operand?.dtype !== "INT16" || !isPerLayer(operand.quant)) return null;
+    if (!operand || !symmetricOf(operand, context) || !isPerLayer(operand.quant)) return null;
     if (!largest || operand.quant.scale[0]! > largest.quant!.scale[0]!) largest = operand;
   }
   return largest && from(largest);
 }
 
 /** x·x reaches (s·32767)², so its scale is s²·32767, in f32. */
-function ofSquare({ inputs }: Node): Received | null {
+function ofSquare({ inputs }: Node, context: Context): Received | null {
   const [x, y] = inputs;
-  if (!x || x !== y || x.dtype !== "INT16" || !isPerLayer(x.quant)) return null;
+  const quantizer = symmetricOf(x, context);
+  if (!x || x !== y || !quantizer || !isPerLayer(x.quant)) return null;
   const s = x.quant.scale[0]!;
-  return { dtype: "INT16", quant: perLayer(f32(f32(s * s) * 32767), 0, forwardFrom(x)) };
+  return { dtype: quantizer.dtype, quant: perLayer(f32(f32(s * s) * quantizer.high), 0, forwardFrom(x)) };
 }

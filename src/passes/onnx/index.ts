@@ -4,6 +4,7 @@
  */
 import { Problems } from "../../base/errors.ts";
 import { activeNodes, type Graph } from "../../graph/graph.ts";
+import { SCHEMES } from "../../rules/schemes.ts";
 import type { Context, QuantizeOptions } from "../context.ts";
 import { propagateBackward } from "../minmax/propagate-backward.ts";
 import { quantizeConstants } from "../minmax/quantize-constants.ts";
@@ -36,7 +37,7 @@ export const PHASES: readonly PassStep[] = [
 ];
 
 /** Constants without parameters of their own become INT16 (§5.7.3). */
-export const ONNX_OPTIONS: QuantizeOptions = { dtype: "INT16", granularity: "channel" };
+export const ONNX_OPTIONS: QuantizeOptions = { scheme: SCHEMES.int16, granularity: "channel" };
 
 /** Turns one graph in place. */
 export function quantizeOnnx(graph: Graph, context: Context): void {

@@ -8,16 +8,13 @@
  * refuses the model. For the drop-in front a model that the reference accepts comes out as there, with a warning.
  */
 
-import { type Dtype, type Graph, type Node, postorder } from "../../graph/graph.ts";
-import { fusedActivation } from "../../graph/options.ts";
+import { type Graph, type Node, postorder } from "../../graph/graph.ts";
 import { forwardFrom, isPerLayer, perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
-import { UINT8_LEVELS } from "../../rules/arithmetic.ts";
-import { rowOf } from "../../rules/operators.ts";
-import { type QuantizedDtype, SCHEMES } from "../../rules/schemes.ts";
-import type { Context } from "../context.ts";
+import type { ActivationQuantizer } from "../../rules/schemes.ts";
+import { type Context, quantizerOf } from "../context.ts";
 import { inferDtypes, inferred } from "../infer-dtypes.ts";
-import { predefined } from "../special.ts";
-import { movesValues } from "./follow-operands.ts";
+import { predefined, specialKindOf } from "../special.ts";
+import { movesValues, turnsOver } from "./follow-operands.ts";
 import { requantizeBehind } from "./requantize-between.ts";
 
 export function mendDtypes(graph: Graph, context: Context): void {
@@ -25,11 +22,12 @@ export function mendDtypes(graph: Graph, context: Context): void {
   for (const node of postorder(graph)) {
     if (node.kind !== "operator") continue;
     const dtype = inferred(node, context.graphs);
-    if (dtype === undefined || dtype === node.dtype || !isQuantizedDtype(dtype)) continue;
-    if (!node.quant) giveParameters(node, dtype);
-    else if (isQuantizedDtype(node.dtype) && isPerLayer(node.quant)) {
-      const quant = ownParameters(node, dtype);
-      if (quant !== null) requantizeBehind(graph, node, dtype, quant);
+    const quantizer = dtype === undefined || dtype === node.dtype ? undefined : quantizerOf(context, { dtype });
+    if (!quantizer) continue;
+    if (!node.quant) giveParameters(node, quantizer);
+    else if (quantizerOf(context, node) && isPerLayer(node.quant)) {
+      const quant = ownParameters(node, quantizer);
+      if (quant !== null) requantizeBehind(graph, context, node, quantizer, quant);
     }
   }
 }
@@ -43,29 +41,28 @@ function outputsChange(graph: Graph, { graphs }: Context): boolean {
   return changed;
 }
 
-function isQuantizedDtype(dtype: Dtype): dtype is QuantizedDtype {
-  return dtype in SCHEMES;
-}
-
 /** Operators without a pair behind such an operand. */
-function giveParameters(node: Node, dtype: QuantizedDtype): void {
+function giveParameters(node: Node, quantizer: ActivationQuantizer): void {
   const operand = node.inputs[0];
   if (!operand || !isPerLayer(operand.quant)) return;
   const from = forwardFrom(operand);
   if (movesValues(node)) node.quant = quantParam({ ...operand.quant, provenance: from });
-  else if (node.op === "NEG" && dtype === "UINT8")
-    node.quant = perLayer(operand.quant.scale[0]!, UINT8_LEVELS - Number(operand.quant.zeroPoint[0]), from);
+  else if (turnsOver(node) && !quantizer.symmetric)
+    node.quant = perLayer(
+      operand.quant.scale[0]!,
+      quantizer.low + quantizer.high - Number(operand.quant.zeroPoint[0]),
+      from,
+    );
   else return;
-  node.dtype = dtype;
+  node.dtype = quantizer.dtype;
 }
 
 /**
  * What an operator works with inside: its operand's parameters if it moves values (null when there are none), its function's if that
  * has its own; undefined = those of its range.
  */
-function ownParameters(node: Node, dtype: QuantizedDtype): QuantParam | null | undefined {
+function ownParameters(node: Node, quantizer: ActivationQuantizer): QuantParam | null | undefined {
   if (movesValues(node)) return node.inputs[0]?.quant ?? null;
-  const { out } = rowOf(node.op);
-  const kind = out.role === "special" ? out.kind : fusedActivation(node) === "TANH" ? "tanh" : null;
-  return kind && kind !== "integer" ? predefined(kind, dtype, null) : undefined;
+  const kind = specialKindOf(node);
+  return kind && kind !== "integer" ? predefined(kind, quantizer, null) : undefined;
 }

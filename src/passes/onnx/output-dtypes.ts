@@ -6,7 +6,7 @@
  */
 import { Problems } from "../../base/errors.ts";
 import { activeNodes, type Dtype, describe, type Graph, type Node } from "../../graph/graph.ts";
-import { type Context, warn } from "../context.ts";
+import { type Context, quantizerOf, warn } from "../context.ts";
 import { inferDtypes } from "../infer-dtypes.ts";
 
 export function declareOutputs(graph: Graph): void {
@@ -30,12 +30,8 @@ export function inferAndCheck(graph: Graph, context: Context): void {
       ? `has parameters for ${dtype}, but its operands make it ${node.dtype}; give operands and result the same dtype`
       : `becomes ${node.dtype} without any scale; put a pair of QuantizeLinear and DequantizeLinear behind it`;
     if (exposed.has(node)) problems.add(`output ${describe(node)}: ${why}`);
-    else if (isInteger(node.dtype))
+    else if (quantizerOf(context, node))
       warn(context, node, "parameters-for-other-dtype", `${why}. Its values will be wrong`);
   }
   problems.throwIfAny("outputs without usable parameters");
-}
-
-function isInteger(dtype: Dtype): boolean {
-  return dtype === "UINT8" || dtype === "INT16";
 }

@@ -8,8 +8,9 @@
 import { MinmaxqError, Problems } from "../../base/errors.ts";
 import { activeNodes, addNode, describe, type Graph, isConstant, type Node, replace } from "../../graph/graph.ts";
 import { perLayer, type QuantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
-import { isQuantized } from "../../rules/schemes.ts";
-import type { Context } from "../context.ts";
+import { isQuantized } from "../../rules/dtypes.ts";
+import type { Quantizer } from "../../rules/schemes.ts";
+import { type Context, quantizerOf } from "../context.ts";
 import { asLinear, type ConstantNode, type LinearOperator, parametersOf, yieldedBy } from "./custom.ts";
 
 export function foldPairs(graph: Graph, context: Context): void {
@@ -35,11 +36,12 @@ function foldPair(graph: Graph, context: Context, quantize: LinearOperator, dequ
   const dtype = quantize.zeroPoint.dtype;
   if (isConstant(value)) {
     if (value.dtype !== "FLOAT32") return;
-    if (dtype !== "INT16")
+    const quantizer = quantizerOf(context, { dtype });
+    if (!quantizer?.symmetric)
       throw new MinmaxqError(
         `constant "${value.name}": is quantized to ${dtype} by "${quantize.result.name}"; there is a rule for INT16 only`,
       );
-    replace(dequantize.result, quantizedCopy(graph, context, value, quant));
+    replace(dequantize.result, quantizedCopy(graph, context, value, quantizer, quant));
   } else if (value.dtype === "FLOAT32") {
     value.quant = quant;
     value.dtype = dtype;
@@ -62,7 +64,7 @@ function parametersOfPair(context: Context, quantize: LinearOperator, dequantize
   if (quantize.scale.dtype !== "FLOAT32" || dequantize.scale.dtype !== "FLOAT32") return null;
   if (quantize.zeroPoint.dtype !== stored || dequantize.zeroPoint.dtype !== stored) return null;
   const name = describe(quantize.operator);
-  if (stored !== "UINT8" && stored !== "INT16")
+  if (!quantizerOf(context, { dtype: stored }))
     throw new MinmaxqError(`${name}: quantizes to ${stored}; there are rules for uint8 and int16`);
   const first = parametersOf(context, quantize)!;
   const second = parametersOf(context, dequantize)!;
@@ -78,22 +80,29 @@ function parametersOfPair(context: Context, quantize: LinearOperator, dequantize
 }
 
 /** q = round(v / s) + z, the division in f32 (not by the inverse, as elsewhere), clamped to ±32767. */
-function quantizedCopy(graph: Graph, context: Context, of: ConstantNode, quant: QuantParam): Node {
+function quantizedCopy(
+  graph: Graph,
+  context: Context,
+  of: ConstantNode,
+  quantizer: Quantizer,
+  quant: QuantParam,
+): Node {
   const { constant, shape } = of;
   context.scanner.refuseNonFinite(of.name, constant);
   return addNode(graph, {
     kind: "constant",
     name: `${of.name}_quant`,
-    dtype: "INT16",
+    dtype: quantizer.dtype,
     shape,
     quant,
     constant: {
       kind: "divided",
       of: constant,
+      quantizer,
       scale: quant.scale[0]!,
       zeroPoint: Number(quant.zeroPoint[0]),
       count: constant.count,
-      length: constant.count * 2,
+      length: (constant.count * quantizer.bits) / 8,
     },
   });
 }

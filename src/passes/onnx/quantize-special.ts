@@ -5,17 +5,16 @@
  *     LOGISTIC: INT16, scale as its pair said   →   INT16, scale 1/32768, zero point 0
  */
 import { activeNodes, type Graph } from "../../graph/graph.ts";
-import { fusedActivation } from "../../graph/options.ts";
-import { rowOf } from "../../rules/operators.ts";
-import { predefined, withIntegerScale } from "../special.ts";
+import { type Context, quantizerOf } from "../context.ts";
+import { predefined, specialKindOf, withIntegerScale } from "../special.ts";
 
-export function quantizeSpecial(graph: Graph): void {
+export function quantizeSpecial(graph: Graph, context: Context): void {
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator" || !node.quant) continue;
-    if (node.dtype !== "UINT8" && node.dtype !== "INT16") continue;
-    const { out } = rowOf(node.op);
-    const kind = out.role === "special" ? out.kind : fusedActivation(node) === "TANH" ? "tanh" : null;
+    const quantizer = quantizerOf(context, node);
+    if (!quantizer) continue;
+    const kind = specialKindOf(node);
     if (kind === "integer") node.quant = withIntegerScale(node.quant);
-    else if (kind) node.quant = predefined(kind, node.dtype, node.quant);
+    else if (kind) node.quant = predefined(kind, quantizer, node.quant);
   }
 }

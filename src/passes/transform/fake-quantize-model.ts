@@ -20,7 +20,9 @@ import {
   replace,
   resultsOf,
 } from "../../graph/graph.ts";
+import { isActivationDtype, isDequantizable } from "../../rules/dtypes.ts";
 import { type OperatorRow, rowOf } from "../../rules/operators.ts";
+import { activationOf } from "../../rules/schemes.ts";
 import { type Constant, channelsAlong, wholeTensor } from "../../weights/constant.ts";
 import type { IntegerKind } from "../../weights/kernels.ts";
 import { inferDtypes } from "../infer-dtypes.ts";
@@ -60,11 +62,11 @@ export function fakeQuantizeModel(graph: Graph, everyOperator = false): void {
 }
 
 function isQuantizedActivation({ dtype, quant }: Node): boolean {
-  return quant !== null && (dtype === "UINT8" || dtype === "INT16");
+  return quant !== null && activationOf("one", dtype) !== undefined;
 }
 
 function hasScale({ dtype, quant }: Node): boolean {
-  return quant !== null && quant.scale.length > 0 && (dtype === "UINT8" || dtype === "INT16" || dtype === "INT8");
+  return quant !== null && quant.scale.length > 0 && isActivationDtype(dtype);
 }
 
 function fakeOperator(
@@ -132,20 +134,10 @@ export function foldDequantize(graph: Graph): void {
   }
 }
 
-const INTEGERS: ReadonlySet<string> = new Set<IntegerKind | "INT4" | "UINT4">([
-  "UINT8",
-  "INT8",
-  "INT16",
-  "INT32",
-  "INT64",
-  "INT4",
-  "UINT4",
-]);
-
 /** The float values that an integer constant stands for; null when it has no parameters. */
 export function dequantized(source: Node & { constant: Constant }): Constant | null {
   const { quant, constant: of, shape, dtype } = source;
-  if (!quant?.scale.length || !INTEGERS.has(dtype)) return null;
+  if (!quant?.scale.length || !isDequantizable(dtype)) return null;
   const layout = quant.scale.length === 1 ? wholeTensor(of.count) : channelsAlong(shape, quant.axis);
   // Channels past the vectors' end take the first entry, as in the reference.
   const at = (channel: number) => (channel < quant.scale.length ? channel : 0);

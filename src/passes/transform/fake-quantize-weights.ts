@@ -10,7 +10,7 @@ import { ownConstant } from "../../graph/edit.ts";
 import { activeNodes, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { quantParam } from "../../graph/quantparam.ts";
 import { operandsWith, rowOf } from "../../rules/operators.ts";
-import { SCHEMES, type Scheme } from "../../rules/schemes.ts";
+import type { Quantizer } from "../../rules/schemes.ts";
 import { type ChannelLayout, type Constant, emptyParameters } from "../../weights/constant.ts";
 import { setParameters } from "../../weights/encode.ts";
 import { type Context, granularityOf, schemeOf, shared } from "../context.ts";
@@ -26,28 +26,26 @@ export function fakeQuantizeWeights(graph: Graph, context: Context): void {
       const role = row.in[index]!;
       const operand = node.inputs[index];
       if (role.role !== "weights" || !isConstant(operand) || operand.dtype !== "FLOAT32") continue;
-      const perChannel = granularityOf(context, node) === "channel";
-      const scheme = perChannel ? schemeOf(context, node) : SCHEMES.UINT8;
-      const weights = ownConstant(graph, node, index);
       const granularity = granularityOf(context, node);
-      const made = shared(context, weights.constant!, `fake ${scheme.name} ${granularity} ${role.axis}`, () =>
-        fakeQuantized(context, weights, weightLayout(node, weights, role, granularity), scheme),
+      const quantizer = schemeOf(context, node).weights[granularity];
+      const weights = ownConstant(graph, node, index);
+      const made = shared(context, weights.constant!, `fake ${quantizer.dtype} ${granularity} ${role.axis}`, () =>
+        fakeQuantized(context, weights, weightLayout(node, weights, role, granularity), quantizer),
       );
       weights.constant = made.constant;
-      weights.quant = quantParam({ ...made.quant, axis: perChannel ? role.axis : 0 });
+      weights.quant = quantParam({ ...made.quant, axis: granularity === "channel" ? role.axis : 0 });
     }
   }
 }
 
 /** The rounded values of a constant as a description, and the parameters that rounded them. */
-function fakeQuantized(context: Context, weights: Node, layout: ChannelLayout, scheme: Scheme) {
+function fakeQuantized(context: Context, weights: Node, layout: ChannelLayout, quantizer: Quantizer) {
   const of = weights.constant!;
   const { min, max } = context.scanner.channelRanges(weights.name, of, layout);
   const parameters = emptyParameters(layout.channels);
-  const { symmetric, limit } = scheme;
-  setParameters(parameters, context.scanner.parameters(min, max, symmetric, limit), 0);
+  setParameters(parameters, context.scanner.parameters(min, max, quantizer), 0);
   const { count } = of;
-  const constant: Constant = { kind: "fake", of, symmetric, limit, layout, parameters, count, length: count * 4 };
+  const constant: Constant = { kind: "fake", of, quantizer, layout, parameters, count, length: count * 4 };
   const { scale, zeroPoint, nudgedMin, nudgedMax } = parameters;
   const quant = quantParam({ min: nudgedMin, max: nudgedMax, scale, zeroPoint, provenance: { from: "own values" } });
   return { constant, quant };

@@ -6,27 +6,15 @@
  * Weights that already carry parameters are quantized too; the reference clones them and forgets to.
  */
 import { ownConstant } from "../../graph/edit.ts";
-import { activeNodes, type Dtype, type Graph, isConstant } from "../../graph/graph.ts";
+import { activeNodes, type Graph, isConstant } from "../../graph/graph.ts";
 import { quantParam } from "../../graph/quantparam.ts";
 import { roleOf, rowOf } from "../../rules/operators.ts";
+import type { Quantizer } from "../../rules/schemes.ts";
 import { emptyParameters, encoded } from "../../weights/constant.ts";
 import { type Context, warn } from "../context.ts";
 import { floatConstant, weightLayout } from "../minmax/own-values.ts";
 
-export interface WeightScheme {
-  readonly dtype: Dtype;
-  readonly limit: number;
-  /** Bytes an element; ½ = two a byte. */
-  readonly bytes: number;
-}
-
-export const WEIGHT_SCHEMES = {
-  int4: { dtype: "INT4", limit: 7, bytes: 0.5 },
-  int8: { dtype: "INT8", limit: 127, bytes: 1 },
-  int16: { dtype: "INT16", limit: 32767, bytes: 2 },
-} as const satisfies Record<string, WeightScheme>;
-
-export function quantizeWeightsOnly(graph: Graph, context: Context, scheme: WeightScheme): void {
+export function quantizeWeightsOnly(graph: Graph, context: Context, quantizer: Quantizer): void {
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator") continue;
     const row = rowOf(node.op);
@@ -44,11 +32,10 @@ export function quantizeWeightsOnly(graph: Graph, context: Context, scheme: Weig
       const values = floatConstant(weights);
       const layout = weightLayout(node, weights, role, "channel");
       const parameters = emptyParameters(layout.channels);
-      const { limit, bytes } = scheme;
-      weights.constant = encoded(values, { rule: "scan", symmetric: true, limit, layout, parameters }, bytes);
+      weights.constant = encoded(values, { rule: "scan", quantizer, layout, parameters });
       const { scale, zeroPoint } = parameters;
       weights.quant = quantParam({ scale, zeroPoint, axis: role.axis, provenance: { from: "own values" } });
-      weights.dtype = scheme.dtype;
+      weights.dtype = quantizer.dtype;
     }
   }
 }

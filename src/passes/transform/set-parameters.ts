@@ -1,7 +1,8 @@
 /** Parameters given by a person: forced on tensors, or copied from one tensor to another (§5.6). dtypes stay. */
 import { Problems, UsageError } from "../../base/errors.ts";
-import { activeNodes, type Dtype, type Graph, type Node } from "../../graph/graph.ts";
+import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
 import { perLayer } from "../../graph/quantparam.ts";
+import { zeroPointLimits } from "../../rules/dtypes.ts";
 
 export interface ForcedParameters {
   readonly name: string;
@@ -47,17 +48,10 @@ export function forceParameters(
   problems.throwIfAny("parameters cannot be set");
 }
 
-/** Least and largest integer of dtypes that have zero points. */
-const LIMITS: Partial<Record<Dtype, readonly [number, number]>> = {
-  UINT8: [0, 255],
-  INT8: [-128, 127],
-  INT16: [-32768, 32767],
-};
-
 /** Why parameters make no sense for a tensor, or null. */
 function unusable({ dtype }: Node, scale: number, zeroPoint: number): string | null {
   if (scale === 0) return "a scale of 0 makes every value 0; give one above 0";
-  const [least, largest] = LIMITS[dtype] ?? [zeroPoint, zeroPoint];
+  const [least, largest] = zeroPointLimits(dtype) ?? [zeroPoint, zeroPoint];
   if (zeroPoint >= least && zeroPoint <= largest) return null;
   return `zero point ${zeroPoint} is no ${dtype}; give one from ${least} to ${largest}`;
 }

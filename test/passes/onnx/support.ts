@@ -2,6 +2,7 @@
 import { encode } from "flatbuffers/js/flexbuffers.js";
 import { TensorType } from "../../../src/model/index.ts";
 import { quantizeOnnx } from "../../../src/passes/onnx/index.ts";
+import { SCHEMES } from "../../../src/rules/schemes.ts";
 import { type GraphBuilder, model } from "../../helpers/models.ts";
 import { hex } from "../../operators/oracle.ts";
 import { inferAll, spaceOf, type Written, written } from "../support.ts";
@@ -69,7 +70,7 @@ export async function onnx(
   fill: (graph: GraphBuilder) => void,
   likeReference = true,
 ): Promise<Result> {
-  const space = await spaceOf(model(inputs, outputs, fill), { likeReference, dtype: "INT16" });
+  const space = await spaceOf(model(inputs, outputs, fill), { likeReference, scheme: SCHEMES.int16 });
   for (const graph of space.graphs) quantizeOnnx(graph, space.context);
   space.context.scanner.throwProblems();
   inferAll(space);
