@@ -19,7 +19,9 @@ import {
   problemsOf,
   problemsTogether,
 } from "./job.ts";
-import { RESULTS } from "./results.ts";
+
+/** The batch's journal (results.ts); no job may write it. */
+export const RESULTS = "results.jsonl";
 
 export interface JobList {
   /** In the order of the list. */

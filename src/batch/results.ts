@@ -9,7 +9,7 @@ import { join, relative } from "node:path";
 import { z } from "zod";
 import pkg from "../../package.json" with { type: "json" };
 import { FileError, reasonOf } from "../base/errors.ts";
-import type { ListedJob } from "./job-list.ts";
+import { type ListedJob, RESULTS } from "./job-list.ts";
 import type { FileFacts, Key } from "./key.ts";
 import { DONE, type Outcome } from "./outcome.ts";
 
@@ -23,8 +23,6 @@ const LINE = DONE.extend({
   files: z.array(FACTS),
 });
 export type Former = z.infer<typeof LINE>;
-
-export const RESULTS = "results.jsonl";
 
 export class Results {
   readonly path: string;

@@ -3,9 +3,11 @@
 import { InvalidArgumentError } from "commander";
 import { UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
-import { record } from "../commands/record.ts";
+import { record } from "../driver/quantize.ts";
+import { recordSettings } from "../options/settings.ts";
 import { OPTIONS as TABLE } from "../options/table.ts";
 import type { OptionValues } from "../options/values.ts";
+import { recordedLine } from "../views/summary.ts";
 import { COMMON_WORDS, type Parsed, parseWords, usage, type WordOption } from "./words.ts";
 
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
@@ -33,18 +35,15 @@ export async function runRecordMinmax(words: readonly string[], output: Output):
   const missing = ["--input_model", "--output_model"].filter((name) => !text(name));
   if (missing.length > 0 || !input || !path) throw new UsageError(`${missing.join(" and ")} missing; see --help`);
   const data = text("--input_data");
-  await record.run(
-    [input],
-    {
-      ...defaults(),
-      output: path,
-      force: true,
-      data: data ?? "random",
-      dataFormat: data === undefined ? "random" : (text("--input_data_format") ?? "h5"),
-      ...reductionOf(parsed),
-    } as OptionValues,
-    output,
-  );
+  const options = {
+    ...defaults(),
+    output: path,
+    force: true,
+    data: data ?? "random",
+    dataFormat: data === undefined ? "random" : (text("--input_data_format") ?? "h5"),
+    ...reductionOf(parsed),
+  } as OptionValues;
+  output.print(recordedLine(await record(recordSettings(input, options), output)));
 }
 
 function defaults(): Partial<OptionValues> {

@@ -1,6 +1,6 @@
 /** Values of the options → settings of the driver: what commands and a batch's jobs share. */
 import type { Reduction } from "../calibration/index.ts";
-import type { QuantizeSettings, Samples } from "../driver/settings.ts";
+import type { QuantizeSettings, RecordSettings, Samples } from "../driver/settings.ts";
 import { SCHEMES } from "../rules/schemes.ts";
 import { QUANTIZE_OPTIONS } from "./lists.ts";
 import { ROWS } from "./table.ts";
@@ -37,6 +37,11 @@ export function reportsOf(options: OptionValues) {
     if (ROWS[name].file !== "written" || name === "output" || typeof path !== "string") return [];
     return [{ name, path, flag: ROWS[name].flags.split(" ")[0]! }];
   });
+}
+
+/** Settings of `record` for a model. */
+export function recordSettings(model: string, options: OptionValues): RecordSettings {
+  return { model, output: options.output, force: options.force, samples: samplesOf(options)! };
 }
 
 /** Layers with settings of their own; undefined when the options name none. */

@@ -37,9 +37,14 @@ export function sizes({ model, output }: Report): string {
 }
 
 /** Where ranges come from: "percentile 1–99 of 16 samples". */
-export function rangesText({ ranges }: Report): string {
+function rangesText({ ranges }: Report): string {
   if (ranges?.source !== "samples") return "as recorded in the model";
   return `${ranges.how} of ${counted(ranges.samples, "sample")}`;
+}
+
+/** What `record` says it did. */
+export function recordedLine(report: Report): string {
+  return `${report.output.path}: ${counted(report.rangesWritten!, "range")}, ${rangesText(report)}`;
 }
 
 /** What of a Report must not be overlooked where one line has to do: "12 parts stay float, 1 warning"; mostly nothing. */
