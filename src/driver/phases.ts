@@ -5,9 +5,13 @@ import { type Model, openModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
 import { missingRanges } from "../passes/float/check-ranges.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
+import { runPrepareSteps } from "../passes/prepare/index.ts";
+import { targetHint, targetProblems } from "../passes/target/check.ts";
+import { checkTargetLayers } from "../passes/target/settings.ts";
 import { verify } from "../passes/verify.ts";
 import { warnAccuracy } from "../passes/warn-accuracy.ts";
 import { workspace } from "../passes/workspace.ts";
+import { DEFAULT_TARGETS } from "../rules/targets.ts";
 import { begin } from "./early-output.ts";
 import { checkPaths, checkReport } from "./paths.ts";
 import { recordSamples } from "./recording.ts";
@@ -94,6 +98,35 @@ export function verifyResult(run: Run, allowFloat: boolean): void {
 /** Problems of all graphs; weights must have been filled, because bias scales are checked. */
 export function verifyGraphs({ graphs, context }: Workspace, allowFloat: boolean): string[] {
   return graphs.flatMap((graph) => verify(graph, context, { allowFloat }));
+}
+
+/** Layer settings that the target does not take. */
+export function checkLayersForTarget({ space }: Run): void {
+  checkTargetLayers(space.context);
+}
+
+/** Rewrites what the target has no kernel for, of whatever dtype. */
+export function rewriteForTarget({ space, options, prepared }: Run): Promise<void> {
+  return runPrepareSteps(space, options.target!.prepare.always, prepared);
+}
+
+/** Throws one error for all that the target would refuse or compute wrongly, as the graphs are now. */
+export function refuseForTarget({ space, settings, verified }: Run): void {
+  const { options } = space.context;
+  if (!options.target) return;
+  const problems = targetProblems(space.context, options.target);
+  if (problems.length === 0) return;
+  const lines = problems.map((line) => `  ${line}`).join("\n");
+  const what = verified ? "the quantized model: " : "";
+  const text = `${what}${options.target.runtime} cannot run it (${problems.length}):\n${lines}`;
+  throw new FileError(settings.model, text, { code: "not-for-target" });
+}
+
+/** Where no target was named: what the runtime that files of this format are for would make of the result. */
+export function hintAtTarget(run: Run): void {
+  const target = DEFAULT_TARGETS[run.dialect];
+  const hint = target && targetHint(run.space.context, target);
+  if (hint) run.facts.targetHint = hint;
 }
 
 /** Notes what is known only once all scales are there. */

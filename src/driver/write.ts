@@ -1,5 +1,6 @@
 /** The end of a flow: graphs → tables → file. */
 import { timed } from "../base/timings.ts";
+import { withShapeOperands } from "../graph/shape-operands.ts";
 import type { BegunFile, Dialect, Fill, Model } from "../model/index.ts";
 import { writeModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
@@ -25,7 +26,7 @@ export async function writeWorkspace(
   await writeAs(model, path, dialect, space.opened.external, fill, space.begun);
 }
 
-/** Writes a model in a format. */
+/** Writes a model in a format; every circle file has RESHAPE's shape as an operand, as the reference's files do. */
 export async function writeAs(
   model: Model,
   path: string,
@@ -34,7 +35,8 @@ export async function writeAs(
   fill?: Fill,
   begun?: BegunFile,
 ): Promise<void> {
-  await writeModel({ ...model, version: VERSIONS[dialect] }, path, { dialect, fill, external, begun });
+  const complete = dialect === "circle" ? withShapeOperands(model) : model;
+  await writeModel({ ...complete, version: VERSIONS[dialect] }, path, { dialect, fill, external, begun });
 }
 
 /** Model.version as the formats' tools write it. */
