@@ -145,14 +145,15 @@ function stepsOf(
   }));
 }
 
-/** Runs the steps that are not switched `off` on some graphs of the workspace; gives what those did that changed something. */
+/** Runs the steps that are not switched `off`, or are switched `on`, on some graphs of the workspace; gives what those did that changed something. */
 export async function prepareGraphs(
   space: Workspace,
   graphs: readonly Graph[],
   off: readonly string[] = [],
+  on: readonly string[] = [],
 ): Promise<Prepared[]> {
   const done: Prepared[] = [];
-  await runSteps(prepareSteps(space, graphs, off, done), []);
+  await runSteps(prepareSteps(space, graphs, off, done, on), []);
   return done;
 }
 
