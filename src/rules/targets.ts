@@ -27,6 +27,8 @@ export interface TargetOperator {
   readonly tied?: { readonly operand: number; readonly otherwise: Consequence };
   /** Operands that have to be there, however optional the format calls them; and as many as it takes. */
   readonly operands?: { readonly least?: number; readonly most?: number };
+  /** It takes operands that are absent in between (−1 in the file). */
+  readonly absentOperands?: true;
   /** Integers that are no quantized values (INT32 …) are not computed with. */
   readonly noIntegers?: true;
   /** Fewest and most dimensions of operand 0. */
@@ -71,6 +73,9 @@ const UINT8: readonly Dtype[] = ["FLOAT32", "UINT8"];
 
 const floatOnly: TargetOperator = { dtypes: FLOAT };
 const uint8: TargetOperator = { dtypes: UINT8 };
+/** Measured equal to uint8; `quantize` makes none, because FULLY_CONNECTED and MEAN have no int8 kernel. */
+const INT8: readonly Dtype[] = ["FLOAT32", "UINT8", "INT8"];
+const int8: TargetOperator = { dtypes: INT8 };
 /** Copies integers, and says nothing where they mean something else then. */
 const copies = (otherwise: Consequence = "wrong"): TargetOperator => ({
   dtypes: UINT8,
@@ -84,39 +89,40 @@ const ONERT: Target = {
   activations: ["UINT8", "FLOAT32"],
   otherwise: "it takes uint8 (and float32) only",
   prepare: {
-    always: ["static-shapes", "reshape-shape", "decompose-prelu", "decompose-hard-swish"],
+    always: ["static-shapes", "reshape-shape", "decompose-prelu", "decompose-hard-swish", "zero-bias"],
     quantized: ["relu-to-mul", "global-pool-to-mean"],
   },
   foldsFloat16: true,
   dropsShapeSignatures: true,
   operators: {
     ABS: floatOnly,
-    ADD: uint8,
+    ADD: int8,
     ADD_N: floatOnly,
     ARG_MAX: uint8,
     ARG_MIN: uint8,
-    AVERAGE_POOL_2D: copies(),
+    AVERAGE_POOL_2D: { ...copies(), dtypes: INT8 },
     BATCH_MATMUL: floatOnly,
     BATCH_TO_SPACE_ND: copies(),
     BROADCAST_TO: floatOnly,
     CAST: floatOnly,
-    CONCATENATION: uint8,
-    CONV_2D: { dtypes: UINT8, weightsAlone: { dtypes: ["INT8"], granularity: "per channel" } },
+    CONCATENATION: int8,
+    CONV_2D: { dtypes: UINT8, operands: { least: 3 }, weightsAlone: { dtypes: ["INT8"], granularity: "per channel" } },
     COS: floatOnly,
-    DEPTHWISE_CONV_2D: uint8,
-    DEPTH_TO_SPACE: copies(),
+    DEPTHWISE_CONV_2D: { dtypes: UINT8, operands: { least: 3 } },
+    DEPTH_TO_SPACE: { ...copies(), dtypes: INT8 },
     DEQUANTIZE: { dtypes: ["UINT8"], results: FLOAT },
     DIV: floatOnly,
     ELU: floatOnly,
     EQUAL: uint8,
     EXP: floatOnly,
-    EXPAND_DIMS: { ...copies(), rank: { least: 1 } },
+    EXPAND_DIMS: { ...copies(), dtypes: INT8, rank: { least: 1 } },
     FILL: floatOnly,
     FLOOR: floatOnly,
     FLOOR_DIV: floatOnly,
     FLOOR_MOD: { dtypes: FLOAT, noIntegers: true },
     FULLY_CONNECTED: {
       dtypes: UINT8,
+      absentOperands: true,
       weights: "per tensor",
       weightsAlone: { dtypes: ["INT8"], granularity: "per tensor" },
     },
@@ -139,12 +145,12 @@ const ONERT: Target = {
     MAX_POOL_2D: copies(),
     MEAN: { dtypes: UINT8, rank: { most: 4 } },
     MINIMUM: floatOnly,
-    MUL: uint8,
+    MUL: int8,
     NEG: floatOnly,
     NOT_EQUAL: uint8,
     ONE_HOT: floatOnly,
     PACK: floatOnly,
-    PAD: copies("refused"),
+    PAD: { ...copies("refused"), dtypes: INT8 },
     POW: floatOnly,
     QUANTIZE: { dtypes: FLOAT, results: ["UINT8"] },
     RANGE: floatOnly,
@@ -153,8 +159,12 @@ const ONERT: Target = {
     REDUCE_PROD: floatOnly,
     RELU: floatOnly,
     RELU6: floatOnly,
-    RESHAPE: { dtypes: UINT8, operands: { least: 2 }, values: { operand: 1, not: "zero" } },
-    RESIZE_BILINEAR: { ...copies(), remark: "truncates where others round: results are a third of a step too low" },
+    RESHAPE: { dtypes: INT8, operands: { least: 2 }, values: { operand: 1, not: "zero" } },
+    RESIZE_BILINEAR: {
+      ...copies(),
+      dtypes: INT8,
+      remark: "truncates where others round: results are a third of a step too low",
+    },
     RMS_NORM: floatOnly,
     ROPE: floatOnly,
     ROUND: floatOnly,
@@ -164,7 +174,7 @@ const ONERT: Target = {
     SHAPE: uint8,
     SIN: floatOnly,
     SLICE: { ...copies(), values: { operand: 1, not: "negative" } },
-    SOFTMAX: uint8,
+    SOFTMAX: int8,
     SPACE_TO_BATCH_ND: copies(),
     SPACE_TO_DEPTH: copies(),
     SPLIT: uint8,
@@ -172,14 +182,14 @@ const ONERT: Target = {
     SQRT: floatOnly,
     SQUARE: floatOnly,
     SQUARED_DIFFERENCE: floatOnly,
-    SQUEEZE: copies(),
+    SQUEEZE: { ...copies(), dtypes: INT8 },
     STRIDED_SLICE: floatOnly,
-    SUB: uint8,
+    SUB: int8,
     SUM: { dtypes: UINT8, keepFloat: "its uint8 kernel wraps around instead of saturating" },
     TANH: uint8,
     TILE: floatOnly,
     TRANSPOSE: uint8,
-    UNIDIRECTIONAL_SEQUENCE_LSTM: { dtypes: FLOAT, constants: true },
+    UNIDIRECTIONAL_SEQUENCE_LSTM: { dtypes: FLOAT, absentOperands: true, constants: true },
     UNPACK: floatOnly,
     WHILE: { dtypes: FLOAT, operands: { most: 1 } },
     ZEROS_LIKE: floatOnly,

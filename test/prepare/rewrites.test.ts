@@ -145,7 +145,10 @@ describe("reshape-shape", () => {
 test("static-shapes: unknown dimensions become those of the shapes, with a warning for each input", async () => {
   const shapeSignature = Int32Array.of(-1, 4, 4, 3);
   const of = model(["x"], ["y"], (graph) =>
-    graph.tensor("x", X, "FLOAT32", { shapeSignature }).tensor("y", X, "FLOAT32", { shapeSignature }).operator("ABS", ["x"], ["y"]),
+    graph
+      .tensor("x", X, "FLOAT32", { shapeSignature })
+      .tensor("y", X, "FLOAT32", { shapeSignature })
+      .operator("ABS", ["x"], ["y"]),
   );
   const { after, said, space } = await rewritten(of, "static-shapes");
   expect(after.subgraphs![0]!.tensors!.map((tensor) => tensor.shapeSignature)).toEqual([undefined, undefined]);

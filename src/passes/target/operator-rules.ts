@@ -78,10 +78,13 @@ function remedyFor(dtype: Dtype, { name, activations }: Target): string {
 function otherOperandCount({ node, row, target }: Case): Problem | null {
   const { least = 0, most = node.inputs.length } = row.operands ?? {};
   const count = node.inputs.filter(Boolean).length;
+  const absent = count < node.inputs.length && !row.absentOperands;
+  if (absent && count >= least)
+    return refused("with an absent operand", `${target.runtime} does not take absent operands here; ${IN_THE_MODEL}`);
   if (count < least)
     return refused(
       `with fewer than ${least} operands`,
-      `${target.runtime} wants ${least} operands and it has ${count}; 'minmaxq convert' to .circle adds the shape`,
+      `${target.runtime} wants ${least} operands and it has ${count}; 'minmaxq convert --target ${target.name}' adds it`,
     );
   if (count <= most) return null;
   return refused(
@@ -169,23 +172,28 @@ function floatWithQuantizedWeights({ node, row, target }: Case): Problem | null 
       kind: `with ${dtype} weights alone`,
       text: `${target.runtime} does not take ${dtype} weights ("${weights.name}") for float activations; keep them float, or quantize activations, too`,
     };
-  return granularityProblem(weights, weightsAlone.granularity, "refused", target);
+  return granularityProblem(node, weights, weightsAlone.granularity, "refused", target);
 }
 
 function otherGranularity({ node, row, target }: Case): Problem | null {
   const weights = weightsOf(node);
   if (!weights?.quant || node.dtype === "FLOAT32") return null;
-  return granularityProblem(weights, row.weights ?? "any", "wrong", target);
+  return granularityProblem(node, weights, row.weights ?? "any", "wrong", target);
 }
 
 function granularityProblem(
-  { quant, name }: Node,
+  node: Node,
+  { quant, name, shape }: Node,
   wanted: string,
   consequence: Consequence,
   target: Target,
 ): Problem | null {
-  const perChannel = (quant?.scale.length ?? 1) > 1;
-  if (wanted === "any" || perChannel === (wanted === "per channel")) return null;
+  const scales = quant?.scale.length ?? 1;
+  const role = rowOf(node.op).in.find((each) => each.role === "weights");
+  const perChannel = scales > 1;
+  // With one channel it is both.
+  const fits = wanted === "per channel" ? scales === shape[role?.role === "weights" ? role.axis : 0] : scales === 1;
+  if (wanted === "any" || fits) return null;
   const has = perChannel ? "per channel" : "per tensor";
   // One scale for all is what it takes the first of many for.
   const why = perChannel ? ", and it takes the first scale for all" : "";
