@@ -1,6 +1,5 @@
 /** The end of a flow: graphs → tables → file. */
 import { timed } from "../base/timings.ts";
-import { withShapeOperands } from "../graph/shape-operands.ts";
 import type { BegunFile, Dialect, Fill, Model } from "../model/index.ts";
 import { writeModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
@@ -26,7 +25,7 @@ export async function writeWorkspace(
   await writeAs(model, path, dialect, space.opened.external, fill, space.begun);
 }
 
-/** Writes a model in a format; every circle file has RESHAPE's shape as an operand, as the reference's files do. */
+/** Writes a model in a format. */
 export async function writeAs(
   model: Model,
   path: string,
@@ -35,8 +34,7 @@ export async function writeAs(
   fill?: Fill,
   begun?: BegunFile,
 ): Promise<void> {
-  const complete = dialect === "circle" ? withShapeOperands(model) : model;
-  await writeModel({ ...complete, version: VERSIONS[dialect] }, path, { dialect, fill, external, begun });
+  await writeModel({ ...model, version: VERSIONS[dialect] }, path, { dialect, fill, external, begun });
 }
 
 /** Model.version as the formats' tools write it. */

@@ -3,7 +3,7 @@
  *
  *     x ─▶ RESHAPE (options: 1, 896)   →   x, constant [1, 896] ─▶ RESHAPE
  *
- * Every .circle file gets it when it is written (src/graph/shape-operands.ts); this is for .tflite files.
+ * Every .circle file gets it when it is written, on request also a .tflite file.
  */
 import { activeNodes, type Graph, setInput } from "../../graph/graph.ts";
 import { shapeToSay } from "../../graph/shape-operands.ts";
