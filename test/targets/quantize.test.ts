@@ -5,6 +5,7 @@ import type { BuiltinOptions, Model } from "../../src/model/index.ts";
 import type { QuantizeOptions, Workspace } from "../../src/passes/context.ts";
 import { checkTarget, remarksOn, targetHint, targetProblems } from "../../src/passes/target/check.ts";
 import { checkTargetOptions } from "../../src/passes/target/settings.ts";
+import { DEFAULT_SCHEME } from "../../src/rules/schemes.ts";
 import { TARGETS } from "../../src/rules/targets.ts";
 import { type GraphBuilder, model, quantized, recorded } from "../helpers/models.ts";
 import { nodeOf, refusal, reopened, spaceOf, type Written, written } from "../passes/support.ts";
@@ -27,7 +28,7 @@ async function made(
   of: Model,
   options: Partial<QuantizeOptions> = { target },
 ): Promise<Written & { space: Workspace }> {
-  const settings = { options: { dtype: "UINT8", granularity: "channel", ...options } } as const;
+  const settings = { options: { ...DEFAULT_SCHEME, ...options } };
   const space = await quantizeInMemory(await reopened(of), settings);
   return { space, ...(await written(space)) };
 }
@@ -169,20 +170,20 @@ describe("quantize for onert", () => {
     expect(tensors.get("y")!.scale).not.toEqual(tensors.get("x")!.scale);
   });
 
-  for (const [flag, options] of [
-    ["--dtype", { dtype: "INT16" }],
-    ["--input-dtype", { dtype: "UINT8", inputDtypes: ["INT16"] }],
-    ["--output-dtype", { dtype: "UINT8", outputDtypes: ["FLOAT32", "INT16"] }],
+  for (const [flag, dtype, inputs, outputs] of [
+    ["--dtype", "INT16", [], []],
+    ["--input-dtype", "UINT8", ["INT16"], []],
+    ["--output-dtype", "UINT8", [], ["FLOAT32", "INT16"]],
   ] as const)
     test(`${flag} int16 is refused`, async () => {
-      expect(await refusal(() => checkTargetOptions(target, options))).toBe(
+      expect(await refusal(() => checkTargetOptions(target, dtype, inputs, outputs))).toBe(
         `${flag} int16: not for onert's cpu backend; it takes uint8 (and float32) only`,
       );
     });
 
   test("a layer as int16 is refused", async () => {
     const settings = {
-      options: { dtype: "UINT8", granularity: "channel", target },
+      options: { ...DEFAULT_SCHEME, target },
       layers: { given: ["y=int16"] },
     } as const;
     const of = await reopened(one((graph) => graph.operator("TANH", ["x"], ["y"])));

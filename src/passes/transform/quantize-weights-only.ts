@@ -43,7 +43,12 @@ export function quantizeWeightsOnly(graph: Graph, context: Context, quantizer: Q
       const parameters = emptyParameters(layout.channels);
       weights.constant = encoded(values, { rule: "scan", quantizer, layout, parameters });
       const { scale, zeroPoint } = parameters;
-      weights.quant = quantParam({ scale, zeroPoint, axis: perTensor ? 0 : role.axis, provenance: { from: "own values" } });
+      weights.quant = quantParam({
+        scale,
+        zeroPoint,
+        axis: perTensor ? 0 : role.axis,
+        provenance: { from: "own values" },
+      });
       weights.dtype = quantizer.dtype;
     }
   }
