@@ -45,6 +45,10 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     runsModels: "never",
     load: async () => (await import("../commands/verify.ts")).verify,
   },
+  check: {
+    runsModels: "never",
+    load: async () => (await import("../commands/check.ts")).check,
+  },
   compare: {
     runsModels: "always",
     load: async () => (await import("../commands/compare.ts")).compare,

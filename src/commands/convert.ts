@@ -1,16 +1,34 @@
-/** `minmaxq convert`: the same model in the other format. Everything is kept; nothing is optimized or renamed. */
+/**
+ * `minmaxq convert`: the same model in the other format. Everything is kept; nothing is optimized or renamed, unless a target is
+ * named: then what it cannot run is rewritten.
+ */
 import { sizeText } from "../base/text.ts";
+import { dialectOf } from "../driver/paths.ts";
 import { convert as run } from "../driver/quantize.ts";
+import { checkTargetFormat } from "../passes/target/settings.ts";
+import { DEFAULT_SCHEME } from "../rules/schemes.ts";
+import { targetNamed } from "../rules/targets.ts";
+import { noteLines, preparedLines } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
 export const convert: Command = {
   name: "convert",
   summary: "convert between .tflite and .circle, keeping everything",
   positionals: ["model"],
-  options: ["output", "to", "force"],
-  examples: ["minmaxq convert model.tflite -o model.circle", "minmaxq convert model.circle -o model.tflite"],
-  async run([input], { output: path, force, to }, output) {
-    const { model, output: written } = await run({ model: input!, output: path, force, dialect: to }, output);
-    output.print(`${path}: ${model.format} → ${written.format}, ${sizeText(written.bytes)}`);
+  options: ["output", "to", "target", "force"],
+  examples: [
+    "minmaxq convert model.tflite -o model.circle",
+    "minmaxq convert model.circle -o model.tflite",
+    "minmaxq convert model.tflite --target onert -o model.circle",
+  ],
+  async run([input], { output: path, force, to, target: name }, output) {
+    const target = targetNamed(name);
+    if (target) checkTargetFormat(target, dialectOf(path, to));
+    const options = target && { ...DEFAULT_SCHEME, target };
+    const report = await run({ model: input!, output: path, force, dialect: to, options }, output);
+    const { model, output: written } = report;
+    const forWhom = target ? `, for ${target.name}` : "";
+    output.print(`${path}: ${model.format} → ${written.format}${forWhom}, ${sizeText(written.bytes)}`);
+    for (const line of [...preparedLines(report), ...noteLines(report)]) output.print(line);
   },
 };

@@ -2,6 +2,7 @@
 
 import { FileError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
+import { activeNodes } from "../graph/graph.ts";
 import { fakeQuantizeModel } from "../passes/transform/fake-quantize-model.ts";
 import { transformCommand } from "./transform.ts";
 
@@ -11,9 +12,9 @@ export const fakeQuantize = transformCommand({
   options: [],
   examples: ["minmaxq fake-quantize model.q8.circle -o model.fq.circle"],
   change({ opened, graphs }) {
-    const before = graphs.map((graph) => graph.nodes.length);
     for (const graph of graphs) fakeQuantizeModel(graph, true);
-    const rounded = graphs.flatMap((graph, i) => graph.nodes.slice(before[i]).filter((node) => node.op === "QUANTIZE"));
+    // Also those of the model itself, between operators that are float.
+    const rounded = graphs.flatMap(activeNodes).filter(({ kind, op }) => kind === "operator" && op === "QUANTIZE");
     if (rounded.length === 0)
       throw new FileError(opened.source.name, "has no quantized activations; there is nothing to do");
     return `${counted(rounded.length, "activation")} rounded in float`;

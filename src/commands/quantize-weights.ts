@@ -3,18 +3,24 @@
 import { FileError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
 import { activeNodes } from "../graph/graph.ts";
+import { checkTargetWeights } from "../passes/target/settings.ts";
 import { quantizeWeightsOnly } from "../passes/transform/quantize-weights-only.ts";
+import { DEFAULT_SCHEME } from "../rules/schemes.ts";
+import { targetNamed } from "../rules/targets.ts";
 import { transformCommand } from "./transform.ts";
 
 export const quantizeWeights = transformCommand({
   name: "quantize-weights",
   summary: "quantize weights only, per channel; activations stay float",
-  options: ["weightDtype"],
+  options: ["weightDtype", "target"],
   examples: [
     "minmaxq quantize-weights model.tflite --weight-dtype int8 -o model.w8.circle",
+    "minmaxq quantize-weights model.tflite --target onert -o model.w8.circle",
     "minmaxq quantize-weights model.circle --weight-dtype int4 -o model.w4.circle",
   ],
-  change(space, { weightDtype }) {
+  settings: ({ target }) => ({ ...DEFAULT_SCHEME, target: targetNamed(target) }),
+  change(space, { weightDtype, target }) {
+    checkTargetWeights(targetNamed(target), weightDtype);
     for (const graph of space.graphs) quantizeWeightsOnly(graph, space.context, weightDtype);
     const weights = space.graphs.flatMap(activeNodes).filter((node) => node.constant?.kind === "encoded");
     if (weights.length === 0)

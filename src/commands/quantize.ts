@@ -18,6 +18,7 @@ export const quantize: Command = {
     "minmaxq quantize model.tflite --data samples.npz -o model.q8.circle",
     "minmaxq quantize recorded.circle --dtype int16 -o model.q16.circle",
     "minmaxq quantize model.tflite --data samples.npz --layer 'conv1*=int16' -o model.mixed.circle",
+    "minmaxq quantize model.tflite --data samples.npz --target onert -o model.q8.circle",
     "minmaxq quantize model.tflite --data samples/ --input-dtype float32 --output-dtype float32 -o model.q8.circle",
   ],
   async run([input], options, output) {

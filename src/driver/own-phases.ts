@@ -41,7 +41,9 @@ export function chooseSubgraphs(run: Own): void {
 
 /** Runs the preparation on the chosen graphs. */
 export function prepareRun({ space, graphs, settings, prepared }: Own): void | Promise<void> {
-  return runSteps(prepareSteps(space, graphs, settings.withoutSteps ?? [], prepared), []);
+  const { target } = space.context.options;
+  const on = target ? [...target.prepare.always, ...target.prepare.quantized] : [];
+  return runSteps(prepareSteps(space, graphs, settings.withoutSteps ?? [], prepared, on), []);
 }
 
 /** Marks what stays float. With `strict` that is an error. */

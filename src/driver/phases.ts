@@ -1,13 +1,19 @@
 /** Phases that several flows share (src/driver/quantize.ts says in which order, and why). */
 import { FileError } from "../base/errors.ts";
 import { runSteps } from "../base/steps.ts";
-import { type Model, openModel } from "../model/index.ts";
+import { withoutShapeOperands, withShapeOperands } from "../graph/shape-operands.ts";
+import { type Dialect, type Model, openModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
 import { missingRanges } from "../passes/float/check-ranges.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
+import { runPrepareSteps } from "../passes/prepare/index.ts";
+import { reshapeShape } from "../passes/prepare/reshape-shape.ts";
+import { targetHint, targetProblems } from "../passes/target/check.ts";
+import { checkTargetLayers } from "../passes/target/settings.ts";
 import { verify } from "../passes/verify.ts";
 import { warnAccuracy } from "../passes/warn-accuracy.ts";
 import { workspace } from "../passes/workspace.ts";
+import { DEFAULT_TARGETS } from "../rules/targets.ts";
 import { begin } from "./early-output.ts";
 import { checkPaths, checkReport } from "./paths.ts";
 import { recordSamples } from "./recording.ts";
@@ -96,13 +102,43 @@ export function verifyGraphs({ graphs, context }: Workspace, allowFloat: boolean
   return graphs.flatMap((graph) => verify(graph, context, { allowFloat }));
 }
 
+/** Layer settings that the target does not take. */
+export function checkLayersForTarget({ space }: Run): void {
+  checkTargetLayers(space.context);
+}
+
+/** Rewrites what the target has no kernel for, of whatever dtype. */
+export function rewriteForTarget({ space, options, prepared }: Run): Promise<void> {
+  return runPrepareSteps(space, options.target!.prepare.always, prepared);
+}
+
+/** Throws one error for all that the target would refuse or compute wrongly, as the graphs are now. */
+export function refuseForTarget({ space, settings, verified }: Run): void {
+  const { options } = space.context;
+  if (!options.target) return;
+  const problems = targetProblems(space.context, options.target);
+  if (problems.length === 0) return;
+  const lines = problems.map((line) => `  ${line}`).join("\n");
+  const what = verified ? "the quantized model: " : "";
+  const text = `${what}${options.target.runtime} cannot run it (${problems.length}):\n${lines}`;
+  throw new FileError(settings.model, text, { code: "not-for-target" });
+}
+
+/** Where no target was named: what the runtime that files of this format are for would make of the result. */
+export function hintAtTarget(run: Run): void {
+  const target = DEFAULT_TARGETS[run.dialect];
+  const hint = target && targetHint(run.space.context, target);
+  if (hint) run.facts.targetHint = hint;
+}
+
 /** Notes what is known only once all scales are there. */
 export function warnOfAccuracy({ graphs, space }: Run): void {
   for (const graph of graphs) warnAccuracy(graph, space.context);
 }
 
-/** Writes the graphs; `checks` run when all weights are known, before the file gets its name. */
+/** Writes the graphs, as Circle with RESHAPE's shape as an operand, as the reference does; `checks` run when all weights are known, before the file gets its name. */
 export async function writeResult(run: Run, checks: readonly Phase[]): Promise<void> {
+  if (run.dialect === "circle") for (const graph of run.space.graphs) reshapeShape(graph);
   await writeWorkspace(run.space, run.settings.output, run.dialect, () => runSteps(checks, [run]), run.stream);
 }
 
@@ -146,7 +182,14 @@ export function withRanges(model: Model, ranges: ReadonlyMap<number, { min: numb
 
 /** Writes the tables as they are, or as a phase before has left them. */
 export async function writeTables({ opened, tables, settings, dialect }: Run): Promise<void> {
-  await writeAs(tables ?? opened.model, settings.output, dialect, opened.external);
+  const model = tables ?? opened.model;
+  await writeAs(withShapesFor(dialect, opened.dialect, model), settings.output, dialect, opened.external);
+}
+
+/** The model with the shape operands that Circle has and TFLite need not have. */
+function withShapesFor(dialect: Dialect, before: Dialect, model: Model): Model {
+  if (dialect === "circle") return withShapeOperands(model);
+  return before === "circle" ? withoutShapeOperands(model) : model;
 }
 
 /** Throws one error about the file that lists all problems; `what` of it has them is a phrase that ends in a colon. */

@@ -29,12 +29,16 @@ import {
 import {
   beginOutput,
   checkFiles,
+  checkLayersForTarget,
+  hintAtTarget,
   importGraphs,
   inferDtypesOfAll,
   noteMissingRanges,
   openInput,
   recordOnly,
+  refuseForTarget,
   refuseProblems,
+  rewriteForTarget,
   setLayersOf,
   startThreads,
   verifyResult,
@@ -47,6 +51,8 @@ import { type Phase, Run, runFlow } from "./run.ts";
 import type { QuantizeSettings, RecordSettings, ReferenceSettings, Settings, TransformSettings } from "./settings.ts";
 
 const hasSamples = ({ settings }: Run<QuantizeSettings>) => settings.samples !== undefined;
+const hasTarget = ({ options }: Run) => options.target !== undefined;
+const hasNoTarget = ({ options }: Run) => options.target === undefined;
 const hasNoSamples = ({ settings }: Run<QuantizeSettings>) => settings.samples === undefined;
 
 /** The beginning of every flow. */
@@ -74,6 +80,18 @@ const SET_LAYERS: Phase = {
   why: "before any pass: what becomes part of another layer hands its setting on",
   run: setLayersOf,
 };
+const CHECK_LAYERS: Phase = {
+  name: "check layers for target",
+  when: hasTarget,
+  why: "settings that it does not take, before any work",
+  run: checkLayersForTarget,
+};
+const REFUSE_FOR_TARGET: Phase = {
+  name: "refuse for target",
+  when: hasTarget,
+  why: "what no rewriting helped: told before samples run",
+  run: refuseForTarget,
+};
 const INFER: Phase = {
   name: "infer dtypes",
   span: "passes",
@@ -85,6 +103,13 @@ const WARN: Phase = { name: "warn", span: "passes", why: "needs all scales", run
 /** Between the last weight and the name of the file: a result that breaks a rule never gets one. */
 const OWN_CHECKS: readonly Phase[] = [
   { name: "verify", span: "passes", why: "bias scales are known only now", run: (run) => verifyResult(run, true) },
+  {
+    name: "check for target",
+    when: hasTarget,
+    why: "a result that its target cannot run gets no name",
+    run: refuseForTarget,
+  },
+  { name: "hint at target", when: hasNoTarget, why: "a person may not know of it", run: hintAtTarget },
   WARN,
 ];
 
@@ -95,6 +120,7 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
   IMPORT,
   { name: "choose subgraphs", why: "samples and ranges are of certain subgraphs only", run: chooseSubgraphs },
   SET_LAYERS,
+  CHECK_LAYERS,
   {
     name: "begin output",
     files: true,
@@ -109,6 +135,7 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
     why: "constants folded and activations fused before anything is measured or chosen",
     run: prepareRun,
   },
+  REFUSE_FOR_TARGET,
   { name: "keep float", why: "what cannot be quantized soundly is left out of all that follows", run: keepFloat },
   { name: "check model", why: "before samples run, which may take minutes", run: checkModel },
   {
@@ -189,12 +216,19 @@ export const TRANSFORM_FLOW: readonly Phase<TransformSettings>[] = [
   IMPORT,
   SET_LAYERS,
   {
+    name: "rewrite for target",
+    when: hasTarget,
+    why: "what it has no kernel for at all",
+    run: rewriteForTarget,
+  },
+  {
     name: "change",
     why: "what the command is for",
     run: async (run) => {
       run.facts.done = await run.settings.change(run.space);
     },
   },
+  REFUSE_FOR_TARGET,
   { name: "refuse problems", why: "as in the own flow", run: refuseProblems },
   INFER,
   {
@@ -215,9 +249,25 @@ export const RECORD_FLOW: readonly Phase<RecordSettings>[] = [
 export const CONVERT_FLOW: readonly Phase[] = [
   CHECK_FILES,
   OPEN,
+  { ...IMPORT, when: hasTarget, why: "what a target needs is done on graphs; float16 constants become float32" },
+  {
+    name: "rewrite for target",
+    when: hasTarget,
+    why: "what it has no kernel for at all",
+    run: rewriteForTarget,
+  },
+  REFUSE_FOR_TARGET,
+  {
+    name: "write graphs",
+    files: true,
+    when: hasTarget,
+    why: "they are no longer what was read",
+    run: (run) => writeResult(run, []),
+  },
   {
     name: "write",
     files: true,
+    when: hasNoTarget,
     span: "write",
     why: "the format's dialect is chosen while tables are encoded",
     run: writeTables,

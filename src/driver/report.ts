@@ -18,6 +18,9 @@ export interface Report {
   /** Name of the scheme, and the granularity of weights; absent where nothing was quantized by one. */
   readonly scheme?: string;
   readonly granularity?: string;
+  /** The runtime that the result is for, where one was named; else what ONE's would make of it, where that is not all right. */
+  readonly target?: string;
+  readonly targetHint?: string;
   /** What was done, where one phrase says it (transforms). */
   readonly done?: string;
   /** The result was held to the rules of its operators. */

@@ -16,7 +16,9 @@ import { countQuantized, type Report, reportSubgraphs } from "./report.ts";
 import type { Settings } from "./settings.ts";
 
 /** Facts of the Report that steps find. */
-type Facts = { -readonly [Name in "scheme" | "granularity" | "done" | "ranges" | "rangesWritten"]?: Report[Name] };
+type Facts = {
+  -readonly [Name in "scheme" | "granularity" | "done" | "ranges" | "rangesWritten" | "targetHint"]?: Report[Name];
+};
 
 /** What the steps of a flow work on. Members without a value are set by the step that the comment names. */
 export class Run<S extends Settings = Settings> {
@@ -97,6 +99,7 @@ function reportOf(run: Run, seconds: number): Report {
     model: { path: settings.model, format: opened.dialect, bytes: opened.source.size },
     output: { path: settings.output, format: run.dialect, bytes: statSync(settings.output).size },
     ...run.facts,
+    ...(run.options.target && { target: run.options.target.name }),
     verified: run.verified,
     prepared,
     notes: run.notes,

@@ -42,8 +42,8 @@ export interface Node {
   /** Opcode version and custom name as read. */
   readonly version: number;
   readonly customCode: string;
-  /** The tensor's table as read; null for tensors that passes made. */
-  readonly tensor: Tensor | null;
+  /** The tensor's table as read; null for tensors that passes made. A pass that changes it replaces it. */
+  tensor: Tensor | null;
   /** `quant` as read: while it is still this very object, the file's own table is kept as it is. */
   readonly quantAsRead: QuantParam | null;
   /** What a constant holds. */
@@ -75,6 +75,8 @@ export type FloatCode =
   | "state-without-range"
   | "weights-do-not-fit"
   | "values-do-not-fit"
+  /** The target has no kernel for it, or none of use. */
+  | "target"
   | "constant-output"
   | "float-producer"
   | "called-subgraph"

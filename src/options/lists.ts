@@ -1,6 +1,9 @@
 /** Which options belong together: of what records, of `quantize`, of a job of a batch. */
 import { UsageError } from "../base/errors.ts";
+import { dialectOf } from "../driver/paths.ts";
+import { checkTargetFormat, checkTargetOptions } from "../passes/target/settings.ts";
 import { SCHEMES } from "../rules/schemes.ts";
+import { targetNamed } from "../rules/targets.ts";
 import { type OptionName, ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
 
@@ -23,6 +26,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   ...RECORDING_OPTIONS,
   "dtype",
   "granularity",
+  "target",
   "config",
   "layer",
   "inputDtype",
@@ -49,4 +53,8 @@ export function checkTogether(options: OptionValues): void {
     throw new UsageError(
       `--granularity ${options.granularity}: works with uint8 only, as in ONE; use --granularity channel for ${options.dtype}`,
     );
+  const target = targetNamed(options.target);
+  if (!target) return;
+  checkTargetOptions(target, SCHEMES[options.dtype].activation.dtype, options.inputDtype, options.outputDtype);
+  checkTargetFormat(target, dialectOf(options.output));
 }

@@ -2,6 +2,7 @@
 import type { Reduction } from "../calibration/index.ts";
 import type { QuantizeSettings, RecordSettings, Samples } from "../driver/settings.ts";
 import { SCHEMES } from "../rules/schemes.ts";
+import { targetNamed } from "../rules/targets.ts";
 import { QUANTIZE_OPTIONS } from "./lists.ts";
 import { ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
@@ -17,6 +18,7 @@ export function quantizeSettings(model: string, options: OptionValues): Quantize
     options: {
       scheme: SCHEMES[dtype],
       granularity,
+      target: targetNamed(options.target),
       tfStyleMaxpool,
       saveMinMax,
       inputDtypes: options.inputDtype,

@@ -7,6 +7,7 @@
 import { VISQ_METRICS, type VisqMetric } from "../compare/visq.ts";
 import { PREPARE_NAMES } from "../passes/prepare/index.ts";
 import { ONE_SCHEMES, WEIGHT_QUANTIZERS } from "../rules/schemes.ts";
+import { TARGET_NAMES } from "../rules/targets.ts";
 import {
   collected,
   copiedParameters,
@@ -48,6 +49,11 @@ export const OPTIONS = {
     help: "quantized dtype of activations and weights: uint8 or int16",
     parse: oneOf(ONE_SCHEMES),
     default: "uint8",
+  },
+  target: {
+    flags: "--target <runtime>",
+    help: `the runtime that the result is for: ${Object.keys(TARGET_NAMES).join(", ")}`,
+    parse: oneOf(TARGET_NAMES),
   },
   granularity: {
     flags: "--granularity <granularity>",

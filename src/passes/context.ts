@@ -2,6 +2,7 @@
 import { type Dtype, describe, type FloatReason, type Graph, type Node } from "../graph/graph.ts";
 import type { BegunFile, OpenedModel } from "../model/index.ts";
 import { type ActivationQuantizer, activationOf, type Granularity, type Scheme } from "../rules/schemes.ts";
+import { type Target, targetRow } from "../rules/targets.ts";
 import type { Constant } from "../weights/constant.ts";
 import type { PendingContents } from "../weights/pending.ts";
 import type { ConstantScanner } from "../weights/scan.ts";
@@ -20,6 +21,8 @@ export interface QuantizeOptions {
   readonly outputDtypes?: readonly Dtype[];
   readonly tfStyleMaxpool?: boolean;
   readonly saveMinMax?: boolean;
+  /** The runtime that the result is for; without one the result is ONE's. */
+  readonly target?: Target;
 }
 
 /** Something a person should know about the result. */
@@ -87,8 +90,10 @@ export function quantizerOf(
   return activationOf(options.scheme.family, dtype);
 }
 
-/** Granularity of a node's weights: its layer's, or the model's. */
+/** Granularity of a node's weights: the only one that the target takes, its layer's, or the model's. */
 export function granularityOf(context: Context, node: Node): Granularity {
+  const { target } = context.options;
+  if (target && targetRow(target, node.op).weights === "per tensor") return "layer";
   return context.layers.get(node.name)?.granularity ?? context.options.granularity;
 }
 

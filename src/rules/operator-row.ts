@@ -79,6 +79,12 @@ export interface OperatorRow {
   readonly arithmetic?: "add" | "sub" | "mul" | "div";
   /** It is an activation function that others may carry instead (`fusedActivationFunction`). */
   readonly activation?: "RELU" | "RELU6" | "RELU_N1_TO_1";
+  /** Values below 0 are multiplied by this operand: x where x ≥ 0, else x · slope. */
+  readonly slope?: number;
+  /** The mean of a window of the two spatial dimensions. */
+  readonly averages?: "window";
+  /** The operand that may be absent where this option says the same: INT32, one value a dimension of the result. */
+  readonly shapeOperand?: { readonly operand: number; readonly option: string };
   /** Runtimes compute a fused RELU within it; `fuses` alone says only that the option exists (CONCATENATION refuses one). */
   readonly takesRelu?: true;
   /** Gets a zero bias where it has none: the rule to quantize it, or the reference, wants three operands. */

@@ -6,13 +6,13 @@ import { coloursFor } from "../terminal/streams.ts";
 /** What `quantize` says it did. */
 export function summary(report: Report): string[] {
   const colours = coloursFor(1);
-  const { output, counts, prepared } = report;
+  const { output, counts } = report;
   const lines = [
-    `${colours.bold(output.path)}: ${report.scheme}, weights per ${report.granularity === "layer" ? "tensor" : report.granularity}, ${sizes(report)}, ${report.seconds.toFixed(1)} s`,
+    `${colours.bold(output.path)}: ${report.scheme}, weights per ${report.granularity === "layer" ? "tensor" : report.granularity}${report.target ? `, for ${report.target}` : ""}, ${sizes(report)}, ${report.seconds.toFixed(1)} s`,
     `  ${counted(counts.activations, "activation")} and ${counted(counts.constants, "constant")} quantized${report.verified ? "; verified" : ""}`,
     `  ranges: ${rangesText(report)}`,
   ];
-  if (prepared.length > 0) lines.push(`  prepared: ${prepared.map(({ text }) => text).join("; ")}`);
+  lines.push(...preparedLines(report));
   const float = report.notes.filter((note) => note.kind === "float");
   if (float.length > 0) {
     lines.push(`  ${colours.yellow("stays float")} (${float.length}):`);
@@ -20,15 +20,23 @@ export function summary(report: Report): string[] {
   }
   for (const note of report.notes)
     if (note.kind === "warning") lines.push(`  ${colours.yellow("warning")}: ${note.text}`);
+  if (report.targetHint) lines.push(`  ${report.targetHint}`);
   return lines;
 }
 
 /** What a transform did: one line, and its notes. */
 export function transformLines(report: Report): string[] {
-  return [
-    `${report.output.path}: ${report.done}, ${sizes(report)}`,
-    ...report.notes.map((note) => `  ${note.kind}: ${note.text}`),
-  ];
+  return [`${report.output.path}: ${report.done}, ${sizes(report)}`, ...preparedLines(report), ...noteLines(report)];
+}
+
+/** What was done before: one line, or none. */
+export function preparedLines({ prepared }: Report): string[] {
+  return prepared.length > 0 ? [`  prepared: ${prepared.map(({ text }) => text).join("; ")}`] : [];
+}
+
+/** A line for each note. */
+export function noteLines({ notes }: Report): string[] {
+  return notes.map((note) => `  ${note.kind}: ${note.text}`);
 }
 
 /** "229 KB → 76 KB". */

@@ -35,11 +35,16 @@ export async function opened(model: Model): Promise<OpenedModel> {
 }
 
 /** Runs the passes but those switched off on all subgraphs, or the first `graphs` of them. */
-export async function prepared(of: OpenedModel, off: readonly string[] = [], graphs?: number): Promise<Prepared> {
+export async function prepared(
+  of: OpenedModel,
+  off: readonly string[] = [],
+  graphs?: number,
+  on: readonly string[] = [],
+): Promise<Prepared> {
   const options = DEFAULT_SCHEME;
   const before = exportWorkspace(workspace(of, options)).model;
   const space = workspace(of, options);
-  const said = (await prepareGraphs(space, space.graphs.slice(0, graphs), off)).map(({ text }) => text);
+  const said = (await prepareGraphs(space, space.graphs.slice(0, graphs), off, on)).map(({ text }) => text);
   return { space, before, after: exportWorkspace(space).model, said };
 }
 

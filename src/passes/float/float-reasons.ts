@@ -3,7 +3,9 @@ import { type FloatCode, type FloatReason, isConstant, type Node } from "../../g
 import { hasRange } from "../../graph/quantparam.ts";
 import { isInteger, isOtherFloat } from "../../rules/dtypes.ts";
 import { hasRule, type OperatorRow, operandsWith, rowOf } from "../../rules/operators.ts";
-import { type Context, granularityOf } from "../context.ts";
+import type { Scheme } from "../../rules/schemes.ts";
+import { type Target, targetRow } from "../../rules/targets.ts";
+import { type Context, granularityOf, schemeOf } from "../context.ts";
 import { nonConstantOperands } from "../minmax/check-before.ts";
 import { axisProblem } from "../minmax/own-values.ts";
 
@@ -13,11 +15,20 @@ interface Case {
   /** The tensors that the operator yields. */
   readonly results: readonly Node[];
   readonly perChannel: boolean;
+  readonly scheme: Scheme;
+  readonly target: Target | undefined;
 }
 
 /** Why an operator cannot be quantized soundly, or null. */
 export function reasonToStayFloat(node: Node, results: readonly Node[], context: Context): FloatReason | null {
-  const one: Case = { node, row: rowOf(node.op), results, perChannel: granularityOf(context, node) === "channel" };
+  const one: Case = {
+    node,
+    row: rowOf(node.op),
+    results,
+    perChannel: granularityOf(context, node) === "channel",
+    scheme: schemeOf(context, node),
+    target: context.options.target,
+  };
   for (const [code, reason] of REASONS) {
     const text = reason(one);
     if (text !== null) return { code, text };
@@ -35,6 +46,7 @@ const REASONS: readonly (readonly [code: FloatCode, reason: (one: Case) => strin
   ["state-without-range", state],
   ["weights-do-not-fit", weightsThatDoNotFit],
   ["values-do-not-fit", valuesThatDoNotFit],
+  ["target", noKernel],
 ];
 
 function customOperator({ node }: Case): string | null {
@@ -110,6 +122,14 @@ function valuesThatDoNotFit({ node, row, perChannel }: Case): string | null {
     }
   }
   return null;
+}
+
+/** The target computes it in float only. */
+function noKernel({ node, target, scheme }: Case): string | null {
+  if (!target) return null;
+  const { dtypes, keepFloat } = targetRow(target, node.op);
+  if (keepFloat) return `${keepFloat} (${target.name})`;
+  return dtypes.includes(scheme.activation.dtype) ? null : `${target.name} has no ${scheme.name} kernel for it`;
 }
 
 function operandsOf(node: Node, row: OperatorRow, role: "activation" | "unit" | "bias"): (Node | null | undefined)[] {

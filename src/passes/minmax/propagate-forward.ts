@@ -8,6 +8,7 @@
 import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
 import { forwardFrom, type QuantParam, quantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
 import { type ResultRole, rowOf } from "../../rules/operators.ts";
+import { targetRow } from "../../rules/targets.ts";
 import { type Context, quantizerOf } from "../context.ts";
 import { activationKind, predefined, withIntegerScale } from "../special.ts";
 
@@ -17,12 +18,18 @@ export function propagateForward(graph: Graph, context: Context): boolean {
     if (!node.quant || node.float) continue;
     const operator = node.kind === "result" ? node.inputs[0] : node;
     if (operator?.kind !== "operator") continue;
-    const next = followed(node, operator, rowOf(operator.op).out, context);
+    const next = followed(node, operator, ruleOf(operator, context), context);
     if (!next || (sameScaleAndZeroPoint(next, node.quant) && next.axis === node.quant.axis)) continue;
     node.quant = next;
     changed = true;
   }
   return changed;
+}
+
+/** What the operator table says, and of a target's kernel that copies integers, what the target says. */
+function ruleOf({ op }: Node, { options }: Context): ResultRole {
+  const tied = options.target && targetRow(options.target, op).tied;
+  return tied ? { role: "same", operand: tied.operand } : rowOf(op).out;
 }
 
 /** The parameters that `node` should have, or null when its role does not follow anything. */

@@ -8,10 +8,15 @@
 import { runSteps, type Step } from "../../base/steps.ts";
 import type { Graph } from "../../graph/graph.ts";
 import type { Workspace } from "../context.ts";
+import { decomposePrelu } from "./decompose-prelu.ts";
 import { type Edit, tally } from "./edit.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
 import { foldConstants } from "./fold-constants.ts";
 import { fuseActivation } from "./fuse-activation.ts";
+import { globalPoolToMean } from "./global-pool-to-mean.ts";
+import { reluToMul } from "./relu-to-mul.ts";
+import { reshapeShape } from "./reshape-shape.ts";
+import { staticShapes } from "./static-shapes.ts";
 import { zeroBias } from "./zero-bias.ts";
 
 export interface PreparePass {
@@ -19,12 +24,21 @@ export interface PreparePass {
   readonly name: string;
   /** Why it stands at its place. */
   readonly why: string;
+  /** Runs only where the target or a person asks for it: it makes another model of the same function. */
+  readonly onRequest?: true;
   readonly run: (graph: Graph, space: Workspace) => readonly Edit[] | Promise<readonly Edit[]>;
   /** What it did, as one phrase; there is at least one edit. */
   readonly tell: (edits: readonly Edit[]) => string;
 }
 
 export const PREPARE_PASSES: readonly PreparePass[] = [
+  {
+    name: "static-shapes",
+    why: "what follows from shapes can be folded then",
+    onRequest: true,
+    run: staticShapes,
+    tell: (edits) => `fixed unknown dimensions of ${tally(edits)}`,
+  },
   {
     name: "fold-constants",
     why: "weights, biases and batch-norm factors are often computed from constants; then they are constants",
@@ -42,6 +56,34 @@ export const PREPARE_PASSES: readonly PreparePass[] = [
     why: "what is still an operator of its own now is one in the result",
     run: fuseActivation,
     tell: (edits) => `fused ${tally(edits)}`,
+  },
+  {
+    name: "decompose-prelu",
+    why: "after activations are fused, so that its own stay as they are",
+    onRequest: true,
+    run: decomposePrelu,
+    tell: (edits) => `decomposed ${tally(edits)}`,
+  },
+  {
+    name: "relu-to-mul",
+    why: "those that no operator carries",
+    onRequest: true,
+    run: reluToMul,
+    tell: (edits) => `rewrote ${tally(edits)}`,
+  },
+  {
+    name: "global-pool-to-mean",
+    why: "needs static shapes",
+    onRequest: true,
+    run: globalPoolToMean,
+    tell: (edits) => `rewrote ${tally(edits)}`,
+  },
+  {
+    name: "reshape-shape",
+    why: "after folding, which may leave a RESHAPE less",
+    onRequest: true,
+    run: reshapeShape,
+    tell: (edits) => `shape operand for ${tally(edits)}`,
   },
   {
     name: "zero-bias",
@@ -64,7 +106,7 @@ export interface Prepared {
 }
 
 /**
- * The steps that are not switched `off`, for some graphs of a workspace; what they did is added to `done`. Layer settings must be in
+ * The steps that are not switched `off`, and of those on request what is `on`, for some graphs of a workspace; what they did is added to `done`. Layer settings must be in
  * the context by then: a layer that becomes part of another hands its own on.
  */
 export function prepareSteps(
@@ -72,30 +114,51 @@ export function prepareSteps(
   graphs: readonly Graph[],
   off: readonly string[],
   done: Prepared[],
+  on: readonly string[] = [],
 ): Step<[]>[] {
-  return PREPARE_PASSES.filter(({ name }) => !off.includes("all") && !off.includes(name)).map(
-    ({ name, why, run, tell }) => ({
-      name,
-      why,
-      async run() {
-        const edits: Prepared["edits"][number][] = [];
-        for (const graph of graphs) {
-          const subgraph = space.graphs.indexOf(graph);
-          for (const edit of await run(graph, space)) edits.push({ ...edit, subgraph });
-        }
-        if (edits.length > 0) done.push({ step: name, edits, text: tell(edits) });
-      },
-    }),
+  const isOff = (name: string) => off.includes("all") || off.includes(name);
+  return stepsOf(
+    PREPARE_PASSES.filter(({ name, onRequest }) => !isOff(name) && (!onRequest || on.includes(name))),
+    space,
+    graphs,
+    done,
   );
 }
 
-/** Runs the steps that are not switched `off` on some graphs of the workspace; gives what those did that changed something. */
+function stepsOf(
+  passes: readonly PreparePass[],
+  space: Workspace,
+  graphs: readonly Graph[],
+  done: Prepared[],
+): Step<[]>[] {
+  return passes.map(({ name, why, run, tell }) => ({
+    name,
+    why,
+    async run() {
+      const edits: Prepared["edits"][number][] = [];
+      for (const graph of graphs) {
+        const subgraph = space.graphs.indexOf(graph);
+        for (const edit of await run(graph, space)) edits.push({ ...edit, subgraph });
+      }
+      if (edits.length > 0) done.push({ step: name, edits, text: tell(edits) });
+    },
+  }));
+}
+
+/** Runs the steps that are not switched `off`, or are switched `on`, on some graphs of the workspace; gives what those did that changed something. */
 export async function prepareGraphs(
   space: Workspace,
   graphs: readonly Graph[],
   off: readonly string[] = [],
+  on: readonly string[] = [],
 ): Promise<Prepared[]> {
   const done: Prepared[] = [];
-  await runSteps(prepareSteps(space, graphs, off, done), []);
+  await runSteps(prepareSteps(space, graphs, off, done, on), []);
   return done;
+}
+
+/** Runs these steps and no others on all graphs (a target's, for what prepares nothing else); what they did is added to `done`. */
+export async function runPrepareSteps(space: Workspace, names: readonly string[], done: Prepared[]): Promise<void> {
+  const wanted = PREPARE_PASSES.filter(({ name }) => names.includes(name));
+  await runSteps(stepsOf(wanted, space, space.graphs, done), []);
 }

@@ -5,8 +5,13 @@
  *     x: U8 ─▶ [conv: U8] ─▶ y   →   x ─▶ Q ─▶ DQ ─▶ [conv: FLOAT32] ─▶ Q ─▶ DQ ─▶ y
  *
  * The reference refuses operators without a rule; `everyOperator` treats them like those with one, so that no quantized
- * model is refused (for comparing). It also takes int8 activations, which TFLite's own quantizer makes, and gives a quantized
- * CAST a float result with the same rounding, where the reference leaves integers to operators that are float by then.
+ * model is refused (for comparing). It also takes int8 activations, which TFLite's own quantizer makes, gives a quantized
+ * CAST a float result with the same rounding, where the reference leaves integers to operators that are float by then, and rounds
+ * what only moves values (CONCATENATION, SLICE …) wherever the result has other parameters than an operand:
+ *
+ *     a: scale 1, b: scale 0.01 ─▶ CONCATENATION: scale 1   →   … ─▶ [CONCATENATION: FLOAT32] ─▶ Q ─▶ DQ, b's values lose their fractions
+ *
+ * The reference leaves them as they are, so its fake-quantized model is more accurate than the quantized one.
  */
 import { Problems } from "../../base/errors.ts";
 import { addDequantize, addQuantize, insertAfter } from "../../graph/edit.ts";
@@ -20,8 +25,9 @@ import {
   replace,
   resultsOf,
 } from "../../graph/graph.ts";
+import { sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
 import { isActivationDtype, isDequantizable } from "../../rules/dtypes.ts";
-import { type OperatorRow, rowOf } from "../../rules/operators.ts";
+import { type OperatorRow, operandsWith, rowOf } from "../../rules/operators.ts";
 import { activationOf } from "../../rules/schemes.ts";
 import { type Constant, channelsAlong, wholeTensor } from "../../weights/constant.ts";
 import type { IntegerKind } from "../../weights/kernels.ts";
@@ -30,6 +36,8 @@ import { inferDtypes } from "../infer-dtypes.ts";
 export function fakeQuantizeModel(graph: Graph, everyOperator = false): void {
   const problems = new Problems();
   const isQuantized = everyOperator ? hasScale : isQuantizedActivation;
+  // Decided before anything becomes float, which ends the parameters that are compared.
+  const rescaled = new Set(everyOperator ? activeNodes(graph).flatMap(rescaledResults) : []);
   for (const node of activeNodes(graph)) {
     switch (node.kind) {
       case "constant":
@@ -43,7 +51,7 @@ export function fakeQuantizeModel(graph: Graph, everyOperator = false): void {
         if (isQuantized(node)) quantizeAndDequantizeAfter(graph, node);
         break;
       case "operator":
-        fakeOperator(graph, node, everyOperator, isQuantized, problems);
+        fakeOperator(graph, node, everyOperator ? rescaled : null, isQuantized, problems);
     }
   }
   problems.throwIfAny("operators that cannot be fake-quantized");
@@ -69,22 +77,49 @@ function hasScale({ dtype, quant }: Node): boolean {
   return quant !== null && quant.scale.length > 0 && isActivationDtype(dtype);
 }
 
+/** Results of an operator that only moves values, where a value may have to be rounded to become one of the result's. */
+function rescaledResults(node: Node): Node[] {
+  if (node.kind !== "operator") return [];
+  const row = rowOf(node.op);
+  const sources = operandsWith(row, node.inputs.length, "activation").map((index) => node.inputs[index]);
+  const isCopy = (result: Node) =>
+    sources.every(
+      (source) =>
+        source?.quant &&
+        result.quant &&
+        source.dtype === result.dtype &&
+        sameScaleAndZeroPoint(source.quant, result.quant),
+    );
+  return yieldedBy(node, row).filter((result) => hasScale(result) && !isCopy(result));
+}
+
+function yieldedBy(node: Node, row: OperatorRow): Node[] {
+  return row.multiple ? resultsOf(node) : [node];
+}
+
+/** `rescaled`: results to be rounded though their row says nothing; null does as the reference. */
 function fakeOperator(
   graph: Graph,
   node: Node,
-  everyOperator: boolean,
+  rescaled: ReadonlySet<Node> | null,
   isQuantized: (node: Node) => boolean,
   problems: Problems,
 ): void {
   const row = rowOf(node.op);
-  const rule = everyOperator ? ruleForAny(row) : row.fake;
-  const yielded = row.multiple ? resultsOf(node) : [node];
+  const rule = rescaled ? ruleForAny(row) : row.fake;
+  const yielded = yieldedBy(node, row);
   if (rule === undefined) {
     problems.add(`${describe(node)}: there is no rule to fake-quantize this kind`);
   } else if (rule === "quantize-dequantize") {
     for (const each of yielded) if (isQuantized(each)) quantizeAndDequantizeAfter(graph, each);
   } else if (rule === "dequantize") {
     for (const each of yielded) if (isQuantized(each)) dequantizeAfter(graph, each);
+  } else if (rescaled) {
+    for (const each of yielded) {
+      if (rescaled.has(each)) quantizeAndDequantizeAfter(graph, each);
+      // Parameters on a float tensor mean nothing, and LiteRT refuses PACK and UNPACK for a zero point.
+      else if (isQuantized(each)) becomeFloat(each);
+    }
   }
 }
 

@@ -3,13 +3,14 @@
  *
  *     FULLY_CONNECTED weights FLOAT32 [O, I]   →   INT8 (or INT4, INT16), a scale for each O, zero point 0
  *
- * Weights that already carry parameters are quantized too; the reference clones them and forgets to.
+ * A target may want them per tensor, or not at all. Weights that already carry parameters are quantized too; the reference clones them and forgets to.
  */
 import { ownConstant } from "../../graph/edit.ts";
 import { activeNodes, type Graph, isConstant } from "../../graph/graph.ts";
 import { quantParam } from "../../graph/quantparam.ts";
 import { roleOf, rowOf } from "../../rules/operators.ts";
 import type { Quantizer } from "../../rules/schemes.ts";
+import { targetRow } from "../../rules/targets.ts";
 import { emptyParameters, encoded } from "../../weights/constant.ts";
 import { type Context, warn } from "../context.ts";
 import { floatConstant, weightLayout } from "../minmax/own-values.ts";
@@ -28,13 +29,26 @@ export function quantizeWeightsOnly(graph: Graph, context: Context, quantizer: Q
         warn(context, node, "weights-stay-float", `${role.name} "${operand.name}" ${why}`);
         continue;
       }
+      const { target } = context.options;
+      const taken = target && targetRow(target, node.op).weightsAlone;
+      if (target && !taken?.dtypes.includes(quantizer.dtype)) {
+        const why = `stays float; ${target.name} does not take it quantized alone`;
+        warn(context, node, "weights-stay-float", `${role.name} "${operand.name}" ${why}`);
+        continue;
+      }
+      const perTensor = taken?.granularity === "per tensor";
       const weights = ownConstant(graph, node, index);
       const values = floatConstant(weights);
-      const layout = weightLayout(node, weights, role, "channel");
+      const layout = weightLayout(node, weights, role, perTensor ? "layer" : "channel");
       const parameters = emptyParameters(layout.channels);
       weights.constant = encoded(values, { rule: "scan", quantizer, layout, parameters });
       const { scale, zeroPoint } = parameters;
-      weights.quant = quantParam({ scale, zeroPoint, axis: role.axis, provenance: { from: "own values" } });
+      weights.quant = quantParam({
+        scale,
+        zeroPoint,
+        axis: perTensor ? 0 : role.axis,
+        provenance: { from: "own values" },
+      });
       weights.dtype = quantizer.dtype;
     }
   }

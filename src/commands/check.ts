@@ -1,0 +1,66 @@
+/** `minmaxq check`: will a runtime load a model and compute it rightly? Lists every operator that it will not, and what to do. */
+import { FileError } from "../base/errors.ts";
+import type { Output } from "../base/output.ts";
+import { counted } from "../base/text.ts";
+import { checkInput } from "../driver/paths.ts";
+import { activeNodes, describe } from "../graph/graph.ts";
+import { importGraph } from "../graph/import.ts";
+import { openModel } from "../model/index.ts";
+import type { OptionValues } from "../options/values.ts";
+import { checkTarget, remarksOn } from "../passes/target/check.ts";
+import { targetNamed } from "../rules/targets.ts";
+import { ConstantScanner } from "../weights/scan.ts";
+import type { Command } from "./command.ts";
+
+export const check: Command = {
+  name: "check",
+  summary: "check whether a runtime loads a model and computes it rightly",
+  positionals: ["model"],
+  options: ["target", "json"],
+  demands: ["target"],
+  examples: ["minmaxq check model.q8.circle --target onert"],
+  run,
+};
+
+async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
+  const target = targetNamed(options.target)!;
+  checkInput(input!);
+  const opened = openModel(input!);
+  try {
+    // As it is in the file: what preparing would mend is what the runtime meets.
+    const graphs = (opened.model.subgraphs ?? []).map((_, index) => importGraph(opened.model, index));
+    const scanner = new ConstantScanner();
+    const operators = graphs.flatMap(activeNodes).filter((node) => node.kind === "operator").length;
+    const findings = graphs.flatMap((graph) => checkTarget(graph, target, scanner));
+    const remarks = graphs.flatMap((graph) => remarksOn(graph, target));
+    const loads = target.formats.includes(opened.dialect);
+    const format = loads ? [] : [`${target.runtime} does not load .${opened.dialect} files; convert it first`];
+    const problems = [...format, ...findings.map(({ node, text }) => `${describe(node)}: ${text}`)];
+    if (options.json) {
+      const found = findings.map(({ node, consequence, text }) => ({
+        operator: node.op === "CUSTOM" ? node.customCode : node.op,
+        tensor: node.name,
+        consequence,
+        text,
+      }));
+      const runs = problems.length === 0;
+      output.print(
+        JSON.stringify(
+          { model: input, target: target.name, runs, operators, format, findings: found, remarks },
+          null,
+          2,
+        ),
+      );
+    }
+    if (problems.length > 0) {
+      const summary = `is not for ${target.runtime} (${counted(problems.length, "problem")})`;
+      const list = problems.map((line) => `  ${line}`).join("\n");
+      throw new FileError(input!, options.json ? summary : `${summary}:\n${list}`, { code: "not-for-target" });
+    }
+    if (options.json) return;
+    output.print(`${input}: ${target.runtime} loads it and computes it rightly (${counted(operators, "operator")})`);
+    for (const remark of remarks) output.print(`  ${remark}`);
+  } finally {
+    opened.close();
+  }
+}
