@@ -10,7 +10,7 @@ import { openModel } from "../model/index.ts";
 import type { OptionValues } from "../options/values.ts";
 import type { LayerSetting } from "../passes/context.ts";
 import { workspace } from "../passes/workspace.ts";
-import { operandsWith, rowOf } from "../rules/operators.ts";
+import { operandsWith } from "../rules/operators.ts";
 import { activationOf, DEFAULT_SCHEME, schemeWith } from "../rules/schemes.ts";
 import type { Command } from "./command.ts";
 
@@ -52,7 +52,7 @@ function isActivation(node: Node): boolean {
 
 /** The scheme of a node's result (of its first operand that has one, where the result is none), and its weights' granularity. */
 function settingOf(node: Node): LayerSetting {
-  const row = rowOf(node.op);
+  const row = node.row;
   const [scheme = DEFAULT_SCHEME.scheme] = [node, ...node.inputs].flatMap(
     (tensor) => (tensor && schemeWith("one", tensor.dtype)) ?? [],
   );

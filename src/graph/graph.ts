@@ -8,6 +8,8 @@
  */
 import type { Operator, Tensor } from "../model/index.ts";
 import type { Dtype } from "../model/tensor-types.ts";
+import type { OperatorRow } from "../rules/operator-row.ts";
+import { type RuleSet, rowOf } from "../rules/operators.ts";
 import type { Constant } from "../weights/constant.ts";
 import type { QuantParam } from "./quantparam.ts";
 
@@ -21,6 +23,8 @@ export interface Node {
   readonly kind: NodeKind;
   /** Operator name of the schema ("CONV_2D", "CUSTOM"); a `result` has its operator's. Empty for other kinds. */
   readonly op: string;
+  /** The row of the operator table: what quantization knows of this kind. */
+  readonly row: OperatorRow;
   /** Name of the tensor; a multi-result operator has its first result's. */
   name: string;
   dtype: Dtype;
@@ -88,6 +92,8 @@ export type FloatCode =
 
 export interface Graph {
   readonly name: string;
+  /** Whose rules its operators follow. */
+  readonly rules: RuleSet;
   /** All nodes in creation order. */
   readonly nodes: Node[];
   /** Graph inputs and outputs in index order. */
@@ -99,7 +105,7 @@ export interface Graph {
 }
 
 /** The fields of a new node that differ from "nothing". */
-export type NodeInit = Partial<Omit<Node, "id" | "users" | "inputs" | "former">> & {
+export type NodeInit = Partial<Omit<Node, "id" | "row" | "users" | "inputs" | "former">> & {
   kind: NodeKind;
   name: string;
   dtype: Dtype;
@@ -111,6 +117,7 @@ class GraphNode implements Node {
   readonly id: number;
   readonly kind: NodeKind;
   readonly op: string;
+  readonly row: OperatorRow;
   name: string;
   dtype: Dtype;
   readonly shape: readonly number[];
@@ -128,10 +135,11 @@ class GraphNode implements Node {
   former: Former[] = NO_FORMER;
   private parameters: QuantParam | null;
 
-  constructor(id: number, init: NodeInit) {
+  constructor(id: number, rules: RuleSet, init: NodeInit) {
     this.id = id;
     this.kind = init.kind;
     this.op = init.op ?? "";
+    this.row = rowOf(this.op, rules);
     this.name = init.name;
     this.dtype = init.dtype;
     this.shape = init.shape ?? [];
@@ -164,7 +172,7 @@ const NO_FORMER: Former[] = [];
 
 /** Adds a node and registers it with its operands' users. */
 export function addNode(graph: Graph, init: NodeInit): Node {
-  const node = new GraphNode(graph.nodes.length, init);
+  const node = new GraphNode(graph.nodes.length, graph.rules, init);
   graph.nodes.push(node);
   for (const operand of node.inputs) operand?.users.add(node);
   return node;

@@ -8,18 +8,18 @@ import {
   type Tensor,
   TensorType,
 } from "../model/index.ts";
-import { rowOf } from "../rules/operators.ts";
+import { type RuleSet, rowOf } from "../rules/operators.ts";
 import { stored } from "../weights/constant.ts";
 import { addNode, type Dtype, type Graph, type Node } from "./graph.ts";
 import { type QuantParam, quantParam } from "./quantparam.ts";
 
 /**
- * Makes the graph of one subgraph. Nodes are created in the reference's order (§10.13): inputs, constants by tensor
+ * Makes the graph of one subgraph, whose operators follow `rules`. Nodes are created in the reference's order (§10.13): inputs, constants by tensor
  * index, variables, operators in file order each followed by its results, outputs.
  *
  * Throws a MinmaxqError when operators form a cycle or two of them yield one tensor.
  */
-export function importGraph(model: Model, index: number): Graph {
+export function importGraph(model: Model, index: number, rules: RuleSet = "ours"): Graph {
   const subgraph = model.subgraphs![index]!;
   const tensors = subgraph.tensors ?? [];
   const operators = subgraph.operators ?? [];
@@ -27,6 +27,7 @@ export function importGraph(model: Model, index: number): Graph {
   const outputs = [...(subgraph.outputs ?? [])];
   const graph: Graph = {
     name: subgraph.name ?? "",
+    rules,
     nodes: [],
     inputs: [],
     outputs: [],

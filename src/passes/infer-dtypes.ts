@@ -5,7 +5,6 @@
  */
 import { type Dtype, type Graph, type Node, postorder, resultsOf } from "../graph/graph.ts";
 import { dtypeOption, option } from "../graph/options.ts";
-import { rowOf } from "../rules/operators.ts";
 
 /** `graphs` are all subgraphs of the model, which control flow refers to. */
 export function inferDtypes(graph: Graph, graphs: readonly Graph[]): void {
@@ -29,7 +28,7 @@ export function inferred(node: Node, graphs: readonly Graph[]): Dtype | undefine
   if (node.kind === "output") return node.inputs[0]?.dtype;
   const operator = node.kind === "result" ? node.inputs[0] : node;
   if (operator?.kind !== "operator") return undefined;
-  const row = rowOf(operator.op);
+  const row = operator.row;
   const rule = row.dtype ?? { operand: 0 };
   if (rule === "own") return undefined;
   if ("results" in rule) return rule.results[node.resultIndex];

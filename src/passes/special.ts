@@ -4,7 +4,7 @@ import { fusedActivation } from "../graph/options.ts";
 import { perLayer, type QuantParam, quantParam } from "../graph/quantparam.ts";
 import { integerScale } from "../rules/arithmetic.ts";
 import type { SpecialKind } from "../rules/operator-row.ts";
-import { type ResultRole, rowOf } from "../rules/operators.ts";
+import type { ResultRole } from "../rules/operators.ts";
 import type { ActivationQuantizer, PredefinedKind } from "../rules/schemes.ts";
 
 /** The fixed parameters of a function for activations of a quantizer; the range is carried over from `old`. */
@@ -22,7 +22,7 @@ export function withIntegerScale(old: QuantParam): QuantParam {
 
 /** Whose parameters an operator's result has: those of its function, or (null) of its range. */
 export function specialKindOf(node: Node): SpecialKind | null {
-  const { out } = rowOf(node.op);
+  const { out } = node.row;
   if (out.role === "special") return out.kind;
   return fusedActivation(node) === "TANH" ? "tanh" : null;
 }
@@ -34,7 +34,7 @@ export function activationKind(node: Node): SpecialKind | null {
     if (at.kind === "operator" && fusedActivation(at) === "TANH") return "tanh";
     const operator: Node | null | undefined = at.kind === "result" ? at.inputs[0] : at;
     if (operator?.kind !== "operator") return null;
-    const out: ResultRole = rowOf(operator.op).out;
+    const out: ResultRole = operator.row.out;
     if (out.role === "special") return out.kind;
     // A max-pool only shares its operand's parameters on request; its kind is its own.
     if ((out.role === "same" && !out.when) || out.role === "requantized") at = operator.inputs[out.operand];

@@ -10,7 +10,7 @@ import { dtypeOption } from "../graph/options.ts";
 import { isPerLayer } from "../graph/quantparam.ts";
 import { roundHalfAway } from "../rules/arithmetic.ts";
 import { isActivationDtype } from "../rules/dtypes.ts";
-import { type OperandRole, type OperatorRow, roleOf, rowOf } from "../rules/operators.ts";
+import { type OperandRole, type OperatorRow, roleOf } from "../rules/operators.ts";
 import type { Scheme } from "../rules/schemes.ts";
 import { type Context, granularityOf, schemeOf } from "./context.ts";
 import { predefined } from "./special.ts";
@@ -26,7 +26,7 @@ export function verify(graph: Graph, context: Context, options: VerifyOptions): 
   for (const node of activeNodes(graph)) {
     const operator = node.kind === "result" ? node.inputs[0]! : node;
     if (operator.kind !== "operator" || operator.float) continue;
-    const row = rowOf(operator.op);
+    const row = operator.row;
     if (!row.verify) continue;
     if (options.allowFloat && hasNothingQuantized(operator)) continue;
     const check = new Check(node, operator, row, schemeOf(context, node), problems);
@@ -38,7 +38,7 @@ export function verify(graph: Graph, context: Context, options: VerifyOptions): 
 
 function hasNothingQuantized(operator: Node): boolean {
   for (const operand of operator.inputs) if (operand && isQuantizedDtype(operand)) return false;
-  if (!rowOf(operator.op).multiple) return !isQuantizedDtype(operator);
+  if (!operator.row.multiple) return !isQuantizedDtype(operator);
   return !resultsOf(operator).some(isQuantizedDtype);
 }
 

@@ -16,7 +16,9 @@ export function workspace(opened: OpenedModel, options: QuantizeOptions, likeRef
 }
 
 function prepared(opened: OpenedModel, options: QuantizeOptions, likeReference: boolean): Workspace {
-  const graphs = (opened.model.subgraphs ?? []).map((_, index) => importGraph(opened.model, index));
+  const graphs = (opened.model.subgraphs ?? []).map((_, index) =>
+    importGraph(opened.model, index, likeReference ? "one" : "ours"),
+  );
   if (graphs.length === 0) throw new FileError(opened.source.name, "has no subgraph; there is nothing to quantize");
   for (const graph of graphs) prepare(graph, likeReference);
   const layers = new Map<string, LayerSetting>();

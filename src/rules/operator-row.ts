@@ -1,6 +1,6 @@
 /** What a row of the operator table (src/rules/operators.ts) can say. A new rule is a new member here, read by one pass. */
 import type { Dtype } from "../model/tensor-types.ts";
-import type { PredefinedKind } from "./schemes.ts";
+import type { Family, FixedParameters, PredefinedKind } from "./schemes.ts";
 
 /** Functions with a fixed range, and those whose scale is an integer (§3.8). */
 export type SpecialKind = PredefinedKind | "integer";
@@ -49,6 +49,16 @@ export type DtypeRule =
   | { subgraph: string; side: "inputs" | "outputs" }
   | "own";
 
+/** What holds for an operator in the schemes of one family. */
+export interface FamilyRule {
+  /** dtypes that its activations may have; absent = all of the family. */
+  readonly activations?: readonly Dtype[];
+  /** Its result has the parameters of this operand. */
+  readonly sameAs?: number;
+  /** Its result always has these parameters, by the dtype of its activations. */
+  readonly fixed?: Readonly<Partial<Record<Dtype, FixedParameters>>>;
+}
+
 export interface OperatorRow {
   readonly in: readonly OperandRole[];
   /** Role of operands past `in`. */
@@ -89,6 +99,10 @@ export interface OperatorRow {
   readonly takesRelu?: true;
   /** Gets a zero bias where it has none: the rule to quantize it, or the reference, wants three operands. */
   readonly zeroBias?: true;
+  /** Our own rule where ONE has none, or a worse one: members that replace those above. The drop-in front does without. */
+  readonly ours?: Partial<Omit<OperatorRow, "ours">>;
+  /** What the kernels of a family of schemes demand beside that; ONE's schemes demand nothing more. */
+  readonly families?: Readonly<Partial<Record<Family, FamilyRule>>>;
   /** Operator versions that brought a bias and a fused activation, where those are later than version 1. */
   readonly since?: { readonly bias: number; readonly activation: number };
 }

@@ -301,7 +301,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   FILL: unruled({ dtype: { operand: 1 } }),
   GATHER_ND: unruled(),
   GRU: unruled(),
-  HARD_SWISH: unruled(),
+  HARD_SWISH: unruled({ ours: unary({ verify: "roles", fake: qdq }) }),
   IF: unruled({ multiple: true, dtype: { subgraph: "thenSubgraphIndex", side: "outputs" } }),
   L2_NORMALIZATION: unruled({ fuses: true }),
   L2_POOL_2D: unruled({ fuses: true }),
@@ -335,15 +335,22 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
 /** What an operator without a row gets: its dtype and parameters stay as they are. */
 const UNKNOWN: OperatorRow = { in: [], rest: raw(), out: recorded, constants: "refused", dtype: "own" };
 
-/** The row of an operator name. */
-export function rowOf(op: string): OperatorRow {
-  return OPERATORS[op] ?? UNKNOWN;
+/** Whose rules hold: ONE's alone, as for the drop-in front, or also ours where ONE has none or worse ones. */
+export type RuleSet = "one" | "ours";
+
+/** The rows with our rules in them. */
+const WITH_OURS: Readonly<Record<string, OperatorRow>> = Object.fromEntries(
+  Object.entries(OPERATORS).map(([op, row]) => [op, row.ours ? { ...row, ...row.ours } : row]),
+);
+
+/** The row of an operator name. Nodes of a graph have theirs already (`node.row`). */
+export function rowOf(op: string, rules: RuleSet = "ours"): OperatorRow {
+  return (rules === "ours" ? WITH_OURS : OPERATORS)[op] ?? UNKNOWN;
 }
 
-/** Whether any rule of quantization exists for the operator (else it is float for `quantize`, §9.1 for the drop-in front). */
-export function hasRule(op: string): boolean {
-  const row = OPERATORS[op];
-  return row !== undefined && (row.in.length > 0 || row.rest?.role !== "raw" || row.constants !== "refused");
+/** Whether any rule of quantization exists for an operator (else it is float for `quantize`, §9.1 for the drop-in front). */
+export function hasRule(row: OperatorRow): boolean {
+  return row !== UNKNOWN && (row.in.length > 0 || row.rest?.role !== "raw" || row.constants !== "refused");
 }
 
 /** Role of operand `index`. */

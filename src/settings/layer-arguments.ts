@@ -4,7 +4,6 @@ import picomatch from "picomatch";
 import { MinmaxqError, Problems, UsageError } from "../base/errors.ts";
 import { activeNodes, type Graph, type Node } from "../graph/graph.ts";
 import type { LayerSetting } from "../passes/context.ts";
-import { rowOf } from "../rules/operators.ts";
 import { type Granularity, SCHEMES, type Scheme } from "../rules/schemes.ts";
 import type { LayerEntry } from "./layers.ts";
 
@@ -65,7 +64,7 @@ export function mergeLayers(lists: readonly (readonly LayerEntry[])[], over: rea
 }
 
 function canBeSet(node: Node): boolean {
-  return (node.kind === "operator" || node.kind === "result") && rowOf(node.op).mixed !== undefined && !node.float;
+  return (node.kind === "operator" || node.kind === "result") && node.row.mixed !== undefined && !node.float;
 }
 
 /** Slashes and braces are ordinary characters of tensor names. */

@@ -8,7 +8,6 @@
 import { MinmaxqError, Problems } from "../base/errors.ts";
 import { activeNodes, describe, type Graph, type Node, resultsOf } from "../graph/graph.ts";
 import type { LayerSetting } from "../passes/context.ts";
-import { rowOf } from "../rules/operators.ts";
 
 /** Names that share a setting. */
 export interface LayerEntry extends LayerSetting {
@@ -72,9 +71,9 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
       if (operators.size > 1)
         problems.add(`layer settings: "${name}" names ${operators.size} tensors; rename them first`);
       for (const operator of operators) {
-        if (!rowOf(operator.op).multiple) {
+        if (!operator.row.multiple) {
           map.set(name, setting);
-        } else if (!rowOf(operator.op).mixed) {
+        } else if (!operator.row.mixed) {
           problems.add(
             `${describe(operator)}: cannot have a dtype of its own; remove "${name}" from the layer settings`,
           );

@@ -167,7 +167,7 @@ describe("models that cannot be quantized", () => {
       withoutRules(),
       ["--strict"],
       "2 parts cannot be quantized",
-      'HARD_SWISH "first"',
+      'SIN "first"',
       'CUSTOM:MyOwnOperator "second"',
     ],
     ["control flow, --strict", withIf({ x: [0, 1], before: [0, 1], y: [0, 1] }), ["--strict"], "IF", "subgraph 1"],
@@ -266,7 +266,7 @@ describe("models that need care", () => {
   test("operators without a rule stay float, and that is said", async () => {
     const { out } = await succeeded(["quantize", "norules.circle", "-o", "norules.q.circle"], { cwd });
     expect(out).toContain("stays float (2):");
-    expect(out).toContain('HARD_SWISH "first": there is no rule to quantize this kind');
+    expect(out).toContain('SIN "first": there is no rule to quantize this kind');
     expect(out).toContain('CUSTOM:MyOwnOperator "second": custom operators cannot be quantized');
     await succeeded(["verify", "norules.q.circle"], { cwd });
   });

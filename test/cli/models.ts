@@ -29,7 +29,7 @@ export function range(of: readonly [number, number] | undefined) {
   return of && { quantization: { min: Float32Array.of(of[0]), max: Float32Array.of(of[1]) } };
 }
 
-/** `x → HARD_SWISH first → CUSTOM second → RELU y`: nothing to quantize but the last. */
+/** `x → SIN first → CUSTOM second → RELU y`: nothing to quantize but the last. */
 export function withoutRules(ranges: Ranges = { x: [-1, 1], first: [-1, 1], second: [-1, 1], y: [0, 1] }): Model {
   return model(["x"], ["y"], (graph) =>
     graph
@@ -37,7 +37,7 @@ export function withoutRules(ranges: Ranges = { x: [-1, 1], first: [-1, 1], seco
       .tensor("first", [1, 4], "FLOAT32", range(ranges.first))
       .tensor("second", [1, 4], "FLOAT32", range(ranges.second))
       .tensor("y", [1, 4], "FLOAT32", range(ranges.y))
-      .operator("HARD_SWISH", ["x"], ["first"])
+      .operator("SIN", ["x"], ["first"])
       .operator("CUSTOM", ["first"], ["second"], undefined, "MyOwnOperator")
       .operator("RELU", ["second"], ["y"]),
   );

@@ -138,7 +138,7 @@ const SHAPE_ONLY = ["SHAPE", "RANK"];
 describe("quantize", () => {
   const scheme: Setup = { dtype: "UINT8", granularity: "channel" };
   for (const [op, one] of Object.entries(CASES)) {
-    const { ruled } = TEXT.get(op)!;
+    const ruled = TEXT.get(op)!.ruled || OPERATORS[op]!.ours !== undefined;
     if (ruled && !FLOAT_BY_NATURE.includes(op)) {
       test(`${op} is quantized`, async () => {
         const space = await quantize(modelOf(op, parse(one), one.options), scheme);
@@ -164,12 +164,37 @@ describe("quantize", () => {
         expect(verifyAll(space, true)).toEqual([]);
       });
     }
-    if (TEXT.get(op)!.constants !== "err" || op === FOLDED) continue;
+    if (TEXT.get(op)!.constants !== "err" || op === FOLDED || OPERATORS[op]!.ours) continue;
     const at = parse(one).operands.findIndex(({ word }) => "xq".includes(word));
     if (at < 0) continue;
     test(`${op} with a constant stays float`, async () => {
       const parsed = parse(one, at);
       await floatWithBorders(op, parsed, await quantize(modelOf(op, parsed, one.options), scheme));
+    });
+  }
+});
+
+describe("our own rules", () => {
+  const ours = Object.entries(OPERATORS).flatMap(([op, row]) => (row.ours ? [op] : []));
+
+  test("are these", () => expect(ours).toEqual(["HARD_SWISH"]));
+
+  for (const op of ours) {
+    for (const scheme of SCHEMES) {
+      test(`${op} is an ordinary activation in ${scheme.dtype} by ${scheme.granularity}, with a constant, too`, async () => {
+        for (const constant of [undefined, 0]) {
+          const parsed = parse(CASES[op]!, constant);
+          const space = await quantize(modelOf(op, parsed, CASES[op]!.options), scheme);
+          const { tensors } = await written(space);
+          expect(tensors.get("y0")).toMatchObject(fromRange(scheme.dtype, parsed.range));
+          expect(tensors.get("x0")!.dtype).toBe(scheme.dtype);
+          expect(verifyAll(space, false)).toEqual([]);
+        }
+      });
+    }
+    test(`${op} has no rule for the drop-in front`, async () => {
+      const space = await dropIn(modelOf(op, parse(CASES[op]!), CASES[op]!.options));
+      expect(space.graphs[0]!.nodes.find((node) => node.op === op)!.row).toBe(OPERATORS[op]!);
     });
   }
 });

@@ -5,7 +5,6 @@
 import { Problems } from "../../base/errors.ts";
 import { activeNodes, describe, type Graph, type Node } from "../../graph/graph.ts";
 import { hasRange } from "../../graph/quantparam.ts";
-import { rowOf } from "../../rules/operators.ts";
 
 const REMEDY = "give sample inputs with --data, or run 'minmaxq record' first";
 
@@ -30,7 +29,7 @@ export function missingRanges(graph: Graph): string[] {
 function needsRange(node: Node): boolean {
   if (node.dtype !== "FLOAT32" || node.float) return false;
   if (node.kind === "operator") {
-    const row = rowOf(node.op);
+    const row = node.row;
     return !row.multiple && row.out.role !== "raw" && row.out.role !== "boolean";
   }
   // A state that only float operators keep needs none.

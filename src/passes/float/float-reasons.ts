@@ -2,7 +2,7 @@
 import { type FloatCode, type FloatReason, isConstant, type Node } from "../../graph/graph.ts";
 import { hasRange } from "../../graph/quantparam.ts";
 import { isInteger, isOtherFloat } from "../../rules/dtypes.ts";
-import { hasRule, type OperatorRow, operandsWith, rowOf } from "../../rules/operators.ts";
+import { hasRule, type OperatorRow, operandsWith } from "../../rules/operators.ts";
 import type { Scheme } from "../../rules/schemes.ts";
 import { type Target, targetRow } from "../../rules/targets.ts";
 import { type Context, granularityOf, schemeOf } from "../context.ts";
@@ -23,7 +23,7 @@ interface Case {
 export function reasonToStayFloat(node: Node, results: readonly Node[], context: Context): FloatReason | null {
   const one: Case = {
     node,
-    row: rowOf(node.op),
+    row: node.row,
     results,
     perChannel: granularityOf(context, node) === "channel",
     scheme: schemeOf(context, node),
@@ -54,7 +54,7 @@ function customOperator({ node }: Case): string | null {
 }
 
 function noRule({ node, row }: Case): string | null {
-  return row.looksAtShapeOnly || hasRule(node.op) ? null : "there is no rule to quantize this kind";
+  return row.looksAtShapeOnly || hasRule(node.row) ? null : "there is no rule to quantize this kind";
 }
 
 function floatByDefinition({ row }: Case): string | null {

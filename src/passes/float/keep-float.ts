@@ -17,7 +17,7 @@ import {
   resultsOf,
   setInput,
 } from "../../graph/graph.ts";
-import { hasRule, rowOf } from "../../rules/operators.ts";
+import { hasRule } from "../../rules/operators.ts";
 import { type Context, noteFloat } from "../context.ts";
 import { canonicalDtypes } from "../minmax/io-dtypes.ts";
 import { reasonToStayFloat } from "./float-reasons.ts";
@@ -28,7 +28,7 @@ export function chooseFloat(graph: Graph, context: Context): void {
     if (node.kind !== "operator") continue;
     if (!touchesFloat(node)) {
       // Shape arithmetic and the like: nothing to quantize, constants of any kind are fine.
-      if (!hasRule(node.op) || rowOf(node.op).constants === "refused") node.float = NOTHING_TO_DO;
+      if (!hasRule(node.row) || node.row.constants === "refused") node.float = NOTHING_TO_DO;
       continue;
     }
     const reason = reasonToStayFloat(node, yieldedBy(node), context);

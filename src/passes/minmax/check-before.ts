@@ -3,9 +3,9 @@
  * sense. All problems at once.
  */
 import { Problems } from "../../base/errors.ts";
-import { activeNodes, describe, type Graph, isConstant } from "../../graph/graph.ts";
+import { activeNodes, describe, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { hasRange } from "../../graph/quantparam.ts";
-import { type OperandRole, roleOf, rowOf } from "../../rules/operators.ts";
+import { type OperandRole, roleOf } from "../../rules/operators.ts";
 
 export function checkBefore(graph: Graph): void {
   const problems = new Problems();
@@ -29,14 +29,11 @@ export function checkBefore(graph: Graph): void {
 }
 
 /** Operands that must be constants and are not. */
-export function nonConstantOperands(node: {
-  op: string;
-  inputs: readonly unknown[];
-}): { index: number; name: string }[] {
-  const row = rowOf(node.op);
+export function nonConstantOperands(node: Node): { index: number; name: string }[] {
+  const row = node.row;
   return node.inputs.flatMap((operand, index) => {
     const name = requiredConstant(roleOf(row, index));
-    return name && operand && !isConstant(operand as never) ? [{ index, name }] : [];
+    return name && operand && !isConstant(operand) ? [{ index, name }] : [];
   });
 }
 

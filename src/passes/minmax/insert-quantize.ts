@@ -11,7 +11,7 @@ import { Problems } from "../../base/errors.ts";
 import { addQuantize, insertAfter } from "../../graph/edit.ts";
 import { activeNodes, describe, type Graph, isConstant, type Node, resultsOf, setInput } from "../../graph/graph.ts";
 import { hasRange, perLayer, type QuantParam } from "../../graph/quantparam.ts";
-import { operandsWith, rowOf } from "../../rules/operators.ts";
+import { operandsWith } from "../../rules/operators.ts";
 import { type ActivationQuantizer, parametersOfRange } from "../../rules/schemes.ts";
 import { type Context, schemeOf } from "../context.ts";
 import { activationKind, predefined, withIntegerScale } from "../special.ts";
@@ -22,25 +22,25 @@ export function insertQuantize(graph: Graph, context: Context): void {
     const scheme = schemeOf(context, node);
     if (scheme.activation === context.options.scheme.activation || node.float) continue;
     if (node.kind === "output" || node.kind === "result") continue;
-    const { mixed } = rowOf(node.op);
+    const { mixed } = node.row;
     if (node.kind !== "operator" || !mixed) {
       problems.add(
         `${describe(node)}: cannot have a dtype of its own (${scheme.name}); remove it from the layer settings`,
       );
       continue;
     }
-    const operands = mixed === "activations" ? operandsWith(rowOf(node.op), node.inputs.length, "activation") : mixed;
+    const operands = mixed === "activations" ? operandsWith(node.row, node.inputs.length, "activation") : mixed;
     const quantized = new Map<Node, Node>();
     for (const index of operands) {
       const operand = node.inputs[index];
       if (!operand || isConstant(operand) || !operand.quant) continue;
       // Variadic operators get one for each operand, as in the reference.
-      const shared = rowOf(node.op).rest ? undefined : quantized.get(operand);
+      const shared = node.row.rest ? undefined : quantized.get(operand);
       const quantize = shared ?? quantizeOf(graph, operand, scheme.activation);
       quantized.set(operand, quantize);
       setInput(node, index, quantize);
     }
-    for (const yielded of rowOf(node.op).multiple ? resultsOf(node) : [node]) {
+    for (const yielded of node.row.multiple ? resultsOf(node) : [node]) {
       if (yielded.quant) insertAfter(yielded, quantizeOf(graph, yielded, context.options.scheme.activation));
     }
   }

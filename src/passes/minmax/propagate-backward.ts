@@ -14,14 +14,14 @@ import { describe, type Graph, isConstant, type Node, postorder } from "../../gr
 import { fusedActivation } from "../../graph/options.ts";
 import { type QuantParam, quantParam } from "../../graph/quantparam.ts";
 import { isQuantized } from "../../rules/dtypes.ts";
-import { roleOf, rowOf } from "../../rules/operators.ts";
+import { roleOf } from "../../rules/operators.ts";
 import { type Context, quantizerOf, schemeOf } from "../context.ts";
 import { quantizeByOwnValues, quantizeByParameters } from "./own-values.ts";
 
 export function propagateBackward(graph: Graph, context: Context): void {
   for (const node of postorder(graph).reverse()) {
     if (node.kind !== "operator" || !node.quant || node.float) continue;
-    const { backward } = rowOf(node.op);
+    const { backward } = node.row;
     switch (backward?.rule) {
       case undefined:
         break;
@@ -85,7 +85,7 @@ function quantizeConstants(graph: Graph, context: Context, node: Node): void {
 }
 
 function activationOperands(node: Node): number[] {
-  return [...node.inputs.keys()].filter((index) => roleOf(rowOf(node.op), index).role === "activation");
+  return [...node.inputs.keys()].filter((index) => roleOf(node.row, index).role === "activation");
 }
 
 /** A pad with the lowest float stands for −∞ (a max-pool follows): its value must not widen the range. */

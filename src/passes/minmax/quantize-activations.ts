@@ -10,7 +10,6 @@ import { type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { dtypeOption, setOptions } from "../../graph/options.ts";
 import { hasRange, type Provenance, type QuantParam, quantParam } from "../../graph/quantparam.ts";
 import { TensorType } from "../../model/index.ts";
-import { rowOf } from "../../rules/operators.ts";
 import { parametersOfRange } from "../../rules/schemes.ts";
 import { type Context, schemeOf } from "../context.ts";
 
@@ -23,7 +22,7 @@ export function quantizeActivations(graph: Graph, context: Context): void {
       node.quant = withParameters(node.quant, parameters, context.likeReference);
       node.dtype = activation.dtype;
     }
-    if (node.kind === "operator" && rowOf(node.op).verify === "cast") declareCastDtypes(node);
+    if (node.kind === "operator" && node.row.verify === "cast") declareCastDtypes(node);
   }
 }
 

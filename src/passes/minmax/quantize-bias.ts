@@ -11,7 +11,7 @@ import { activeNodes, describe, type Graph, isConstant, type Node } from "../../
 import { quantParam } from "../../graph/quantparam.ts";
 import { bytesPerElement, TensorType } from "../../model/index.ts";
 import { isQuantized } from "../../rules/dtypes.ts";
-import { operandsWith, rowOf } from "../../rules/operators.ts";
+import { operandsWith } from "../../rules/operators.ts";
 import { encoded } from "../../weights/constant.ts";
 import { type Context, granularityOf, schemeOf, warn } from "../context.ts";
 import { floatConstant, quantizeByOwnValues } from "./own-values.ts";
@@ -19,7 +19,7 @@ import { floatConstant, quantizeByOwnValues } from "./own-values.ts";
 export function quantizeBias(graph: Graph, context: Context): void {
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator" || node.float) continue;
-    const row = rowOf(node.op);
+    const row = node.row;
     const at = (role: "activation" | "weights" | "bias") => operandsWith(row, row.in.length, role)[0];
     const biasAt = at("bias");
     if (biasAt === undefined) continue;

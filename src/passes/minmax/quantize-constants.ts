@@ -9,7 +9,7 @@
 import { Problems } from "../../base/errors.ts";
 import { ownConstant } from "../../graph/edit.ts";
 import { activeNodes, describe, type Graph, isConstant } from "../../graph/graph.ts";
-import { operandsWith, rowOf } from "../../rules/operators.ts";
+import { operandsWith } from "../../rules/operators.ts";
 import { type Context, schemeOf } from "../context.ts";
 import { quantizeByOwnValues } from "./own-values.ts";
 
@@ -22,7 +22,7 @@ export function quantizeConstants(graph: Graph, context: Context): void {
       continue;
     }
     if (node.kind !== "operator") continue;
-    const row = rowOf(node.op);
+    const row = node.row;
     if (row.constants === "refused" && node.inputs.some((operand) => isConstant(operand))) {
       problems.add(`${describe(node)}: has a constant operand, for which there is no rule`);
       continue;

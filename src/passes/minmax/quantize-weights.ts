@@ -11,7 +11,7 @@ import { ownConstant } from "../../graph/edit.ts";
 import { activeNodes, type Dtype, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { type QuantParam, quantParam } from "../../graph/quantparam.ts";
 import { isQuantized } from "../../rules/dtypes.ts";
-import { type OperandRole, roleOf, rowOf } from "../../rules/operators.ts";
+import { type OperandRole, roleOf } from "../../rules/operators.ts";
 import type { Quantizer } from "../../rules/schemes.ts";
 import { type Constant, emptyParameters, encoded } from "../../weights/constant.ts";
 import { type Context, granularityOf, schemeOf, shared, warn } from "../context.ts";
@@ -56,7 +56,7 @@ function weightsOf(graph: Graph): WeightsOperand[] {
   const found: WeightsOperand[] = [];
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator" || node.float) continue;
-    const row = rowOf(node.op);
+    const row = node.row;
     for (const [index, operand] of node.inputs.entries()) {
       const role = roleOf(row, index);
       if (role.role !== "weights" && role.role !== "unit") continue;

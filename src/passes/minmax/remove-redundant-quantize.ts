@@ -7,10 +7,9 @@
  */
 import { type Graph, type Node, postorder, replace, setInput } from "../../graph/graph.ts";
 import { isPerLayer, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
-import { rowOf } from "../../rules/operators.ts";
 
 const isQuantize = (node: Node | null | undefined): boolean =>
-  node?.kind === "operator" && rowOf(node.op).out.role === "requantized";
+  node?.kind === "operator" && node.row.out.role === "requantized";
 
 export function removeRedundantQuantize(graph: Graph): boolean {
   let changed = false;

@@ -8,7 +8,6 @@
  */
 import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
 import { hasRange } from "../../graph/quantparam.ts";
-import { rowOf } from "../../rules/operators.ts";
 import type { Workspace } from "../context.ts";
 import { type Edit, isPlainFloat } from "./edit.ts";
 import { addBeside, addScalar, multiplied, putInPlaceOf, subtracted } from "./rewrite.ts";
@@ -16,7 +15,7 @@ import { addBeside, addScalar, multiplied, putInPlaceOf, subtracted } from "./re
 export function decomposePrelu(graph: Graph, { context }: Workspace): Edit[] {
   const edits: Edit[] = [];
   for (const y of activeNodes(graph)) {
-    const { slope } = rowOf(y.op);
+    const { slope } = y.row;
     if (y.kind !== "operator" || slope === undefined || y.dtype !== "FLOAT32") continue;
     const [x, alpha] = [y.inputs[0], y.inputs[slope]];
     if (x?.dtype !== "FLOAT32" || alpha?.dtype !== "FLOAT32") continue;

@@ -15,7 +15,7 @@
 import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
 import { fusedActivation, option } from "../../graph/options.ts";
 import { rangeOf } from "../../model/bytes.ts";
-import { type OperatorRow, operandsWith, rowOf } from "../../rules/operators.ts";
+import { type OperatorRow, operandsWith } from "../../rules/operators.ts";
 import { type Constant, channelsAlong, stored, wholeTensor } from "../../weights/constant.ts";
 import type { ConstantScanner } from "../../weights/scan.ts";
 import type { Workspace } from "../context.ts";
@@ -55,7 +55,7 @@ interface Affine {
 }
 
 function findAffine(last: Node, scanner: ConstantScanner): Affine | null {
-  const { arithmetic } = rowOf(last.op);
+  const { arithmetic } = last.row;
   if (last.kind !== "operator" || !arithmetic || last.inputs.length !== 2 || last.dtype !== "FLOAT32") return null;
   if (!canCarry(last)) return null;
   for (const side of [0, 1]) {
@@ -95,15 +95,13 @@ function canCarry(last: Node): boolean {
 }
 
 function takesActivationOf(last: Node, weighted: Node): boolean {
-  return (
-    fusedActivation(last) === "NONE" || (rowOf(weighted.op).takesRelu === true && Boolean(weighted.options?.value))
-  );
+  return fusedActivation(last) === "NONE" || (weighted.row.takesRelu === true && Boolean(weighted.options?.value));
 }
 
 /** The operand, if it is a float operator with constant weights whose only reader is `last`, shape and channels fitting. */
 function asWeighted(node: Node | null | undefined, last: Node): Weighted | null {
   if (node?.kind !== "operator" || node.dtype !== "FLOAT32" || fusedActivation(node) !== "NONE") return null;
-  const row = rowOf(node.op);
+  const row = node.row;
   const [weightsAt] = operandsWith(row, row.in.length, "weights");
   const [biasAt] = operandsWith(row, row.in.length, "bias");
   const role = row.in[weightsAt ?? -1];
@@ -140,7 +138,7 @@ function fold(graph: Graph, last: Node, { weighted, constant, factor, shift }: A
   }
   const fused = fusedActivation(last);
   const carried = fused === "NONE" ? node : withActivation(node, fused as "RELU");
-  const since = bias || !shift ? 1 : (rowOf(node.op).since?.bias ?? 1);
+  const since = bias || !shift ? 1 : (node.row.since?.bias ?? 1);
   const version = Math.max(carried.version, since);
   return merge(graph, context, node, last, { inputs, options: carried.options, version });
 }

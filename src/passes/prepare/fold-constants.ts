@@ -16,7 +16,6 @@ import { exportModel } from "../../graph/export.ts";
 import { activeNodes, type Dtype, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { rangeOf } from "../../model/bytes.ts";
 import { BuiltinOperator, byteLength, type Operator, TensorType } from "../../model/index.ts";
-import { rowOf } from "../../rules/operators.ts";
 import { type Constant, channelsAlong, stored, wholeTensor } from "../../weights/constant.ts";
 import { fillConstants } from "../../weights/fill.ts";
 import type { Workspace } from "../context.ts";
@@ -71,7 +70,7 @@ function describeAll(graph: Graph, edits: Edit[]): void {
 function described(node: Node, shapesAreKnown: boolean): Constant | null {
   const source = node.inputs[0];
   if (!source || isRead(node)) return null;
-  const row = rowOf(node.op);
+  const row = node.row;
   if (row.looksAtShapeOnly) return shapeConstant(node, source, shapesAreKnown || isConstant(source));
   if (!node.inputs.every((operand) => operand === null || isConstant(operand)) || !isConstant(source)) return null;
   const { constant } = source;

@@ -17,7 +17,7 @@ import { type Edit, isReadOnlyBy, mayMerge, merge } from "./edit.ts";
 export function fuseActivation(graph: Graph, { context }: Workspace): Edit[] {
   const edits: Edit[] = [];
   for (const last of activeNodes(graph)) {
-    const { activation } = rowOf(last.op);
+    const { activation } = last.row;
     const first = last.inputs[0];
     if (last.kind !== "operator" || !activation || !first || !canCarry(first)) continue;
     if (!isReadOnlyBy(first, last) || !mayMerge(context, first, last)) continue;
@@ -29,7 +29,7 @@ export function fuseActivation(graph: Graph, { context }: Workspace): Edit[] {
 
 /** A float operator that has a place for an activation function, and none there. */
 function canCarry(node: Node): boolean {
-  if (node.kind !== "operator" || node.dtype !== "FLOAT32" || !rowOf(node.op).takesRelu) return false;
+  if (node.kind !== "operator" || node.dtype !== "FLOAT32" || !node.row.takesRelu) return false;
   return Boolean(node.options?.value) && fusedActivation(node) === "NONE";
 }
 

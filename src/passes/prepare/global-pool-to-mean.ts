@@ -5,14 +5,13 @@
  */
 import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
 import { fusedActivation, option } from "../../graph/options.ts";
-import { rowOf } from "../../rules/operators.ts";
 import { declaredShape, type Edit } from "./edit.ts";
 import { addVector, averaged, putInPlaceOf } from "./rewrite.ts";
 
 export function globalPoolToMean(graph: Graph): Edit[] {
   const edits: Edit[] = [];
   for (const node of activeNodes(graph)) {
-    if (node.kind !== "operator" || rowOf(node.op).averages !== "window" || !isGlobal(node)) continue;
+    if (node.kind !== "operator" || node.row.averages !== "window" || !isGlobal(node)) continue;
     const axes = addVector(graph, `${node.name}_axes`, [1, 2]);
     const { op } = putInPlaceOf(graph, node, averaged(node.inputs[0]!, axes));
     edits.push({ op: node.op, into: op, tensor: node.name });

@@ -6,14 +6,13 @@
  * In float nothing changes; quantized, 1 is 255 steps of 1/255 and nothing is rounded that was not before.
  */
 import { activeNodes, type Graph } from "../../graph/graph.ts";
-import { rowOf } from "../../rules/operators.ts";
 import type { Edit } from "./edit.ts";
 import { addScalar, multiplied, putInPlaceOf } from "./rewrite.ts";
 
 export function reluToMul(graph: Graph): Edit[] {
   const edits: Edit[] = [];
   for (const node of activeNodes(graph)) {
-    const { activation } = rowOf(node.op);
+    const { activation } = node.row;
     const x = node.inputs[0];
     if (node.kind !== "operator" || !activation || node.dtype !== "FLOAT32" || x?.dtype !== "FLOAT32") continue;
     const { op } = putInPlaceOf(graph, node, multiplied(x, addScalar(graph, `${node.name}_one`, 1), activation));

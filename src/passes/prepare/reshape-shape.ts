@@ -7,14 +7,13 @@
  */
 import { activeNodes, type Graph, setInput } from "../../graph/graph.ts";
 import { shapeToSay } from "../../graph/shape-operands.ts";
-import { rowOf } from "../../rules/operators.ts";
 import { declaredShape, type Edit } from "./edit.ts";
 import { addVector } from "./rewrite.ts";
 
 export function reshapeShape(graph: Graph): Edit[] {
   const edits: Edit[] = [];
   for (const node of activeNodes(graph)) {
-    const { shapeOperand } = rowOf(node.op);
+    const { shapeOperand } = node.row;
     if (node.kind !== "operator" || !shapeOperand || node.inputs[shapeOperand.operand]) continue;
     const shape = shapeToSay(node.options?.value, shapeOperand.option, declaredShape(node));
     if (!shape) continue;

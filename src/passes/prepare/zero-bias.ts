@@ -7,7 +7,7 @@
  */
 import { activeNodes, type Graph, type Node, setInput } from "../../graph/graph.ts";
 import { rangeOf } from "../../model/bytes.ts";
-import { operandsWith, rowOf } from "../../rules/operators.ts";
+import { operandsWith } from "../../rules/operators.ts";
 import { stored } from "../../weights/constant.ts";
 import { addConstant, type Edit } from "./edit.ts";
 
@@ -17,7 +17,7 @@ export function zeroBias(graph: Graph): Edit[] {
     const channels = channelsWithoutBias(node);
     if (channels === null) continue;
     const zeros = stored(rangeOf(new Uint8Array(channels * 4)), channels);
-    const [at] = operandsWith(rowOf(node.op), rowOf(node.op).in.length, "bias");
+    const [at] = operandsWith(node.row, node.row.in.length, "bias");
     setInput(node, at!, addConstant(graph, `${node.name}_bias`, "FLOAT32", [channels], zeros));
     edits.push({ op: node.op, tensor: node.name });
   }
@@ -26,7 +26,7 @@ export function zeroBias(graph: Graph): Edit[] {
 
 /** Number of channels of a float operator that should have a bias and has none; null for all others. */
 function channelsWithoutBias(node: Node): number | null {
-  const row = rowOf(node.op);
+  const row = node.row;
   if (node.kind !== "operator" || node.dtype !== "FLOAT32" || !row.zeroBias) return null;
   const operand = (role: "bias" | "weights") => node.inputs[operandsWith(row, row.in.length, role)[0]!];
   const weights = operand("weights");

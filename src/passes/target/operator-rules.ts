@@ -2,7 +2,7 @@
 import { counted } from "../../base/text.ts";
 import { type Dtype, isConstant, type Node, resultsOf } from "../../graph/graph.ts";
 import { sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
-import { operandsWith, rowOf } from "../../rules/operators.ts";
+import { operandsWith } from "../../rules/operators.ts";
 import { type Consequence, type Target, type TargetOperator, targetRow } from "../../rules/targets.ts";
 import type { ConstantScanner } from "../../weights/scan.ts";
 
@@ -189,7 +189,7 @@ function granularityProblem(
   target: Target,
 ): Problem | null {
   const scales = quant?.scale.length ?? 1;
-  const role = rowOf(node.op).in.find((each) => each.role === "weights");
+  const role = node.row.in.find((each) => each.role === "weights");
   const perChannel = scales > 1;
   // With one channel it is both.
   const fits = wanted === "per channel" ? scales === shape[role?.role === "weights" ? role.axis : 0] : scales === 1;
@@ -230,14 +230,14 @@ function yieldedBy(node: Node): Node[] {
 
 /** Operands that are numbers to compute with: where the operator table knows no roles, all of them. */
 function activationsOf(node: Node): Node[] {
-  const row = rowOf(node.op);
+  const row = node.row;
   const ruled = operandsWith(row, node.inputs.length, "activation");
   const indices = ruled.length > 0 ? ruled : node.inputs.keys();
   return [...indices].flatMap((index) => node.inputs[index] ?? []);
 }
 
 function weightsOf(node: Node): Node | undefined {
-  const [index] = operandsWith(rowOf(node.op), node.inputs.length, "weights");
+  const [index] = operandsWith(node.row, node.inputs.length, "weights");
   const weights = index === undefined ? null : node.inputs[index];
   return weights ?? undefined;
 }

@@ -27,7 +27,7 @@ import {
 } from "../../graph/graph.ts";
 import { sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
 import { isActivationDtype, isDequantizable } from "../../rules/dtypes.ts";
-import { type OperatorRow, operandsWith, rowOf } from "../../rules/operators.ts";
+import { type OperatorRow, operandsWith } from "../../rules/operators.ts";
 import { activationOf } from "../../rules/schemes.ts";
 import { type Constant, channelsAlong, wholeTensor } from "../../weights/constant.ts";
 import type { IntegerKind } from "../../weights/kernels.ts";
@@ -80,7 +80,7 @@ function hasScale({ dtype, quant }: Node): boolean {
 /** Results of an operator that only moves values, where a value may have to be rounded to become one of the result's. */
 function rescaledResults(node: Node): Node[] {
   if (node.kind !== "operator") return [];
-  const row = rowOf(node.op);
+  const row = node.row;
   const sources = operandsWith(row, node.inputs.length, "activation").map((index) => node.inputs[index]);
   const isCopy = (result: Node) =>
     sources.every(
@@ -105,7 +105,7 @@ function fakeOperator(
   isQuantized: (node: Node) => boolean,
   problems: Problems,
 ): void {
-  const row = rowOf(node.op);
+  const row = node.row;
   const rule = rescaled ? ruleForAny(row) : row.fake;
   const yielded = yieldedBy(node, row);
   if (rule === undefined) {

@@ -9,7 +9,7 @@
 import { ownConstant } from "../../graph/edit.ts";
 import { activeNodes, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { quantParam } from "../../graph/quantparam.ts";
-import { operandsWith, rowOf } from "../../rules/operators.ts";
+import { operandsWith } from "../../rules/operators.ts";
 import type { Quantizer } from "../../rules/schemes.ts";
 import { type ChannelLayout, type Constant, emptyParameters } from "../../weights/constant.ts";
 import { setParameters } from "../../weights/encode.ts";
@@ -21,7 +21,7 @@ export function fakeQuantizeWeights(graph: Graph, context: Context): void {
   for (const node of active) if (node.dtype === "FLOAT32" || context.likeReference) node.quant = null;
   for (const node of active) {
     if (node.kind !== "operator" || node.float) continue;
-    const row = rowOf(node.op);
+    const row = node.row;
     for (const index of operandsWith(row, node.inputs.length, "weights")) {
       const role = row.in[index]!;
       const operand = node.inputs[index];

@@ -8,7 +8,7 @@
 import { ownConstant } from "../../graph/edit.ts";
 import { activeNodes, type Graph, isConstant } from "../../graph/graph.ts";
 import { quantParam } from "../../graph/quantparam.ts";
-import { roleOf, rowOf } from "../../rules/operators.ts";
+import { roleOf } from "../../rules/operators.ts";
 import type { Quantizer } from "../../rules/schemes.ts";
 import { targetRow } from "../../rules/targets.ts";
 import { emptyParameters, encoded } from "../../weights/constant.ts";
@@ -18,7 +18,7 @@ import { floatConstant, weightLayout } from "../minmax/own-values.ts";
 export function quantizeWeightsOnly(graph: Graph, context: Context, quantizer: Quantizer): void {
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator") continue;
-    const row = rowOf(node.op);
+    const row = node.row;
     for (const [index, operand] of node.inputs.entries()) {
       const role = roleOf(row, index);
       if (role.role !== "weights" || !operand || operand.dtype !== "FLOAT32") continue;
