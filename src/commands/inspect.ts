@@ -7,8 +7,10 @@ import {
   elementCount,
   type Model,
   nameOf,
+  type OpenedModel,
   openModel,
   operatorName,
+  readZipDirectory,
   type SubGraph,
   type Tensor,
   TensorType,
@@ -41,6 +43,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       subgraphs: (opened.model.subgraphs ?? []).map((subgraph) => factsOf(opened.model, subgraph)),
       signatures: (opened.model.signatureDefs ?? []).map((signature) => signature.signatureKey ?? ""),
       metadata: (opened.model.metadata ?? []).map((entry) => entry.name ?? ""),
+      files: filesOf(opened),
       unknown: opened.unknown,
     };
     if (options.json) output.print(JSON.stringify(facts, null, 2));
@@ -58,10 +61,18 @@ type Facts = {
   subgraphs: SubgraphFacts[];
   signatures: string[];
   metadata: string[];
+  /** Files of the archive behind the model, bytes unpacked. */
+  files: { name: string; bytes: number }[];
   unknown: string[];
 };
 type SubgraphFacts = ReturnType<typeof factsOf>;
 type TensorFacts = ReturnType<typeof tensorFacts>;
+
+function filesOf({ archive }: OpenedModel): Facts["files"] {
+  const directory = archive && readZipDirectory(archive.source);
+  if (!directory || typeof directory === "string") return [];
+  return directory.entries.map(({ name, size }) => ({ name, bytes: size }));
+}
 
 function factsOf(model: Model, subgraph: SubGraph) {
   const tensors = (subgraph.tensors ?? []).map((tensor) => tensorFacts(model, tensor));
@@ -99,6 +110,8 @@ function asText(facts: Facts): string[] {
   if (facts.description) lines.push(`  made by: ${facts.description}`);
   if (facts.signatures.length > 0) lines.push(`  signatures: ${facts.signatures.join(", ")}`);
   if (facts.metadata.length > 0) lines.push(`  metadata: ${facts.metadata.join(", ")}`);
+  const files = facts.files.map(({ name, bytes }) => `${name} (${sizeText(bytes)})`);
+  if (files.length > 0) lines.push(`  associated files: ${files.join(", ")}`);
   for (const line of facts.unknown) lines.push(`  ${colours.yellow("not understood")}: ${line}`);
   for (const [index, graph] of facts.subgraphs.entries()) {
     if (facts.subgraphs.length > 1) lines.push(colours.bold(`subgraph ${index} "${graph.name}"`));

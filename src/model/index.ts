@@ -20,6 +20,7 @@ export {
   type WriteOptions,
   writeModel,
 } from "./write.ts";
+export { readZipDirectory } from "./zip.ts";
 
 /** A copy of a table in which absent scalars have the schema's defaults: `withDefaults("Conv2DOptions", {}).strideW` is 0. */
 export function withDefaults<K extends keyof Tables>(table: K, value: Tables[K] | null | undefined): Tables[K] {
