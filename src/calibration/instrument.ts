@@ -23,6 +23,7 @@ import {
   type Tensor,
   TensorType,
 } from "../model/index.ts";
+import { subgraphsOf, withSubgraphs } from "../model/references.ts";
 import { adapt, refusal } from "./adapt.ts";
 import type { Known } from "./evaluate.ts";
 import { finiteResults } from "./finite.ts";
@@ -95,8 +96,9 @@ export function instrument(model: Model, subgraph = 0, known: Known = new Map())
   const copies = kept.map((index) => {
     const values = index === subgraph ? known : new Map();
     const copy = copySubgraph(model, subgraphOf(model, index), { codes, buffers, problems, known: values });
-    for (const operator of copy.graph.operators ?? []) renumberCalls(operator, kept);
-    return copy;
+    const move = (index: number) => kept.indexOf(index);
+    const operators = copy.graph.operators?.map((operator) => withSubgraphs(operator, move));
+    return { ...copy, graph: { ...copy.graph, operators } };
   });
   throwAll(problems, "operators that LiteRT cannot run");
 
@@ -237,54 +239,16 @@ function opcodeIndex(codes: OperatorCode[], code: OperatorCode): number {
   return index >= 0 ? index : codes.push(code) - 1;
 }
 
-/** Fields of option tables that hold the number of a subgraph. */
-const CALLS: Readonly<Record<string, readonly string[]>> = {
-  IfOptions: ["thenSubgraphIndex", "elseSubgraphIndex"],
-  WhileOptions: ["condSubgraphIndex", "bodySubgraphIndex"],
-  CallOptions: ["subgraph"],
-  CallOnceOptions: ["initSubgraphIndex"],
-  StableHLOCompositeOptions: ["decompositionSubgraphIndex"],
-  StablehloReduceOptions: ["bodySubgraphIndex"],
-  StablehloReduceWindowOptions: ["bodySubgraphIndex"],
-  StablehloScatterOptions: ["updateComputationRegionSubgraphIndex"],
-  StablehloSortOptions: ["comparatorSubgraphIndex"],
-  StablehloWhileOptions: ["condSubgraphIndex", "bodySubgraphIndex"],
-};
-
-type Union = { type: string; value: Record<string, unknown> | null } | undefined;
-
-function calls(operator: Operator): { options: Record<string, unknown>; fields: readonly string[] }[] {
-  return ([operator.builtinOptions, operator.builtinOptions2] as Union[]).flatMap((union) =>
-    union?.value && CALLS[union.type] ? [{ options: union.value, fields: CALLS[union.type]! }] : [],
-  );
-}
-
 /** The chosen subgraph and all it calls, in the order they are found. */
 function reachable(model: Model, subgraph: number): number[] {
   const found = [subgraph];
   for (let i = 0; i < found.length; i++) {
     for (const operator of subgraphOf(model, found[i]!).operators ?? []) {
-      for (const { options, fields } of calls(operator)) {
-        for (const field of fields) {
-          const callee = Number(options[field] ?? 0);
-          if (!found.includes(callee)) found.push(callee);
-        }
-      }
+      const called = subgraphsOf(operator).flatMap(({ indices }) => indices);
+      for (const callee of called) if (callee >= 0 && !found.includes(callee)) found.push(callee);
     }
   }
   return found;
-}
-
-/** Copies an operator's options with the subgraphs' new numbers; the model's own options stay as they are. */
-function renumberCalls(operator: Operator, kept: readonly number[]): void {
-  const renumber = (union: Union): Union => {
-    const fields = union?.value ? CALLS[union.type] : undefined;
-    if (union === undefined || fields === undefined) return union;
-    const renumbered = fields.map((field) => [field, kept.indexOf(Number(union.value![field] ?? 0))]);
-    return { type: union.type, value: { ...union.value, ...Object.fromEntries(renumbered) } };
-  };
-  operator.builtinOptions = renumber(operator.builtinOptions as Union) as Operator["builtinOptions"];
-  operator.builtinOptions2 = renumber(operator.builtinOptions2 as Union) as Operator["builtinOptions2"];
 }
 
 /**
