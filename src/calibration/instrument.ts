@@ -16,6 +16,7 @@ import {
   BuiltinOperator,
   type BuiltinOptions,
   type Model,
+  nameOf,
   type Operator,
   type OperatorCode,
   operatorName,
@@ -24,6 +25,7 @@ import {
   TensorType,
 } from "../model/index.ts";
 import { subgraphsOf, withSubgraphs } from "../model/references.ts";
+import { readsAsInt8 } from "../rules/hybrid.ts";
 import { adapt, refusal } from "./adapt.ts";
 import type { Known } from "./evaluate.ts";
 import { finiteResults } from "./finite.ts";
@@ -169,6 +171,7 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
     quantization: isFloat32(tensor) ? undefined : tensor.quantization,
   }));
   const constants = constantsOf(model, graph);
+  retype(model, graph, constants, tensors);
   const operators: Operator[] = [];
   const origins: Origin[] = [];
   for (const [place, operator] of (graph.operators ?? []).entries()) {
@@ -196,6 +199,22 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
     graph: { tensors, operators, inputs: graph.inputs, outputs: graph.outputs, name: graph.name },
     origins,
   };
+}
+
+/** Weights whose bytes LiteRT reads as int8 become INT8 in the copy, whatever is done with them there. */
+function retype(model: Model, graph: SubGraph, constants: ReadonlySet<number>, tensors: Tensor[]): void {
+  const dtype = (index: number) => typeText(tensorOf(graph, index));
+  for (const operator of graph.operators ?? []) {
+    const result = operator.outputs?.find((index) => index >= 0);
+    if (result === undefined) continue;
+    const op = nameOf(BuiltinOperator, codeOf(model, operator));
+    for (const index of operator.inputs ?? []) {
+      if (!constants.has(index) || !readsAsInt8(op, dtype(result), dtype(index))) continue;
+      const { quantization } = tensors[index]!;
+      const zeroPoint = quantization?.zeroPoint?.map(() => 0n);
+      tensors[index] = { ...tensors[index]!, type: TensorType.INT8, quantization: { ...quantization, zeroPoint } };
+    }
+  }
 }
 
 /** Whether constants stand for an operator: all its results are known and none is observed. */
