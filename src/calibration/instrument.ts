@@ -25,6 +25,7 @@ import {
   TensorType,
 } from "../model/index.ts";
 import { subgraphsOf, withSubgraphs } from "../model/references.ts";
+import { signatureNames } from "../model/signatures.ts";
 import { readsAsInt8 } from "../rules/hybrid.ts";
 import { adapt, refusal } from "./adapt.ts";
 import type { Known } from "./evaluate.ts";
@@ -75,9 +76,13 @@ export interface Origin {
 /** What a subgraph (0 by default) wants to be fed. Throws MinmaxqError when an input is empty or there is no such subgraph. */
 export function inputSpecs(model: Model, subgraph = 0): InputSpec[] {
   const graph = subgraphOf(model, subgraph);
+  const { inputs: inputNames } = signatureNames(model, subgraph);
   const specs = Array.from(graph.inputs ?? [], (index) => {
     const tensor = tensorOf(graph, index);
-    return { name: nameOfTensor(tensor, index), dtype: typeText(tensor), shape: knownShape(tensor) };
+    const name = nameOfTensor(tensor, index);
+    const signatureName = inputNames.get(index);
+    const more = signatureName === undefined || signatureName === name ? {} : { signatureName };
+    return { name, ...more, dtype: typeText(tensor), shape: knownShape(tensor) };
   });
   throwAll(
     specs

@@ -1,7 +1,7 @@
 /**
  * `.npz`: a zip of `.npy` arrays (numpy.savez, numpy.savez_compressed), one array a model input, each a stack of records.
  *
- * Which entry feeds which input: the entry of the input's name; else numpy's positional names `arr_0`, `arr_1` … by the input's
+ * Which entry feeds which input: the entry of the input's name; else that of its name in a signature; else numpy's positional names `arr_0`, `arr_1` … by the input's
  * number; else, with one input and one entry, that one. Entries nobody wants are left alone.
  *
  * Entries are unpacked piece by piece while they are read, never as a whole.
@@ -23,7 +23,8 @@ export function openNpz(path: string, inputs: readonly InputSpec[]): DataSet {
   const problems: string[] = [];
   const stacks = inputs.map((input, number) => {
     const alone = inputs.length === 1 && entries.length === 1 ? entries[0] : undefined;
-    const entry = found.get(input.name) ?? found.get(`arr_${number}`) ?? alone;
+    const entry =
+      found.get(input.name) ?? found.get(input.signatureName ?? input.name) ?? found.get(`arr_${number}`) ?? alone;
     if (entry === undefined) {
       const names = [...found.keys()].map((name) => `"${name}"`).join(", ");
       problems.push(`${path}: has no entry for ${inputText(input)}; its entries are ${names || "none"}`);

@@ -11,7 +11,7 @@ import {
   openModel,
   operatorName,
   readZipDirectory,
-  type SubGraph,
+  signatureNames,
   type Tensor,
   TensorType,
 } from "../model/index.ts";
@@ -40,7 +40,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       format: opened.dialect,
       bytes: opened.source.size,
       description: opened.model.description ?? "",
-      subgraphs: (opened.model.subgraphs ?? []).map((subgraph) => factsOf(opened.model, subgraph)),
+      subgraphs: (opened.model.subgraphs ?? []).map((_, index) => factsOf(opened.model, index)),
       signatures: (opened.model.signatureDefs ?? []).map((signature) => signature.signatureKey ?? ""),
       metadata: (opened.model.metadata ?? []).map((entry) => entry.name ?? ""),
       files: filesOf(opened),
@@ -74,12 +74,16 @@ function filesOf({ archive }: OpenedModel): Facts["files"] {
   return directory.entries.map(({ name, size }) => ({ name, bytes: size }));
 }
 
-function factsOf(model: Model, subgraph: SubGraph) {
+function factsOf(model: Model, index: number) {
+  const subgraph = model.subgraphs![index]!;
+  const { inputs, outputs } = signatureNames(model, index);
   const tensors = (subgraph.tensors ?? []).map((tensor) => tensorFacts(model, tensor));
   return {
     name: subgraph.name ?? "",
     inputs: [...(subgraph.inputs ?? [])],
     outputs: [...(subgraph.outputs ?? [])],
+    /** Names in signatures, by tensor. */
+    signatureNames: { inputs: Object.fromEntries(inputs), outputs: Object.fromEntries(outputs) },
     tensors,
     operators: (subgraph.operators ?? []).map((operator) => ({
       op: operatorName(model, operator),
@@ -125,8 +129,11 @@ function graphText(graph: SubgraphFacts, colours: Colours): string[] {
   const lines = [
     `  ${counted(graph.operators.length, "operator")}, ${counted(graph.tensors.length, "tensor")} (${counts(graph.tensors.map((t) => t.dtype))})`,
   ];
-  for (const index of graph.inputs) lines.push(`  ${colours.cyan("input ")} ${tensorText(at(index))}`);
-  for (const index of graph.outputs) lines.push(`  ${colours.cyan("output")} ${tensorText(at(index))}`);
+  const { signatureNames: named } = graph;
+  for (const index of graph.inputs)
+    lines.push(`  ${colours.cyan("input ")} ${endText(at(index), named.inputs[index])}`);
+  for (const index of graph.outputs)
+    lines.push(`  ${colours.cyan("output")} ${endText(at(index), named.outputs[index])}`);
   const width = Math.max(...graph.operators.map(({ op }) => op.length), 0);
   for (const { op, inputs, outputs } of graph.operators) {
     lines.push(
@@ -138,6 +145,13 @@ function graphText(graph: SubgraphFacts, colours: Colours): string[] {
     }
   }
   return lines;
+}
+
+/** An input or output, with its name in a signature where that is another one: `serving_default_x:0 FLOAT32[1,8] ("x" in the signature)`. */
+function endText(tensor: TensorFacts, signatureName: string | undefined): string {
+  const more =
+    signatureName === undefined || signatureName === tensor.name ? "" : ` ("${signatureName}" in the signature)`;
+  return `${tensorText(tensor)}${more}`;
 }
 
 /** `conv1 UINT8[1,8,8,16] scale 0.0235 zero point 128`. */

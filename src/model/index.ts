@@ -8,6 +8,7 @@ export { operatorName } from "./operator-codes.ts";
 export { OutputFile } from "./output-file.ts";
 export { type OpenedModel, openModel, readModel } from "./read.ts";
 export * from "./schema.gen.ts";
+export { type SignatureNames, signatureNames } from "./signatures.ts";
 export { byteLength, bytesPerElement, elementCount } from "./tensor-types.ts";
 export {
   type BegunFile,
