@@ -26,7 +26,8 @@ import {
 } from "../model/index.ts";
 import { subgraphsOf, withSubgraphs } from "../model/references.ts";
 import { signatureNames } from "../model/signatures.ts";
-import { readsAsInt8 } from "../rules/hybrid.ts";
+import type { Dtype } from "../model/tensor-types.ts";
+import { readAs } from "../rules/hybrid.ts";
 import { adapt, refusal } from "./adapt.ts";
 import type { Known } from "./evaluate.ts";
 import { finiteResults } from "./finite.ts";
@@ -206,18 +207,20 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
   };
 }
 
-/** Weights whose bytes LiteRT reads as int8 become INT8 in the copy, whatever is done with them there. */
+/** Weights that LiteRT reads as another type (rules/hybrid.ts) are of that type in the copy, whatever is done with them there. */
 function retype(model: Model, graph: SubGraph, constants: ReadonlySet<number>, tensors: Tensor[]): void {
-  const dtype = (index: number) => typeText(tensorOf(graph, index));
+  const dtype = (index: number) => nameOf(TensorType, tensorOf(graph, index).type ?? TensorType.FLOAT32) as Dtype;
   for (const operator of graph.operators ?? []) {
     const result = operator.outputs?.find((index) => index >= 0);
     if (result === undefined) continue;
     const op = nameOf(BuiltinOperator, codeOf(model, operator));
     for (const index of operator.inputs ?? []) {
-      if (!constants.has(index) || !readsAsInt8(op, dtype(result), dtype(index))) continue;
+      if (!constants.has(index)) continue;
+      const read = readAs(op, dtype(result), dtype(index));
+      if (read === dtype(index)) continue;
       const { quantization } = tensors[index]!;
       const zeroPoint = quantization?.zeroPoint?.map(() => 0n);
-      tensors[index] = { ...tensors[index]!, type: TensorType.INT8, quantization: { ...quantization, zeroPoint } };
+      tensors[index] = { ...tensors[index]!, type: TensorType[read], quantization: { ...quantization, zeroPoint } };
     }
   }
 }

@@ -9,7 +9,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { Inflate } from "fflate";
-import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, reasonOf } from "../base/errors.ts";
 import { FileBytes } from "../model/bytes.ts";
 import { readZipDirectory, type ZipEntry } from "../model/zip.ts";
 import { type ByteStream, fileSize, fileStream } from "./chunks.ts";

@@ -1,4 +1,5 @@
 /** What LiteRT's hybrid kernels (float activations, integer weights) make of weights. */
+import type { Dtype } from "../model/tensor-types.ts";
 
 /**
  * Kinds whose float kernels take UINT8 weights as if their bytes were INT8, whatever the zero point says: the old converter wrote int8
@@ -19,7 +20,7 @@ const AS_INT8: ReadonlySet<string> = new Set([
   "UNIDIRECTIONAL_SEQUENCE_RNN",
 ]);
 
-/** Whether an operator with a result of dtype `result` reads the bytes of a constant of dtype `weights` as int8. */
-export function readsAsInt8(op: string, result: string, weights: string): boolean {
-  return weights === "UINT8" && result === "FLOAT32" && AS_INT8.has(op);
+/** The dtype as which an operator with a result of dtype `result` reads a constant of dtype `weights`. */
+export function readAs(op: string, result: Dtype, weights: Dtype): Dtype {
+  return weights === "UINT8" && result === "FLOAT32" && AS_INT8.has(op) ? "INT8" : weights;
 }

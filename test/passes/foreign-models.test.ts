@@ -6,6 +6,7 @@ import { type Model, openModel, type Tensor, TensorType } from "../../src/model/
 import { fakeQuantizeModel } from "../../src/passes/transform/fake-quantize-model.ts";
 import { requantize } from "../../src/passes/transform/requantize.ts";
 import { workspace } from "../../src/passes/workspace.ts";
+import { DEFAULT_SCHEME } from "../../src/rules/schemes.ts";
 import { type GraphBuilder, model, quantized } from "../helpers/models.ts";
 import { spaceOf, type Written, written } from "./support.ts";
 
@@ -141,7 +142,7 @@ describe("float tensors", () => {
   const path = caseModel("24");
   test.if(path !== undefined)("have none in movenet_ptq", async () => {
     const opened = openModel(path!);
-    const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
+    const space = workspace(opened, DEFAULT_SCHEME);
     for (const graph of space.graphs) fakeQuantizeModel(graph, true);
     const after = await written(space);
     opened.close();
@@ -187,7 +188,7 @@ describe("requantize", () => {
   const path = caseModel("26");
   test.if(path !== undefined)("turns nothing of conv_int16x8", () => {
     const opened = openModel(path!);
-    const space = workspace(opened, { dtype: "UINT8", granularity: "channel" });
+    const space = workspace(opened, DEFAULT_SCHEME);
     expect(space.graphs.map((graph) => requantize(graph))).toEqual([0]);
     opened.close();
   });

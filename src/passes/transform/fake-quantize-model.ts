@@ -27,8 +27,10 @@ import {
 } from "../../graph/graph.ts";
 import { quantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
 import { isActivationDtype, isDequantizable } from "../../rules/dtypes.ts";
-import { readsAsInt8 } from "../../rules/hybrid.ts";
+
+import { readAs } from "../../rules/hybrid.ts";
 import { type OperatorRow, operandsWith, rowOf } from "../../rules/operators.ts";
+
 import { activationOf } from "../../rules/schemes.ts";
 import { type Constant, channelsAlong, wholeTensor } from "../../weights/constant.ts";
 import type { IntegerKind } from "../../weights/kernels.ts";
@@ -74,14 +76,16 @@ export function fakeQuantizeModel(graph: Graph, everyOperator = false): void {
     for (const node of activeNodes(graph)) if (node.dtype === "FLOAT32" && node.quant?.scale.length) node.quant = null;
 }
 
-/** Weights whose bytes LiteRT's float kernels read as int8 are INT8. */
+/** Weights whose bytes LiteRT's float kernels read as another type are of that type, without a zero point. */
 function readWeightsAsLiteRT(graph: Graph): void {
   for (const { op, inputs, dtype, kind } of activeNodes(graph)) {
     if (kind !== "operator") continue;
     for (const weights of inputs) {
-      if (!isConstant(weights) || !weights.quant || !readsAsInt8(op, dtype, weights.dtype)) continue;
+      if (!isConstant(weights) || !weights.quant) continue;
+      const read = readAs(op, dtype, weights.dtype);
+      if (read === weights.dtype) continue;
       weights.quant = quantParam({ ...weights.quant, zeroPoint: weights.quant.zeroPoint.map(() => 0n) });
-      weights.dtype = "INT8";
+      weights.dtype = read;
     }
   }
 }
