@@ -2,6 +2,7 @@
  * Operators that TFLite knows too, but of which LiteRT wants another form than Circle files (or weight-only quantized models) have.
  */
 import { BuiltinOperator, nameOf, type Operator, type SubGraph, type Tensor, TensorType } from "../model/index.ts";
+import { detailTensors } from "../model/references.ts";
 import type { LoweringTarget } from "./lowering.ts";
 
 /** Operators with weights (operand 1 of conv-likes) and a bias. */
@@ -47,9 +48,9 @@ export function adapt(
   const activation = inputs[code === BuiltinOperator.TRANSPOSE_CONV ? 2 : 0] ?? -1;
   if (activation < 0 || !isType(target.tensor(activation), "FLOAT32")) return { ...operator };
   // Quantized weights of a float operator: LiteRT would quantize the activations too (hybrid kernels), and the ranges would be those of
-  // another model. So the weights are dequantized first.
+  // another model. So the weights are dequantized first. Block-wise weights are what no DEQUANTIZE takes; they are run as they are.
   const weights = inputs[1] ?? -1;
-  if (weights >= 0 && constants.has(weights) && isType(target.tensor(weights), "INT8", "INT4", "UINT8")) {
+  if (weights >= 0 && constants.has(weights) && canBeDequantized(target.tensor(weights))) {
     const float = target.add(Array.from(target.tensor(weights).shape ?? []));
     target.emit(BuiltinOperator.DEQUANTIZE, [weights], [float]);
     inputs[1] = float;
@@ -96,6 +97,10 @@ function slicedFrom([input, begin, size]: readonly number[], target: LoweringTar
     ),
     size!,
   ];
+}
+
+function canBeDequantized(tensor: Tensor): boolean {
+  return isType(tensor, "INT8", "INT4", "UINT8") && detailTensors(tensor).length === 0;
 }
 
 function isType(tensor: Tensor, ...names: string[]): boolean {

@@ -6,6 +6,8 @@ import { MinmaxqError } from "../base/errors.ts";
 /** One model input. A record of a data set holds `byteLength(input)` little-endian bytes for each, in model input order. */
 export interface InputSpec {
   readonly name: string;
+  /** What a signature calls it, where that is another name. */
+  readonly signatureName?: string;
   /** Name of the schema's TensorType, e.g. "FLOAT32". */
   readonly dtype: string;
   /** Fully known; `[]` is a scalar. */
@@ -82,9 +84,10 @@ export function shapeText(shape: readonly number[]): string {
   return `[${shape.join(", ")}]`;
 }
 
-/** `input "x" (FLOAT32 [1, 128, 128, 3])`, as messages name inputs. */
-export function inputText(input: InputSpec): string {
-  return `model input "${input.name}" (${input.dtype} ${shapeText(input.shape)})`;
+/** `input "x" (FLOAT32 [1, 128, 128, 3])`, as messages name inputs; `"x" = "image"` where a signature says "image". */
+export function inputText({ name, signatureName, dtype, shape }: InputSpec): string {
+  const names = signatureName === undefined ? `"${name}"` : `"${name}" = "${signatureName}"`;
+  return `model input ${names} (${dtype} ${shapeText(shape)})`;
 }
 
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {

@@ -16,6 +16,7 @@ import {
   BuiltinOperator,
   type BuiltinOptions,
   type Model,
+  nameOf,
   type Operator,
   type OperatorCode,
   operatorName,
@@ -23,6 +24,10 @@ import {
   type Tensor,
   TensorType,
 } from "../model/index.ts";
+import { subgraphsOf, withSubgraphs } from "../model/references.ts";
+import { signatureNames } from "../model/signatures.ts";
+import type { Dtype } from "../model/tensor-types.ts";
+import { readAs } from "../rules/hybrid.ts";
 import { adapt, refusal } from "./adapt.ts";
 import type { Known } from "./evaluate.ts";
 import { finiteResults } from "./finite.ts";
@@ -72,9 +77,13 @@ export interface Origin {
 /** What a subgraph (0 by default) wants to be fed. Throws MinmaxqError when an input is empty or there is no such subgraph. */
 export function inputSpecs(model: Model, subgraph = 0): InputSpec[] {
   const graph = subgraphOf(model, subgraph);
+  const { inputs: inputNames } = signatureNames(model, subgraph);
   const specs = Array.from(graph.inputs ?? [], (index) => {
     const tensor = tensorOf(graph, index);
-    return { name: nameOfTensor(tensor, index), dtype: typeText(tensor), shape: knownShape(tensor) };
+    const name = nameOfTensor(tensor, index);
+    const signatureName = inputNames.get(index);
+    const more = signatureName === undefined || signatureName === name ? {} : { signatureName };
+    return { name, ...more, dtype: typeText(tensor), shape: knownShape(tensor) };
   });
   throwAll(
     specs
@@ -95,8 +104,9 @@ export function instrument(model: Model, subgraph = 0, known: Known = new Map())
   const copies = kept.map((index) => {
     const values = index === subgraph ? known : new Map();
     const copy = copySubgraph(model, subgraphOf(model, index), { codes, buffers, problems, known: values });
-    for (const operator of copy.graph.operators ?? []) renumberCalls(operator, kept);
-    return copy;
+    const move = (index: number) => kept.indexOf(index);
+    const operators = copy.graph.operators?.map((operator) => withSubgraphs(operator, move));
+    return { ...copy, graph: { ...copy.graph, operators } };
   });
   throwAll(problems, "operators that LiteRT cannot run");
 
@@ -167,6 +177,7 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
     quantization: isFloat32(tensor) ? undefined : tensor.quantization,
   }));
   const constants = constantsOf(model, graph);
+  retype(model, graph, constants, tensors);
   const operators: Operator[] = [];
   const origins: Origin[] = [];
   for (const [place, operator] of (graph.operators ?? []).entries()) {
@@ -194,6 +205,24 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
     graph: { tensors, operators, inputs: graph.inputs, outputs: graph.outputs, name: graph.name },
     origins,
   };
+}
+
+/** Weights that LiteRT reads as another type (rules/hybrid.ts) are of that type in the copy, whatever is done with them there. */
+function retype(model: Model, graph: SubGraph, constants: ReadonlySet<number>, tensors: Tensor[]): void {
+  const dtype = (index: number) => nameOf(TensorType, tensorOf(graph, index).type ?? TensorType.FLOAT32) as Dtype;
+  for (const operator of graph.operators ?? []) {
+    const result = operator.outputs?.find((index) => index >= 0);
+    if (result === undefined) continue;
+    const op = nameOf(BuiltinOperator, codeOf(model, operator));
+    for (const index of operator.inputs ?? []) {
+      if (!constants.has(index)) continue;
+      const read = readAs(op, dtype(result), dtype(index));
+      if (read === dtype(index)) continue;
+      const { quantization } = tensors[index]!;
+      const zeroPoint = quantization?.zeroPoint?.map(() => 0n);
+      tensors[index] = { ...tensors[index]!, type: TensorType[read], quantization: { ...quantization, zeroPoint } };
+    }
+  }
 }
 
 /** Whether constants stand for an operator: all its results are known and none is observed. */
@@ -237,54 +266,16 @@ function opcodeIndex(codes: OperatorCode[], code: OperatorCode): number {
   return index >= 0 ? index : codes.push(code) - 1;
 }
 
-/** Fields of option tables that hold the number of a subgraph. */
-const CALLS: Readonly<Record<string, readonly string[]>> = {
-  IfOptions: ["thenSubgraphIndex", "elseSubgraphIndex"],
-  WhileOptions: ["condSubgraphIndex", "bodySubgraphIndex"],
-  CallOptions: ["subgraph"],
-  CallOnceOptions: ["initSubgraphIndex"],
-  StableHLOCompositeOptions: ["decompositionSubgraphIndex"],
-  StablehloReduceOptions: ["bodySubgraphIndex"],
-  StablehloReduceWindowOptions: ["bodySubgraphIndex"],
-  StablehloScatterOptions: ["updateComputationRegionSubgraphIndex"],
-  StablehloSortOptions: ["comparatorSubgraphIndex"],
-  StablehloWhileOptions: ["condSubgraphIndex", "bodySubgraphIndex"],
-};
-
-type Union = { type: string; value: Record<string, unknown> | null } | undefined;
-
-function calls(operator: Operator): { options: Record<string, unknown>; fields: readonly string[] }[] {
-  return ([operator.builtinOptions, operator.builtinOptions2] as Union[]).flatMap((union) =>
-    union?.value && CALLS[union.type] ? [{ options: union.value, fields: CALLS[union.type]! }] : [],
-  );
-}
-
 /** The chosen subgraph and all it calls, in the order they are found. */
 function reachable(model: Model, subgraph: number): number[] {
   const found = [subgraph];
   for (let i = 0; i < found.length; i++) {
     for (const operator of subgraphOf(model, found[i]!).operators ?? []) {
-      for (const { options, fields } of calls(operator)) {
-        for (const field of fields) {
-          const callee = Number(options[field] ?? 0);
-          if (!found.includes(callee)) found.push(callee);
-        }
-      }
+      const called = subgraphsOf(operator).flatMap(({ indices }) => indices);
+      for (const callee of called) if (callee >= 0 && !found.includes(callee)) found.push(callee);
     }
   }
   return found;
-}
-
-/** Copies an operator's options with the subgraphs' new numbers; the model's own options stay as they are. */
-function renumberCalls(operator: Operator, kept: readonly number[]): void {
-  const renumber = (union: Union): Union => {
-    const fields = union?.value ? CALLS[union.type] : undefined;
-    if (union === undefined || fields === undefined) return union;
-    const renumbered = fields.map((field) => [field, kept.indexOf(Number(union.value![field] ?? 0))]);
-    return { type: union.type, value: { ...union.value, ...Object.fromEntries(renumbered) } };
-  };
-  operator.builtinOptions = renumber(operator.builtinOptions as Union) as Operator["builtinOptions"];
-  operator.builtinOptions2 = renumber(operator.builtinOptions2 as Union) as Operator["builtinOptions2"];
 }
 
 /**

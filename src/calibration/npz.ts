@@ -1,7 +1,7 @@
 /**
  * `.npz`: a zip of `.npy` arrays (numpy.savez, numpy.savez_compressed), one array a model input, each a stack of records.
  *
- * Which entry feeds which input: the entry of the input's name; else numpy's positional names `arr_0`, `arr_1` … by the input's
+ * Which entry feeds which input: the entry of the input's name; else that of its name in a signature; else numpy's positional names `arr_0`, `arr_1` … by the input's
  * number; else, with one input and one entry, that one. Entries nobody wants are left alone.
  *
  * Entries are unpacked piece by piece while they are read, never as a whole.
@@ -9,7 +9,9 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { Inflate } from "fflate";
-import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, reasonOf } from "../base/errors.ts";
+import { FileBytes } from "../model/bytes.ts";
+import { readZipDirectory, type ZipEntry } from "../model/zip.ts";
 import { type ByteStream, fileSize, fileStream } from "./chunks.ts";
 import { type DataSet, type InputSpec, inputText } from "./inputs.ts";
 import { dataSetOfStacks, stackOf } from "./npy.ts";
@@ -21,7 +23,8 @@ export function openNpz(path: string, inputs: readonly InputSpec[]): DataSet {
   const problems: string[] = [];
   const stacks = inputs.map((input, number) => {
     const alone = inputs.length === 1 && entries.length === 1 ? entries[0] : undefined;
-    const entry = found.get(input.name) ?? found.get(`arr_${number}`) ?? alone;
+    const entry =
+      found.get(input.name) ?? found.get(input.signatureName ?? input.name) ?? found.get(`arr_${number}`) ?? alone;
     if (entry === undefined) {
       const names = [...found.keys()].map((name) => `"${name}"`).join(", ");
       problems.push(`${path}: has no entry for ${inputText(input)}; its entries are ${names || "none"}`);
@@ -41,96 +44,27 @@ export function openNpz(path: string, inputs: readonly InputSpec[]): DataSet {
   );
 }
 
-interface Entry {
-  readonly name: string;
-  /** 0 stored, 8 deflated. */
-  readonly method: number;
-  readonly crc: number;
-  readonly packedSize: number;
-  readonly size: number;
-  /** Where the entry's local header begins. */
-  readonly headerOffset: number;
-}
-
-/** The zip's central directory (APPNOTE 4.3.12), with the 64-bit sizes of zip64. */
-function readDirectory(path: string): Entry[] {
-  const size = fileSize(path);
+/** The entries; throws where one cannot be read. */
+function readDirectory(path: string): readonly ZipEntry[] {
   const bad = (why: string) => new FileError(path, `is not a readable .npz (zip): ${why}`);
-  const fd = openSync(path, "r");
-  const at = (offset: number, length: number): DataView => {
-    const bytes = new Uint8Array(length);
-    if (offset < 0 || offset + length > size || readSync(fd, bytes, 0, length, offset) !== length) {
-      throw bad("it is truncated or damaged");
-    }
-    return new DataView(bytes.buffer);
-  };
+  fileSize(path);
+  const source = new FileBytes(path);
   try {
-    const tail = at(Math.max(0, size - 65_557), Math.min(size, 65_557));
-    let end = tail.byteLength - 22;
-    while (end >= 0 && tail.getUint32(end, true) !== 0x06054b50) end--;
-    if (end < 0) throw bad("it has no central directory; it is truncated or no zip");
-    let count = tail.getUint16(end + 10, true);
-    let length = tail.getUint32(end + 12, true);
-    let offset = tail.getUint32(end + 16, true);
-    const endOffset = size - tail.byteLength + end;
-    if (endOffset >= 20 && (count === 0xffff || length === 0xffffffff || offset === 0xffffffff)) {
-      const locator = at(endOffset - 20, 20);
-      if (locator.getUint32(0, true) !== 0x07064b50) throw bad("its zip64 end is missing");
-      const end64 = at(Number(locator.getBigUint64(8, true)), 56);
-      count = Number(end64.getBigUint64(32, true));
-      length = Number(end64.getBigUint64(40, true));
-      offset = Number(end64.getBigUint64(48, true));
+    const directory = readZipDirectory(source);
+    if (typeof directory === "string") throw bad(directory);
+    for (const { name, method, encrypted } of directory.entries) {
+      if (encrypted) throw bad(`entry "${name}" is encrypted`);
+      if (method !== 0 && method !== 8)
+        throw bad(`entry "${name}" is packed by method ${method}; only stored and deflated are known`);
     }
-    return parseEntries(at(offset, length), count, bad);
+    return directory.entries;
   } finally {
-    closeSync(fd);
+    source.close();
   }
-}
-
-function parseEntries(view: DataView, count: number, bad: (why: string) => MinmaxqError): Entry[] {
-  const entries: Entry[] = [];
-  const decoder = new TextDecoder();
-  for (let i = 0, at = 0; i < count; i++) {
-    if (at + 46 > view.byteLength || view.getUint32(at, true) !== 0x02014b50)
-      throw bad("its central directory is damaged");
-    const nameLength = view.getUint16(at + 28, true);
-    const extraLength = view.getUint16(at + 30, true);
-    const next = at + 46 + nameLength + extraLength + view.getUint16(at + 32, true);
-    if (next > view.byteLength) throw bad("its central directory is damaged");
-    const name = decoder.decode(new Uint8Array(view.buffer, at + 46, nameLength));
-    const method = view.getUint16(at + 10, true);
-    if (view.getUint16(at + 8, true) & 1) throw bad(`entry "${name}" is encrypted`);
-    if (method !== 0 && method !== 8)
-      throw bad(`entry "${name}" is packed by method ${method}; only stored and deflated are known`);
-    let size = view.getUint32(at + 24, true);
-    let packedSize = view.getUint32(at + 20, true);
-    let headerOffset = view.getUint32(at + 42, true);
-    // Zip64 extra field (id 1): 64-bit values of just those of the three that are 0xffffffff, in this order.
-    for (let extra = at + 46 + nameLength; extra + 4 <= at + 46 + nameLength + extraLength; ) {
-      const extraSize = view.getUint16(extra + 2, true);
-      if (view.getUint16(extra, true) === 1) {
-        let field = extra + 4;
-        const wide = (value: number): number => {
-          if (value !== 0xffffffff || field + 8 > extra + 4 + extraSize) return value;
-          field += 8;
-          return Number(view.getBigUint64(field - 8, true));
-        };
-        size = wide(size);
-        packedSize = wide(packedSize);
-        headerOffset = wide(headerOffset);
-      }
-      extra += 4 + extraSize;
-    }
-    if (!name.endsWith("/")) {
-      entries.push({ name, method, crc: view.getUint32(at + 16, true), packedSize, size, headerOffset });
-    }
-    at = next;
-  }
-  return entries;
 }
 
 /** The entry's unpacked bytes. A pass to the end checks the zip's CRC. */
-function entryStream(path: string, entry: Entry): ByteStream {
+function entryStream(path: string, entry: ZipEntry): ByteStream {
   const name = `${path}:${entry.name}`;
   function* pieces(): Generator<Uint8Array, void, void> {
     const dataOffset = entry.headerOffset + 30 + localNameAndExtra(path, entry);
@@ -179,7 +113,7 @@ function* inflate(packed: Iterator<Uint8Array, void, void>, name: string): Gener
 }
 
 /** Lengths of the name and extra field in the local header; the extra field may differ from the directory's. */
-function localNameAndExtra(path: string, entry: Entry): number {
+function localNameAndExtra(path: string, entry: ZipEntry): number {
   const header = new Uint8Array(30);
   const fd = openSync(path, "r");
   try {

@@ -24,6 +24,7 @@ import {
   type Tensor,
   TensorType,
 } from "../model/index.ts";
+import { withDetailTensors } from "../model/references.ts";
 import { codeOf, isFloat32, knownShape } from "./graph-facts.ts";
 import { elementCount } from "./inputs.ts";
 import type { Instrumented } from "./instrument.ts";
@@ -235,6 +236,8 @@ class Facts {
       const buffer = content ? buffers.push(this.plan.model.buffers![tensor.buffer!]!) - 1 : 0;
       const at = tensors.push({ ...tensor, buffer, name: `t${index}` }) - 1;
       places.set(index, at);
+      if (tensor.quantization)
+        tensors[at] = { ...tensors[at], quantization: withDetailTensors(tensor.quantization, place) };
       return at;
     };
     const codes: OperatorCode[] = [];

@@ -7,9 +7,11 @@ import {
   elementCount,
   type Model,
   nameOf,
+  type OpenedModel,
   openModel,
   operatorName,
-  type SubGraph,
+  readZipDirectory,
+  signatureNames,
   type Tensor,
   TensorType,
 } from "../model/index.ts";
@@ -38,9 +40,10 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       format: opened.dialect,
       bytes: opened.source.size,
       description: opened.model.description ?? "",
-      subgraphs: (opened.model.subgraphs ?? []).map((subgraph) => factsOf(opened.model, subgraph)),
+      subgraphs: (opened.model.subgraphs ?? []).map((_, index) => factsOf(opened.model, index)),
       signatures: (opened.model.signatureDefs ?? []).map((signature) => signature.signatureKey ?? ""),
       metadata: (opened.model.metadata ?? []).map((entry) => entry.name ?? ""),
+      files: filesOf(opened),
       unknown: opened.unknown,
     };
     if (options.json) output.print(JSON.stringify(facts, null, 2));
@@ -58,17 +61,29 @@ type Facts = {
   subgraphs: SubgraphFacts[];
   signatures: string[];
   metadata: string[];
+  /** Files of the archive behind the model, bytes unpacked. */
+  files: { name: string; bytes: number }[];
   unknown: string[];
 };
 type SubgraphFacts = ReturnType<typeof factsOf>;
 type TensorFacts = ReturnType<typeof tensorFacts>;
 
-function factsOf(model: Model, subgraph: SubGraph) {
+function filesOf({ archive }: OpenedModel): Facts["files"] {
+  const directory = archive && readZipDirectory(archive.source);
+  if (!directory || typeof directory === "string") return [];
+  return directory.entries.map(({ name, size }) => ({ name, bytes: size }));
+}
+
+function factsOf(model: Model, index: number) {
+  const subgraph = model.subgraphs![index]!;
+  const { inputs, outputs } = signatureNames(model, index);
   const tensors = (subgraph.tensors ?? []).map((tensor) => tensorFacts(model, tensor));
   return {
     name: subgraph.name ?? "",
     inputs: [...(subgraph.inputs ?? [])],
     outputs: [...(subgraph.outputs ?? [])],
+    /** Names in signatures, by tensor. */
+    signatureNames: { inputs: Object.fromEntries(inputs), outputs: Object.fromEntries(outputs) },
     tensors,
     operators: (subgraph.operators ?? []).map((operator) => ({
       op: operatorName(model, operator),
@@ -99,6 +114,8 @@ function asText(facts: Facts): string[] {
   if (facts.description) lines.push(`  made by: ${facts.description}`);
   if (facts.signatures.length > 0) lines.push(`  signatures: ${facts.signatures.join(", ")}`);
   if (facts.metadata.length > 0) lines.push(`  metadata: ${facts.metadata.join(", ")}`);
+  const files = facts.files.map(({ name, bytes }) => `${name} (${sizeText(bytes)})`);
+  if (files.length > 0) lines.push(`  associated files: ${files.join(", ")}`);
   for (const line of facts.unknown) lines.push(`  ${colours.yellow("not understood")}: ${line}`);
   for (const [index, graph] of facts.subgraphs.entries()) {
     if (facts.subgraphs.length > 1) lines.push(colours.bold(`subgraph ${index} "${graph.name}"`));
@@ -112,8 +129,11 @@ function graphText(graph: SubgraphFacts, colours: Colours): string[] {
   const lines = [
     `  ${counted(graph.operators.length, "operator")}, ${counted(graph.tensors.length, "tensor")} (${counts(graph.tensors.map((t) => t.dtype))})`,
   ];
-  for (const index of graph.inputs) lines.push(`  ${colours.cyan("input ")} ${tensorText(at(index))}`);
-  for (const index of graph.outputs) lines.push(`  ${colours.cyan("output")} ${tensorText(at(index))}`);
+  const { signatureNames: named } = graph;
+  for (const index of graph.inputs)
+    lines.push(`  ${colours.cyan("input ")} ${endText(at(index), named.inputs[index])}`);
+  for (const index of graph.outputs)
+    lines.push(`  ${colours.cyan("output")} ${endText(at(index), named.outputs[index])}`);
   const width = Math.max(...graph.operators.map(({ op }) => op.length), 0);
   for (const { op, inputs, outputs } of graph.operators) {
     lines.push(
@@ -125,6 +145,13 @@ function graphText(graph: SubgraphFacts, colours: Colours): string[] {
     }
   }
   return lines;
+}
+
+/** An input or output, with its name in a signature where that is another one: `serving_default_x:0 FLOAT32[1,8] ("x" in the signature)`. */
+function endText(tensor: TensorFacts, signatureName: string | undefined): string {
+  const more =
+    signatureName === undefined || signatureName === tensor.name ? "" : ` ("${signatureName}" in the signature)`;
+  return `${tensorText(tensor)}${more}`;
 }
 
 /** `conv1 UINT8[1,8,8,16] scale 0.0235 zero point 128`. */

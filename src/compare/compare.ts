@@ -3,6 +3,7 @@
 import { FileError, MinmaxqError, Problems } from "../base/errors.ts";
 import type { DataSet, InputSpec } from "../calibration/index.ts";
 import { inputText, sameShape, shapeText } from "../calibration/inputs.ts";
+import { openFloatsOrIntegers } from "./integer-data.ts";
 import { type Metrics, Totals, type VisqMetrics } from "./metrics.ts";
 import { hasNumbers } from "./numbers.ts";
 import { type Pair, type RunOptions, runPairs, type Sides } from "./run.ts";
@@ -53,7 +54,8 @@ export async function compareModels(
   const outputs = outputPairs(sides);
   const matched = options.layers ? layerPairs(sides) : { pairs: [], notCompared: [] };
   const pairs = [...outputs, ...matched.pairs];
-  const data = await openData(sides[0].inputs);
+  const declared = sides.map((side) => side.declared);
+  const data = await openFloatsOrIntegers(openData, sides[0].inputs, declared);
   try {
     const totals = new Totals(pairs.length);
     const onRecord = (record: unknown) => totals.add(record as Float64Array);

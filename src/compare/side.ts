@@ -17,6 +17,7 @@ import { exportWorkspace, workspace } from "../passes/workspace.ts";
 import { DEFAULT_SCHEME } from "../rules/schemes.ts";
 import { stored } from "../weights/constant.ts";
 import { fillConstants } from "../weights/fill.ts";
+import type { DeclaredInput } from "./integer-data.ts";
 import { integerIoOf, restoreIntegerIo } from "./integer-io.ts";
 import type { Source } from "./worker.ts";
 
@@ -36,6 +37,8 @@ export interface Side {
   /** What messages call it. */
   readonly name: string;
   readonly inputs: readonly InputSpec[];
+  /** Its inputs before it was made a float model. */
+  readonly declared: readonly DeclaredInput[];
   readonly outputs: readonly Tap[];
   /** Float tensors by their name in the model, rounded if the model rounds them; null for names that occur twice. */
   readonly layers: ReadonlyMap<string, Tap | null>;
@@ -80,10 +83,16 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
   const plan = instrument(model, 0, known);
   const settle = dependsOnData(model, graph, known);
   const inputs = Array.from(graph.inputs ?? []);
+  const specs = inputSpecs(model);
+  const declared = specs.map((spec, i): DeclaredInput => {
+    const { dtype, quant } = before!.inputs[i]!;
+    return dtype === spec.dtype ? { ...spec, quant: null } : { ...spec, dtype, quant };
+  });
   const tap = (tensor: number): Tap => tapOf(nodes[0]![tensor]!, tensor);
   return {
     name: opened.source.name,
-    inputs: inputSpecs(model),
+    inputs: specs,
+    declared,
     outputs: outputs.map((tensor, i) => ({ ...tap(tensor), name: main!.outputs[i]!.name })),
     layers: byName([...plan.inputs, ...plan.outputs].map(({ tensor }) => tap(tensor))),
     unobserved: plan.unobserved,

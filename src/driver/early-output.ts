@@ -77,14 +77,14 @@ function beginWith(space: Workspace, graphs: readonly Graph[], path: string, str
 
 /**
  * Bytes that the tables will hardly need more of: those of the input and a quarter, and the parameters of channels. Null where the
- * input has so much beside its contents (indices of sparse filters, something appended) that room for it would be a waste.
+ * input has so much beside its contents (indices of sparse filters) that room for it would be a waste.
  */
-function roomForTables({ model, source }: OpenedModel, channels: number): number | null {
+function roomForTables({ model, source, archive }: OpenedModel, channels: number): number | null {
   // Buffers may share their bytes.
   const lengths = new Map<number, number>();
   for (const { data } of model.buffers ?? []) if (data && "offset" in data) lengths.set(data.offset, data.length);
   const contents = [...lengths.values()].reduce((sum, length) => sum + length, 0);
-  const tables = source.size - contents;
+  const tables = source.size - (archive?.length ?? 0) - contents;
   if (tables < 0 || tables > SOME_TABLES + contents * TABLE_SHARE) return null;
   return Math.ceil((tables * 1.25 + channels * CHANNEL + SPARE) / PAGE) * PAGE;
 }

@@ -183,7 +183,7 @@ export function withRanges(model: Model, ranges: ReadonlyMap<number, { min: numb
 /** Writes the tables as they are, or as a phase before has left them. */
 export async function writeTables({ opened, tables, settings, dialect }: Run): Promise<void> {
   const model = tables ?? opened.model;
-  await writeAs(withShapesFor(dialect, opened.dialect, model), settings.output, dialect, opened.external);
+  await writeAs(withShapesFor(dialect, opened.dialect, model), settings.output, dialect, opened);
 }
 
 /** The model with the shape operands that Circle has and TFLite need not have. */

@@ -1,6 +1,6 @@
 /** The end of a flow: graphs → tables → file. */
 import { timed } from "../base/timings.ts";
-import type { BegunFile, Dialect, Fill, Model } from "../model/index.ts";
+import type { BegunFile, Dialect, Fill, Model, OpenedModel } from "../model/index.ts";
 import { writeModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
 import { exportWorkspace } from "../passes/workspace.ts";
@@ -22,19 +22,19 @@ export async function writeWorkspace(
     await check?.();
   };
   const { model } = timed("write", () => exportWorkspace(space));
-  await writeAs(model, path, dialect, space.opened.external, fill, space.begun);
+  await writeAs(model, path, dialect, space.opened, fill, space.begun);
 }
 
-/** Writes a model in a format. */
+/** Writes a model in a format, laid out as `opened` was: weights inside or behind the tables, then the archive it had. */
 export async function writeAs(
   model: Model,
   path: string,
   dialect: Dialect,
-  external: boolean,
+  { external, archive }: Pick<OpenedModel, "external" | "archive">,
   fill?: Fill,
   begun?: BegunFile,
 ): Promise<void> {
-  await writeModel({ ...model, version: VERSIONS[dialect] }, path, { dialect, fill, external, begun });
+  await writeModel({ ...model, version: VERSIONS[dialect] }, path, { dialect, fill, external, archive, begun });
 }
 
 /** Model.version as the formats' tools write it. */

@@ -14,6 +14,7 @@ import {
   type Tensor,
   TensorType,
 } from "../model/index.ts";
+import { detailTensors, withDetailTensors } from "../model/references.ts";
 import type { Constant } from "../weights/constant.ts";
 import { PendingContents } from "../weights/pending.ts";
 import { activeNodes, type Graph, type Node, resultsOf } from "./graph.ts";
@@ -105,6 +106,9 @@ function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
     const name = first ? node.name : uniqueName(node.name, names);
     tensors.push(tensorOf(target, node, name));
   }
+  const moved = (old: number) => indexOfTable.get(subgraph.tensors![old]!) ?? -1;
+  for (const tensor of tensors)
+    if (tensor.quantization) tensor.quantization = withDetailTensors(tensor.quantization, moved);
   const at = (node: Node | null) => (node ? indexOf.get(node)! : -1);
   // A result that nobody uses has a node of its own all the same, so only results the file did not have are −1.
   const written = operators.map((node): Operator => {
@@ -116,8 +120,7 @@ function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
       ? Int32Array.of(at(node))
       : Int32Array.from(node.operator?.outputs ?? [], (_, i) => at(results.find((r) => r.resultIndex === i) ?? null));
     if (node.options) table.builtinOptions = node.options;
-    if (table.intermediates)
-      table.intermediates = table.intermediates.map((old) => indexOfTable.get(subgraph.tensors![old]!) ?? -1);
+    if (table.intermediates) table.intermediates = table.intermediates.map(moved);
     return table;
   });
   const inputs = Int32Array.from(graph.inputs, at);
@@ -165,18 +168,24 @@ function operatorsInOrder(graph: Graph): Node[] {
   return order;
 }
 
-/** Nodes that need a tensor: inputs, operands, intermediates and results of written operators, outputs; in creation order. */
+/**
+ * Nodes that need a tensor: inputs, operands, intermediates and results of written operators, outputs, and what quantization details
+ * of these name; in creation order.
+ */
 function tensorNodes(graph: Graph, subgraph: SubGraph, operators: readonly Node[]): Node[] {
   const needed = new Set<Node>(graph.inputs);
-  const intermediates = new Set<Tensor>();
+  const named = new Set<Tensor>();
   for (const node of operators) {
-    for (const index of node.operator?.intermediates ?? []) intermediates.add(subgraph.tensors![index]!);
+    for (const index of node.operator?.intermediates ?? []) named.add(subgraph.tensors![index]!);
     for (const operand of node.inputs) if (operand) needed.add(operand);
     if (isSingle(node)) needed.add(node);
     else for (const result of resultsOf(node)) needed.add(result);
   }
   for (const output of graph.outputs) needed.add(output.inputs[0]!);
-  return graph.nodes.filter((node) => needed.has(node) || (node.tensor !== null && intermediates.has(node.tensor)));
+  for (const node of needed)
+    if (node.tensor && node.quant === node.quantAsRead)
+      for (const { index } of detailTensors(node.tensor)) named.add(subgraph.tensors![index]!);
+  return graph.nodes.filter((node) => needed.has(node) || (node.tensor !== null && named.has(node.tensor)));
 }
 
 /** The first node that carries each tensor's table; later ones are clones. */

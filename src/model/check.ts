@@ -3,6 +3,7 @@
  * tensors, buffers, operator codes and subgraphs without looking.
  */
 import type { Fail } from "./fail.ts";
+import { detailTensors, subgraphsOf } from "./references.ts";
 import {
   type Model,
   nameOf,
@@ -33,7 +34,10 @@ export function checkModel(model: Model, fail: Fail): void {
   for (const [g, graph] of subgraphs.entries()) {
     const path = `subgraphs[${g}]`;
     for (const [t, tensor] of (graph.tensors ?? []).entries()) {
-      checkTensor(model, tensor, fail, () => `${path}.tensors[${t}]${quoted(tensor.name)}`);
+      const name = () => `${path}.tensors[${t}]${quoted(tensor.name)}`;
+      checkTensor(model, tensor, fail, name);
+      for (const { field, index } of detailTensors(tensor))
+        checkIndex(index, 0, graph.tensors!.length, "tensors", `${name()}.quantization.details.${field}`, tensor, fail);
     }
     const tensors = graph.tensors?.length ?? 0;
     checkIndices(graph.inputs, 0, tensors, "tensors", `${path}.inputs`, graph, fail);
@@ -83,19 +87,9 @@ function checkOperator(model: Model, graph: SubGraph, operator: Operator, path: 
   checkIndices(operator.inputs, -1, tensors, "tensors", `${path}.inputs`, operator, fail);
   checkIndices(operator.outputs, 0, tensors, "tensors", `${path}.outputs`, operator, fail);
   checkIndices(operator.intermediates, -1, tensors, "tensors", `${path}.intermediates`, operator, fail);
-  for (const options of [operator.builtinOptions?.value, operator.builtinOptions2?.value]) {
-    for (const name in options) {
-      if (!namesSubgraphs(name)) continue;
-      const value = (options as Readonly<Record<string, unknown>>)[name];
-      const indices = typeof value === "number" ? [value] : (value as Int32Array);
-      checkIndices(indices, -1, model.subgraphs?.length ?? 0, "subgraphs", `${path}.${name}`, operator, fail);
-    }
-  }
-}
-
-/** Whether an option of this name holds indices of subgraphs. */
-function namesSubgraphs(option: string): boolean {
-  return /subgraph(Ind(ex|ices))?$/i.test(option);
+  const subgraphs = model.subgraphs?.length ?? 0;
+  for (const { field, indices } of subgraphsOf(operator))
+    checkIndices(indices, -1, subgraphs, "subgraphs", `${path}.${field}`, operator, fail);
 }
 
 function checkSignature(subgraphs: SubGraph[], signature: SignatureDef, path: string, fail: Fail): void {

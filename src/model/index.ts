@@ -8,6 +8,7 @@ export { operatorName } from "./operator-codes.ts";
 export { OutputFile } from "./output-file.ts";
 export { type OpenedModel, openModel, readModel } from "./read.ts";
 export * from "./schema.gen.ts";
+export { type SignatureNames, signatureNames } from "./signatures.ts";
 export { byteLength, bytesPerElement, elementCount } from "./tensor-types.ts";
 export {
   type BegunFile,
@@ -20,6 +21,7 @@ export {
   type WriteOptions,
   writeModel,
 } from "./write.ts";
+export { readZipDirectory } from "./zip.ts";
 
 /** A copy of a table in which absent scalars have the schema's defaults: `withDefaults("Conv2DOptions", {}).strideW` is 0. */
 export function withDefaults<K extends keyof Tables>(table: K, value: Tables[K] | null | undefined): Tables[K] {

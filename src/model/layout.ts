@@ -3,6 +3,7 @@
  *
  *     tables | contents                     as usual
  *     tables | spare | planned | others     where contents had to have their places before the tables were known
+ *     … | contents | archive                a ZIP with associated files, where the model had one
  */
 import { type Content, type Deferred, isDeferred } from "./bytes.ts";
 import type { Encoded } from "./encode.ts";
@@ -98,6 +99,12 @@ export function layOut(encoded: Encoded, plan?: Plan): Layout | undefined {
   if (left > 0) return undefined;
   if (plan) places.sort((a, b) => a.offset - b.offset);
   return { metadata, size: end, places, targets, planned: plan !== undefined };
+}
+
+/** The layout with an archive behind all that it has: no reference leads there. */
+export function withArchive(layout: Layout, archive: Content): Layout {
+  const place = { content: archive, offset: layout.size, prefixed: false };
+  return { ...layout, size: layout.size + archive.length, places: [...layout.places, place] };
 }
 
 /** Writes the places into the gaps that the encoder left. */

@@ -28,6 +28,7 @@ import {
   type OperatorCode,
   type ScalarType,
 } from "./schema.gen.ts";
+import { archiveBehind } from "./zip.ts";
 
 /** A model and the bytes behind it. */
 export interface OpenedModel {
@@ -40,6 +41,8 @@ export interface OpenedModel {
   readonly unknown: string[];
   /** True when weights lie behind the FlatBuffer (Buffer.offset/size), as in files past 2 GiB. */
   readonly external: boolean;
+  /** The ZIP behind the model: associated files that its metadata name (labels.txt). Written behind the model again. */
+  readonly archive?: ByteRange;
   /** Closes the source; after that the model's buffers cannot be read any more. */
   close(): void;
 }
@@ -75,7 +78,16 @@ export function readModel(source: ByteSource): OpenedModel {
   const reader = new Reader(source, dialect);
   const model = reader.root();
   checkModel(model, (path, what, near) => reader.damaged(what, path, near));
-  return { model, dialect, source, unknown: reader.unknown, external: reader.external, close: () => source.close() };
+  const { unknown, external } = reader;
+  return {
+    model,
+    dialect,
+    source,
+    unknown,
+    external,
+    archive: archiveBehind(source, reader.end),
+    close: () => source.close(),
+  };
 }
 
 /** What a vtable says about the tables of a kind that have it. */
@@ -91,6 +103,8 @@ interface FieldList {
 class Reader {
   readonly unknown: string[] = [];
   external = false;
+  /** End of the last vector, string or content: what stands behind them is not the model's. */
+  end = 0;
   private readonly schema: DialectSchema;
   private readonly pages: Pages;
   /** Where we are: names of fields and indices of elements. */
@@ -160,6 +174,7 @@ class Reader {
     if (at + 4 + length * elementSize > this.source.size) {
       this.damaged(`has ${length} elements at byte ${at}, past the end of the file at byte ${this.source.size}`);
     }
+    this.end = Math.max(this.end, at + 4 + length * elementSize);
     return length;
   }
 
@@ -328,6 +343,7 @@ class Reader {
     if (offset + length > BigInt(this.source.size)) {
       this.damaged(`has ${length} bytes at byte ${offset}, past the end of the file at byte ${this.source.size}`);
     }
+    this.end = Math.max(this.end, Number(offset + length));
     return { source: this.source, offset: Number(offset), length: Number(length) };
   }
 

@@ -7,10 +7,10 @@
  * A reader of the path sees the old file or the whole new one, never a part.
  */
 import { timed } from "../base/timings.ts";
-import { type Content, type Deferred, isDeferred } from "./bytes.ts";
+import { type ByteRange, type Content, type Deferred, isDeferred } from "./bytes.ts";
 import { copyContents } from "./copy.ts";
 import { encodeModel, refresh } from "./encode.ts";
-import { FLATBUFFER_LIMIT, layOut, type Plan, patch } from "./layout.ts";
+import { FLATBUFFER_LIMIT, layOut, type Plan, patch, withArchive } from "./layout.ts";
 import { OutputFile, writeError } from "./output-file.ts";
 import type { Dialect, Model } from "./schema.gen.ts";
 
@@ -43,6 +43,8 @@ export interface WriteOptions {
   fill?: Fill;
   /** Keep weights behind the FlatBuffer whatever the size; OpenedModel.external keeps what was read. */
   external?: boolean;
+  /** Bytes behind everything else, whatever the size; OpenedModel.archive keeps what was read. */
+  archive?: ByteRange;
   /** Size in bytes from which weights lie behind the FlatBuffer. For tests. */
   limit?: number;
   /** The file, with contents that had their places before the tables were known. Those that are not as planned are filled anew. */
@@ -98,7 +100,7 @@ export async function serializeInto(
   options: WriteOptions,
   open: (size: number, asPlanned: boolean) => FillTarget,
 ): Promise<void> {
-  const { dialect, fill, limit = FLATBUFFER_LIMIT, begun } = options;
+  const { dialect, fill, limit = FLATBUFFER_LIMIT, begun, archive } = options;
   let external = options.external ?? false;
   let encoded = timed("encode tables", () => encodeModel(model, dialect, external));
   let layout = timed("lay out", () => {
@@ -110,6 +112,7 @@ export async function serializeInto(
     encoded = encodeModel(model, dialect, external);
     layout = layOut(encoded);
   }
+  if (archive) layout = withArchive(layout, archive);
   const target = open(layout.size, layout.planned);
   const placed: Placed[] = [];
   for (const { content, offset } of layout.places) if (isDeferred(content)) placed.push({ content, offset });

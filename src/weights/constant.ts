@@ -144,7 +144,9 @@ export function wholeTensor(count: number): ChannelLayout {
 /** The layout of channels along `axis` of a shape. */
 export function channelsAlong(shape: readonly number[], axis: number): ChannelLayout {
   const product = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
-  return { outer: product(shape.slice(0, axis)), channels: shape[axis] ?? 1, inner: product(shape.slice(axis + 1)) };
+  // A vector has one axis, whatever a file says (biases with quantized_dimension 3).
+  const along = shape.length === 1 ? 0 : axis;
+  return { outer: product(shape.slice(0, along)), channels: shape[along] ?? 1, inner: product(shape.slice(along + 1)) };
 }
 
 /** Empty parameters for `channels` channels, to be filled in: on shared memory, so that Workers write in place. */

@@ -25,8 +25,9 @@ import {
   replace,
   resultsOf,
 } from "../../graph/graph.ts";
-import { sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
+import { quantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
 import { isActivationDtype, isDequantizable } from "../../rules/dtypes.ts";
+import { readAs } from "../../rules/hybrid.ts";
 import { type OperatorRow, operandsWith } from "../../rules/operators.ts";
 import { activationOf } from "../../rules/schemes.ts";
 import { type Constant, channelsAlong, wholeTensor } from "../../weights/constant.ts";
@@ -36,6 +37,7 @@ import { inferDtypes } from "../infer-dtypes.ts";
 export function fakeQuantizeModel(graph: Graph, everyOperator = false): void {
   const problems = new Problems();
   const isQuantized = everyOperator ? hasScale : isQuantizedActivation;
+  if (everyOperator) readWeightsAsLiteRT(graph);
   // Decided before anything becomes float, which ends the parameters that are compared.
   const rescaled = new Set(everyOperator ? activeNodes(graph).flatMap(rescaledResults) : []);
   for (const node of activeNodes(graph)) {
@@ -67,6 +69,23 @@ export function fakeQuantizeModel(graph: Graph, everyOperator = false): void {
   inferDtypes(graph, []);
   bypassDequantizeOfFloat(graph);
   foldDequantize(graph);
+  // Results that followed their operands to float (PACK, UNPACK …) still have parameters, and LiteRT refuses a float PACK that has.
+  if (everyOperator)
+    for (const node of activeNodes(graph)) if (node.dtype === "FLOAT32" && node.quant?.scale.length) node.quant = null;
+}
+
+/** Weights whose bytes LiteRT's float kernels read as another type are of that type, without a zero point. */
+function readWeightsAsLiteRT(graph: Graph): void {
+  for (const { op, inputs, dtype, kind } of activeNodes(graph)) {
+    if (kind !== "operator") continue;
+    for (const weights of inputs) {
+      if (!isConstant(weights) || !weights.quant) continue;
+      const read = readAs(op, dtype, weights.dtype);
+      if (read === weights.dtype) continue;
+      weights.quant = quantParam({ ...weights.quant, zeroPoint: weights.quant.zeroPoint.map(() => 0n) });
+      weights.dtype = read;
+    }
+  }
 }
 
 function isQuantizedActivation({ dtype, quant }: Node): boolean {
