@@ -105,6 +105,9 @@ function commanderOption(name: OptionName): Option {
   const row = ROWS[name];
   const help = row.defaultText && row.default === undefined ? `${row.help} (default: ${row.defaultText})` : row.help;
   const option = new Option(row.flags, help);
+  // Values are found by the row's name: --prepare and --no-prepare are two options, not one and its opposite.
+  option.attributeName = () => name;
+  option.negate = false;
   if (row.parse) option.argParser(row.parse);
   if (row.default !== undefined) option.default(row.default, row.defaultText ?? String(row.default));
   return option;

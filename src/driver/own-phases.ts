@@ -42,7 +42,10 @@ export function chooseSubgraphs(run: Own): void {
 /** Runs the preparation on the chosen graphs. */
 export function prepareRun({ space, graphs, settings, prepared }: Own): void | Promise<void> {
   const { target } = space.context.options;
-  const on = target ? [...target.prepare.always, ...target.prepare.quantized] : [];
+  const on = [
+    ...(settings.withSteps ?? []),
+    ...(target ? [...target.prepare.always, ...target.prepare.quantized] : []),
+  ];
   return runSteps(prepareSteps(space, graphs, settings.withoutSteps ?? [], prepared, on), []);
 }
 

@@ -36,6 +36,8 @@ export interface QuantizeSettings extends Settings {
   readonly samples?: Samples;
   /** Steps of the preparation that are left out; "all" = none runs. */
   readonly withoutSteps?: readonly string[];
+  /** Steps of the preparation that run on request only. */
+  readonly withSteps?: readonly string[];
   /** Refuse a model with parts that would stay float. */
   readonly strict?: boolean;
 }

@@ -3,7 +3,6 @@ import { InvalidArgumentError } from "commander";
 import { closest } from "fastest-levenshtein";
 import { reasonOf } from "../base/errors.ts";
 import { type Limit, limitsFromText } from "../compare/limits.ts";
-import { PREPARE_NAMES } from "../passes/prepare/index.ts";
 import { type ForcedParameters, parametersFromText } from "../passes/transform/set-parameters.ts";
 import { IO_DTYPES } from "./dtypes.ts";
 import { parseSize } from "./sizes.ts";
@@ -60,16 +59,19 @@ export const collected =
   <T>(one: (text: string) => T) =>
   (text: string, before: readonly T[] = []): T[] => [...before, one(text)];
 
-export const prepareNames = (text: string, before: unknown): string[] => {
-  const names = text.split(",").map((name) => name.trim());
-  for (const name of names) {
-    if (PREPARE_NAMES.includes(name)) continue;
-    throw new InvalidArgumentError(
-      `There is no step "${name}"; did you mean ${closest(name, PREPARE_NAMES)}? Known are ${PREPARE_NAMES.join(", ")}.`,
-    );
-  }
-  return [...(Array.isArray(before) ? before : []), ...names];
-};
+/** Names of a list, separated by commas; repeatable. */
+export const namesOf =
+  (what: string, known: readonly string[]) =>
+  (text: string, before: readonly string[] = []): string[] => {
+    const names = text.split(",").map((name) => name.trim());
+    for (const name of names) {
+      if (known.includes(name)) continue;
+      throw new InvalidArgumentError(
+        `There is no ${what} "${name}"; did you mean ${closest(name, known)}? Known are ${known.join(", ")}.`,
+      );
+    }
+    return [...before, ...names];
+  };
 
 export const forcedParameters = (text: string): ForcedParameters => {
   const [, name, scale, zeroPoint] = /^(.+)=([^=,]+),([^=,]+)$/.exec(text) ?? [];

@@ -27,7 +27,8 @@ export function quantizeSettings(model: string, options: OptionValues): Quantize
     layers: layersOf(options),
     profile: options.profileData,
     samples: samplesOf(options),
-    withoutSteps: Array.isArray(options.prepare) ? options.prepare : [],
+    withSteps: options.withSteps,
+    withoutSteps: options.withoutSteps,
     strict: options.strict,
   };
 }

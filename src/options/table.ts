@@ -5,7 +5,7 @@
  * The drop-in fronts have the reference's own options (src/drop-in).
  */
 import { VISQ_METRICS, type VisqMetric } from "../compare/visq.ts";
-import { PREPARE_NAMES } from "../passes/prepare/index.ts";
+import { PREPARE_NAMES, REQUESTED_NAMES } from "../passes/prepare/index.ts";
 import { ONE_SCHEMES, WEIGHT_QUANTIZERS } from "../rules/schemes.ts";
 import { TARGET_NAMES } from "../rules/targets.ts";
 import {
@@ -15,10 +15,10 @@ import {
   forcedParameters,
   ioDtypes,
   limits,
+  namesOf,
   number,
   oneOf,
   percentage,
-  prepareNames,
   share,
   size,
   whole,
@@ -77,11 +77,17 @@ export const OPTIONS = {
   },
   tfStyleMaxpool: { flags: "--tf-style-maxpool", help: "MAX_POOL_2D takes its input's scale and zero point" },
   saveMinMax: { flags: "--save-min-max", help: "keep the recorded ranges in the result" },
-  prepare: {
+  withSteps: {
+    many: "repeated",
+    flags: "--prepare <steps>",
+    help: `also run steps before quantization that are off by default: ${REQUESTED_NAMES.join(", ")}; repeatable, or separated by commas`,
+    parse: namesOf("step", REQUESTED_NAMES),
+  },
+  withoutSteps: {
     many: "repeated",
     flags: "--no-prepare <steps>",
     help: `leave out steps before quantization: ${PREPARE_NAMES.join(", ")}; repeatable, or separated by commas`,
-    parse: prepareNames,
+    parse: namesOf("step", PREPARE_NAMES),
   },
   strict: { flags: "--strict", help: "refuse a model with operators that would stay float, naming all of them" },
   force: { ofCommand: true, flags: "--force", help: "allow the output to replace the input" },

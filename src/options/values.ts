@@ -10,17 +10,14 @@ type Parsed<R> = R extends { readonly parse: (text: string, before: never) => in
     ? string
     : boolean;
 
-/** `--no-NAME` is commander's `true` until it is given. */
-type Value<R> = R extends { readonly flags: `--no-${string}` } ? true | Parsed<R> : Parsed<R>;
-
 /** Options that always have a value. */
 type Certain = {
   [Name in OptionName]: Row<Name> extends { readonly required: true } | { readonly default: unknown } ? Name : never;
 }[OptionName];
 
 /** Values of the options as commands see them. */
-export type OptionValues = { [Name in Certain]: Value<Row<Name>> } & {
-  [Name in Exclude<OptionName, Certain>]?: Value<Row<Name>>;
+export type OptionValues = { [Name in Certain]: Parsed<Row<Name>> } & {
+  [Name in Exclude<OptionName, Certain>]?: Parsed<Row<Name>>;
 };
 
 /** Options of the command line as they were written; an option without a value is `true`. */

@@ -99,6 +99,8 @@ export interface OperatorRow {
   readonly takesRelu?: true;
   /** Gets a zero bias where it has none: the rule to quantize it, or the reference, wants three operands. */
   readonly zeroBias?: true;
+  /** It is x · activation(x + shift) / top, where the activation's largest value is `top`. */
+  readonly gate?: { readonly shift: number; readonly activation: "RELU6"; readonly top: number };
   /** Our own rule where ONE has none, or a worse one: members that replace those above. The drop-in front does without. */
   readonly ours?: Partial<Omit<OperatorRow, "ours">>;
   /** What the kernels of a family of schemes demand beside that; ONE's schemes demand nothing more. */

@@ -51,7 +51,10 @@ describe("what a list says", () => {
       memoryLimit: "500MB",
       config: "layers.json",
       layer: ["a=int16", "b*=uint8:layer"],
-      prepare: ["all", "zero-bias"],
+      withSteps: ["relu-to-mul", "decompose-hard-swish"],
+      withSteps: ["relu-to-mul", "decompose-hard-swish"],
+      withoutSteps: ["all", "zero-bias"],
+      target: "onert",
       explain: "why.json",
     };
     const names = quantize.options.filter((name) => name !== "output" && name !== "force" && name !== "json");
@@ -76,7 +79,8 @@ describe("what a list says", () => {
       fastMath: true,
       config: join(cwd, "layers.json"),
       layer: ["a=int16", "b*=uint8:layer"],
-      prepare: ["all", "zero-bias"],
+      withSteps: ["relu-to-mul", "decompose-hard-swish"],
+      withoutSteps: ["all", "zero-bias"],
       tfStyleMaxpool: true,
       saveMinMax: true,
       strict: true,

@@ -100,7 +100,7 @@ async function quantized(path: string, path2: string, off?: string[]): Promise<s
     output: path2,
     data: "random:1",
     numThreads: 1,
-    prepare: off ?? true,
+    withoutSteps: off,
   };
   const lines: string[] = [];
   const output: Output = { print: (line) => lines.push(line), tell: () => {}, progress: () => () => {} };

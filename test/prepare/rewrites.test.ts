@@ -40,6 +40,27 @@ for (const op of ["RELU", "RELU6", "RELU_N1_TO_1"] as const) {
   });
 }
 
+test("decompose-hard-swish: the gate's operators in the order of ONE's optimizer, with their ranges", async () => {
+  const of = model(["x"], ["y"], (graph) =>
+    graph
+      .tensor("x", X, "FLOAT32", recorded(-6, 2))
+      .tensor("y", X, "FLOAT32", recorded(-0.4, 1.7))
+      .operator("HARD_SWISH", ["x"], ["y"]),
+  );
+  const made = await rewritten(of, "decompose-hard-swish");
+  expect(made.operators).toEqual([
+    "y_shifted = ADD x y_shift",
+    "y_limited = RELU6 y_shifted",
+    "y_gate = MUL y_limited y_factor",
+    "y = MUL x y_gate",
+  ]);
+  expect(rangeOf(made, "y_shifted")).toEqual([-3, 5]);
+  expect(rangeOf(made, "y_limited")).toEqual([0, 5]);
+  expect(rangeOf(made, "y_gate")).toEqual([0, Math.fround(5 / 6)]);
+  expect(rangeOf(made, "y")).toEqual([Math.fround(-0.4), Math.fround(1.7)]);
+  expect(made.said).toEqual(["decomposed 1 HARD_SWISH"]);
+});
+
 describe("decompose-prelu", () => {
   const prelu = (alpha: Float32Array, range = true) =>
     model(["x"], ["y"], (graph) =>

@@ -8,6 +8,7 @@
 import { runSteps, type Step } from "../../base/steps.ts";
 import type { Graph } from "../../graph/graph.ts";
 import type { Workspace } from "../context.ts";
+import { decomposeHardSwish } from "./decompose-hard-swish.ts";
 import { decomposePrelu } from "./decompose-prelu.ts";
 import { type Edit, tally } from "./edit.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
@@ -50,6 +51,13 @@ export const PREPARE_PASSES: readonly PreparePass[] = [
     why: "before activations are fused, which stand behind the batch-norm",
     run: foldBatchNorm,
     tell: (edits) => `folded ${tally(edits)}`,
+  },
+  {
+    name: "decompose-hard-swish",
+    why: "before activations are fused: an ADD carries its RELU6",
+    onRequest: true,
+    run: decomposeHardSwish,
+    tell: (edits) => `decomposed ${tally(edits)}`,
   },
   {
     name: "fuse-activation",
@@ -95,6 +103,11 @@ export const PREPARE_PASSES: readonly PreparePass[] = [
 
 /** Names that `--no-prepare` takes; "all" switches everything off. */
 export const PREPARE_NAMES: readonly string[] = [...PREPARE_PASSES.map(({ name }) => name), "all"];
+
+/** Names that `--prepare` takes: steps that run on request only. */
+export const REQUESTED_NAMES: readonly string[] = PREPARE_PASSES.flatMap(({ name, onRequest }) =>
+  onRequest ? [name] : [],
+);
 
 /** What a step of the preparation did. */
 export interface Prepared {
