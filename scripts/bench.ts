@@ -13,10 +13,9 @@
  * all the same, since a busy machine is no defect: 1 means that something could not be measured, 2 a wrong command line. MINMAXQ names another
  * executable to measure.
  */
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { compileExecutable, generate } from "../build.ts";
 import { MinmaxqError, UsageError } from "../src/base/errors.ts";
 import { sizeText } from "../src/base/text.ts";
 import { terminal } from "../src/terminal/output.ts";
@@ -27,9 +26,9 @@ import { Models, Skipped } from "./bench/models.ts";
 import { KEPT, PAGE, withFigures } from "./bench/page.ts";
 import { type Kept, keptText, type Machine, merged, type Result, resultOf, sameMachine } from "./bench/results.ts";
 import { header, lines, rowsOf } from "./bench/table.ts";
+import { withFreshExecutable } from "./fresh.ts";
 import { parseSize } from "./generate-model.ts";
 
-const EXECUTABLE = "dist/minmaxq";
 const colours = coloursFor(1);
 
 function readWords(words: string[]) {
@@ -55,22 +54,6 @@ function readWords(words: string[]) {
       : positionals.some((word) => word === figure.id || (means(word, figure) && (values.all || !figure.extra))),
   );
   return { ...values, large: parseSize(values.size ?? "1GB"), chosen };
-}
-
-/** The newest change below a path. */
-function newest(path: string): number {
-  const stat = statSync(path);
-  if (!stat.isDirectory()) return stat.mtimeMs;
-  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
-}
-
-/** Figures of an executable that is older than its sources would be of something else. */
-async function upToDate(): Promise<void> {
-  const sources = ["src", "kernels", "schema", "build.ts", "package.json", "bun.lock"];
-  const built = existsSync(EXECUTABLE) ? statSync(EXECUTABLE).mtimeMs : 0;
-  if (sources.every((source) => newest(source) < built)) return;
-  await generate();
-  await compileExecutable();
 }
 
 function readKept(): Kept | null {
@@ -114,8 +97,8 @@ async function main(words: string[]): Promise<number> {
     return 0;
   }
   const { MINMAXQ } = process.env;
-  if (!MINMAXQ) await upToDate();
-  const executable = MINMAXQ ?? EXECUTABLE;
+  // Figures of an executable that is older than its sources would be of something else.
+  const executable = MINMAXQ ?? withFreshExecutable((path) => path);
   const models = new Models("dist");
   const machine = machineFacts(models.folder);
   const commit = MINMAXQ ? "unknown" : commitOf();

@@ -1,13 +1,14 @@
 /**
  * `bun run test`: everything, from a fresh clone, with nothing but Bun.
  *
- *     install → build → tsc → biome → biome for kernels/ → Redis server → bun test → "N passed, N failed"
+ *     install → build → tsc → biome → biome for kernels/ → bun test → "N passed, N failed"
  *
  * Arguments go to `bun test`: `bun run test test/goldens -t "u8-channel"`. Packages may not be there when this starts, so
- * only Node's own modules are imported. A step that fails counts as one failure; exit code 1 when anything fails.
+ * only Node's own modules are imported. Nothing is installed on the machine (`.ci/run` does that), so no rights are needed: tests that
+ * lack a program are skipped, and it is said how to get it. A step that fails counts as one failure; exit code 1 when anything fails.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(import.meta.dir, "..");
@@ -64,23 +65,32 @@ function runTests(args: readonly string[]): Counts {
   return counts;
 }
 
-/**
- * The tests of the queue start a Redis server of their own. Where it is missing it is installed, without being started; where
- * that cannot be, those tests are skipped by name.
- */
-function provideRedis(): void {
-  const there = () => Bun.which("redis-server") !== null;
-  if (!there() && process.getuid?.() === 0 && Bun.which("apt-get")) {
-    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1", SYSTEMD_OFFLINE: "1" };
-    const apt = (...args: string[]) =>
-      spawnSync("apt-get", ["-qq", ...args], { env, stdio: "ignore", timeout: 180_000 });
-    apt("update");
-    apt("install", "-y", "--no-install-recommends", "redis-server");
+/** What some tests use and this does not install: where it is missing they are skipped. */
+const WANTED = [
+  {
+    there: Bun.which("redis-server"),
+    what: "redis-server",
+    tests: "the tests of the queue",
+    get: "Debian: apt-get install redis-server",
+  },
+  {
+    there: Bun.which("openssl"),
+    what: "openssl",
+    tests: "the test of TLS to Redis",
+    get: "Debian: apt-get install openssl",
+  },
+  {
+    there: existsSync(join(root, "../shared/goldens")),
+    what: "../shared",
+    tests: "comparisons with all of ONE's kept outputs",
+    get: "the folder of reference outputs beside this clone",
+  },
+];
+
+function tellWhatIsMissing(): void {
+  for (const { there, what, tests, get } of WANTED) {
+    if (!there) console.log(`── skipped for want of ${what}: ${tests} (${get})`);
   }
-  if (!there())
-    console.log(
-      "\n── redis: there is no redis-server, and it cannot be installed here; the tests of the queue are skipped",
-    );
 }
 
 function main(): Counts {
@@ -91,12 +101,13 @@ function main(): Counts {
   const types = bun("types", ["run", "--bun", "tsc", "--noEmit"]);
   const style = bun("style", ["run", "--bun", "biome", "check", "."]);
   const kernels = bun("kernels", ["run", "scripts/lint-kernels.ts"]);
-  provideRedis();
   const counts = runTests(process.argv.slice(2));
   return { ...counts, failed: counts.failed + [types, style, kernels].filter((good) => !good).length };
 }
 
 const { passed, failed, skipped } = main();
-console.log(skipped > 0 ? `\n${skipped} skipped` : "");
+console.log("");
+tellWhatIsMissing();
+if (skipped > 0) console.log(`${skipped} skipped`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed > 0 ? 1 : 0);

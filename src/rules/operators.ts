@@ -1,5 +1,5 @@
 /**
- * THE OPERATOR TABLE: one row an operator, everything quantization knows of it (reference, Appendix A).
+ * THE OPERATOR TABLE: one row an operator, everything quantization knows of it (docs/reference.md, Appendix A).
  *
  * Passes read rows and mention no operator by name. A row says what each operand is for, what the result's parameters
  * are, what happens to constant operands, whether the operator may have a dtype of its own (mixed precision), whether

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { folder } from "../cli/support.ts";
 
-/** Where the server is; scripts/test.ts installs it where it can. */
+/** Where the server is; `.ci/run` installs it. */
 export const REDIS = Bun.which("redis-server");
 
 /** Why tests are skipped, for their names. */

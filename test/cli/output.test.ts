@@ -76,7 +76,8 @@ describe("outputs that cannot be", () => {
       ["convert", "model.tflite", "-o", "/proc/out.circle"],
       { cwd },
       1,
-      "/proc/out.circle: cannot be written",
+      // The folder's permissions are in the way of everyone but root, whom the system refuses the file itself.
+      /\/proc\/out\.circle: (the folder \/proc )?cannot be written/,
     );
   });
 

@@ -1,29 +1,24 @@
 /** Runs the compiled executable as a person would: alone in a folder of its own, from another folder. */
 import { afterAll, expect, setDefaultTimeout } from "bun:test";
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withFreshExecutable } from "../../scripts/fresh.ts";
 
 const root = join(import.meta.dir, "../..");
-/** MINMAXQ names another executable to test. */
-const BUILT = process.env.MINMAXQ ?? join(root, "dist/minmaxq");
-
-setDefaultTimeout(60_000);
 
 /** Folders made since the last clean-up. */
 const made: string[] = [];
 
 let copied: string | undefined;
 
-/** Path of a copy of the executable with nothing beside it; built first when there is none. */
+/** Path of a copy of the executable with nothing beside it; built first when a source is newer. MINMAXQ names another one to test. */
 export function executable(name = "minmaxq"): string {
   if (copied && name === "minmaxq") return copied;
-  if (!existsSync(BUILT)) {
-    const built = Bun.spawnSync([process.execPath, "run", "build.ts"], { cwd: root });
-    if (built.exitCode !== 0) throw new Error(`build.ts: ${built.stderr}`);
-  }
   const path = join(folder(), name);
-  copyFileSync(BUILT, path);
+  const copy = (built: string) => copyFileSync(built, path);
+  if (process.env.MINMAXQ) copy(process.env.MINMAXQ);
+  else withFreshExecutable(copy);
   chmodSync(path, 0o755);
   if (name === "minmaxq") copied = path;
   return path;
@@ -36,8 +31,10 @@ export function folder(): string {
   return path;
 }
 
-/** Removes everything that a test file made, when its tests are done. Every file calls it once. */
+/** Removes everything that a test file made, when its tests are done, and gives tests time to build. Every file calls it once. */
 export function cleanUpAfterwards(): void {
+  // Bun keeps it per file, and runs this module's body for the first file only.
+  setDefaultTimeout(60_000);
   afterAll(() => {
     for (const path of made.splice(0)) rmSync(path, { recursive: true, force: true });
     copied = undefined;

@@ -14,7 +14,7 @@ import { expectedOf, modelOf, type Parsed, parse, type Situation } from "./one-o
 import type { Expected } from "./oracle.ts";
 import { fromRange } from "./oracle.ts";
 
-/** Appendix A: what happens to constant activations; "no rule" for operators without any. */
+/** Appendix A (docs/reference.md): what happens to constant activations; "no rule" for operators without any. */
 const TEXT = new Map(
   readFileSync(join(import.meta.dir, "appendix-a.tsv"), "utf8")
     .trimEnd()

@@ -1,5 +1,5 @@
 /**
- * What quantization should give, naive and straight from the reference's text (§3). Nothing here is shared with src/.
+ * What quantization should give, naive and straight from docs/reference.md (§3). Nothing here is shared with src/.
  *
  * Elements go through the kernels' own oracle (test/kernels/oracle.ts), which is as naive and as independent.
  */

@@ -1,5 +1,5 @@
 /**
- * The operator table against Appendix A of the reference's text (appendix-a.tsv, made from it), column by column and in
+ * The operator table against ONE's (appendix-a.tsv; docs/reference.md, Appendix A), column by column and in
  * both directions. dtype rules are those of §2.1 and §10.4.
  */
 import { describe, expect, test } from "bun:test";
