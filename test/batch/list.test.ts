@@ -52,7 +52,6 @@ describe("what a list says", () => {
       config: "layers.json",
       layer: ["a=int16", "b*=uint8:layer"],
       withSteps: ["relu-to-mul", "decompose-hard-swish"],
-      withSteps: ["relu-to-mul", "decompose-hard-swish"],
       withoutSteps: ["all", "zero-bias"],
       target: "onert",
       explain: "why.json",
