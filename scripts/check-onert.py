@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Does what `minmaxq quantize --target onert` writes run on ONE's runtime, and with the numbers that are predicted?
 
-    pip install onert ai-edge-litert numpy
+    pip install onert ai-edge-litert numpy [circle-schema flatbuffers]
     python3 scripts/check-onert.py MODEL… [--samples 2] [--minmaxq dist/minmaxq]
+    python3 scripts/check-onert.py --each MODEL DATA.npz|.npy
 
 To be run by hand: it needs both native runtimes, the tests do not. Every MODEL (.tflite or .circle with recorded ranges, or random samples
 where it has none) is quantized for onert, run there, and compared with its fake-quantized float model in LiteRT. Fails where onert refuses
-what minmaxq wrote, or where a value is more than 2 steps off: a step for each operator's own rounding, so deep models show more, and
-for them the SQNR against the float model is what counts (printed: onert, predicted).
+what minmaxq wrote, or where a value is more than 2 steps off: a step for each operator's own rounding, which later operators make larger.
+So for deep models there is --each: every operator is cut out as a model of its own and fed with what onert gave for the operators before
+it. None may be more than a step off, and the end of this chain has to be what onert gives for the whole model.
 """
 import argparse
+import collections
 import json
 import multiprocessing
 import os
@@ -145,12 +148,78 @@ def check(minmaxq, model, count, folder):
     return f"{worst:.1f} steps off" if worst > 2.01 else None
 
 
+def cut_out(source, position, used_values):
+    """A model of one operator; the tensors in `used_values` that it reads are its inputs. Gives the model's bytes, inputs and outputs."""
+    import flatbuffers
+    from circle_schema.v0_10.circle import Model
+
+    model = Model.ModelT.InitFromPackedBuf(bytearray(source), 0)
+    graph = model.subgraphs[0]
+    operator = graph.operators[position]
+    graph.operators = [operator]
+    inputs = list(dict.fromkeys(int(i) for i in operator.inputs if int(i) in used_values))
+    outputs = [int(i) for i in operator.outputs]
+    graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
+    model.signatureDefs = []
+    keep = {*map(int, operator.inputs), *outputs}
+    for i, tensor in enumerate(graph.tensors):
+        if i not in keep:
+            model.buffers[tensor.buffer].data = None
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=b"CIR0")
+    return builder.Output(), inputs, outputs
+
+
+def check_each(minmaxq, path, data, folder):
+    """None when every operator is within a step, else what is not."""
+    out, one, fake = (os.path.join(folder, name) for name in ("q.circle", "one.circle", "one.tflite"))
+    code, _, said = minmaxq("quantize", path, "--target", "onert", "--data", data, "-o", out)
+    if code != 0:
+        return said
+    graph = json.loads(minmaxq("inspect", "--json", out)[1])["subgraphs"][0]
+    tensors = graph["tensors"]
+    loaded = np.load(data)
+    arrays = [loaded] if data.endswith(".npy") else [loaded[name] for name in loaded.files]
+    values = {
+        i: quantized(array[0].reshape(tensors[i]["shape"]), tensors[i]) for i, array in zip(graph["inputs"], arrays)
+    }
+    whole = in_process(out, [[values[i] for i in graph["inputs"]]])
+    worst = collections.defaultdict(float)
+    source = pathlib.Path(out).read_bytes()
+    for position, operator in enumerate(graph["operators"]):
+        content, inputs, outputs = cut_out(source, position, values)
+        pathlib.Path(one).write_bytes(content)
+        got = in_process(one, [[values[i] for i in inputs]])
+        if isinstance(got, str):
+            return f"onert, operator {position} ({operator['op']}): {got}"
+        for i, result in zip(outputs, got[0]):
+            values[i] = result.reshape(tensors[i]["shape"])
+        if minmaxq("fake-quantize", one, "-o", fake, "--force")[0]:
+            continue  # a Dequantize: nothing is rounded
+        fed = [floats(values[i], tensors[i]).astype(np.float32) for i in inputs]
+        for i, wanted in zip(outputs, on_litert(fake, [fed])[0]):
+            apart = np.abs(wanted.ravel() - floats(values[i], tensors[i]).ravel()).max()
+            steps = apart / (tensors[i]["scale"][0] if tensors[i].get("scale") else 1)
+            worst[operator["op"]] = max(worst[operator["op"]], steps)
+    for kind, steps in sorted(worst.items()):
+        print(f"  {kind}: {steps:.2f} steps")
+    if any((values[i].ravel() != result.ravel()).any() for i, result in zip(graph["outputs"], whole[0])):
+        return "the whole model gives something else than its operators one by one"
+    off = [kind for kind, steps in worst.items() if steps > 1.01]
+    return f"more than a step off: {', '.join(off)}" if off else None
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("models", nargs="+")
     arguments.add_argument("--samples", type=int, default=2)
     arguments.add_argument("--minmaxq", default=str(ROOT / "dist/minmaxq"))
+    arguments.add_argument("--each", action="store_true", help="MODEL DATA: every operator on its own")
     given = arguments.parse_args()
+    if given.each:
+        with tempfile.TemporaryDirectory() as folder:
+            problem = check_each(Minmaxq(given.minmaxq), *given.models, folder)
+        sys.exit(problem)
     wrong = []
     with tempfile.TemporaryDirectory() as folder:
         for model in given.models:
