@@ -91,6 +91,8 @@ export interface OperatorRow {
   readonly activation?: "RELU" | "RELU6" | "RELU_N1_TO_1";
   /** Values below 0 are multiplied by this operand: x where x ≥ 0, else x · slope. */
   readonly slope?: number;
+  /** x times a gate between 0 and 1 that is linear around 0: x · min(max(x + 3, 0), 6) / 6. */
+  readonly gated?: true;
   /** The mean of a window of the two spatial dimensions. */
   readonly averages?: "window";
   /** The operand that may be absent where this option says the same: INT32, one value a dimension of the result. */

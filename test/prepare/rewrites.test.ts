@@ -81,6 +81,24 @@ describe("decompose-prelu", () => {
   });
 });
 
+test("decompose-hard-swish: the same numbers, with ranges of what is between", async () => {
+  const of = model(["x"], ["y"], (graph) =>
+    graph
+      .tensor("x", X, "FLOAT32", recorded(-2, 5))
+      .tensor("y", X, "FLOAT32", recorded(-0.375, 5))
+      .operator("HARD_SWISH", ["x"], ["y"]),
+  );
+  const made = await rewritten(of, "decompose-hard-swish");
+  expect(made.operators).toEqual([
+    "y_shifted = ADD x y_three RELU6",
+    "y_gate = MUL y_shifted y_sixth",
+    "y = MUL x y_gate",
+  ]);
+  expect(rangeOf(made, "y_shifted")).toEqual([1, 6]);
+  expect(rangeOf(made, "y_gate")).toEqual([Math.fround(1 / 6), 1]);
+  expect(rangeOf(made, "y")).toEqual([-0.375, 5]);
+});
+
 describe("global-pool-to-mean", () => {
   const pool = (filter: number, fused: ActivationFunctionType = 0, out = 1): Model => {
     const options: BuiltinOptions = {
@@ -157,6 +175,13 @@ test("static-shapes: unknown dimensions become those of the shapes, with a warni
 });
 
 test("each has a name that --no-prepare takes", () => {
-  const names = ["static-shapes", "decompose-prelu", "relu-to-mul", "global-pool-to-mean", "reshape-shape"];
+  const names = [
+    "static-shapes",
+    "decompose-prelu",
+    "decompose-hard-swish",
+    "relu-to-mul",
+    "global-pool-to-mean",
+    "reshape-shape",
+  ];
   expect(names.filter((name) => !PREPARE_NAMES.includes(name))).toEqual([]);
 });

@@ -8,6 +8,7 @@
 import { runSteps, type Step } from "../../base/steps.ts";
 import type { Graph } from "../../graph/graph.ts";
 import type { Workspace } from "../context.ts";
+import { decomposeHardSwish } from "./decompose-hard-swish.ts";
 import { decomposePrelu } from "./decompose-prelu.ts";
 import { type Edit, tally } from "./edit.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
@@ -62,6 +63,13 @@ export const PREPARE_PASSES: readonly PreparePass[] = [
     why: "after activations are fused, so that its own stay as they are",
     onRequest: true,
     run: decomposePrelu,
+    tell: (edits) => `decomposed ${tally(edits)}`,
+  },
+  {
+    name: "decompose-hard-swish",
+    why: "as decompose-prelu",
+    onRequest: true,
+    run: decomposeHardSwish,
     tell: (edits) => `decomposed ${tally(edits)}`,
   },
   {

@@ -11,7 +11,12 @@ export type FusedActivation = keyof typeof ActivationFunctionType;
 /** What a new operator is: kind, operands and options. */
 export type Made = Pick<Node, "op" | "options"> & { readonly inputs: readonly Node[] };
 
-/** x · y and x − y, with a fused activation function. */
+/** x · y, x + y and x − y, with a fused activation function. */
+export const added = (x: Node, y: Node, activation: FusedActivation = "NONE"): Made => ({
+  op: "ADD",
+  options: { type: "AddOptions", value: { fusedActivationFunction: ActivationFunctionType[activation] } },
+  inputs: [x, y],
+});
 export const multiplied = (x: Node, y: Node, activation: FusedActivation = "NONE"): Made => ({
   op: "MUL",
   options: { type: "MulOptions", value: { fusedActivationFunction: ActivationFunctionType[activation] } },
