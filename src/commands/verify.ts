@@ -9,17 +9,19 @@ import { activeNodes, isConstant, type Node } from "../graph/graph.ts";
 import { openModel } from "../model/index.ts";
 import type { OptionValues } from "../options/values.ts";
 import type { LayerSetting } from "../passes/context.ts";
+import { targetProblems } from "../passes/target/check.ts";
 import { workspace } from "../passes/workspace.ts";
 import { operandsWith } from "../rules/operators.ts";
 import { activationOf, DEFAULT_SCHEME, schemeWith } from "../rules/schemes.ts";
+import { targetNamed } from "../rules/targets.ts";
 import type { Command } from "./command.ts";
 
 export const verify: Command = {
   name: "verify",
   summary: "check a quantized model and list all problems",
   positionals: ["model"],
-  options: ["json"],
-  examples: ["minmaxq verify model.q8.circle"],
+  options: ["target", "json"],
+  examples: ["minmaxq verify model.q8.circle", "minmaxq verify model.q8.circle --target onert"],
   run,
 };
 
@@ -34,7 +36,8 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     for (const node of nodes)
       if (node.kind === "operator" || node.kind === "result") layers.set(node.name, settingOf(node));
     const quantized = nodes.filter((node) => node.kind !== "output" && isActivation(node)).length;
-    const problems = verifyGraphs(space, true);
+    const target = targetNamed(options.target);
+    const problems = [...verifyGraphs(space, true), ...(target ? targetProblems(space.context, target) : [])];
     if (options.json) output.print(JSON.stringify({ model: input, quantized, problems }, null, 2));
     if (quantized === 0 && problems.length === 0)
       throw new FileError(input!, "has no quantized activations; run 'minmaxq quantize' first");

@@ -57,5 +57,6 @@ export function checkTogether(options: OptionValues): void {
   const target = targetNamed(options.target);
   if (!target) return;
   checkTargetOptions(target, SCHEMES[options.dtype].activation.dtype, options.inputDtype, options.outputDtype);
-  checkTargetFormat(target, dialectOf(options.output));
+  // A job list names outputs later.
+  if (options.output) checkTargetFormat(target, dialectOf(options.output));
 }

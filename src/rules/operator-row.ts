@@ -91,6 +91,8 @@ export interface OperatorRow {
   readonly activation?: "RELU" | "RELU6" | "RELU_N1_TO_1";
   /** Values below 0 are multiplied by this operand: x where x ≥ 0, else x · slope. */
   readonly slope?: number;
+  /** x times a gate between 0 and 1 that is linear around 0: x · min(max(x + 3, 0), 6) / 6. */
+  readonly gated?: true;
   /** The mean of a window of the two spatial dimensions. */
   readonly averages?: "window";
   /** The operand that may be absent where this option says the same: INT32, one value a dimension of the result. */
@@ -99,8 +101,6 @@ export interface OperatorRow {
   readonly takesRelu?: true;
   /** Gets a zero bias where it has none: the rule to quantize it, or the reference, wants three operands. */
   readonly zeroBias?: true;
-  /** It is x · activation(x + shift) / top, where the activation's largest value is `top`. */
-  readonly gate?: { readonly shift: number; readonly activation: "RELU6"; readonly top: number };
   /** Our own rule where ONE has none, or a worse one: members that replace those above. The drop-in front does without. */
   readonly ours?: Partial<Omit<OperatorRow, "ours">>;
   /** What the kernels of a family of schemes demand beside that; ONE's schemes demand nothing more. */

@@ -301,10 +301,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   FILL: unruled({ dtype: { operand: 1 } }),
   GATHER_ND: unruled(),
   GRU: unruled(),
-  HARD_SWISH: unruled({
-    gate: { shift: 3, activation: "RELU6", top: 6 },
-    ours: unary({ verify: "roles", fake: qdq }),
-  }),
+  HARD_SWISH: unruled({ gated: true, ours: unary({ verify: "roles", fake: qdq }) }),
   IF: unruled({ multiple: true, dtype: { subgraph: "thenSubgraphIndex", side: "outputs" } }),
   L2_NORMALIZATION: unruled({ fuses: true }),
   L2_POOL_2D: unruled({ fuses: true }),

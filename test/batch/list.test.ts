@@ -38,8 +38,10 @@ describe("what a list says", () => {
     const values: Partial<Record<OptionName, unknown>> = {
       data: "random:2",
       dataFormat: "random",
-      dtype: "int16",
+      // The one that the target below takes; another one is in the next tests.
+      dtype: "uint8",
       granularity: "channel",
+      target: "onert",
       inputDtype: ["float32", "uint8"],
       outputDtype: "float32",
       mode: "Minmax",
@@ -53,7 +55,6 @@ describe("what a list says", () => {
       layer: ["a=int16", "b*=uint8:layer"],
       withSteps: ["relu-to-mul", "decompose-hard-swish"],
       withoutSteps: ["all", "zero-bias"],
-      target: "onert",
       explain: "why.json",
     };
     const names = quantize.options.filter((name) => name !== "output" && name !== "force" && name !== "json");
@@ -61,11 +62,12 @@ describe("what a list says", () => {
     const entry = Object.fromEntries(names.map((name) => [key(name), values[name] ?? true]));
     const { jobs, cwd } = read({ jobs: [{ model: "m.circle", ...entry }] });
     expect(jobs[0]!.options).toEqual({
-      output: join(cwd, "m.q16.circle"),
+      output: join(cwd, "m.q8.circle"),
       data: "random:2",
       dataFormat: "random",
-      dtype: "int16",
+      dtype: "uint8",
       granularity: "channel",
+      target: "onert",
       inputDtype: ["FLOAT32", "UINT8"],
       outputDtype: ["FLOAT32"],
       mode: "minmax",

@@ -53,13 +53,6 @@ export const PREPARE_PASSES: readonly PreparePass[] = [
     tell: (edits) => `folded ${tally(edits)}`,
   },
   {
-    name: "decompose-hard-swish",
-    why: "before activations are fused: an ADD carries its RELU6",
-    onRequest: true,
-    run: decomposeHardSwish,
-    tell: (edits) => `decomposed ${tally(edits)}`,
-  },
-  {
     name: "fuse-activation",
     why: "what is still an operator of its own now is one in the result",
     run: fuseActivation,
@@ -70,6 +63,13 @@ export const PREPARE_PASSES: readonly PreparePass[] = [
     why: "after activations are fused, so that its own stay as they are",
     onRequest: true,
     run: decomposePrelu,
+    tell: (edits) => `decomposed ${tally(edits)}`,
+  },
+  {
+    name: "decompose-hard-swish",
+    why: "as decompose-prelu",
+    onRequest: true,
+    run: decomposeHardSwish,
     tell: (edits) => `decomposed ${tally(edits)}`,
   },
   {

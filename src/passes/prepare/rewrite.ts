@@ -11,22 +11,16 @@ export type FusedActivation = keyof typeof ActivationFunctionType;
 /** What a new operator is: kind, operands and options. */
 export type Made = Pick<Node, "op" | "options"> & { readonly inputs: readonly Node[] };
 
-/** x · y (with a fused activation function), x + y and x − y. */
+/** x · y, x + y and x − y, with a fused activation function. */
+export const added = (x: Node, y: Node, activation: FusedActivation = "NONE"): Made => ({
+  op: "ADD",
+  options: { type: "AddOptions", value: { fusedActivationFunction: ActivationFunctionType[activation] } },
+  inputs: [x, y],
+});
 export const multiplied = (x: Node, y: Node, activation: FusedActivation = "NONE"): Made => ({
   op: "MUL",
   options: { type: "MulOptions", value: { fusedActivationFunction: ActivationFunctionType[activation] } },
   inputs: [x, y],
-});
-export const added = (x: Node, y: Node): Made => ({
-  op: "ADD",
-  options: { type: "AddOptions", value: { fusedActivationFunction: ActivationFunctionType.NONE } },
-  inputs: [x, y],
-});
-/** An activation function as an operator of its own. */
-export const activated = (x: Node, activation: "RELU" | "RELU6"): Made => ({
-  op: activation,
-  options: null,
-  inputs: [x],
 });
 export const subtracted = (x: Node, y: Node): Made => ({
   op: "SUB",

@@ -117,7 +117,7 @@ function otherRank({ node, row, target }: Case): Problem | null {
 function valuesNotTaken({ node, row, target, scanner }: Case): Problem | null {
   if (!row.values) return null;
   const operand = node.inputs[row.values.operand];
-  if (!isConstant(operand) || operand.dtype !== "INT32") return null;
+  if (!isConstant(operand) || operand.dtype !== "INT32" || operand.constant.length === 0) return null;
   const values = new Int32Array(scanner.bytes(operand.constant).buffer);
   const odd = values.find((value) => (row.values!.not === "zero" ? value === 0 : value < 0));
   if (odd === undefined) return null;
