@@ -7,8 +7,9 @@
  * Quantizing what was just dequantized gives the same integers again.
  */
 import { addQuantize } from "../graph/edit.ts";
-import { type Dtype, type Graph, replace, setInput } from "../graph/graph.ts";
+import { type Dtype, type Graph, type Node, replace, setInput } from "../graph/graph.ts";
 import type { QuantParam } from "../graph/quantparam.ts";
+import type { Rounding } from "../passes/transform/fake-quantize-model.ts";
 
 interface Declared {
   readonly dtype: Dtype;
@@ -27,11 +28,16 @@ export function integerIoOf(graph: Graph): IntegerIo {
 }
 
 /** Gives a fake-quantized graph its integer inputs and outputs back. */
-export function restoreIntegerIo(graph: Graph, { inputs, outputs }: IntegerIo): void {
+export function restoreIntegerIo(
+  graph: Graph,
+  { inputs, outputs }: IntegerIo,
+  roundings: ReadonlyMap<Node, Rounding>,
+): void {
+  const quantizeOf = new Map([...roundings.values()].map(({ of, quantize }) => [of, quantize]));
   graph.inputs.forEach((input, i) => {
     const { dtype, quant } = inputs[i]!;
     if (input.dtype === dtype) return;
-    const quantize = [...input.users].find((user) => user.name === `${input.name}_FQ_Quantize`);
+    const quantize = quantizeOf.get(input);
     if (quantize) replace(quantize, input);
     input.dtype = dtype;
     input.quant = quant;

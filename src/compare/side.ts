@@ -12,7 +12,7 @@ import { addNode, type Dtype, type Graph, type Node, setInput } from "../graph/g
 import { rangeOf } from "../model/bytes.ts";
 import { type Model, type OpenedModel, serializeModel } from "../model/index.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
-import { fakeQuantizeModel } from "../passes/transform/fake-quantize-model.ts";
+import { fakeQuantizeModel, type Rounding } from "../passes/transform/fake-quantize-model.ts";
 import { exportWorkspace, workspace } from "../passes/workspace.ts";
 import { DEFAULT_SCHEME } from "../rules/schemes.ts";
 import { stored } from "../weights/constant.ts";
@@ -60,8 +60,6 @@ export interface Prepared {
   readonly sources: readonly Source[];
 }
 
-const ROUNDED = "_FQ_Quantize_FQ_Dequantize";
-
 /**
  * Makes a model ready. `integers`: quantized inputs are fed and quantized outputs read as integers (circle-eval-diff); otherwise as floats.
  * Throws MinmaxqError with every operator that cannot be run.
@@ -69,10 +67,10 @@ const ROUNDED = "_FQ_Quantize_FQ_Dequantize";
 export async function openSide(opened: OpenedModel, integers = false): Promise<Side> {
   const space = workspace(opened, DEFAULT_SCHEME);
   const [before] = space.graphs.map(integerIoOf);
-  for (const graph of space.graphs) fakeQuantizeModel(graph, true);
+  const [roundings] = space.graphs.map((graph) => fakeQuantizeModel(graph, true));
   for (const graph of space.graphs) inferDtypes(graph, space.graphs);
   const [main] = space.graphs;
-  if (integers) restoreIntegerIo(main!, before!);
+  if (integers) restoreIntegerIo(main!, before!, roundings!);
   copyConstantOutputs(main!);
   const { model, nodes } = exportWorkspace(space);
   const graph = subgraphOf(model, 0);
@@ -88,7 +86,7 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
     const { dtype, quant } = before!.inputs[i]!;
     return dtype === spec.dtype ? { ...spec, quant: null } : { ...spec, dtype, quant };
   });
-  const tap = (tensor: number): Tap => tapOf(nodes[0]![tensor]!, tensor);
+  const tap = (tensor: number): Tap => tapOf(nodes[0]![tensor]!, tensor, roundings!);
   return {
     name: opened.source.name,
     inputs: specs,
@@ -141,17 +139,14 @@ function copyConstantOutputs(graph: Graph): void {
   }
 }
 
-/** A node under its name in the model as given: X_FQ_Quantize_FQ_Dequantize is X after its rounding. */
-function tapOf(node: Node, tensor: number): Tap {
-  const { name, dtype, shape } = node;
-  const quantize = node.op === "DEQUANTIZE" ? node.inputs[0] : null;
-  if (quantize?.op !== "QUANTIZE") return { name, dtype, shape, rounding: null, tensor };
+/** A node under its name in the model as given: a Dequantize of a rounding is the tensor that was rounded. */
+function tapOf(node: Node, tensor: number, roundings: ReadonlyMap<Node, Rounding>): Tap {
+  const { dtype, shape } = node;
+  const found = roundings.get(node);
+  if (!found) return { name: node.name, dtype, shape, rounding: null, tensor };
+  const { of, quantize } = found;
   const rounding = { dtype: quantize.dtype, scale: quantize.quant?.scale[0] ?? Number.NaN };
-  const origin = quantize.inputs[0];
-  if (origin && name === `${origin.name}${ROUNDED}`) return { name: origin.name, dtype, shape, rounding, tensor };
-  // A Quantize operator of the model itself.
-  if (name === `${quantize.name}_FQ_Dequantize`) return { name: quantize.name, dtype, shape, rounding, tensor };
-  return { name, dtype, shape, rounding: null, tensor };
+  return { name: of.name, dtype, shape, rounding, tensor };
 }
 
 function byName(taps: readonly Tap[]): Map<string, Tap | null> {

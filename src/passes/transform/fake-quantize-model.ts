@@ -34,7 +34,17 @@ import { type Constant, channelsAlong, wholeTensor } from "../../weights/constan
 import type { IntegerKind } from "../../weights/kernels.ts";
 import { inferDtypes } from "../infer-dtypes.ts";
 
-export function fakeQuantizeModel(graph: Graph, everyOperator = false): void {
+/** What a Dequantize that was put into a graph shows. */
+export interface Rounding {
+  /** The tensor whose values it yields, rounded. */
+  readonly of: Node;
+  /** The Quantize that rounds them: the one before it, which may be the model's own. */
+  readonly quantize: Node;
+}
+
+/** Makes the graph float in place; gives the roundings by their Dequantize. */
+export function fakeQuantizeModel(graph: Graph, everyOperator = false): ReadonlyMap<Node, Rounding> {
+  const roundings = new Map<Node, Rounding>();
   const problems = new Problems();
   const isQuantized = everyOperator ? hasScale : isQuantizedActivation;
   if (everyOperator) readWeightsAsLiteRT(graph);
@@ -43,17 +53,17 @@ export function fakeQuantizeModel(graph: Graph, everyOperator = false): void {
   for (const node of activeNodes(graph)) {
     switch (node.kind) {
       case "constant":
-        if (node.dtype !== "FLOAT32" && node.quant) dequantizeAfter(graph, node);
+        if (node.dtype !== "FLOAT32" && node.quant) dequantizeAfter(graph, roundings, node);
         break;
       case "output":
         if (isQuantized(node)) becomeFloat(node);
         break;
       case "input":
       case "variable":
-        if (isQuantized(node)) quantizeAndDequantizeAfter(graph, node);
+        if (isQuantized(node)) quantizeAndDequantizeAfter(graph, roundings, node);
         break;
       case "operator":
-        fakeOperator(graph, node, everyOperator ? rescaled : null, isQuantized, problems);
+        fakeOperator(graph, roundings, node, everyOperator ? rescaled : null, isQuantized, problems);
     }
   }
   problems.throwIfAny("operators that cannot be fake-quantized");
@@ -72,6 +82,7 @@ export function fakeQuantizeModel(graph: Graph, everyOperator = false): void {
   // Results that followed their operands to float (PACK, UNPACK …) still have parameters, and LiteRT refuses a float PACK that has.
   if (everyOperator)
     for (const node of activeNodes(graph)) if (node.dtype === "FLOAT32" && node.quant?.scale.length) node.quant = null;
+  return roundings;
 }
 
 /** Weights whose bytes LiteRT's float kernels read as another type are of that type, without a zero point. */
@@ -119,6 +130,7 @@ function yieldedBy(node: Node, row: OperatorRow): Node[] {
 /** `rescaled`: results to be rounded though their row says nothing; null does as the reference. */
 function fakeOperator(
   graph: Graph,
+  roundings: Map<Node, Rounding>,
   node: Node,
   rescaled: ReadonlySet<Node> | null,
   isQuantized: (node: Node) => boolean,
@@ -130,12 +142,12 @@ function fakeOperator(
   if (rule === undefined) {
     problems.add(`${describe(node)}: there is no rule to fake-quantize this kind`);
   } else if (rule === "quantize-dequantize") {
-    for (const each of yielded) if (isQuantized(each)) quantizeAndDequantizeAfter(graph, each);
+    for (const each of yielded) if (isQuantized(each)) quantizeAndDequantizeAfter(graph, roundings, each);
   } else if (rule === "dequantize") {
-    for (const each of yielded) if (isQuantized(each)) dequantizeAfter(graph, each);
+    for (const each of yielded) if (isQuantized(each)) dequantizeAfter(graph, roundings, each);
   } else if (rescaled) {
     for (const each of yielded) {
-      if (rescaled.has(each)) quantizeAndDequantizeAfter(graph, each);
+      if (rescaled.has(each)) quantizeAndDequantizeAfter(graph, roundings, each);
       // Parameters on a float tensor mean nothing, and LiteRT refuses PACK and UNPACK for a zero point.
       else if (isQuantized(each)) becomeFloat(each);
     }
@@ -152,20 +164,22 @@ function becomeFloat(node: Node): void {
   node.quant = null;
 }
 
-function quantizeAndDequantizeAfter(graph: Graph, node: Node): void {
+function quantizeAndDequantizeAfter(graph: Graph, roundings: Map<Node, Rounding>, node: Node): void {
   const quantize = addQuantize(graph, node, node.dtype, node.quant);
   quantize.name = `${node.name}_FQ_Quantize`;
   const dequantize = addDequantize(graph, quantize);
   dequantize.name = `${quantize.name}_FQ_Dequantize`;
   replace(node, dequantize);
   insertAfter(node, quantize);
+  roundings.set(dequantize, { of: node, quantize });
   becomeFloat(node);
 }
 
-function dequantizeAfter(graph: Graph, node: Node): void {
+function dequantizeAfter(graph: Graph, roundings: Map<Node, Rounding>, node: Node): void {
   const dequantize = addDequantize(graph, node);
   dequantize.name = `${node.name}_FQ_Dequantize`;
   insertAfter(node, dequantize);
+  if (!isConstant(node)) roundings.set(dequantize, { of: node, quantize: node });
 }
 
 /** A Dequantize whose operand has become float does nothing. */
