@@ -15,7 +15,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { Link } from "../src/calibration/chain.ts";
 import type { DataSet } from "../src/calibration/dataset.ts";
-import { dependsOnData, foldConstants } from "../src/calibration/fold.ts";
+import { constantsKnown, dependsOnData } from "../src/calibration/fold.ts";
 import { subgraphOf } from "../src/calibration/graph-facts.ts";
 import { inputSpecs, openDataSet } from "../src/calibration/index.ts";
 import { type Instrumented, instrument } from "../src/calibration/instrument.ts";
@@ -80,7 +80,7 @@ async function measure(path: string): Promise<RecordingFigures> {
   try {
     const { model } = opened;
     const graph = subgraphOf(model, 0);
-    const known = await foldConstants(model, graph);
+    const known = await constantsKnown(model, graph);
     const plan = instrument(model, 0, known);
     const settle = dependsOnData(model, graph, known);
     const all: ObservedTensor[] = [...plan.inputs, ...plan.outputs];

@@ -7,7 +7,7 @@
  */
 import type { ScaleAndZeroPoint } from "../../src/rules/arithmetic.ts";
 import { parametersOfRange, QUANTIZERS, type Quantizer } from "../../src/rules/schemes.ts";
-import { type IntegerKind, type KernelStream, type Layout, loadKernels } from "../../src/weights/kernels.ts";
+import { type IntegerKind, type KernelLayout, type KernelStream, loadKernels } from "../../src/weights/kernels.ts";
 import type { Measured } from "./results.ts";
 import type { Sides } from "./statistics.ts";
 
@@ -71,7 +71,7 @@ const MADE_UP: Rule = (channels) => ({
   scale: list(channels, 1 / 141),
 });
 
-type Call = (stream: KernelStream, block: Block, layout: Layout, lists: Lists) => unknown;
+type Call = (stream: KernelStream, block: Block, layout: KernelLayout, lists: Lists) => unknown;
 
 /** The same kernel on every layout. */
 function onLayouts(name: string, growth: number, rule: Rule, call: Call, layouts = LAYOUTS): KernelCase[] {

@@ -15,7 +15,7 @@ import { CIRCLE_OPERATORS } from "./lowering.ts";
 /** Shapes and indices are small; large constants computed by operators stay with them. */
 const LARGEST = 1 << 16;
 
-export async function foldConstants(model: Model, graph: SubGraph): Promise<Known> {
+export async function constantsKnown(model: Model, graph: SubGraph): Promise<Known> {
   const constants = constantsOf(model, graph);
   const known = new Map<number, Uint8Array>();
   const operators = graph.operators ?? [];

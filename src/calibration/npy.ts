@@ -158,7 +158,7 @@ function parseHeader(text: string, name: string, bad: (why: string) => MinmaxqEr
   return { code: type[2]!, bigEndian: type[1] === ">", fortran: fortran === "True", shape: dims };
 }
 
-interface Layout {
+interface ArrayLayout {
   readonly stream: ByteStream;
   readonly header: NpyHeader;
   readonly count: number;
@@ -167,7 +167,7 @@ interface Layout {
   readonly width: number;
 }
 
-function* plainRecords(layout: Layout): Generator<Uint8Array, void, void> {
+function* plainRecords(layout: ArrayLayout): Generator<Uint8Array, void, void> {
   const reader = new StreamReader(layout.stream);
   try {
     reader.skip(layout.header.dataOffset);
@@ -189,7 +189,7 @@ const FORTRAN_BATCH = 1 << 27;
  * Fortran order: the first axis varies fastest, so every record is strewn over the whole array. As many records as fit into
  * FORTRAN_BATCH are gathered in one pass over the stream, then the next ones in another: slower, but in bounded memory.
  */
-function* fortranRecords(layout: Layout): Generator<Uint8Array, void, void> {
+function* fortranRecords(layout: ArrayLayout): Generator<Uint8Array, void, void> {
   const { stream, header, count, recordElements, width } = layout;
   if (count === 0) return;
   // A lone record (shape exactly the input's, whose first dim is not 1) has no record axis in front.
@@ -244,7 +244,7 @@ function transposedPlaces(shape: readonly number[]): Uint32Array {
 }
 
 /** Complex numbers are two halves, each with its own byte order. */
-function swapWidth(layout: Layout): number {
+function swapWidth(layout: ArrayLayout): number {
   return layout.header.code[0] === "c" ? layout.width / 2 : layout.width;
 }
 

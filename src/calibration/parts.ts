@@ -23,7 +23,7 @@ export interface Part {
   readonly readsInputs: boolean;
 }
 
-export interface Plan {
+export interface PartPlan {
   readonly parts: readonly Part[];
   readonly workers: number;
   /** Bytes of boundary tensors that may stay in memory. */
@@ -64,7 +64,7 @@ const SPILL_MOST = 256e6;
  * Makes the plan. Throws UsageError for a limit that is too small, with the smallest one that would do, and MinmaxqError for an operator
  * that no instance can hold.
  */
-export function planParts(slices: readonly Slice[], sizes: Sizes, bounds: Bounds): Plan {
+export function planParts(slices: readonly Slice[], sizes: Sizes, bounds: Bounds): PartPlan {
   const needs = new Needs(slices, sizes);
   if (bounds.everySlice) return { parts: needs.parts(slices.map((_, i) => i + 1)), workers: 1, spillBytes: 0 };
   const wanted = bounds.workers ?? Math.min(navigator.hardwareConcurrency, sizes.records);

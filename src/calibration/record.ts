@@ -3,7 +3,7 @@
  */
 import type { Fill, Model } from "../model/index.ts";
 import type { DataSet } from "./dataset.ts";
-import { dependsOnData, foldConstants } from "./fold.ts";
+import { constantsKnown, dependsOnData } from "./fold.ts";
 import { subgraphOf } from "./graph-facts.ts";
 import type { Histogram } from "./histogram.ts";
 import { instrument, nameIn, type Observed } from "./instrument.ts";
@@ -79,7 +79,7 @@ export async function recordSamples(
 ): Promise<Samples[]> {
   const subgraph = options.subgraph ?? 0;
   const graph = subgraphOf(model, subgraph);
-  const known = await foldConstants(model, graph);
+  const known = await constantsKnown(model, graph);
   const plan = instrument(model, subgraph, known);
   if (plan.unobserved.length > 0) options.onUnobserved?.(plan.unobserved);
   const observed = [...new Map([...plan.inputs, ...plan.outputs].map((each) => [each.tensor, each])).values()];

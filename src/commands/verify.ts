@@ -63,9 +63,9 @@ function settingOf(node: Node): LayerSetting {
     ...operandsWith(row, node.inputs.length, "weights"),
     ...operandsWith(row, node.inputs.length, "unit"),
   ];
-  const perLayer = parametric.some((index) => {
+  const perTensor = parametric.some((index) => {
     const quant = node.inputs[index]?.quant;
     return quant?.scale.length === 1 && node.inputs[index]!.shape.some((dim) => dim > 1);
   });
-  return { scheme, granularity: perLayer ? "layer" : "channel" };
+  return { scheme, granularity: perTensor ? "layer" : "channel" };
 }

@@ -4,7 +4,7 @@
  */
 
 import { FileError } from "../base/errors.ts";
-import { dependsOnData, foldConstants } from "../calibration/fold.ts";
+import { constantsKnown, dependsOnData } from "../calibration/fold.ts";
 import { subgraphOf } from "../calibration/graph-facts.ts";
 import type { InputSpec } from "../calibration/inputs.ts";
 import { inputSpecs, instrument } from "../calibration/instrument.ts";
@@ -45,13 +45,13 @@ export interface Side {
   /** Float32 tensors inside control flow, which cannot be looked at. */
   readonly unobserved: readonly string[];
   /** Chooses what is to be seen of a run and writes the copy that shows it. */
-  prepare(taps: readonly Tap[]): Promise<Prepared>;
+  show(taps: readonly Tap[]): Promise<Shown>;
   /** Puts the model's names back into LiteRT's messages. */
   explain(reason: string): string;
 }
 
 /** What a worker needs to run a side. */
-export interface Prepared {
+export interface Shown {
   /** Absent when all that is looked at are inputs. */
   readonly model?: SharedArrayBuffer;
   readonly outputNames: readonly string[];
@@ -75,7 +75,7 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
   const { model, nodes } = exportWorkspace(space);
   const graph = subgraphOf(model, 0);
   const outputs = Array.from(graph.outputs ?? []);
-  const known = new Map(await foldConstants(model, graph));
+  const known = new Map(await constantsKnown(model, graph));
   // An operator whose result is an output has to run, or there is no output.
   for (const index of outputs) known.delete(index);
   const plan = instrument(model, 0, known);
@@ -95,7 +95,7 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
     layers: byName([...plan.inputs, ...plan.outputs].map(({ tensor }) => tap(tensor))),
     unobserved: plan.unobserved,
     explain: plan.explain,
-    async prepare(taps) {
+    async show(taps) {
       const wanted = [...new Set(taps.map(({ tensor }) => tensor))].filter((tensor) => !inputs.includes(tensor));
       const sources = taps.map(({ tensor, dtype }): Source => {
         const input = inputs.indexOf(tensor);

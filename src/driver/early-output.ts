@@ -14,7 +14,7 @@ import { FLATBUFFER_LIMIT, type OpenedModel, OutputFile, planContents } from "..
 import type { Workspace } from "../passes/context.ts";
 import { expectedFilters } from "../passes/minmax/quantize-weights.ts";
 import type { WeightStream } from "../weights/fill.ts";
-import { bytesRead, jobOf } from "../weights/tasks.ts";
+import { bytesRead, fillingOf } from "../weights/tasks.ts";
 import { shareable, WORTH_A_WORKER } from "../weights/threads.ts";
 
 /** Bytes of the tables for a channel of a filter and its bias: a scale and a zero point each. */
@@ -55,15 +55,15 @@ function beginWith(space: Workspace, graphs: readonly Graph[], path: string, str
     graphs
       .flatMap((graph) => expectedFilters(graph, space.context))
       .filter(({ constant }) => constant.count > 0 && shareable(constant))
-      .map((filter) => [filter.constant, { ...filter, job: jobOf(filter.name, filter.constant, 0) }]),
+      .map((filter) => [filter.constant, { ...filter, filling: fillingOf(filter.name, filter.constant, 0) }]),
   );
   const all = [...filters.values()];
   const bytes = bytesRead(all);
   if (bytes < WORTH_A_WORKER) return;
-  const apart = all.map(({ job }) => job).filter(({ found }) => found);
+  const apart = all.map(({ filling }) => filling).filter(({ found }) => found);
   if (bytesRead(apart) * 2 > bytes) return void stream.begin("scan", apart);
   if (space.opened.external) return;
-  const direct = all.filter(({ job }) => !job.found);
+  const direct = all.filter(({ filling }) => !filling.found);
   const contents = direct.map(({ constant, name }) => space.contents.of(constant, name));
   const channels = direct.reduce((sum, { scales }) => sum + scales, 0);
   const room = roomForTables(space.opened, channels);
@@ -71,8 +71,8 @@ function beginWith(space: Workspace, graphs: readonly Graph[], path: string, str
   const plan = planContents(contents, room);
   if (plan.end >= FLATBUFFER_LIMIT) return;
   space.begun = { file: new OutputFile(path), plan };
-  const jobs = direct.map(({ job }, i) => ({ ...job, offset: plan.offsets.get(contents[i]!)! }));
-  stream.begin("write", jobs, space.begun.file.temporary);
+  const fillings = direct.map(({ filling }, i) => ({ ...filling, offset: plan.offsets.get(contents[i]!)! }));
+  stream.begin("write", fillings, space.begun.file.temporary);
 }
 
 /**

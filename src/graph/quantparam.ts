@@ -42,7 +42,7 @@ export function quantParam(members: Partial<QuantParam> & { provenance: Provenan
 }
 
 /** A per-layer quantparam of one scale and zero point. */
-export function perLayer(
+export function perTensor(
   scale: number,
   zeroPoint: number,
   provenance: Provenance,
@@ -67,7 +67,7 @@ export function hasRange(quant: QuantParam | null): quant is QuantParam {
 }
 
 /** Exactly one scale and one zero point (the reference's `lwq`). */
-export function isPerLayer(quant: QuantParam | null): quant is QuantParam {
+export function isPerTensor(quant: QuantParam | null): quant is QuantParam {
   return quant !== null && quant.scale.length === 1 && quant.zeroPoint.length === 1;
 }
 

@@ -1,6 +1,6 @@
 /** Copies contents from their sources to their places with few, large writes. */
 import { type Content, isDeferred, rangeOf } from "./bytes.ts";
-import type { Layout } from "./layout.ts";
+import type { FileLayout } from "./layout.ts";
 
 /** Bytes of the window at most: large enough that system calls do not count. */
 const WINDOW = 4 << 20;
@@ -13,7 +13,7 @@ const GAP = 32;
  * were `kept`.
  */
 export async function copyContents(
-  layout: Layout,
+  layout: FileLayout,
   kept: ReadonlyMap<Content, Uint8Array>,
   write: (bytes: Uint8Array, offset: number) => void,
 ): Promise<void> {

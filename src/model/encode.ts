@@ -44,7 +44,7 @@ export interface Encoded {
 
 type Table = Readonly<Record<string, unknown>>;
 /** What the schema says of a table, looked up once. */
-interface Plan {
+interface TablePlan {
   readonly fields: readonly FieldSchema[];
   readonly names: ReadonlySet<string>;
   /** By which fields are present, a bit each (and another one for a union that is only a tag): where they lie. */
@@ -101,7 +101,7 @@ class Encoder {
   private readonly vectors: Vector[] = [];
   /** By enum: the number in the file of a number in memory. */
   private readonly enumNumbers = new Map<string, Map<number, number>>();
-  private readonly plans = new Map<string, Plan>();
+  private readonly plans = new Map<string, TablePlan>();
 
   constructor(
     private readonly dialect: Dialect,
@@ -149,7 +149,7 @@ class Encoder {
     return at;
   }
 
-  private plan(name: string): Plan {
+  private plan(name: string): TablePlan {
     let plan = this.plans.get(name);
     if (!plan) {
       const fields = this.schema.tables[name];
@@ -162,7 +162,7 @@ class Encoder {
   }
 
   /** The shape of a table with other fields than those before; a union has its tag's slot before its own. */
-  private newShape({ fields, shapes }: Plan, table: Table, present: number): Shape {
+  private newShape({ fields, shapes }: TablePlan, table: Table, present: number): Shape {
     const slots = fields.flatMap((field): Slot[] => {
       const value = table[field.name];
       if (value === undefined) return [];

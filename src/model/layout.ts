@@ -22,7 +22,7 @@ export interface Place {
   readonly prefixed: boolean;
 }
 
-export interface Layout {
+export interface FileLayout {
   /** First byte behind the tables and what is kept for them. */
   readonly metadata: number;
   /** Bytes of the whole file. */
@@ -36,7 +36,7 @@ export interface Layout {
 }
 
 /** Contents with places before anything else is known: vectors, in this order, behind room for the tables. */
-export interface Plan {
+export interface ContentPlan {
   /** Bytes kept for the tables. */
   readonly room: number;
   /** First bytes. */
@@ -45,7 +45,7 @@ export interface Plan {
 }
 
 /** Plans places behind `room` bytes. */
-export function planContents(contents: readonly Deferred[], room: number): Plan {
+export function planContents(contents: readonly Deferred[], room: number): ContentPlan {
   const offsets = new Map<Content, number>();
   let end = room;
   for (const content of contents) {
@@ -61,10 +61,10 @@ function placeAfter(end: number, prefixed: boolean): number {
 }
 
 /** Lays a file out: vectors behind the tables (they belong to the FlatBuffer), then what lies outside. */
-export function layOut(encoded: Encoded): Layout;
+export function layOut(encoded: Encoded): FileLayout;
 /** After a plan; undefined where tables do not find room or a planned content is none of the file's vectors. */
-export function layOut(encoded: Encoded, plan: Plan): Layout | undefined;
-export function layOut(encoded: Encoded, plan?: Plan): Layout | undefined {
+export function layOut(encoded: Encoded, plan: ContentPlan): FileLayout | undefined;
+export function layOut(encoded: Encoded, plan?: ContentPlan): FileLayout | undefined {
   const { length } = encoded.bytes;
   if (plan && length > plan.room) return undefined;
   const places: Place[] = [];
@@ -102,13 +102,13 @@ export function layOut(encoded: Encoded, plan?: Plan): Layout | undefined {
 }
 
 /** The layout with an archive behind all that it has: no reference leads there. */
-export function withArchive(layout: Layout, archive: Content): Layout {
+export function withArchive(layout: FileLayout, archive: Content): FileLayout {
   const place = { content: archive, offset: layout.size, prefixed: false };
   return { ...layout, size: layout.size + archive.length, places: [...layout.places, place] };
 }
 
 /** Writes the places into the gaps that the encoder left. */
-export function patch(encoded: Encoded, layout: Layout): void {
+export function patch(encoded: Encoded, layout: FileLayout): void {
   const view = new DataView(encoded.bytes.buffer, encoded.bytes.byteOffset, encoded.bytes.byteLength);
   for (const [i, reference] of encoded.references.entries()) {
     const { offset } = layout.targets[i]!;

@@ -10,7 +10,7 @@ import { timed } from "../base/timings.ts";
 import { type ByteRange, type Content, type Deferred, isDeferred } from "./bytes.ts";
 import { copyContents } from "./copy.ts";
 import { encodeModel, refresh } from "./encode.ts";
-import { FLATBUFFER_LIMIT, layOut, type Plan, patch, withArchive } from "./layout.ts";
+import { type ContentPlan, FLATBUFFER_LIMIT, layOut, patch, withArchive } from "./layout.ts";
 import { OutputFile, writeError } from "./output-file.ts";
 import type { Dialect, Model } from "./schema.gen.ts";
 
@@ -54,7 +54,7 @@ export interface WriteOptions {
 /** A file that somebody writes to already. */
 export interface BegunFile {
   readonly file: OutputFile;
-  readonly plan: Plan;
+  readonly plan: ContentPlan;
 }
 
 /**

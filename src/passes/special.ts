@@ -1,7 +1,7 @@
 /** Parameters of activations that follow from the function itself (§3.8), set on tensors: the rows of src/rules/schemes.ts have the numbers. */
 import type { Node } from "../graph/graph.ts";
 import { fusedActivation } from "../graph/options.ts";
-import { perLayer, type QuantParam, quantParam } from "../graph/quantparam.ts";
+import { perTensor, type QuantParam, quantParam } from "../graph/quantparam.ts";
 import { integerScale } from "../rules/arithmetic.ts";
 import type { SpecialKind } from "../rules/operator-row.ts";
 import type { ResultRole } from "../rules/operators.ts";
@@ -10,7 +10,7 @@ import type { ActivationQuantizer, PredefinedKind } from "../rules/schemes.ts";
 /** The fixed parameters of a function for activations of a quantizer; the range is carried over from `old`. */
 export function predefined(kind: PredefinedKind, { fixed }: ActivationQuantizer, old: QuantParam | null): QuantParam {
   const { scale, zeroPoint } = fixed[kind];
-  return perLayer(scale, zeroPoint, { from: "predefined", kind }, old);
+  return perTensor(scale, zeroPoint, { from: "predefined", kind }, old);
 }
 
 /** `old` with its first scale made an integer. The zero point stays as it was for the old scale (§3.8). */

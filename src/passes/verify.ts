@@ -7,7 +7,7 @@
 
 import { activeNodes, type Dtype, describe, type Graph, isConstant, type Node, resultsOf } from "../graph/graph.ts";
 import { dtypeOption } from "../graph/options.ts";
-import { isPerLayer } from "../graph/quantparam.ts";
+import { isPerTensor } from "../graph/quantparam.ts";
 import { roundHalfAway } from "../rules/arithmetic.ts";
 import { isActivationDtype } from "../rules/dtypes.ts";
 import { type OperandRole, type OperatorRow, roleOf } from "../rules/operators.ts";
@@ -61,7 +61,7 @@ class Check {
     if (this.row.verify !== "same parameters") return;
     this.dtype(this.node, "result", this.scheme.activation.dtype);
     this.sameAsOperand();
-    this.perLayer(this.node, "result");
+    this.perTensor(this.node, "result");
   }
 
   operator(perChannel: boolean): void {
@@ -84,7 +84,7 @@ class Check {
       this.dtype(this.node, "result", "BOOL");
     } else {
       this.dtype(this.node, "result", this.scheme.activation.dtype);
-      this.perLayer(this.node, "result");
+      this.perTensor(this.node, "result");
       this.specialParameters();
     }
     this.operands(perChannel);
@@ -109,20 +109,20 @@ class Check {
         return;
       case "activation":
         this.dtype(operand, what, this.scheme.activation.dtype);
-        return this.perLayer(operand, what);
+        return this.perTensor(operand, what);
       case "unit":
         this.dtype(operand, role.name, this.scheme.activation.dtype);
         return perChannel
           ? this.perChannel(operand, role.name, operand.shape.length - 1)
-          : this.perLayer(operand, role.name);
+          : this.perTensor(operand, role.name);
       case "weights":
         this.dtype(operand, role.name, this.scheme.weights[perChannel ? "channel" : "layer"].dtype);
-        return perChannel ? this.perChannel(operand, role.name, role.axis) : this.perLayer(operand, role.name);
+        return perChannel ? this.perChannel(operand, role.name, role.axis) : this.perTensor(operand, role.name);
       case "bias":
         if (!isConstant(operand)) return;
         this.dtype(operand, role.name, this.scheme.bias[perChannel ? "channel" : "layer"]);
         if (perChannel) this.perChannel(operand, role.name, operand.shape.length - 1);
-        else this.perLayer(operand, role.name);
+        else this.perTensor(operand, role.name);
         this.biasScale(operand);
     }
   }
@@ -144,8 +144,8 @@ class Check {
     this.problem(`wrong dtype: ${where} is ${tensor.dtype}, expected ${expected}${remedy}`);
   }
 
-  private perLayer(tensor: Node, what: string): void {
-    if (isPerLayer(tensor.quant)) return;
+  private perTensor(tensor: Node, what: string): void {
+    if (isPerTensor(tensor.quant)) return;
     this.problem(`wrong granularity: ${what} "${tensor.name}" must have one scale and one zero point`);
   }
 
@@ -205,7 +205,7 @@ class Check {
       this.dtype(tensor, tensor === this.node ? "result" : "operand 0", this.scheme.activation.dtype);
       if (dtypeOption(this.node, name) !== tensor.dtype)
         this.problem(`its option ${name} is ${dtypeOption(this.node, name)}, but "${tensor.name}" is ${tensor.dtype}`);
-      this.perLayer(tensor, "tensor");
+      this.perTensor(tensor, "tensor");
     }
   }
 
@@ -223,8 +223,8 @@ class Check {
     if (!tensor.quant !== !this.node.quant)
       return this.problem(`wrong granularity: "${tensor.name}" and its result must both have parameters or neither`);
     if (this.node.quant) {
-      this.perLayer(this.node, "result");
-      this.perLayer(tensor, "operand 0");
+      this.perTensor(this.node, "result");
+      this.perTensor(tensor, "operand 0");
     }
   }
 

@@ -8,19 +8,19 @@ import type { OpenedModel } from "../model/index.ts";
 import { PendingContents } from "../weights/pending.ts";
 import { ConstantScanner } from "../weights/scan.ts";
 import type { LayerSetting, Note, QuantizeOptions, Workspace } from "./context.ts";
-import { prepare } from "./prepare/float-constants.ts";
+import { expandConstants } from "./prepare/float-constants.ts";
 
-/** Imports and prepares every subgraph; `likeReference` as the drop-in front does it (src/passes/prepare/float-constants.ts). */
+/** Imports every subgraph; `likeReference` as the drop-in front does it (src/passes/prepare/float-constants.ts). */
 export function workspace(opened: OpenedModel, options: QuantizeOptions, likeReference = false): Workspace {
-  return timed("prepare", () => prepared(opened, options, likeReference));
+  return timed("prepare", () => imported(opened, options, likeReference));
 }
 
-function prepared(opened: OpenedModel, options: QuantizeOptions, likeReference: boolean): Workspace {
+function imported(opened: OpenedModel, options: QuantizeOptions, likeReference: boolean): Workspace {
   const graphs = (opened.model.subgraphs ?? []).map((_, index) =>
     importGraph(opened.model, index, likeReference ? "one" : "ours"),
   );
   if (graphs.length === 0) throw new FileError(opened.source.name, "has no subgraph; there is nothing to quantize");
-  for (const graph of graphs) prepare(graph, likeReference);
+  for (const graph of graphs) expandConstants(graph, likeReference);
   const layers = new Map<string, LayerSetting>();
   return {
     opened,

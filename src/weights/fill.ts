@@ -24,7 +24,7 @@ import { bytesOf, problemOf, problemOfNonFinite, setParameters } from "./encode.
 import { loadFloats } from "./floats.ts";
 import { type Block, type KernelStream, loadKernels } from "./kernels.ts";
 import { isPending, type PendingConstant } from "./pending.ts";
-import { bytesRead, type Job, jobOf, rangesFound } from "./tasks.ts";
+import { bytesRead, type Filling, fillingOf, rangesFound } from "./tasks.ts";
 import { Sharing, shareable, Threads, threadsAllowed, threadsFor, type Unusable, type Work } from "./threads.ts";
 
 /** Writes every pending constant to its place. Throws one MinmaxqError for all constants with unusable values. */
@@ -49,13 +49,13 @@ export class WeightStream {
   }
 
   /**
-   * Gives jobs to the Worker that was started early, and says whether there is one: without it nothing is begun, and `fill` does
+   * Gives fillings to the Worker that was started early, and says whether there is one: without it nothing is begun, and `fill` does
    * all. `output` is the file under way; scans need none. Once per stream.
    */
-  begin(work: Work, jobs: readonly Job[], output?: string): boolean {
+  begin(work: Work, fillings: readonly Filling[], output?: string): boolean {
     if (this.begun) throw new Error("the weight stream has begun already");
     if (!this.threads.isOneIdle) return false;
-    const begun = new Sharing(this.threads, work, jobs, output);
+    const begun = new Sharing(this.threads, work, fillings, output);
     begun.ask(2);
     if (!begun.isShared) return false;
     this.begun = begun;
@@ -79,7 +79,7 @@ export class WeightStream {
     const begun = this.begun;
     const isWanted =
       (begun?.output === undefined || begun.output === target.path) &&
-      begun?.jobs.every(({ constant }) => wanted.has(constant));
+      begun?.fillings.every(({ constant }) => wanted.has(constant));
     if (!isWanted) {
       await this.stop();
       return undefined;
@@ -104,14 +104,14 @@ export class WeightStream {
     });
     const write = (bytes: Uint8Array, offset: number) => target.write(bytes, offset);
     const early = await this.takeBegun(target, new Set(pending.map(({ content }) => content.constant)));
-    const begun = new Map(early?.jobs.map((job) => [job.constant, job]));
-    const jobs: Job[] = [];
+    const begun = new Map(early?.fillings.map((filling) => [filling.constant, filling]));
+    const fillings: Filling[] = [];
     const biases: PendingConstant[] = [];
     for (const { content, offset } of pending) {
       const { name, constant } = content;
       if (isBias(content)) biases.push(content);
       else if (constant.count > 0 && !(early?.work === "write" && begun.has(constant)))
-        jobs.push({ ...(begun.get(constant) ?? jobOf(name, constant, offset)), offset });
+        fillings.push({ ...(begun.get(constant) ?? fillingOf(name, constant, offset)), offset });
     }
     // All told in the order of the file, whoever found them.
     const unusable: Unusable[] = [];
@@ -121,13 +121,13 @@ export class WeightStream {
     };
     if (early) await share(early, most);
     // What lies in memory stays in this thread.
-    for (const some of [jobs.filter(isShareable), jobs.filter((job) => !isShareable(job))]) {
+    for (const some of [fillings.filter(isShareable), fillings.filter((filling) => !isShareable(filling))]) {
       const count = some.some(isShareable) && target.path !== undefined ? threadsFor(bytesRead(some), most) : 1;
       const apart = some.filter(({ found, constant }) => found && !begun.has(constant));
       await share(new Sharing(threads, "scan", apart, target.path), count);
       const usable = some
-        .map((job) => (job.found ? takeFound(stream, job, unusable) : job))
-        .filter((job) => job !== null);
+        .map((filling) => (filling.found ? takeFound(stream, filling, unusable) : filling))
+        .filter((filling) => filling !== null);
       await share(new Sharing(threads, "write", usable, target.path), count);
     }
     for (const { text } of unusable.sort((a, b) => a.offset - b.offset)) problems.add(text);
@@ -140,23 +140,23 @@ function isBias({ constant }: PendingConstant): boolean {
   return constant.kind === "encoded" && constant.encoding.rule === "bias";
 }
 
-const isShareable = ({ constant }: Job) => shareable(constant);
+const isShareable = ({ constant }: Filling) => shareable(constant);
 
-/** The job of a constant that was scanned apart, with its parameters set; null when its values are unusable. */
-function takeFound(stream: KernelStream, job: Job, unusable: Unusable[]): Job | null {
-  const { name, constant } = job;
+/** The filling of a constant that was scanned apart, with its parameters set; null when its values are unusable. */
+function takeFound(stream: KernelStream, filling: Filling, unusable: Unusable[]): Filling | null {
+  const { name, constant } = filling;
   if (constant.kind !== "encoded" || constant.encoding.rule !== "scan")
     throw new Error(`"${name}" was not to be scanned`);
-  const ranges = rangesFound(job);
+  const ranges = rangesFound(filling);
   const text = problemOf(name, ranges);
   if (text) {
-    unusable.push({ offset: job.offset, text });
+    unusable.push({ offset: filling.offset, text });
     return null;
   }
   const { quantizer, parameters } = constant.encoding;
   const known = stream.scoped(() => stream.parameters(ranges.mins, ranges.maxs, quantizer));
   setParameters(parameters, known, 0);
-  return { ...job, known };
+  return { ...filling, known };
 }
 
 /** Bias scales and values (§3.6), once the weights' scales are there. Of unusable values nothing is computed. */

@@ -5,7 +5,7 @@
  */
 
 /** Values as [outer, channels, inner]; parameters and ranges have one value a channel. */
-export interface Layout {
+export interface KernelLayout {
   readonly channels: number;
   readonly inner: number;
 }
@@ -117,7 +117,7 @@ export class KernelMemory {
   }
 
   /** Pointer and count of the values, then channels and inner. */
-  protected layout(values: Block, { channels, inner }: Layout): number[] {
+  protected layout(values: Block, { channels, inner }: KernelLayout): number[] {
     const count = elements(values, 4);
     if (!(channels > 0 && inner > 0) || count % (channels * inner) !== 0) {
       throw new RangeError(`${count} values cannot be [outer, ${channels}, ${inner}]`);
@@ -130,7 +130,7 @@ export class KernelMemory {
     return [this.copyIn(list).pointer, channels];
   }
 
-  protected lists({ channels }: Layout, ...lists: Float32Array[]): number[] {
+  protected lists({ channels }: KernelLayout, ...lists: Float32Array[]): number[] {
     return lists.flatMap((list) => this.list(list, channels));
   }
 }

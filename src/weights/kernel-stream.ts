@@ -13,9 +13,9 @@
  */
 import type { Observation, Range } from "../../build/kernels.d.ts";
 import type { Quantizer } from "../rules/schemes.ts";
-import { type Block, elements, floats, KernelMemory, type Layout } from "./kernel-memory.ts";
+import { type Block, elements, floats, type KernelLayout, KernelMemory } from "./kernel-memory.ts";
 
-export type { Block, Layout };
+export type { Block, KernelLayout };
 
 /** Integers that `dequantize` takes, in the order of the contract's codes. */
 export const INTEGER_KINDS = ["UINT8", "INT8", "INT16", "INT32", "INT64"] as const;
@@ -61,7 +61,7 @@ export class KernelStream extends KernelMemory {
    */
   channels(
     values: Block,
-    layout: Layout,
+    layout: KernelLayout,
     start?: { mins: Float32Array; maxs: Float32Array },
   ): { mins: Float32Array<ArrayBuffer>; maxs: Float32Array<ArrayBuffer>; nans: number } {
     const mins = start === undefined ? [0, 0] : this.list(start.mins, layout.channels);
@@ -83,7 +83,7 @@ export class KernelStream extends KernelMemory {
   /** QA, §3.4: 0..255, one byte an element. */
   asym(
     values: Block,
-    layout: Layout,
+    layout: KernelLayout,
     nmin: Float32Array,
     nmax: Float32Array,
     inv: Float32Array,
@@ -118,7 +118,7 @@ export class KernelStream extends KernelMemory {
    */
   fused(
     values: Block,
-    layout: Layout,
+    layout: KernelLayout,
     { symmetric, smallestScale }: Pick<Quantizer, "symmetric" | "smallestScale">,
     to: Block,
   ): Fused {
@@ -131,24 +131,24 @@ export class KernelStream extends KernelMemory {
   }
 
   /** QA of values near their range (kernels/near.ts). */
-  asymnear(values: Block, layout: Layout, nmin: Float32Array, inv: Float32Array): Uint8Array<ArrayBuffer> {
+  asymnear(values: Block, layout: KernelLayout, nmin: Float32Array, inv: Float32Array): Uint8Array<ArrayBuffer> {
     return this.result(Uint8Array, "asymnear", ...this.layout(values, layout), ...this.lists(layout, nmin, inv));
   }
 
   /** QS with limit 32767 of values near their range (kernels/near.ts). */
-  symnear(values: Block, layout: Layout, inv: Float32Array): Int16Array<ArrayBuffer> {
+  symnear(values: Block, layout: KernelLayout, inv: Float32Array): Int16Array<ArrayBuffer> {
     return this.result(Int16Array, "symnear", ...this.layout(values, layout), ...this.lists(layout, inv));
   }
 
   /** QA0, §3.4: without clipping. */
-  asym0(values: Block, layout: Layout, min: Float32Array, inv: Float32Array): Uint8Array<ArrayBuffer> {
+  asym0(values: Block, layout: KernelLayout, min: Float32Array, inv: Float32Array): Uint8Array<ArrayBuffer> {
     return this.result(Uint8Array, "asym0", ...this.layout(values, layout), ...this.lists(layout, min, inv));
   }
 
   /** QS, §3.4: ±limit, limit up to 32767. */
   sym(
     values: Block,
-    layout: Layout,
+    layout: KernelLayout,
     nmin: Float32Array,
     nmax: Float32Array,
     inv: Float32Array,
@@ -159,14 +159,14 @@ export class KernelStream extends KernelMemory {
   }
 
   /** QS0, §3.4: without clipping, ±32767. */
-  sym0(values: Block, layout: Layout, inv: Float32Array): Int16Array<ArrayBuffer> {
+  sym0(values: Block, layout: KernelLayout, inv: Float32Array): Int16Array<ArrayBuffer> {
     return this.result(Int16Array, "sym0", ...this.layout(values, layout), ...this.lists(layout, inv));
   }
 
   /** QS with one byte an element: limit 127 (int8) or 7 (int4, still unpacked; see nibbles). */
   symbyte(
     values: Block,
-    layout: Layout,
+    layout: KernelLayout,
     nmin: Float32Array,
     nmax: Float32Array,
     inv: Float32Array,
@@ -189,7 +189,7 @@ export class KernelStream extends KernelMemory {
   /** §5.2: QA, then f32(q) * scale + nmin. */
   fakeasym(
     values: Block,
-    layout: Layout,
+    layout: KernelLayout,
     nmin: Float32Array,
     nmax: Float32Array,
     inv: Float32Array,
@@ -202,7 +202,7 @@ export class KernelStream extends KernelMemory {
   /** §5.2: QS, then f32(q) * scale. */
   fakesym(
     values: Block,
-    layout: Layout,
+    layout: KernelLayout,
     nmin: Float32Array,
     nmax: Float32Array,
     inv: Float32Array,
@@ -258,7 +258,7 @@ export class KernelStream extends KernelMemory {
   dequantize(
     values: Block,
     kind: IntegerKind,
-    layout: Layout,
+    layout: KernelLayout,
     scale: Float32Array,
     zeroPoint: BigInt64Array,
   ): Float32Array<ArrayBuffer> {

@@ -17,12 +17,12 @@ import {
   type Block,
   INTEGER_KINDS,
   type IntegerKind,
+  type KernelLayout,
   KernelStream,
-  type Layout,
   type Parameters,
 } from "./kernel-stream.ts";
 
-export type { Block, IntegerKind, KernelFunctions, KernelStream, Layout, Observation, Parameters, Range };
+export type { Block, IntegerKind, KernelFunctions, KernelLayout, KernelStream, Observation, Parameters, Range };
 
 /** Mins and maxs of channels, one value a channel; how many elements were NaN. */
 export type ChannelRanges = { mins: Float32Array; maxs: Float32Array; nans: number };

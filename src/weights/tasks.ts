@@ -1,7 +1,7 @@
 /**
- * What the weight stream does: jobs (one a constant), cut into tasks that any thread can do in any order.
+ * What the weight stream does: fillings (one a constant), cut into tasks that any thread can do in any order.
  *
- *     job  "conv1" as uint8 at byte 4096 of the file
+ *     filling  "conv1" as uint8 at byte 4096 of the file
  *     task channels 0…113 of it: read, scan, encode, give to the output
  *
  * Channels that lie in one piece are scanned and encoded in one read. Where they do not (a large tensor with one scale), all
@@ -31,7 +31,7 @@ export interface Found {
   readonly nans: Int32Array;
 }
 
-export interface Job {
+export interface Filling {
   readonly name: string;
   readonly constant: Constant;
   /** Of its first byte in the new file. */
@@ -43,15 +43,15 @@ export interface Job {
   readonly known?: Parameters;
 }
 
-/** Pieces of one job by number: `from`, up to but not including `to`. */
+/** Pieces of one filling by number: `from`, up to but not including `to`. */
 export interface Task {
-  readonly job: number;
+  readonly filling: number;
   readonly from: number;
   readonly to: number;
 }
 
-/** The job of a constant, which is no bias and not empty. */
-export function jobOf(name: string, constant: Constant, offset: number): Job {
+/** The filling of a constant, which is no bias and not empty. */
+export function fillingOf(name: string, constant: Constant, offset: number): Filling {
   const layout = layoutOf(constant);
   const scanned = constant.kind === "encoded" && constant.encoding.rule === "scan";
   const whole = scanned && layout.channels > 1 && constant.count <= WHOLE_LIMIT;
@@ -75,14 +75,14 @@ function nothingFound(pieces: number, channels: number): Found {
 }
 
 /**
- * The tasks of jobs, in file order. A sparse constant is one task, because it is laid out densely as a whole; so is one of
+ * The tasks of fillings, in file order. A sparse constant is one task, because it is laid out densely as a whole; so is one of
  * 4-bit values whose pieces would begin within a byte.
  */
-export function tasksOf(jobs: readonly Job[]): Task[] {
-  return jobs.flatMap(({ constant, pieces }, job): Task[] => {
+export function tasksOf(fillings: readonly Filling[]): Task[] {
+  return fillings.flatMap(({ constant, pieces }, filling): Task[] => {
     const odd = bytesEach(constant) < 1 && pieces.some(({ first }) => first % 2 !== 0);
-    if (odd || isSparse(constant)) return [{ job, from: 0, to: pieces.length }];
-    return pieces.map((_, piece) => ({ job, from: piece, to: piece + 1 }));
+    if (odd || isSparse(constant)) return [{ filling, from: 0, to: pieces.length }];
+    return pieces.map((_, piece) => ({ filling, from: piece, to: piece + 1 }));
   });
 }
 
@@ -105,8 +105,8 @@ function bytesEach(constant: Constant): number {
   return constant.kind === "nibbles" ? 0.5 : constant.length / constant.count;
 }
 
-/** Notes the ranges of a task's pieces in the job's shared memory. */
-export function scanTask(stream: KernelStream, { name, constant, pieces, found }: Job, { from, to }: Task): void {
+/** Notes the ranges of a task's pieces in the filling's shared memory. */
+export function scanTask(stream: KernelStream, { name, constant, pieces, found }: Filling, { from, to }: Task): void {
   if (constant.kind !== "encoded" || !found) throw new Error(`"${name}" needs no scan of its own`);
   const { channels, mins, maxs, nans } = found;
   for (let index = from; index < to; index++) {
@@ -120,7 +120,7 @@ export function scanTask(stream: KernelStream, { name, constant, pieces, found }
 }
 
 /** Ranges of the channels after all pieces were scanned. */
-export function rangesFound({ pieces, found }: Job): ChannelRanges {
+export function rangesFound({ pieces, found }: Filling): ChannelRanges {
   const { channels, mins, maxs, nans } = found!;
   const ranges: ChannelRanges = { ...laterStart(channels), nans: 0 };
   for (const [index, piece] of pieces.entries()) {
@@ -134,17 +134,17 @@ export function rangesFound({ pieces, found }: Job): ChannelRanges {
 }
 
 /** Computes a task's bytes and gives them away in order. Returns what is wrong with the values, or null. */
-export function writeTask(stream: KernelStream, job: Job, { from, to }: Task, sink: Sink): string | null {
-  const { name, constant, offset } = job;
+export function writeTask(stream: KernelStream, filling: Filling, { from, to }: Task, sink: Sink): string | null {
+  const { name, constant, offset } = filling;
   const size = bytesEach(constant);
   const packer = constant.kind === "encoded" && size < 1 ? new NibblePacker(stream, sink, offset) : null;
   const destination: Destination = packer ? { sink: packer, offset: 0, size: 1 } : { sink, offset, size };
-  for (const piece of job.pieces.slice(from, to)) {
+  for (const piece of filling.pieces.slice(from, to)) {
     if (constant.kind !== "encoded") {
       giveFloats(stream, constant, piece, size, (bytes) => sink.add(bytes, offset + piece.first * size));
       continue;
     }
-    const problem = streamPiece(stream, name, constant, piece, job.known ?? null, destination);
+    const problem = streamPiece(stream, name, constant, piece, filling.known ?? null, destination);
     if (problem) return problem;
   }
   packer?.end();

@@ -12,7 +12,7 @@ import { startWorker } from "../workers.ts";
 import type { Constant } from "./constant.ts";
 import { compiledKernels, type KernelStream, loadKernels } from "./kernels.ts";
 import { PieceOutput, Turn, type Write } from "./output.ts";
-import { type Job, scanTask, type Task, tasksOf, writeTask } from "./tasks.ts";
+import { type Filling, scanTask, type Task, tasksOf, writeTask } from "./tasks.ts";
 
 /** What is done with tasks: ranges noted, or bytes written. */
 export type Work = "scan" | "write";
@@ -20,7 +20,7 @@ export type Work = "scan" | "write";
 /** What a Worker gets. Sources are given by path; each thread opens files by itself. */
 export interface WorkOrder {
   readonly work: Work;
-  readonly jobs: readonly Job[];
+  readonly fillings: readonly Filling[];
   readonly tasks: readonly Task[];
   /** [the next task, whose turn it is to write], in shared memory. */
   readonly shared: Int32Array;
@@ -122,7 +122,7 @@ function started(): Worker {
   return worker;
 }
 
-/** Work on jobs that threads share. */
+/** Work on fillings that threads share. */
 export class Sharing {
   private readonly tasks: readonly Task[];
   private readonly shared = new Int32Array(new SharedArrayBuffer(8));
@@ -132,10 +132,10 @@ export class Sharing {
   constructor(
     private readonly threads: Threads,
     readonly work: Work,
-    readonly jobs: readonly Job[],
+    readonly fillings: readonly Filling[],
     readonly output: string | undefined,
   ) {
-    this.tasks = tasksOf(jobs);
+    this.tasks = tasksOf(fillings);
   }
 
   /** Lets Workers begin until there are `threads` threads, the calling one among them. */
@@ -144,7 +144,10 @@ export class Sharing {
     if (this.reports.length >= wanted) return;
     const order: WorkOrder = {
       work: this.work,
-      jobs: this.jobs.map((job) => ({ ...job, constant: overSources(job.constant, (path) => ({ path })) })),
+      fillings: this.fillings.map((filling) => ({
+        ...filling,
+        constant: overSources(filling.constant, (path) => ({ path })),
+      })),
       tasks: this.tasks,
       shared: this.shared,
       output: this.output,
@@ -165,9 +168,9 @@ export class Sharing {
 
   /** Takes part until nothing is left to do. Gives what is wrong with values, in the order of the tasks. */
   async join(stream: KernelStream, write: Write): Promise<Unusable[]> {
-    const { work, jobs, tasks, shared } = this;
+    const { work, fillings, tasks, shared } = this;
     if (tasks.length === 0) return [];
-    const own = doTasks(work, jobs, tasks, shared, stream, write);
+    const own = doTasks(work, fillings, tasks, shared, stream, write);
     const problems = (await Promise.all([own, ...this.reports])).flat();
     return problems.sort((a, b) => a.task - b.task);
   }
@@ -192,9 +195,9 @@ export async function workOn(order: WorkOrder): Promise<WorkReport> {
       sources.set(path, known);
       return known;
     };
-    const jobs = order.jobs.map((job) => ({ ...job, constant: overSources(job.constant, source) }));
+    const fillings = order.fillings.map((filling) => ({ ...filling, constant: overSources(filling.constant, source) }));
     const write: Write = (bytes, offset) => writeAll(output!, bytes, offset);
-    const problems = await doTasks(order.work, jobs, order.tasks, order.shared, loadKernels().stream, write);
+    const problems = await doTasks(order.work, fillings, order.tasks, order.shared, loadKernels().stream, write);
     return { problems, spans: takeSpans() };
   } catch (error) {
     return { failed: sentError(error) };
@@ -210,14 +213,14 @@ const PAUSE_EVERY = 50;
 /** Takes task after task until none is left. */
 async function doTasks(
   work: Work,
-  jobs: readonly Job[],
+  fillings: readonly Filling[],
   tasks: readonly Task[],
   shared: Int32Array,
   stream: KernelStream,
   write: Write,
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
-  const bytes = jobs.reduce((sum, { constant }) => sum + constant.length, 0);
+  const bytes = fillings.reduce((sum, { constant }) => sum + constant.length, 0);
   const output = work === "write" ? new PieceOutput(stream, write, new Turn(shared.subarray(1)), bytes) : null;
   let paused = performance.now();
   for (;;) {
@@ -229,12 +232,12 @@ async function doTasks(
     const number = Atomics.add(shared, 0, 1);
     const task = tasks[number];
     if (!task) break;
-    const job = jobs[task.job]!;
+    const filling = fillings[task.filling]!;
     if (output) {
-      const text = writeTask(stream, job, task, output);
-      if (text) problems.push({ offset: job.offset, task: number, text });
+      const text = writeTask(stream, filling, task, output);
+      if (text) problems.push({ offset: filling.offset, task: number, text });
     } else {
-      scanTask(stream, job, task);
+      scanTask(stream, filling, task);
     }
   }
   output?.end();

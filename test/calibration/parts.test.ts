@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { foldConstants } from "../../src/calibration/fold.ts";
+import { constantsKnown } from "../../src/calibration/fold.ts";
 import { type DataSet, inputSpecs, openDataSet, recordSamples } from "../../src/calibration/index.ts";
 import { instrument } from "../../src/calibration/instrument.ts";
 import { sliceModel } from "../../src/calibration/slices.ts";
@@ -28,7 +28,7 @@ async function bits(of: Model, data: DataSet, options: Parameters<typeof recordS
 }
 
 async function slicesOf(of: Model): Promise<number> {
-  return sliceModel(instrument(of, 0, await foldConstants(of, of.subgraphs![0]!))).length;
+  return sliceModel(instrument(of, 0, await constantsKnown(of, of.subgraphs![0]!))).length;
 }
 
 describe("real models: slices, parts of one slice, and limits give the bits of one piece", () => {

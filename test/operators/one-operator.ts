@@ -11,7 +11,7 @@ import {
   f32,
   fromRange,
   integerScaleOf,
-  perLayer,
+  perTensor,
   predefinedOf,
   type Quantized,
   unitsOf,
@@ -141,7 +141,7 @@ export function expectedOf(parsed: Parsed, situation: Situation): Map<string, Ex
     else if (word === "i") expected.set(name, { ...nothing("INT32"), values: [1] });
     else if (word === "I") expected.set(name, nothing("INT32"));
     else if (word === "B") expected.set(name, values ? { ...nothing("BOOL"), values: [1] } : nothing("BOOL"));
-    else if (word === "q") expected.set(name, perLayer("UINT8", 0.25, 4));
+    else if (word === "q") expected.set(name, perTensor("UINT8", 0.25, 4));
     else if (word[0] === "w")
       expected.set(name, weightsOf(dtype, granularity, values!, operand.shape, Number(word[1])));
     else if (word === "u") expected.set(name, unitsOf(dtype, granularity, values!));
@@ -154,7 +154,7 @@ export function expectedOf(parsed: Parsed, situation: Situation): Map<string, Ex
     if (tanh && word === "r") expected.set(name, predefinedOf("tanh", dtype));
     else if (tanh && word[0] === "!") expected.set(name, { ...predefinedOf("tanh", dtype), dtype: word.slice(1) });
     else if (word === "r") expected.set(name, own);
-    else if (word === "k") expected.set(name, perLayer("UINT8", 0.5, 3));
+    else if (word === "k") expected.set(name, perTensor("UINT8", 0.5, 3));
     else if (word[0] === ":") expected.set(name, nothing(word.slice(1)));
     else if (word[0] === "!") expected.set(name, { ...own, dtype: word.slice(1) });
     else if (word[0] === "=") {

@@ -81,13 +81,13 @@ export interface Expected {
 export const hex = (x: number): string => new Uint32Array(Float32Array.of(x).buffer)[0]!.toString(16).padStart(8, "0");
 
 /** One scale and zero point. */
-export function perLayer(dtype: string, scale: number, zeroPoint: number): Expected {
+export function perTensor(dtype: string, scale: number, zeroPoint: number): Expected {
   return { dtype, scale: [hex(scale)], zeroPoint: [zeroPoint], axis: 0 };
 }
 
 export function fromRange(dtype: Quantized, [min, max]: readonly [number, number]): Expected {
   const { scale, zeroPoint } = scaledOf(dtype, min, max);
-  return perLayer(dtype, scale, zeroPoint);
+  return perTensor(dtype, scale, zeroPoint);
 }
 
 /** §3.8. */
@@ -97,13 +97,13 @@ export function predefinedOf(kind: string, dtype: Quantized): Expected {
     tanh: { UINT8: [f32(2 / 256), 128], INT16: [f32(1 / 32768), 0] },
     softmax: { UINT8: [f32(1 / 255), 0], INT16: [f32(1 / 32767), 0] },
   };
-  return perLayer(dtype, ...table[kind]![dtype]);
+  return perTensor(dtype, ...table[kind]![dtype]);
 }
 
 /** §3.8, IntScale: the zero point is that of the old scale. */
 export function integerScaleOf(dtype: Quantized, [min, max]: readonly [number, number]): Expected {
   const { scale, zeroPoint } = scaledOf(dtype, min, max);
-  return perLayer(dtype, scale < 1 ? 1 : exactRound(scale), zeroPoint);
+  return perTensor(dtype, scale < 1 ? 1 : exactRound(scale), zeroPoint);
 }
 
 function rangeOf(values: readonly number[]): [number, number] {
@@ -135,7 +135,7 @@ function encode(dtype: Quantized, values: Float32Array, channels: number, inner:
 export function byOwnValues(dtype: Quantized, values: Float32Array): Expected {
   const one = scaledOf(dtype, ...rangeOf([...values]));
   return {
-    ...perLayer(dtype, one.scale, one.zeroPoint),
+    ...perTensor(dtype, one.scale, one.zeroPoint),
     values: [...encode(dtype, values, 1, values.length, [one])],
   };
 }
@@ -145,7 +145,7 @@ export function byParameters(dtype: Quantized, values: Float32Array, scale: numb
   const [low, high] = dtype === "UINT8" ? [0, 255] : [-32767, 32767];
   const inv = f32(1 / scale);
   return {
-    ...perLayer(dtype, scale, zeroPoint),
+    ...perTensor(dtype, scale, zeroPoint),
     values: [...values].map((v) => propagate(v, inv, zeroPoint, low, high)),
   };
 }

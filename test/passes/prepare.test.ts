@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { importGraph } from "../../src/graph/import.ts";
 import { DimensionType, type Model, type SparsityParameters, TensorType } from "../../src/model/index.ts";
-import { prepare } from "../../src/passes/prepare/float-constants.ts";
+import { expandConstants } from "../../src/passes/prepare/float-constants.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
 import { generator, half } from "../kernels/oracle.ts";
 import { weightsOf } from "../operators/oracle.ts";
@@ -215,7 +215,7 @@ describe("float16", () => {
 test("no byte is read", () => {
   for (const made of [halves(), densified(LAYOUTS[3]![1]), sparseWeights(LAYOUTS[0]![1])]) {
     const graph = importGraph(unreadable(made), 0);
-    prepare(graph);
+    expandConstants(graph);
     const { kind, dtype, shape } = nodeOf(graph, "w");
     expect({ kind, dtype, shape: [...shape] }).toEqual({ kind: "constant", dtype: "FLOAT32", shape: [ROWS, COLUMNS] });
   }

@@ -4,7 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import { type Graph, type Node, setInput } from "../../src/graph/graph.ts";
 import { setOptions } from "../../src/graph/options.ts";
-import { perLayer, type QuantParam, quantParam } from "../../src/graph/quantparam.ts";
+import { perTensor, type QuantParam, quantParam } from "../../src/graph/quantparam.ts";
 import type { BuiltinOptions } from "../../src/model/index.ts";
 import type { Workspace } from "../../src/passes/context.ts";
 import { SCHEMES } from "../../src/rules/schemes.ts";
@@ -37,7 +37,7 @@ const with_ = (node: Node, changes: Partial<QuantParam>) => {
   node.quant = quantParam({ ...node.quant!, ...changes });
 };
 const two: Partial<QuantParam> = { scale: Float32Array.of(1, 1), zeroPoint: BigInt64Array.of(0n, 0n) };
-const another = () => perLayer(0.75, 7, { from: "file" });
+const another = () => perTensor(0.75, 7, { from: "file" });
 
 const RULES: Rule[] = [
   {

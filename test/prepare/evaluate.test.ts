@@ -1,7 +1,7 @@
 /** Operators computed by LiteRT: every element type, and those that LiteRT computes before it runs. */
 import { expect, test } from "bun:test";
 import { evaluate } from "../../src/calibration/evaluate.ts";
-import { foldConstants } from "../../src/calibration/fold.ts";
+import { constantsKnown } from "../../src/calibration/fold.ts";
 import { EngineError } from "../../src/calibration/litert.ts";
 import { type BuiltinOptions, type Model, TensorType } from "../../src/model/index.ts";
 import { type GraphBuilder, model } from "../helpers/models.ts";
@@ -96,7 +96,7 @@ test("recording: a shape that is cut out of another one is known", async () => {
       .operator("RESHAPE", ["x", "dims"], ["y"]),
   );
   const graph = of.subgraphs![0]!;
-  const known = await foldConstants(of, graph);
+  const known = await constantsKnown(of, graph);
   const dims = known.get(graph.tensors!.findIndex(({ name }) => name === "dims"))!;
   expect([...new Int32Array(dims.slice().buffer)]).toEqual([2, 3]);
 });

@@ -1,6 +1,6 @@
 /** Helpers of the prepare tests: a model before and after, told as text, and run by LiteRT. */
 import { openDataSet } from "../../src/calibration/dataset.ts";
-import { foldConstants } from "../../src/calibration/fold.ts";
+import { constantsKnown } from "../../src/calibration/fold.ts";
 import { subgraphOf } from "../../src/calibration/graph-facts.ts";
 import { inputSpecs, instrument } from "../../src/calibration/instrument.ts";
 import { compileLibrary, loadEngine } from "../../src/calibration/litert.ts";
@@ -68,7 +68,7 @@ export function told(model: Model, index = 0): string[] {
 
 /** Every float result of every operator, by name, for one made-up record: values from −5 to 5, times `factor`. */
 export async function run(model: Model, seed = 1, factor = 1): Promise<Map<string, Float32Array>> {
-  const known = await foldConstants(model, subgraphOf(model, 0));
+  const known = await constantsKnown(model, subgraphOf(model, 0));
   const plan = instrument(model, 0, known);
   const bytes = await serializeModel(plan.model, { dialect: "tflite", fill: fillConstants });
   const engine = await loadEngine(bytes, plan.outputNames, await compileLibrary(false), false);

@@ -10,7 +10,7 @@
 import { Problems } from "../../base/errors.ts";
 import { addQuantize, insertAfter } from "../../graph/edit.ts";
 import { activeNodes, describe, type Graph, isConstant, type Node, resultsOf, setInput } from "../../graph/graph.ts";
-import { hasRange, perLayer, type QuantParam } from "../../graph/quantparam.ts";
+import { hasRange, perTensor, type QuantParam } from "../../graph/quantparam.ts";
 import { operandsWith } from "../../rules/operators.ts";
 import { type ActivationQuantizer, parametersOfRange } from "../../rules/schemes.ts";
 import { type Context, schemeOf } from "../context.ts";
@@ -63,6 +63,6 @@ function parametersFor(source: Node, quantizer: ActivationQuantizer): QuantParam
   const max = source.quant.max[0]!;
   const { scale, zeroPoint } = parametersOfRange(quantizer, min, max);
   const range = { min: Float32Array.of(min), max: Float32Array.of(max) };
-  const quant = perLayer(scale, zeroPoint, { from: "range", of: source.name }, range);
+  const quant = perTensor(scale, zeroPoint, { from: "range", of: source.name }, range);
   return kind === "integer" ? withIntegerScale(quant) : quant;
 }

@@ -2,7 +2,7 @@
 
 import { MinmaxqError } from "../../base/errors.ts";
 import { describe, type Node } from "../../graph/graph.ts";
-import { perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
+import { perTensor, type QuantParam, quantParam } from "../../graph/quantparam.ts";
 import { inverse } from "../../rules/arithmetic.ts";
 import type { OperandRole } from "../../rules/operators.ts";
 import { type Granularity, parametersOfRange, type Quantizer } from "../../rules/schemes.ts";
@@ -19,7 +19,7 @@ export function quantizeByOwnValues(context: Context, node: Node, quantizer: Qua
   const made = shared(context, constant, `own values ${quantizer.dtype}`, () => {
     const { min, max } = context.scanner.range(node.name, constant);
     const { scale, zeroPoint, nudgedMin, nudgedMax } = parametersOfRange(quantizer, min, max);
-    const quant = perLayer(scale, zeroPoint, { from: "own values" });
+    const quant = perTensor(scale, zeroPoint, { from: "own values" });
     const parameters = {
       scale: quant.scale,
       zeroPoint: quant.zeroPoint,

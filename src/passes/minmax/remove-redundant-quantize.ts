@@ -6,7 +6,7 @@
  *     x (U8, s, z) ─▶ Quantize (U8, s, z) ─▶ y   →   x ─▶ y
  */
 import { type Graph, type Node, postorder, replace, setInput } from "../../graph/graph.ts";
-import { isPerLayer, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
+import { isPerTensor, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
 
 const isQuantize = (node: Node | null | undefined): boolean =>
   node?.kind === "operator" && node.row.out.role === "requantized";
@@ -21,8 +21,8 @@ export function removeRedundantQuantize(graph: Graph): boolean {
       setInput(node, 0, operand.inputs[0] ?? null);
       changed = true;
     } else if (
-      isPerLayer(node.quant) &&
-      isPerLayer(operand.quant) &&
+      isPerTensor(node.quant) &&
+      isPerTensor(operand.quant) &&
       node.dtype === operand.dtype &&
       sameScaleAndZeroPoint(node.quant, operand.quant)
     ) {

@@ -13,7 +13,7 @@ import type { Constant } from "../../weights/constant.ts";
 import { type Context, quantizerOf } from "../context.ts";
 import { axisOf, type LinearOperator, linearOperators, parametersOf } from "./custom.ts";
 
-export function foldConstants(graph: Graph, context: Context): void {
+export function foldDequantizedConstants(graph: Graph, context: Context): void {
   const problems = new Problems();
   for (const dequantize of linearOperators(activeNodes(graph), "dequantize")) {
     try {

@@ -6,7 +6,7 @@
  * Repeated until nothing changes, because such operators stand in chains.
  */
 import { activeNodes, type Dtype, type Graph, type Node } from "../../graph/graph.ts";
-import { forwardFrom, isPerLayer, perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
+import { forwardFrom, isPerTensor, perTensor, type QuantParam, quantParam } from "../../graph/quantparam.ts";
 import type { Quantizer } from "../../rules/schemes.ts";
 import { type Context, quantizerOf } from "../context.ts";
 
@@ -77,7 +77,7 @@ function symmetricOf(operand: Node | null | undefined, context: Context): Quanti
 function fromLargest({ inputs }: Node, context: Context): Received | null {
   let largest: Node | null = null;
   for (const operand of inputs) {
-    if (!operand || !symmetricOf(operand, context) || !isPerLayer(operand.quant)) return null;
+    if (!operand || !symmetricOf(operand, context) || !isPerTensor(operand.quant)) return null;
     if (!largest || operand.quant.scale[0]! > largest.quant!.scale[0]!) largest = operand;
   }
   return largest && from(largest);
@@ -87,7 +87,7 @@ function fromLargest({ inputs }: Node, context: Context): Received | null {
 function ofSquare({ inputs }: Node, context: Context): Received | null {
   const [x, y] = inputs;
   const quantizer = symmetricOf(x, context);
-  if (!x || x !== y || !quantizer || !isPerLayer(x.quant)) return null;
+  if (!x || x !== y || !quantizer || !isPerTensor(x.quant)) return null;
   const s = x.quant.scale[0]!;
-  return { dtype: quantizer.dtype, quant: perLayer(f32(f32(s * s) * quantizer.high), 0, forwardFrom(x)) };
+  return { dtype: quantizer.dtype, quant: perTensor(f32(f32(s * s) * quantizer.high), 0, forwardFrom(x)) };
 }

@@ -10,7 +10,7 @@ import { propagateBackward } from "../minmax/propagate-backward.ts";
 import { quantizeConstants } from "../minmax/quantize-constants.ts";
 import { type PassStep, runPasses } from "../steps.ts";
 import { describeLeft } from "./custom.ts";
-import { foldConstants } from "./dequantize-constants.ts";
+import { foldDequantizedConstants } from "./dequantize-constants.ts";
 import { followOperands } from "./follow-operands.ts";
 import { mendDtypes } from "./mend-dtypes.ts";
 import { declareOutputs, inferAndCheck } from "./output-dtypes.ts";
@@ -20,7 +20,11 @@ import { requantizeBetween } from "./requantize-between.ts";
 
 export const PHASES: readonly PassStep[] = [
   { name: "fold pairs", run: foldPairs, why: "says how activations are quantized" },
-  { name: "fold constants", run: foldConstants, why: "after the pairs: what is left has a constant operand" },
+  {
+    name: "fold constants",
+    run: foldDequantizedConstants,
+    why: "after the pairs: what is left has a constant operand",
+  },
   { name: "check", run: refuseLeft, why: "later phases would meet custom operators and blame those" },
   { name: "quantize constants", run: quantizeConstants, why: "constants without a pair, INT16 by their own values" },
   { name: "follow operands", run: followOperands, repeat: true, why: "needs the parameters of everything before" },

@@ -9,7 +9,7 @@
  */
 
 import { type Graph, type Node, postorder } from "../../graph/graph.ts";
-import { forwardFrom, isPerLayer, perLayer, type QuantParam, quantParam } from "../../graph/quantparam.ts";
+import { forwardFrom, isPerTensor, perTensor, type QuantParam, quantParam } from "../../graph/quantparam.ts";
 import type { ActivationQuantizer } from "../../rules/schemes.ts";
 import { type Context, quantizerOf } from "../context.ts";
 import { inferDtypes, inferred } from "../infer-dtypes.ts";
@@ -25,7 +25,7 @@ export function mendDtypes(graph: Graph, context: Context): void {
     const quantizer = dtype === undefined || dtype === node.dtype ? undefined : quantizerOf(context, { dtype });
     if (!quantizer) continue;
     if (!node.quant) giveParameters(node, quantizer);
-    else if (quantizerOf(context, node) && isPerLayer(node.quant)) {
+    else if (quantizerOf(context, node) && isPerTensor(node.quant)) {
       const quant = ownParameters(node, quantizer);
       if (quant !== null) requantizeBehind(graph, context, node, quantizer, quant);
     }
@@ -44,11 +44,11 @@ function outputsChange(graph: Graph, { graphs }: Context): boolean {
 /** Operators without a pair behind such an operand. */
 function giveParameters(node: Node, quantizer: ActivationQuantizer): void {
   const operand = node.inputs[0];
-  if (!operand || !isPerLayer(operand.quant)) return;
+  if (!operand || !isPerTensor(operand.quant)) return;
   const from = forwardFrom(operand);
   if (movesValues(node)) node.quant = quantParam({ ...operand.quant, provenance: from });
   else if (turnsOver(node) && !quantizer.symmetric)
-    node.quant = perLayer(
+    node.quant = perTensor(
       operand.quant.scale[0]!,
       quantizer.low + quantizer.high - Number(operand.quant.zeroPoint[0]),
       from,

@@ -7,7 +7,7 @@
  */
 import { MinmaxqError, Problems } from "../../base/errors.ts";
 import { activeNodes, addNode, describe, type Graph, isConstant, type Node, replace } from "../../graph/graph.ts";
-import { perLayer, type QuantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
+import { perTensor, type QuantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
 import { isQuantized } from "../../rules/dtypes.ts";
 import type { Quantizer } from "../../rules/schemes.ts";
 import { type Context, quantizerOf } from "../context.ts";
@@ -76,7 +76,7 @@ function parametersOfPair(context: Context, quantize: LinearOperator, dequantize
       `${name}: quantizes with scale ${first.scale[0]}, zero point ${first.zeroPoint[0]}, but ${describe(dequantize.operator)} takes it back with ${second.scale[0]}, ${second.zeroPoint[0]}`,
     );
   if (!(first.scale[0]! > 0)) throw new MinmaxqError(`${name}: has scale ${first.scale[0]}; it must be above 0`);
-  return perLayer(first.scale[0]!, Number(first.zeroPoint[0]), { from: "quantize-dequantize" });
+  return perTensor(first.scale[0]!, Number(first.zeroPoint[0]), { from: "quantize-dequantize" });
 }
 
 /** q = round(v / s) + z, the division in f32 (not by the inverse, as elsewhere), clamped to ±32767. */

@@ -9,7 +9,7 @@
 import { addQuantize, insertAfter } from "../../graph/edit.ts";
 import { activeNodes, type Graph, type Node, setInput } from "../../graph/graph.ts";
 import { fusedActivation, option } from "../../graph/options.ts";
-import { isPerLayer, perLayer, type QuantParam } from "../../graph/quantparam.ts";
+import { isPerTensor, perTensor, type QuantParam } from "../../graph/quantparam.ts";
 import { parametersOfRange, type Quantizer, rangeOfParameters } from "../../rules/schemes.ts";
 import { type Context, quantizerOf } from "../context.ts";
 
@@ -72,11 +72,11 @@ function ofRange(context: Context, node: Node, quantizer: Quantizer): QuantParam
   const from = quantizerOf(context, node)!;
   const [low, high] = rangeOfParameters(from, node.quant!.scale[0]!, Number(node.quant!.zeroPoint[0]));
   const { scale, zeroPoint } = parametersOfRange(quantizer, low, high);
-  return perLayer(scale, zeroPoint, { from: "range", of: "its Quantize" });
+  return perTensor(scale, zeroPoint, { from: "range", of: "its Quantize" });
 }
 
 /** Both are quantized per tensor, the first with more bits. */
 function isWider(context: Context, one: Node, other: Node): boolean {
-  const [a, b] = [one, other].map((node) => (isPerLayer(node.quant) ? quantizerOf(context, node) : undefined));
+  const [a, b] = [one, other].map((node) => (isPerTensor(node.quant) ? quantizerOf(context, node) : undefined));
   return a !== undefined && b !== undefined && a.bits > b.bits;
 }

@@ -1,5 +1,5 @@
 /**
- * Prepare: what stands for float32 constants becomes float32 constants of the graph, as descriptions; no byte is read.
+ * What stands for float32 constants becomes float32 constants of the graph, as descriptions; no byte is read.
  *
  *     constant FLOAT16 ─▶ DEQUANTIZE w   →   constant w: FLOAT32
  *     constant sparse ─▶ DENSIFY d (─▶ DEQUANTIZE w)   →   constant d (or w)
@@ -14,7 +14,7 @@ import type { Constant } from "../../weights/constant.ts";
  * `likeReference`: a sparse constant whose bytes would fill the dense tensor is taken as if it were dense, as the reference does
  * (golden FullyConnected_004); otherwise every sparse constant is laid out densely for everybody who reads it.
  */
-export function prepare(graph: Graph, likeReference = false): void {
+export function expandConstants(graph: Graph, likeReference = false): void {
   for (const node of [...graph.nodes]) {
     if (isConstant(node) && node.tensor?.sparsity) makeDense(graph, node, likeReference);
     if (node.kind !== "operator") continue;

@@ -1,7 +1,7 @@
 /** Parameters given by a person: forced on tensors, or copied from one tensor to another (§5.6). dtypes stay. */
 import { Problems, UsageError } from "../../base/errors.ts";
 import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
-import { perLayer } from "../../graph/quantparam.ts";
+import { perTensor } from "../../graph/quantparam.ts";
 import { zeroPointLimits } from "../../rules/dtypes.ts";
 
 export interface ForcedParameters {
@@ -41,7 +41,7 @@ export function forceParameters(
       const problem = likeReference ? null : unusable(node, scale, zeroPoint);
       if (problem) problems.add(`"${name}": ${problem}`);
       const shadowed = likeReference && node.kind === "result" && node.inputs[0]!.name === name;
-      if (!shadowed) node.quant = perLayer(scale, zeroPoint, { from: "given" });
+      if (!shadowed) node.quant = perTensor(scale, zeroPoint, { from: "given" });
     }
     done.add(name);
   }
