@@ -1,6 +1,7 @@
 /** What every pass gets beside the graph. */
 import { type Dtype, describe, type FloatReason, type Graph, type Node } from "../graph/graph.ts";
 import type { BegunFile, OpenedModel } from "../model/index.ts";
+import { isQuantized } from "../rules/dtypes.ts";
 import { type ActivationQuantizer, activationOf, type Granularity, type Scheme } from "../rules/schemes.ts";
 import { type Target, targetRow } from "../rules/targets.ts";
 import type { Constant } from "../weights/constant.ts";
@@ -82,12 +83,20 @@ export function schemeOf(context: Context, node: Node): Scheme {
   return context.layers.get(node.name)?.scheme ?? context.options.scheme;
 }
 
-/** The quantizer that activations of a tensor's dtype have in the model's family of schemes; undefined for other dtypes. */
+/**
+ * The quantizer that activations of a tensor's dtype have: in the model's scheme, or else in its family; undefined for other dtypes.
+ */
 export function quantizerOf(
   { options }: Context,
   { dtype }: { readonly dtype: Dtype },
 ): ActivationQuantizer | undefined {
-  return activationOf(options.scheme.family, dtype);
+  const { activation, family } = options.scheme;
+  return activation.dtype === dtype ? activation : activationOf(family, dtype);
+}
+
+/** A tensor that is quantized: its type counts (§1.1), or is one of activations in the model's family of schemes. */
+export function isQuantizedIn(context: Context, node: Node): boolean {
+  return isQuantized(node) || (node.quant !== null && quantizerOf(context, node) !== undefined);
 }
 
 /** Granularity of a node's weights: the only one that the target takes, its layer's, or the model's. */

@@ -140,6 +140,11 @@ export function activationDtypes(family: Family): Dtype[] {
   return [...new Set(rows.map(({ activation }) => activation.dtype))];
 }
 
+/** A text that two quantizers share if and only if they make the same integers of the same values. */
+export function quantizerKey({ dtype, symmetric, low, high, smallestScale }: Quantizer): string {
+  return `${dtype} ${symmetric ? "symmetric" : "asymmetric"} ${low}..${high} ${smallestScale}`;
+}
+
 /** Scale, zero point and representable range of a range (f32). */
 export function parametersOfRange(quantizer: Quantizer, min: number, max: number): ScaleAndZeroPoint {
   if (quantizer.symmetric) return symmetric(min, max, quantizer.high, quantizer.smallestScale);

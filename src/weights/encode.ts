@@ -88,6 +88,22 @@ function isShort({ bits }: Quantizer): boolean {
   return bits === 16;
 }
 
+/** Bytes below 0: the kernels' 0..255 minus 128. */
+function isMoved({ symmetric, low }: Quantizer): boolean {
+  return !symmetric && low < 0;
+}
+
+/** Integers 0..255 as −128..127, in place. */
+function moved(bytes: Uint8Array): Uint8Array {
+  for (let i = 0; i < bytes.length; i++) bytes[i]! ^= 0x80;
+  return bytes;
+}
+
+/** Bounds that clip nothing. */
+function unbounded(channels: number): [Float32Array, Float32Array] {
+  return [new Float32Array(channels).fill(-Infinity), new Float32Array(channels).fill(Infinity)];
+}
+
 /** Runs of one channel that are shorter than this have a quicker way in the kernels for any values. */
 const LONG_RUN = 64;
 
@@ -102,6 +118,19 @@ export function encodePiece(
   piece: Piece,
   computed: Parameters | null,
 ): Uint8Array | Int16Array | Int8Array {
+  const integers = counted(stream, values, encoding, piece, computed);
+  return isMoved(encoding.quantizer) ? moved(bytesOf(integers)) : integers;
+}
+
+/** As encodePiece, asymmetric integers counted from 0. */
+function counted(
+  stream: KernelStream,
+  values: Block,
+  encoding: Exclude<Encoding, { rule: "bias" }>,
+  piece: Piece,
+  computed: Parameters | null,
+): Uint8Array | Int16Array | Int8Array {
+  const { symmetric, low, high } = encoding.quantizer;
   const part = (list: Float32Array) => list.subarray(piece.channel, piece.channel + piece.channels);
   switch (encoding.rule) {
     case "scan":
@@ -110,10 +139,9 @@ export function encodePiece(
       const nudgedMax = computed?.nudgedMax ?? part(encoding.parameters.nudgedMax);
       const inv = computed?.inv ?? inverses(part(encoding.parameters.scale));
       if (computed?.near && (piece.channels === 1 || piece.inner >= LONG_RUN)) {
-        if (!encoding.quantizer.symmetric) return stream.asymnear(values, piece, nudgedMin, inv);
+        if (!symmetric) return stream.asymnear(values, piece, nudgedMin, inv);
         return stream.symnear(values, piece, inv);
       }
-      const { symmetric, high } = encoding.quantizer;
       if (!symmetric) return stream.asym(values, piece, nudgedMin, nudgedMax, inv);
       const lists = [nudgedMin, nudgedMax, inv] as const;
       return isShort(encoding.quantizer)
@@ -122,15 +150,17 @@ export function encodePiece(
     }
     case "known": {
       const inv = inverses(part(encoding.scale));
-      return encoding.quantizer.symmetric
+      if (!symmetric) return stream.asym0(values, piece, part(encoding.min), inv);
+      return isShort(encoding.quantizer)
         ? stream.sym0(values, piece, inv)
-        : stream.asym0(values, piece, part(encoding.min), inv);
+        : stream.symbyte(values, piece, ...unbounded(inv.length), inv, high);
     }
     case "propagated": {
       const inv = inverse(encoding.scale);
-      return encoding.quantizer.symmetric
+      if (!symmetric) return stream.propagatebyte(values, inv, encoding.zeroPoint - low);
+      return isShort(encoding.quantizer)
         ? stream.propagateshort(values, inv, encoding.zeroPoint)
-        : stream.propagatebyte(values, inv, encoding.zeroPoint);
+        : stream.symbyte(values, piece, ...unbounded(1), Float32Array.of(inv), high);
     }
   }
 }
@@ -179,7 +209,9 @@ function partOf({ near, ...lists }: Parameters, { channel, channels }: Piece): P
 
 /** Whether a block is one row of channels that are worth the call that does everything in one (kernels/fused.ts). */
 function canBeFused({ encoding }: Constant & { kind: "encoded" }, { count, channels, inner }: Piece): boolean {
-  if (encoding.rule !== "scan" || (encoding.quantizer.symmetric && !isShort(encoding.quantizer))) return false;
+  if (encoding.rule !== "scan") return false;
+  const { quantizer } = encoding;
+  if (isMoved(quantizer) || (quantizer.symmetric && !isShort(quantizer))) return false;
   return count === channels * inner && (channels === 1 || inner >= LONG_RUN);
 }
 

@@ -91,12 +91,14 @@ export class KernelStream extends KernelMemory {
     return this.result(Uint8Array, "asym", ...this.layout(values, layout), ...this.lists(layout, nmin, nmax, inv));
   }
 
-  /** Parameters of channels' ranges: QA (§3.2), or QS (§3.3) for a symmetric quantizer. */
+  /** Parameters of channels' ranges: QA (§3.2), or QS (§3.3) for a symmetric quantizer. Kernels count from 0; zero points from `low`. */
   parameters(
     mins: Float32Array,
     maxs: Float32Array,
-    { symmetric, high, smallestScale }: Pick<Quantizer, "symmetric" | "high" | "smallestScale">,
+    { symmetric, low, high, smallestScale }: Pick<Quantizer, "symmetric" | "low" | "high" | "smallestScale">,
   ): Parameters {
+    if (!symmetric && (high - low !== 255 || smallestScale !== QA_SMALLEST))
+      throw new Error("QA has kernels for 256 integers and one smallest scale only");
     const lists = [this.copyIn(mins).pointer, mins.length, this.copyIn(maxs).pointer, maxs.length];
     const words = symmetric
       ? this.record("symparameters", 11, ...lists, high, smallestScale)
@@ -104,7 +106,7 @@ export class KernelStream extends KernelMemory {
     const { scale, zeroPoint, nudgedMin, nudgedMax, inv } = this.parameterViews(words, mins.length);
     return {
       scale: scale.slice(),
-      zeroPoint: zeroPoint.slice(),
+      zeroPoint: symmetric || low === 0 ? zeroPoint.slice() : zeroPoint.map((each) => each + BigInt(low)),
       nudgedMin: nudgedMin.slice(),
       nudgedMax: nudgedMax.slice(),
       inv: inv.slice(),
@@ -302,6 +304,9 @@ export class KernelStream extends KernelMemory {
     return this.record(name, 5, values.pointer, count, sin, list.pointer, sw.length);
   }
 }
+
+/** SMALLEST in kernels/parameters.ts. */
+const QA_SMALLEST = 1e-5;
 
 const word = new DataView(new ArrayBuffer(4));
 

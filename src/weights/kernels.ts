@@ -78,7 +78,7 @@ function parameterLists(
   stream: KernelStream,
   mins: Float32Array,
   maxs: Float32Array,
-  quantizer: Pick<Quantizer, "symmetric" | "high" | "smallestScale">,
+  quantizer: Pick<Quantizer, "symmetric" | "low" | "high" | "smallestScale">,
 ): ReturnType<KernelFunctions["asymparameters"]> {
   return stream.scoped(() => {
     const { scale, zeroPoint, nudgedMin, nudgedMax, inv, near } = stream.parameters(mins, maxs, quantizer);
@@ -126,9 +126,9 @@ function copying(stream: KernelStream): Kernels {
     asym: (values, channels, inner, nmin, nmax, inv) =>
       on(values, (block) => stream.asym(block, { channels, inner }, nmin, nmax, inv), list),
     asymparameters: (mins, maxs) =>
-      parameterLists(stream, mins, maxs, { symmetric: false, high: 255, smallestScale: 0 }),
+      parameterLists(stream, mins, maxs, { symmetric: false, low: 0, high: 255, smallestScale: 1e-5 }),
     symparameters: (mins, maxs, high, smallestScale) =>
-      parameterLists(stream, mins, maxs, { symmetric: true, high, smallestScale }),
+      parameterLists(stream, mins, maxs, { symmetric: true, low: -high, high, smallestScale }),
     asymnear: (values, channels, inner, nmin, inv) =>
       on(values, (block) => stream.asymnear(block, { channels, inner }, nmin, inv), list),
     symnear: (values, channels, inner, inv) =>

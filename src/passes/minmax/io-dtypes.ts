@@ -20,7 +20,7 @@ export function canonicalDtypes(
   { family, activation }: Scheme,
 ): Dtype[] {
   const list = asked?.length ? asked : [activation.dtype];
-  const choices: readonly Dtype[] = [...activationDtypes(family), "FLOAT32"];
+  const choices = [...new Set<Dtype>([activation.dtype, ...activationDtypes(family), "FLOAT32"])];
   if (list.length !== 1 && list.length !== nodes.length)
     throw new MinmaxqError(
       `${what} dtypes: ${list.length} are given for ${nodes.length} ${what}${nodes.length === 1 ? "" : "s"}; give one for all or one for each, in their order`,

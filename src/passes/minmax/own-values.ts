@@ -5,7 +5,7 @@ import { describe, type Node } from "../../graph/graph.ts";
 import { perTensor, type QuantParam, quantParam } from "../../graph/quantparam.ts";
 import { inverse } from "../../rules/arithmetic.ts";
 import type { OperandRole } from "../../rules/operators.ts";
-import { type Granularity, parametersOfRange, type Quantizer } from "../../rules/schemes.ts";
+import { type Granularity, parametersOfRange, type Quantizer, quantizerKey } from "../../rules/schemes.ts";
 import { type ChannelLayout, type Constant, channelsAlong, encoded, wholeTensor } from "../../weights/constant.ts";
 import { type Context, shared } from "../context.ts";
 
@@ -16,7 +16,7 @@ import { type Context, shared } from "../context.ts";
  */
 export function quantizeByOwnValues(context: Context, node: Node, quantizer: Quantizer): void {
   const constant = floatConstant(node);
-  const made = shared(context, constant, `own values ${quantizer.dtype}`, () => {
+  const made = shared(context, constant, `own values ${quantizerKey(quantizer)}`, () => {
     const { min, max } = context.scanner.range(node.name, constant);
     const { scale, zeroPoint, nudgedMin, nudgedMax } = parametersOfRange(quantizer, min, max);
     const quant = perTensor(scale, zeroPoint, { from: "own values" });

@@ -13,9 +13,8 @@ import { ownConstant } from "../../graph/edit.ts";
 import { describe, type Graph, isConstant, type Node, postorder } from "../../graph/graph.ts";
 import { fusedActivation } from "../../graph/options.ts";
 import { type QuantParam, quantParam } from "../../graph/quantparam.ts";
-import { isQuantized } from "../../rules/dtypes.ts";
 import { roleOf } from "../../rules/operators.ts";
-import { type Context, quantizerOf, schemeOf } from "../context.ts";
+import { type Context, isQuantizedIn, quantizerOf, schemeOf } from "../context.ts";
 import { quantizeByOwnValues, quantizeByParameters } from "./own-values.ts";
 
 export function propagateBackward(graph: Graph, context: Context): void {
@@ -64,7 +63,7 @@ function pushToAll(graph: Graph, context: Context, node: Node, indices: Iterable
     if (!operand) continue;
     if (isConstant(operand)) {
       const quantizer = quantizerOf(context, node);
-      if (isQuantized(operand) || !quantizer) continue;
+      if (isQuantizedIn(context, operand) || !quantizer) continue;
       quantizeByParameters(context, ownConstant(graph, node, index), quantizer, received(node));
     } else if (operand.users.size === 1) {
       overwrite(node, operand);
@@ -75,7 +74,7 @@ function pushToAll(graph: Graph, context: Context, node: Node, indices: Iterable
 /** With a fused activation the result's parameters say nothing of the operands: constants go by their own values. */
 function quantizeConstants(graph: Graph, context: Context, node: Node): void {
   for (const [index, operand] of node.inputs.entries()) {
-    if (isConstant(operand) && !isQuantized(operand))
+    if (isConstant(operand) && !isQuantizedIn(context, operand))
       quantizeByOwnValues(
         context,
         ownConstant(graph, node, index),

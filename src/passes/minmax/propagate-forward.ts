@@ -7,7 +7,7 @@
  */
 import { activeNodes, type Graph, type Node } from "../../graph/graph.ts";
 import { forwardFrom, type QuantParam, quantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
-import { type ResultRole, rowOf } from "../../rules/operators.ts";
+import type { ResultRole } from "../../rules/operators.ts";
 import { targetRow } from "../../rules/targets.ts";
 import { type Context, quantizerOf } from "../context.ts";
 import { activationKind, predefined, withIntegerScale } from "../special.ts";
@@ -27,9 +27,9 @@ export function propagateForward(graph: Graph, context: Context): boolean {
 }
 
 /** What the operator table says, and of a target's kernel that copies integers, what the target says. */
-function ruleOf({ op }: Node, { options }: Context): ResultRole {
+function ruleOf({ op, row }: Node, { options }: Context): ResultRole {
   const tied = options.target && targetRow(options.target, op).tied;
-  return tied ? { role: "same", operand: tied.operand } : rowOf(op).out;
+  return tied ? { role: "same", operand: tied.operand } : row.out;
 }
 
 /** The parameters that `node` should have, or null when its role does not follow anything. */

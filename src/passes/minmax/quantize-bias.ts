@@ -13,7 +13,7 @@ import { bytesPerElement, TensorType } from "../../model/index.ts";
 import { isQuantized } from "../../rules/dtypes.ts";
 import { operandsWith } from "../../rules/operators.ts";
 import { encoded } from "../../weights/constant.ts";
-import { type Context, granularityOf, schemeOf, warn } from "../context.ts";
+import { type Context, granularityOf, isQuantizedIn, schemeOf, warn } from "../context.ts";
 import { floatConstant, quantizeByOwnValues } from "./own-values.ts";
 
 export function quantizeBias(graph: Graph, context: Context): void {
@@ -29,7 +29,7 @@ export function quantizeBias(graph: Graph, context: Context): void {
     const bias = node.inputs[biasAt];
     if (!input || !weights) continue;
     // A constant input is quantized here; the reference forgets it where there is no bias (§3.6).
-    if (isConstant(input) && !isQuantized(input)) {
+    if (isConstant(input) && !isQuantizedIn(context, input)) {
       // In place in the reference, whoever else reads it.
       if (!context.likeReference) input = ownConstant(graph, node, inputAt);
       quantizeByOwnValues(context, input, schemeOf(context, node).activation);

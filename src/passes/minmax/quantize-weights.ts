@@ -12,7 +12,7 @@ import { activeNodes, type Dtype, type Graph, isConstant, type Node } from "../.
 import { type QuantParam, quantParam } from "../../graph/quantparam.ts";
 import { isQuantized } from "../../rules/dtypes.ts";
 import { type OperandRole, roleOf } from "../../rules/operators.ts";
-import type { Quantizer } from "../../rules/schemes.ts";
+import { type Quantizer, quantizerKey } from "../../rules/schemes.ts";
 import { type Constant, emptyParameters, encoded } from "../../weights/constant.ts";
 import { type Context, granularityOf, schemeOf, shared, warn } from "../context.ts";
 import { axisProblem, floatConstant, quantizeByOwnValues, weightLayout } from "./own-values.ts";
@@ -84,7 +84,7 @@ function filterOf(
     fake !== null &&
     fake.scale.length === layout.channels &&
     (quantizer.symmetric || fake.min.length === layout.channels);
-  const key = `weights ${quantizer.dtype} ${granularity} ${axis}`;
+  const key = `weights ${quantizerKey(quantizer)} ${granularity} ${axis}`;
   const made = shared(context, values, key, () => {
     if (isFakeQuantized) {
       // The ranges are those of the fake-quantization before; its parameters stay (QA0, QS0).
@@ -101,7 +101,7 @@ function filterOf(
 }
 
 /** gamma, beta, alpha per channel: the size of each value becomes its scale, the value itself ±1 (§3.5.3). */
-function quantizeUnits(context: Context, unit: Node, { symmetric, dtype }: Quantizer): void {
+function quantizeUnits(context: Context, unit: Node, { symmetric, dtype, low, bits }: Quantizer): void {
   const { shape } = unit;
   if (shape.length === 0 || shape.slice(0, -1).some((dim) => dim !== 1))
     throw new MinmaxqError(
@@ -110,13 +110,16 @@ function quantizeUnits(context: Context, unit: Node, { symmetric, dtype }: Quant
   const values = context.scanner.values(unit.name, floatConstant(unit));
   const scale = new Float32Array(values.length);
   const zeroPoint = new BigInt64Array(values.length);
-  const quantized = symmetric ? new Int16Array(values.length) : new Uint8Array(values.length);
+  // Bytes of negative integers are those of unsigned ones.
+  const quantized = bits === 16 ? new Int16Array(values.length) : new Uint8Array(values.length);
+  // The first integer; a positive value is the one after it.
+  const least = symmetric ? 0 : low;
   values.forEach((value, channel) => {
     const positive = value >= 0;
     // −0.0 counts as ≥ 0 and stores scale −0.0 (§10.14).
     scale[channel] = positive ? value : -value;
-    zeroPoint[channel] = positive || symmetric ? 0n : 1n;
-    quantized[channel] = positive ? 1 : symmetric ? -1 : 0;
+    zeroPoint[channel] = BigInt(positive || symmetric ? least : least + 1);
+    quantized[channel] = positive ? least + 1 : symmetric ? -1 : least;
   });
   if (scale.includes(0))
     warn(context, unit, "zero-scale", "has channels of value 0; their scale is 0, as in the reference");

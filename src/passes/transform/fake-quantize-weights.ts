@@ -10,7 +10,7 @@ import { ownConstant } from "../../graph/edit.ts";
 import { activeNodes, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { quantParam } from "../../graph/quantparam.ts";
 import { operandsWith } from "../../rules/operators.ts";
-import type { Quantizer } from "../../rules/schemes.ts";
+import { type Quantizer, quantizerKey } from "../../rules/schemes.ts";
 import { type ChannelLayout, type Constant, emptyParameters } from "../../weights/constant.ts";
 import { setParameters } from "../../weights/encode.ts";
 import { type Context, granularityOf, schemeOf, shared } from "../context.ts";
@@ -29,8 +29,11 @@ export function fakeQuantizeWeights(graph: Graph, context: Context): void {
       const granularity = granularityOf(context, node);
       const quantizer = schemeOf(context, node).weights[granularity];
       const weights = ownConstant(graph, node, index);
-      const made = shared(context, weights.constant!, `fake ${quantizer.dtype} ${granularity} ${role.axis}`, () =>
-        fakeQuantized(context, weights, weightLayout(node, weights, role, granularity), quantizer),
+      const made = shared(
+        context,
+        weights.constant!,
+        `fake ${quantizerKey(quantizer)} ${granularity} ${role.axis}`,
+        () => fakeQuantized(context, weights, weightLayout(node, weights, role, granularity), quantizer),
       );
       weights.constant = made.constant;
       weights.quant = quantParam({ ...made.quant, axis: granularity === "channel" ? role.axis : 0 });
