@@ -15,7 +15,7 @@ import {
   serializeModel,
 } from "../../src/model/index.ts";
 import type { Workspace } from "../../src/passes/context.ts";
-import { prepareGraphs } from "../../src/passes/prepare/index.ts";
+import { PREPARE_NAMES, prepareGraphs } from "../../src/passes/prepare/index.ts";
 import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
 import { DEFAULT_SCHEME } from "../../src/rules/schemes.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
@@ -50,7 +50,7 @@ export async function prepared(
 
 /** Only these passes. */
 export const only = (...names: string[]): string[] =>
-  ["fold-constants", "fold-batch-norm", "fuse-activation", "zero-bias"].filter((name) => !names.includes(name));
+  PREPARE_NAMES.filter((name) => name !== "all" && !names.includes(name));
 
 /** One line an operator: `y = CONV_2D x w b RELU`. */
 export function told(model: Model, index = 0): string[] {

@@ -113,8 +113,9 @@ export function retire(operator: Node): void {
   });
 }
 
-/** The tensors that an operator yields. */
+/** The tensors that an operator yields; none of one that only has an effect (ASSIGN_VARIABLE). */
 export function yieldedBy(operator: Node): Node[] {
+  if (operator.operator && !operator.operator.outputs?.length) return [];
   const results = resultsOf(operator);
   return results.length > 0 ? results : [operator];
 }

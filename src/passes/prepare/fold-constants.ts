@@ -77,7 +77,7 @@ function described(node: Node, shapesAreKnown: boolean): Constant | null {
   const fits = isStatic(node) && countOf(node) === constant.count && constant.count > 0;
   if (!fits || hasScale(node)) return null;
   if (row.sameElements) return node.dtype === source.dtype && !hasScale(source) ? constant : null;
-  return node.op === "DEQUANTIZE" && node.dtype === "FLOAT32" ? dequantized(source, constant) : null;
+  return node.op === "DEQUANTIZE" && node.dtype === "FLOAT32" ? dequantizedConstant(source, constant) : null;
 }
 
 /** An output of the graph shows it. */
@@ -104,8 +104,8 @@ function saysWhatIsDynamic(graph: Graph): boolean {
   return !graph.inputs.some(isDynamic) || graph.nodes.some((node) => node.kind !== "input" && isDynamic(node));
 }
 
-/** Integers with a scale seen as floats: the kernel computes as TFLite does, f32(q − zero point) · scale. */
-function dequantized(source: Node, of: Constant): Constant | null {
+/** Integers with a scale seen as floats: the kernel computes as TFLite does, f32(q − zero point) · scale. Null where the scales do not fit. */
+export function dequantizedConstant(source: Node, of: Constant): Constant | null {
   const { quant, dtype, shape } = source;
   if (!quant || !isSmallInteger(dtype)) return null;
   const { scale, zeroPoint, axis } = quant;

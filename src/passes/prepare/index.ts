@@ -10,6 +10,7 @@ import type { Graph } from "../../graph/graph.ts";
 import type { Workspace } from "../context.ts";
 import { decomposeHardSwish } from "./decompose-hard-swish.ts";
 import { decomposePrelu } from "./decompose-prelu.ts";
+import { dequantizeWeights } from "./dequantize-weights.ts";
 import { type Edit, tally } from "./edit.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
 import { foldConstants } from "./fold-constants.ts";
@@ -39,6 +40,12 @@ export const PREPARE_PASSES: readonly PreparePass[] = [
     onRequest: true,
     run: staticShapes,
     tell: (edits) => `fixed unknown dimensions of ${tally(edits)}`,
+  },
+  {
+    name: "dequantize-weights",
+    why: "weights of dynamic range models are floats for everything that follows",
+    run: dequantizeWeights,
+    tell: (edits) => `dequantized weights of ${tally(edits)}`,
   },
   {
     name: "fold-constants",
