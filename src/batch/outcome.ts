@@ -12,8 +12,10 @@ export const DONE = z.object({
   /** What `quantize` says it did, and its warnings. */
   summary: z.array(z.string()),
   warnings: z.array(z.string()),
-  /** Notes of the Report: what stays float, and warnings. */
-  notes: z.array(z.object({ kind: z.enum(["float", "warning"]), code: z.string(), text: z.string() })).optional(),
+  /** Notes of the Report: what stays float or was quantized already, and warnings. */
+  notes: z
+    .array(z.object({ kind: z.enum(["float", "kept", "warning"]), code: z.string(), text: z.string() }))
+    .optional(),
 });
 export type Done = z.infer<typeof DONE>;
 

@@ -7,6 +7,7 @@ import { hasRange, quantParam } from "../graph/quantparam.ts";
 import { calledSubgraphs } from "../graph/subgraphs.ts";
 import { checkRanges } from "../passes/float/check-ranges.ts";
 import { chooseFloat, insertFloatBorders } from "../passes/float/keep-float.ts";
+import { isWhollyQuantized } from "../passes/float/quantized-already.ts";
 import { canonicalDtypes } from "../passes/minmax/io-dtypes.ts";
 import { prepareSteps } from "../passes/prepare/index.ts";
 import { fakeQuantizeWeights } from "../passes/transform/fake-quantize-weights.ts";
@@ -73,8 +74,9 @@ export function checkModel({ graphs, settings, options }: Own): void {
 
 function refuseWithoutFloat(name: string, graphs: readonly Graph[]): void {
   const nodes = graphs.flatMap((graph) => graph.nodes).filter((node) => node.kind !== "constant");
-  if (nodes.some((node) => node.dtype === "FLOAT32")) return;
-  const quantized = nodes.find((node) => node.quant?.scale.length);
+  const hasFloat = nodes.some((node) => node.dtype === "FLOAT32");
+  if (hasFloat && !isWhollyQuantized(graphs)) return;
+  const quantized = nodes.find((node) => node.quant?.scale.length && node.dtype !== "FLOAT32");
   throw new FileError(
     name,
     quantized

@@ -8,7 +8,7 @@ import type { StepTime } from "../base/steps.ts";
 import { activeNodes, type Dtype, type FloatReason, type Graph, isConstant, type Node } from "../graph/graph.ts";
 import { hasRange, type Provenance, provenanceText, type QuantParam } from "../graph/quantparam.ts";
 import { type Dialect, nameOf, TensorType } from "../model/index.ts";
-import type { Note } from "../passes/context.ts";
+import { type Note, QUANTIZED_ALREADY } from "../passes/context.ts";
 import type { Prepared } from "../passes/prepare/index.ts";
 
 export interface Report {
@@ -83,6 +83,8 @@ export interface TensorReport {
   readonly chain: readonly ChainLink[];
   /** Why it is not quantized. */
   readonly float?: FloatReason;
+  /** It was quantized in the model as read, and is as it was. */
+  readonly kept?: FloatReason;
   /** What the preparation did to it. */
   readonly prepared?: readonly { readonly step: string; readonly op: string; readonly into?: string }[];
 }
@@ -159,9 +161,13 @@ function reportTensor(node: Node, prepared: TensorReport["prepared"]): TensorRep
     ...(scales && { scale: [...scales.scale], zeroPoint: [...scales.zeroPoint].map(Number) }),
     ...(scales && scales.scale.length > 1 && { axis: scales.axis }),
     chain: chainOf(node),
-    ...(node.float && node.float.code !== "nothing-to-do" && { float: node.float }),
+    ...(node.float && node.float.code !== "nothing-to-do" && { [isKept(node) ? "kept" : "float"]: node.float }),
     ...(prepared && { prepared }),
   };
+}
+
+function isKept({ float }: Node): boolean {
+  return float?.code === QUANTIZED_ALREADY;
 }
 
 /** The last range that it had: the pipeline drops ranges, the Report does not. */

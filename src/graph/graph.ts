@@ -52,7 +52,7 @@ export interface Node {
   readonly quantAsRead: QuantParam | null;
   /** What a constant holds. */
   constant: Constant | null;
-  /** Why an operator stays float; null when it is quantized. */
+  /** Why an operator is left as it is: it stays float, or was quantized already; null when it is quantized. */
   float: FloatReason | null;
 }
 
@@ -62,7 +62,7 @@ export interface Former {
   readonly dtype: Dtype;
 }
 
-/** Why something stays float: a stable code for programs, a phrase for people. */
+/** Why something stays as it is, mostly float: a stable code for programs, a phrase for people. */
 export interface FloatReason {
   readonly code: FloatCode;
   readonly text: string;
@@ -81,6 +81,10 @@ export type FloatCode =
   | "values-do-not-fit"
   /** The target has no kernel for it, or none of use. */
   | "target"
+  /** Lies between operators that stay float, and would only lose. */
+  | "between-float-operators"
+  /** Is no float operator: the file has it quantized, and it stays so. */
+  | "quantized-already"
   | "constant-output"
   | "float-producer"
   | "called-subgraph"

@@ -28,8 +28,8 @@ export interface QuantizeOptions {
 
 /** Something a person should know about the result. */
 export interface Note {
-  /** `float`: stays float; `warning`: works, but look at it. */
-  readonly kind: "float" | "warning";
+  /** `float`: stays float; `kept`: is quantized already and stays as it is; `warning`: works, but look at it. */
+  readonly kind: "float" | "kept" | "warning";
   /** Stable, for programs: one code per kind of note. */
   readonly code: string;
   /** One line: which thing, what is the matter, what to do. */
@@ -117,9 +117,16 @@ export function warn(
   note(context, node, { kind: "warning", code, text: `${describe(node)}: ${text}`, numbers });
 }
 
-/** Notes that an operator or output stays float. */
+/** Code of the reason of operators that the file has quantized. */
+export const QUANTIZED_ALREADY: FloatReason["code"] = "quantized-already";
+
+/** Notes that an operator or output stays as it is: float, or quantized already. */
 export function noteFloat(context: Context, node: Node, { code, text }: FloatReason): void {
-  note(context, node, { kind: "float", code, text: `${describe(node)}: ${text}` });
+  note(context, node, {
+    kind: code === QUANTIZED_ALREADY ? "kept" : "float",
+    code,
+    text: `${describe(node)}: ${text}`,
+  });
 }
 
 function note(context: Context, node: Node, what: Omit<Note, "tensor" | "subgraph">): void {

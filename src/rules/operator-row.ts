@@ -79,6 +79,8 @@ export interface OperatorRow {
   readonly verify?: "roles" | "roles or all integer" | "same parameters" | "cast" | "index result" | "reshape";
   /** Turning quantized into float (§5.6): Quantize+Dequantize after it, nothing, or Dequantize; absent = not possible there. */
   readonly fake?: "quantize-dequantize" | "nothing" | "dequantize";
+  /** Multiplies and sums along a dimension: so much work that it pays to quantize it alone, borders and all. */
+  readonly heavy?: true;
   /** Does not look at its operand's values, so any dtype will do. */
   readonly looksAtShapeOnly?: true;
   /** Result dtype; absent = that of operand 0. */

@@ -60,6 +60,7 @@ const reduction = (more: Partial<OperatorRow> = {}): OperatorRow => ({
 const convolution = (operands: readonly OperandRole[], more: Partial<OperatorRow> = {}): OperatorRow => ({
   in: operands,
   out: recorded,
+  heavy: true,
   fuses: true,
   takesRelu: true,
   constants: "elsewhere",
@@ -100,7 +101,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     fake: qdq,
   }),
   BATCH_TO_SPACE_ND: unary({ in: [activation, raw(), raw()], verify: "roles" }),
-  BATCH_MATMUL: binary({ fake: qdq }),
+  BATCH_MATMUL: binary({ heavy: true, fake: qdq }),
   BROADCAST_TO: { in: [activation, raw()], out: recorded, constants: "own" },
   CAST: { in: [activation], out: recorded, constants: "refused", verify: "cast", fake: nothing, dtype: "own" },
   CEIL: { in: [activation], out: special("integer"), constants: "refused" },

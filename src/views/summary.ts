@@ -18,11 +18,20 @@ export function summary(report: Report): string[] {
     lines.push(`  ${colours.yellow("stays float")} (${float.length}):`);
     for (const note of float) lines.push(`    ${note.text}`);
   }
+  const kept = report.notes.filter((note) => note.kind === "kept");
+  if (kept.length > 0) {
+    lines.push(`  quantized already, stays as it is (${kept.length}):`);
+    for (const note of kept.slice(0, FEW)) lines.push(`    ${note.text}`);
+    if (kept.length > FEW) lines.push(`    and ${kept.length - FEW} more`);
+  }
   for (const note of report.notes)
     if (note.kind === "warning") lines.push(`  ${colours.yellow("warning")}: ${note.text}`);
   if (report.targetHint) lines.push(`  ${report.targetHint}`);
   return lines;
 }
+
+/** So many of a kind are listed where nothing has to be done about them. */
+const FEW = 5;
 
 /** What a transform did: one line, and its notes. */
 export function transformLines(report: Report): string[] {
@@ -58,8 +67,10 @@ export function recordedLine(report: Report): string {
 /** What of a Report must not be overlooked where one line has to do: "12 parts stay float, 1 warning"; mostly nothing. */
 export function remarks(notes: Report["notes"], told = 0): string {
   const float = notes.filter((note) => note.kind === "float").length;
-  const warnings = notes.length - float + told;
+  const kept = notes.filter((note) => note.kind === "kept").length;
+  const warnings = notes.length - float - kept + told;
   return [
+    ...(kept > 0 ? [`${counted(kept, "operator")} quantized already`] : []),
     ...(float > 0 ? [`${counted(float, "part")} ${float === 1 ? "stays" : "stay"} float`] : []),
     ...(warnings > 0 ? [counted(warnings, "warning")] : []),
   ].join(", ");

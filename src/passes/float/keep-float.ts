@@ -4,7 +4,8 @@
  *
  *     x ─▶ CUSTOM ─▶ y   →   x ─▶ Dequantize ─▶ CUSTOM (float) ─▶ Quantize (y's range) ─▶ …
  *
- * The drop-in front does not run this; it treats such operators as the reference does (§9.1).
+ * What the file has quantized already stays as it is in the same way (`quantized-already.ts`): float borders around it get Quantize and
+ * Dequantize. The drop-in front does not run this; it treats such operators as the reference does (§9.1).
  */
 import { addDequantize, addQuantize } from "../../graph/edit.ts";
 import {
@@ -20,23 +21,28 @@ import {
 import { hasRule } from "../../rules/operators.ts";
 import { type Context, noteFloat } from "../context.ts";
 import { canonicalDtypes } from "../minmax/io-dtypes.ts";
+import { yieldedBy } from "../prepare/edit.ts";
+import { BETWEEN_FLOAT, betweenFloat } from "./between-float.ts";
 import { reasonToStayFloat } from "./float-reasons.ts";
+import { isQuantizedAlready, reasonToKeep } from "./quantized-already.ts";
 
 /** Marks what stays float and notes why. Runs before weights are fake-quantized, which skips marked operators. */
 export function chooseFloat(graph: Graph, context: Context): void {
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator") continue;
+    if (isQuantizedAlready(node)) {
+      keep(context, node, reasonToKeep(node));
+      continue;
+    }
     if (!touchesFloat(node)) {
       // Shape arithmetic and the like: nothing to quantize, constants of any kind are fine.
       if (!hasRule(node.row) || node.row.constants === "refused") node.float = NOTHING_TO_DO;
       continue;
     }
     const reason = reasonToStayFloat(node, yieldedBy(node), context);
-    if (reason === null) continue;
-    node.float = reason;
-    for (const result of resultsOf(node)) result.float = reason;
-    noteFloat(context, node, reason);
+    if (reason !== null) keep(context, node, reason);
   }
+  for (const node of betweenFloat(graph, context)) keep(context, node, BETWEEN_FLOAT);
   for (const output of graph.outputs) {
     if (!isConstant(output.inputs[0]) || output.dtype !== "FLOAT32") continue;
     keepOutput(output);
@@ -44,31 +50,34 @@ export function chooseFloat(graph: Graph, context: Context): void {
   }
 }
 
+function keep(context: Context, node: Node, reason: FloatReason): void {
+  node.float = reason;
+  for (const result of resultsOf(node)) result.float = reason;
+  noteFloat(context, node, reason);
+}
+
 /** Puts Dequantize and Quantize at the borders of what was marked. Runs when ranges are known, before the phases. */
 export function insertFloatBorders(graph: Graph, context: Context): void {
+  const wantedInputs = canonicalDtypes("input", graph.inputs, context.options.inputDtypes, context.options.scheme);
+  const isFloatInput = (node: Node) => node.kind === "input" && wantedInputs[graph.inputs.indexOf(node)] === "FLOAT32";
   const wantedOutputs = canonicalDtypes("output", graph.outputs, context.options.outputDtypes, context.options.scheme);
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator" || !node.float || node.float.code === NOTHING_TO_DO.code) continue;
-    dequantizeOperands(graph, node);
+    dequantizeOperands(graph, node, isFloatInput);
     for (const yielded of yieldedBy(node)) quantizeResult(graph, yielded, wantedOutputs);
   }
 }
 
 const NOTHING_TO_DO: FloatReason = { code: "nothing-to-do", text: "has no float tensors" };
 
-function yieldedBy(node: Node): Node[] {
-  const results = resultsOf(node);
-  return results.length > 0 ? results : [node];
-}
-
 function touchesFloat(node: Node): boolean {
   return [...node.inputs, ...yieldedBy(node)].some((tensor) => tensor?.dtype === "FLOAT32");
 }
 
-/** Float operators read float: one Dequantize a tensor, shared by all float operators that read it. */
-function dequantizeOperands(graph: Graph, node: Node): void {
+/** Float operators read float: one Dequantize a tensor, shared by all float operators that read it. What is float in the result needs none. */
+function dequantizeOperands(graph: Graph, node: Node, isFloat: (operand: Node) => boolean): void {
   node.inputs.forEach((operand, index) => {
-    if (operand?.dtype !== "FLOAT32" || isConstant(operand) || operand.float) return;
+    if (operand?.dtype !== "FLOAT32" || isConstant(operand) || operand.float || isFloat(operand)) return;
     if (operand.kind === "variable" && !operand.quant) return;
     const shared = [...operand.users].find((user) => user.op === "DEQUANTIZE" && user.float?.code === BORDER.code);
     const dequantize = shared ?? addDequantize(graph, operand);

@@ -8,7 +8,13 @@ import { MinmaxqError, Problems } from "../../base/errors.ts";
 import { addDequantize, insertAfter } from "../../graph/edit.ts";
 import { type Dtype, describe, type Graph, type Node, setInput } from "../../graph/graph.ts";
 import { hasRange, quantParam } from "../../graph/quantparam.ts";
-import { activationDtypes, parametersOfRange, type Quantizer, type Scheme } from "../../rules/schemes.ts";
+import {
+  type ActivationQuantizer,
+  activationDtypes,
+  parametersOfRange,
+  type Quantizer,
+  type Scheme,
+} from "../../rules/schemes.ts";
 import { type Context, quantizerOf } from "../context.ts";
 import { quantizeOf } from "./insert-quantize.ts";
 
@@ -68,13 +74,25 @@ export function setInputDtypes(graph: Graph, context: Context, wanted: readonly 
         `input "${input.name}": has no recorded range and cannot become ${dtype}; run 'minmaxq record' first`,
       );
     // An input that nobody uses only changes its own dtype (§10.7).
-    if (input.users.size > 0 && quantizer) insertAfter(input, quantizeOf(graph, input, quantizer));
+    if (input.users.size > 0 && quantizer) insertBehind(graph, input, dtype, quantizer);
     // A FLOAT32 input keeps the parameters of the quantized dtype, as in the reference.
     const asked = quantizerOf(context, { dtype });
     if (asked) input.quant = withFirstParameters(input, asked);
     input.dtype = dtype;
     graph.inputDtypes[i] = dtype;
   });
+}
+
+/** A Quantize for all that read an input; of a FLOAT32 input operators that stay float are none of them. */
+function insertBehind(graph: Graph, input: Node, dtype: Dtype, quantizer: ActivationQuantizer): void {
+  const float = dtype === "FLOAT32" ? [...input.users].filter((user) => user.float) : [];
+  if (float.length === input.users.size) return;
+  const quantize = quantizeOf(graph, input, quantizer);
+  insertAfter(input, quantize);
+  for (const user of float)
+    user.inputs.forEach((operand, index) => {
+      if (operand === quantize) setInput(user, index, input);
+    });
 }
 
 /** Replaces the first scale and zero point by those of the recorded range for a quantizer (§10.7). */
