@@ -12,7 +12,7 @@ import { dropIn, quantize, refusal, type Setup, verifyAll, written } from "../pa
 import { CASES, FUSING } from "./cases.ts";
 import { expectedOf, modelOf, type Parsed, parse, type Situation } from "./one-operator.ts";
 import type { Expected } from "./oracle.ts";
-import { fromRange } from "./oracle.ts";
+import { fromRange, perLayer } from "./oracle.ts";
 
 /** Appendix A (docs/reference.md): what happens to constant activations; "no rule" for operators without any. */
 const TEXT = new Map(
@@ -132,6 +132,8 @@ test("MAX_POOL_2D takes over its operand's parameters on request", async () => {
 
 /** Result dtypes that make an operator float by its nature. */
 const FLOAT_BY_NATURE = ["CAST", "DEQUANTIZE"];
+/** Its result in the cases is quantized already. */
+const KEPT = "QUANTIZE";
 /** They read shapes only, so they are no reason for floats (reference dtype inference, §2.1). */
 const SHAPE_ONLY = ["SHAPE", "RANK"];
 
@@ -139,7 +141,15 @@ describe("quantize", () => {
   const scheme: Setup = { dtype: "UINT8", granularity: "channel" };
   for (const [op, one] of Object.entries(CASES)) {
     const ruled = TEXT.get(op)!.ruled || OPERATORS[op]!.ours !== undefined;
-    if (ruled && !FLOAT_BY_NATURE.includes(op)) {
+    if (op === KEPT) {
+      test(`${op} is what the file has quantized already, and is fed floats`, async () => {
+        const space = await quantize(modelOf(op, parse(one), one.options), scheme);
+        expect(space.context.notes.map(({ kind, code }) => [kind, code])).toEqual([["kept", "quantized-already"]]);
+        const { operators, tensors } = await written(space);
+        expect(operators).toEqual(["DEQUANTIZE(x0) -> x0_Dequantize", "QUANTIZE(x0_Dequantize) -> y0"]);
+        expect(tensors.get("y0")).toMatchObject(perLayer("UINT8", 0.5, 3));
+      });
+    } else if (ruled && !FLOAT_BY_NATURE.includes(op)) {
       test(`${op} is quantized`, async () => {
         const space = await quantize(modelOf(op, parse(one), one.options), scheme);
         expect(space.context.notes.filter(({ kind }) => kind === "float")).toEqual([]);
