@@ -10,12 +10,14 @@ import { chooseFloat, insertFloatBorders } from "../passes/float/keep-float.ts";
 import { isWhollyQuantized } from "../passes/float/quantized-already.ts";
 import { canonicalDtypes } from "../passes/minmax/io-dtypes.ts";
 import { prepareSteps } from "../passes/prepare/index.ts";
+import { recognize } from "../passes/recognize.ts";
 import { fakeQuantizeWeights } from "../passes/transform/fake-quantize-weights.ts";
 import { exportWorkspace } from "../passes/workspace.ts";
 import { fillConstants } from "../weights/fill.ts";
 import { recordSamples } from "./recording.ts";
 import type { Run } from "./run.ts";
 import type { QuantizeSettings } from "./settings.ts";
+import { schemeFacts, schemesText } from "./verify-phases.ts";
 
 type Own = Run<QuantizeSettings>;
 
@@ -80,7 +82,7 @@ function refuseWithoutFloat(name: string, graphs: readonly Graph[]): void {
   throw new FileError(
     name,
     quantized
-      ? `is quantized already ("${quantized.name}" is ${quantized.dtype}); give the float model`
+      ? `is quantized already (${schemesText(schemeFacts(recognize(graphs).schemes)) || quantized.dtype}; "${quantized.name}"); give the float model`
       : "has no float32 tensors; there is nothing to quantize",
   );
 }

@@ -7,6 +7,7 @@
  *     transform   TRANSFORM_FLOW  one change of a model's graphs (fake-quantize, requantize …)
  *     record      RECORD_FLOW     samples → the same model with ranges
  *     convert     CONVERT_FLOW    the same model in the other format
+ *     verify      VERIFY_FLOW     what a quantized model is, and what is wrong with it
  *
  * A phase may run a list of steps itself: the preparation (src/passes/prepare/index.ts), and for each graph the pipeline
  * (src/passes/minmax/index.ts). `MINMAXQ_DEBUG=1` shows all of them.
@@ -47,8 +48,16 @@ import {
   writeTables,
 } from "./phases.ts";
 import type { Report } from "./report.ts";
-import { type Phase, Run, runFlow } from "./run.ts";
+import { type Phase, Run, runFlow, runPhases } from "./run.ts";
 import type { QuantizeSettings, RecordSettings, ReferenceSettings, Settings, TransformSettings } from "./settings.ts";
+import {
+  checkModelFile,
+  recognizeSchemes,
+  type VerifyReport,
+  type VerifySettings,
+  verifyFile,
+  verifyReportOf,
+} from "./verify-phases.ts";
 
 const hasSamples = ({ settings }: Run<QuantizeSettings>) => settings.samples !== undefined;
 const hasTarget = ({ options }: Run) => options.target !== undefined;
@@ -274,6 +283,19 @@ export const CONVERT_FLOW: readonly Phase[] = [
   },
 ];
 
+export const VERIFY_FLOW: readonly Phase<VerifySettings & Settings>[] = [
+  { name: "check files", files: true, why: "before any work: a file that is not there", run: checkModelFile },
+  OPEN,
+  IMPORT,
+  {
+    name: "recognize",
+    span: "passes",
+    why: "a file says nothing of its settings; its dtypes and parameters do",
+    run: recognizeSchemes,
+  },
+  { name: "verify", span: "passes", why: "each operator by the scheme that it has", run: verifyFile },
+];
+
 /** Quantizes a model and writes it. Throws a MinmaxqError; then nothing is left behind. */
 export function quantize(settings: QuantizeSettings, io: Io = SILENT): Promise<Report> {
   return runFlow(OWN_FLOW, new Run(settings, io));
@@ -297,6 +319,12 @@ export function record(settings: RecordSettings, io: Io = SILENT): Promise<Repor
 /** Writes a model in the other format. */
 export function convert(settings: Settings, io: Io = SILENT): Promise<Report> {
   return runFlow(CONVERT_FLOW, new Run(settings, io));
+}
+
+/** Holds a quantized model to the rules of its operators. Throws a MinmaxqError where nothing in it is quantized; problems are in the report. */
+export function verify(settings: VerifySettings, io: Io = SILENT): Promise<VerifyReport> {
+  const run = new Run<VerifySettings & Settings>({ ...settings, output: "" }, io);
+  return runPhases(VERIFY_FLOW, run, () => verifyReportOf(run));
 }
 
 /** `quantize` of a model that is open already, up to the file: the graphs as they would be written, `without` some phases. For tests. */

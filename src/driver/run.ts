@@ -7,6 +7,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Model, OpenedModel } from "../model/index.ts";
 import type { Note, QuantizeOptions, Workspace } from "../passes/context.ts";
 import type { Prepared } from "../passes/prepare/index.ts";
+import type { Recognized } from "../passes/recognize.ts";
 import { DEFAULT_SCHEME } from "../rules/schemes.ts";
 import { WeightStream } from "../weights/fill.ts";
 import { about } from "./about.ts";
@@ -32,6 +33,10 @@ export class Run<S extends Settings = Settings> {
   graphs: readonly Graph[] = [];
   /** Lines about activations without a range, for flows that take such models (reference). */
   missing: readonly string[] = [];
+  /** What a file's operators are; by "recognize". */
+  recognized?: Recognized;
+  /** What breaks a rule, one line each; by "verify" of VERIFY_FLOW. */
+  problems: readonly string[] = [];
   readonly prepared: Prepared[] = [];
   /** What the Report says beside what is derived from graphs. */
   readonly facts: Facts = {};
@@ -80,11 +85,20 @@ export interface Phase<S extends Settings = Settings> extends Step<[Run<S>]> {
 }
 
 /** Runs a flow. Errors about the model say so; nothing is left half-written. Throws a MinmaxqError. */
-export async function runFlow<S extends Settings>(flow: readonly Phase<S>[], run: Run<S>): Promise<Report> {
+export function runFlow<S extends Settings>(flow: readonly Phase<S>[], run: Run<S>): Promise<Report> {
   const started = performance.now();
+  return runPhases(flow, run, () => reportOf(run, (performance.now() - started) / 1000));
+}
+
+/** Runs the phases of a flow, and `report` before the run's files are closed. */
+export async function runPhases<S extends Settings, R>(
+  flow: readonly Phase<S>[],
+  run: Run<S>,
+  report: () => R,
+): Promise<R> {
   try {
     await about(run.settings.model, async () => runSteps(flow, [run], { ended: (time) => run.times.push(time) }));
-    return reportOf(run, (performance.now() - started) / 1000);
+    return report();
   } finally {
     await run.end();
   }

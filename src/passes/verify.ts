@@ -18,6 +18,8 @@ import { predefined } from "./special.ts";
 export interface VerifyOptions {
   /** Operators that have no quantized tensor (float ones, shape arithmetic) may stay so. */
   readonly allowFloat: boolean;
+  /** So may those that compute in float and have quantized constants only (dynamic range). */
+  readonly allowFloatWithWeights?: boolean;
 }
 
 /** All problems of a graph, one line each, with tensor names; empty when it verifies. */
@@ -29,6 +31,7 @@ export function verify(graph: Graph, context: Context, options: VerifyOptions): 
     const row = operator.row;
     if (!row.verify) continue;
     if (options.allowFloat && hasNothingQuantized(operator)) continue;
+    if (options.allowFloatWithWeights && quantizedTensors(operator).every(isConstant)) continue;
     const check = new Check(node, operator, row, schemeOf(context, node), problems);
     if (node.kind === "result") check.result();
     else check.operator(granularityOf(context, node) === "channel");
@@ -36,14 +39,21 @@ export function verify(graph: Graph, context: Context, options: VerifyOptions): 
   return problems;
 }
 
+/** All float, or all plain numbers: integers of an activation's dtype without parameters belong beside floats nowhere. */
 function hasNothingQuantized(operator: Node): boolean {
-  for (const operand of operator.inputs) if (operand && isQuantizedDtype(operand)) return false;
-  if (!operator.row.multiple) return !isQuantizedDtype(operator);
-  return !resultsOf(operator).some(isQuantizedDtype);
+  const tensors = tensorsOf(operator);
+  if (!tensors.some(({ dtype }) => isActivationDtype(dtype))) return true;
+  return quantizedTensors(operator).length === 0 && !tensors.some(({ dtype }) => dtype === "FLOAT32");
 }
 
-function isQuantizedDtype(node: Node): boolean {
-  return isActivationDtype(node.dtype);
+/** Operands and results of an activation's dtype that have parameters. */
+export function quantizedTensors(operator: Node): Node[] {
+  return tensorsOf(operator).filter(({ dtype, quant }) => quant !== null && isActivationDtype(dtype));
+}
+
+function tensorsOf(operator: Node): Node[] {
+  const results = operator.row.multiple ? resultsOf(operator) : [operator];
+  return [...operator.inputs, ...results].filter((tensor) => tensor !== null);
 }
 
 /** The checks of one operator or result. */
@@ -112,19 +122,38 @@ class Check {
         return this.perTensor(operand, what);
       case "unit":
         this.dtype(operand, role.name, this.scheme.activation.dtype);
-        return perChannel
+        return perChannel && !this.scheme.accepts
           ? this.perChannel(operand, role.name, operand.shape.length - 1)
           : this.perTensor(operand, role.name);
       case "weights":
-        this.dtype(operand, role.name, this.scheme.weights[perChannel ? "channel" : "layer"].dtype);
-        return perChannel ? this.perChannel(operand, role.name, role.axis) : this.perTensor(operand, role.name);
+        this.weights(operand, role, perChannel);
+        return;
       case "bias":
         if (!isConstant(operand)) return;
-        this.dtype(operand, role.name, this.scheme.bias[perChannel ? "channel" : "layer"]);
-        if (perChannel) this.perChannel(operand, role.name, operand.shape.length - 1);
-        else this.perTensor(operand, role.name);
-        this.biasScale(operand);
+        this.bias(operand, role.name, perChannel);
     }
+  }
+
+  private weights(operand: Node, role: OperandRole & { role: "weights" }, perChannel: boolean): void {
+    const { accepts, weights } = this.scheme;
+    const { dtype, symmetric } = weights[perChannel ? "channel" : "layer"];
+    if (!accepts?.weights.includes(operand.dtype)) this.dtype(operand, role.name, dtype);
+    if (perChannel) this.perChannel(operand, role.name, role.axis);
+    else this.perTensor(operand, role.name);
+    const at = accepts?.symmetricAt;
+    if (at === undefined || (!symmetric && !perChannel)) return;
+    if (operand.quant?.zeroPoint.some((zeroPoint) => zeroPoint !== BigInt(at)))
+      this.problem(`wrong zero point: ${role.name} "${operand.name}" must have ${at} everywhere`);
+  }
+
+  private bias(operand: Node, name: string, perChannel: boolean): void {
+    const { accepts, bias } = this.scheme;
+    if (!accepts?.bias.includes(operand.dtype)) this.dtype(operand, name, bias[perChannel ? "channel" : "layer"]);
+    // A vector has one axis, whatever a converter wrote.
+    const axis = accepts && operand.shape.length === 1 ? (operand.quant?.axis ?? 0) : operand.shape.length - 1;
+    if (!perChannel) this.perTensor(operand, name);
+    else this.perChannel(operand, name, axis, operand.shape.at(-1));
+    this.biasScale(operand);
   }
 
   /** Optional index operands of unchecked kinds are whatever they are. */
@@ -149,8 +178,7 @@ class Check {
     this.problem(`wrong granularity: ${what} "${tensor.name}" must have one scale and one zero point`);
   }
 
-  private perChannel(tensor: Node, what: string, axis: number): void {
-    const channels = tensor.shape[axis];
+  private perChannel(tensor: Node, what: string, axis: number, channels = tensor.shape[axis]): void {
     const quant = tensor.quant;
     if (quant && quant.axis === axis && quant.scale.length === channels && quant.zeroPoint.length === channels) return;
     this.problem(
@@ -165,8 +193,15 @@ class Check {
     const input = find("activation")?.quant?.scale;
     const weights = find("weights")?.quant?.scale;
     const own = bias.quant?.scale;
-    const holds = own && input?.length === 1 && weights?.length === own.length && areProducts(own, input[0]!, weights);
+    const fits = own && input?.length === 1 && weights?.length === own.length;
+    const holds = fits && (areProducts(own, input[0]!, weights) || this.isNearEnough(own, input[0]! * weights[0]!));
     if (!holds) this.problem(`wrong bias scale: bias "${bias.name}" must have input scale × weight scale`);
+  }
+
+  /** What a runtime takes that looks at the result's scale only. */
+  private isNearEnough(own: Float32Array, product: number): boolean {
+    const share = this.scheme.accepts?.biasShare ?? 0;
+    return own.length === 1 && Math.abs(own[0]! - product) <= share * (this.node.quant?.scale[0] ?? 0);
   }
 
   private sameAsOperand(): void {
@@ -185,6 +220,7 @@ class Check {
     const quant = this.node.quant;
     const scale = quant?.scale[0];
     if (out.kind === "integer") {
+      if (this.scheme.accepts) return;
       if (scale === undefined || scale !== Math.fround(roundHalfAway(scale)))
         this.problem(`its scale ${scale} must be an integer`);
       return;

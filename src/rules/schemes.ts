@@ -50,6 +50,18 @@ export interface Scheme {
   readonly bias: Readonly<Record<Granularity, Dtype>>;
   /** Granularities that people may ask for. */
   readonly granularities: readonly Granularity[];
+  /** What a runtime takes beside that, where its files are checked; absent: a file has exactly what the row says. */
+  readonly accepts?: Accepted;
+}
+
+/** What files of other quantizers may have. */
+export interface Accepted {
+  readonly weights: readonly Dtype[];
+  readonly bias: readonly Dtype[];
+  /** Zero point of weights per channel, where they are symmetric. */
+  readonly symmetricAt: number;
+  /** So many result scales a bias scale may be off its input scale × weight scale, per tensor. */
+  readonly biasShare: number;
 }
 
 const f32 = Math.fround;
@@ -98,6 +110,84 @@ export const SCHEMES = {
     granularities: ["channel"],
   },
 } as const satisfies Record<string, Scheme>;
+
+/** LiteRT's activations; its kernels want exactly these parameters of the functions. */
+const LITERT_UINT8: ActivationQuantizer = {
+  ...QUANTIZERS.uint8,
+  fixed: {
+    logistic: { scale: 1 / 256, zeroPoint: 0 },
+    tanh: { scale: 1 / 128, zeroPoint: 128 },
+    softmax: { scale: 1 / 256, zeroPoint: 0 },
+  },
+};
+const LITERT_INT8: ActivationQuantizer = {
+  dtype: "INT8",
+  bits: 8,
+  symmetric: false,
+  low: -128,
+  high: 127,
+  smallestScale: 0,
+  fixed: {
+    logistic: { scale: 1 / 256, zeroPoint: -128 },
+    tanh: { scale: 1 / 128, zeroPoint: 0 },
+    softmax: { scale: 1 / 256, zeroPoint: -128 },
+  },
+};
+const LITERT_INT16: ActivationQuantizer = {
+  ...QUANTIZERS.int16,
+  fixed: {
+    logistic: { scale: 1 / 32768, zeroPoint: 0 },
+    tanh: { scale: 1 / 32768, zeroPoint: 0 },
+    softmax: { scale: 1 / 32768, zeroPoint: 0 },
+  },
+};
+
+/** Of convolutions per tensor, LiteRT's kernels: |input × weights − bias| ≤ 0.02 · result. */
+const BIAS_SHARE = 0.02;
+
+/**
+ * LiteRT's schemes: `verify` knows them, `quantize` does not make them. Sources: TFLite's quantization specification, and the kernels' own
+ * checks. uint8 is both the old per-tensor scheme and int8 whose values and zero points were moved by 128 (`requantize`).
+ */
+export const LITERT_SCHEMES = {
+  int8: {
+    name: "int8",
+    family: "litert",
+    activation: LITERT_INT8,
+    weights: { layer: QUANTIZERS.int8, channel: QUANTIZERS.int8 },
+    bias: { layer: "INT32", channel: "INT32" },
+    granularities: ["channel", "layer"],
+    accepts: { weights: ["INT4"], bias: [], symmetricAt: 0, biasShare: BIAS_SHARE },
+  },
+  int16x8: {
+    name: "int16x8",
+    family: "litert",
+    activation: LITERT_INT16,
+    weights: { layer: QUANTIZERS.int8, channel: QUANTIZERS.int8 },
+    bias: { layer: "INT64", channel: "INT64" },
+    granularities: ["channel", "layer"],
+    accepts: { weights: ["INT4"], bias: ["INT32"], symmetricAt: 0, biasShare: BIAS_SHARE },
+  },
+  uint8: {
+    name: "uint8",
+    family: "litert",
+    activation: LITERT_UINT8,
+    weights: { layer: QUANTIZERS.uint8, channel: QUANTIZERS.uint8 },
+    bias: { layer: "INT32", channel: "INT32" },
+    granularities: ["layer"],
+    accepts: { weights: [], bias: [], symmetricAt: 128, biasShare: BIAS_SHARE },
+  },
+} as const satisfies Record<string, Scheme>;
+
+const ALL_SCHEMES: readonly Scheme[] = [...Object.values<Scheme>(SCHEMES), ...Object.values<Scheme>(LITERT_SCHEMES)];
+
+/** Whose rules a scheme follows, for people. */
+export const FAMILIES: Readonly<Record<Family, string>> = { one: "ONE", litert: "LiteRT" };
+
+/** All schemes whose activations have a dtype, ONE's first. */
+export function schemesWith(dtype: Dtype): Scheme[] {
+  return ALL_SCHEMES.filter((scheme) => scheme.activation.dtype === dtype);
+}
 
 export type SchemeName = keyof typeof SCHEMES;
 

@@ -1,6 +1,7 @@
 /** The Report as lines for a terminal. */
 import { counted, sizeText } from "../base/text.ts";
 import type { Report } from "../driver/report.ts";
+import { schemesText, type VerifyReport } from "../driver/verify-phases.ts";
 import { coloursFor } from "../terminal/streams.ts";
 
 /** What `quantize` says it did. */
@@ -46,6 +47,16 @@ export function preparedLines({ prepared }: Report): string[] {
 /** A line for each note. */
 export function noteLines({ notes }: Report): string[] {
   return notes.map((note) => `  ${note.kind}: ${note.text}`);
+}
+
+/** What `verify` says of a file without problems: `m.circle: verified, int8 of LiteRT's scheme, weights per channel, 9 quantized activations`. */
+export function verifyLine({ model, quantized, schemes, ...counts }: VerifyReport): string {
+  const said = schemes.length > 0 ? [schemesText(schemes)] : [];
+  const hybrid = counts.floatOperatorsWithQuantizedWeights;
+  const rest = counts.floatOperators - hybrid;
+  if (hybrid > 0) said.push(`${counted(hybrid, "float operator")} with quantized weights`);
+  if (rest > 0) said.push(counted(rest, hybrid > 0 ? "other float operator" : "float operator"));
+  return `${model}: verified, ${[...said, counted(quantized, "quantized activation")].join(", ")}`;
 }
 
 /** "229 KB → 76 KB". */

@@ -185,7 +185,15 @@ describe("standard output", () => {
     expect(JSON.parse(out).subgraphs[0].operators.length).toBeGreaterThan(50);
     await succeeded(["quantize", "recorded.circle", "-o", "q.circle"], { cwd });
     const verified = await succeeded(["verify", "q.circle", "--json"], { cwd });
-    expect(JSON.parse(verified.out)).toEqual({ model: "q.circle", quantized: 4, problems: [] });
+    expect(JSON.parse(verified.out)).toEqual({
+      reportVersion: 1,
+      model: "q.circle",
+      quantized: 4,
+      schemes: [{ name: "uint8", family: "ONE", granularities: ["channel"], operators: 3 }],
+      floatOperators: 0,
+      floatOperatorsWithQuantizedWeights: 0,
+      problems: [],
+    });
   });
 });
 

@@ -9,7 +9,6 @@
  * float32 inputs and outputs alone are no reason to leave a model as it is.
  */
 import { activeNodes, type FloatReason, type Graph, isConstant, type Node } from "../../graph/graph.ts";
-import { rowOf } from "../../rules/operators.ts";
 import type { Context } from "../context.ts";
 import { canonicalDtypes } from "../minmax/io-dtypes.ts";
 import { yieldedBy } from "../prepare/edit.ts";
@@ -39,7 +38,7 @@ function staysFloat(node: Node): boolean {
 }
 
 function mayStay(node: Node, { layers }: Context): boolean {
-  if (node.kind !== "operator" || node.float || rowOf(node.op).heavy || layers.has(node.name)) return false;
+  if (node.kind !== "operator" || node.float || node.row.heavy || layers.has(node.name)) return false;
   return floatTensors(node).length > 0;
 }
 

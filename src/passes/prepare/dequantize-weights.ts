@@ -8,21 +8,26 @@
  */
 import { activeNodes, addNode, type Graph, isConstant, type Node, setInput } from "../../graph/graph.ts";
 import { option } from "../../graph/options.ts";
-import { hasRule, operandsWith, rowOf } from "../../rules/operators.ts";
+import { quantParam } from "../../graph/quantparam.ts";
+import { readsAsInt8 } from "../../rules/hybrid.ts";
+import { hasRule, operandsWith } from "../../rules/operators.ts";
 import { type Edit, hasScale, yieldedBy } from "./edit.ts";
 import { dequantizedConstant } from "./fold-constants.ts";
 
 export function dequantizeWeights(graph: Graph): Edit[] {
   const edits: Edit[] = [];
-  const made = new Map<Node, Node | null>();
+  const made = new Map<string, Node | null>();
   for (const node of activeNodes(graph)) {
     if (!computesInFloat(node)) continue;
     let replaced = false;
     for (const index of valueOperands(node)) {
       const source = node.inputs[index];
       if (!isConstant(source) || !hasScale(source)) continue;
-      if (!made.has(source)) made.set(source, asFloat(graph, source));
-      const float = made.get(source);
+      // The hybrid kernels of some kinds take UINT8 for int8 (src/rules/hybrid.ts).
+      const asInt8 = readsAsInt8(node.op, node.dtype, source.dtype);
+      const key = `${source.id} ${asInt8}`;
+      if (!made.has(key)) made.set(key, asFloat(graph, source, asInt8));
+      const float = made.get(key);
       if (!float) continue;
       setInput(node, index, float);
       replaced = true;
@@ -34,8 +39,8 @@ export function dequantizeWeights(graph: Graph): Edit[] {
 
 /** An operator with a rule, computed operands and results of which are float, and weights in the usual layout. */
 function computesInFloat(node: Node): boolean {
-  if (node.kind !== "operator" || !hasRule(node.op) || Number(option(node, "weightsFormat") ?? 0) !== 0) return false;
-  const computed = operandsWith(rowOf(node.op), node.inputs.length, "activation")
+  if (node.kind !== "operator" || !hasRule(node.row) || Number(option(node, "weightsFormat") ?? 0) !== 0) return false;
+  const computed = operandsWith(node.row, node.inputs.length, "activation")
     .map((index) => node.inputs[index])
     .filter((operand) => operand && !isConstant(operand));
   return computed.length > 0 && [...computed, ...yieldedBy(node)].every((tensor) => tensor!.dtype === "FLOAT32");
@@ -43,14 +48,21 @@ function computesInFloat(node: Node): boolean {
 
 /** Operands that hold values, whatever for. */
 function valueOperands(node: Node): number[] {
-  const row = rowOf(node.op);
+  const row = node.row;
   return (["weights", "activation", "unit", "bias"] as const).flatMap((role) =>
     operandsWith(row, node.inputs.length, role),
   );
 }
 
-function asFloat(graph: Graph, source: Node): Node | null {
-  const constant = source.constant && dequantizedConstant(source, source.constant);
+function asFloat(graph: Graph, source: Node, asInt8: boolean): Node | null {
+  const of: Pick<Node, "dtype" | "shape" | "quant"> = asInt8
+    ? {
+        dtype: "INT8",
+        shape: source.shape,
+        quant: quantParam({ ...source.quant!, zeroPoint: source.quant!.zeroPoint.map(() => 0n) }),
+      }
+    : source;
+  const constant = source.constant && dequantizedConstant(of, source.constant);
   if (!constant) return null;
   const { name, shape, tensor } = source;
   const table = tensor && { ...tensor, quantization: undefined, buffer: 0 };

@@ -105,7 +105,7 @@ function saysWhatIsDynamic(graph: Graph): boolean {
 }
 
 /** Integers with a scale seen as floats: the kernel computes as TFLite does, f32(q − zero point) · scale. Null where the scales do not fit. */
-export function dequantizedConstant(source: Node, of: Constant): Constant | null {
+export function dequantizedConstant(source: Pick<Node, "dtype" | "shape" | "quant">, of: Constant): Constant | null {
   const { quant, dtype, shape } = source;
   if (!quant || !isSmallInteger(dtype)) return null;
   const { scale, zeroPoint, axis } = quant;
