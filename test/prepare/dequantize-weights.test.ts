@@ -41,6 +41,8 @@ describe("weights of float operators", () => {
     ["INT8 per channel", as("INT8", [0.5, 2], [0, 0]), [0.5, -1, 6, -256]],
     ["INT8 per channel along the last axis", as("INT8", [0.5, 2], [0, 0], 1), [0.5, -4, 1.5, -256]],
     ["INT8 with a zero point", as("INT8", [0.5], [3]), [-1, -2.5, 0, -65.5]],
+    // ai-edge-litert reads the bytes of such weights as int8, whatever the zero point (case 21).
+    ["UINT8 whose bytes are int8", as("UINT8", [0.5], [128]), [0.5, -1, 1.5, -64]],
   ] as const)("%s", async (_, weights, expected) => {
     const { after, said } = await run(dense(weights));
     expect(said).toEqual(["dequantized weights of 1 FULLY_CONNECTED"]);

@@ -15,7 +15,7 @@ import {
   serializeModel,
 } from "../../src/model/index.ts";
 import type { Workspace } from "../../src/passes/context.ts";
-import { PREPARE_NAMES, prepareGraphs } from "../../src/passes/prepare/index.ts";
+import { PREPARE_PASSES, prepareGraphs } from "../../src/passes/prepare/index.ts";
 import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
 import { DEFAULT_SCHEME } from "../../src/rules/schemes.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
@@ -48,9 +48,9 @@ export async function prepared(
   return { space, before, after: exportWorkspace(space).model, said };
 }
 
-/** Only these passes. */
+/** Only these passes of those that are not on request. */
 export const only = (...names: string[]): string[] =>
-  PREPARE_NAMES.filter((name) => name !== "all" && !names.includes(name));
+  PREPARE_PASSES.filter(({ name, onRequest }) => !onRequest && !names.includes(name)).map(({ name }) => name);
 
 /** One line an operator: `y = CONV_2D x w b RELU`. */
 export function told(model: Model, index = 0): string[] {

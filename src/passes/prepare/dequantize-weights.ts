@@ -6,10 +6,10 @@
  * Nothing is read: the description is that of a DEQUANTIZE behind the constant. Operators without a rule stay float and keep their
  * integers; so do weights in a layout of their own and scales that lie outside the quantization table (block-wise).
  */
-import { activeNodes, addNode, type Graph, isConstant, type Node, setInput } from "../../graph/graph.ts";
+import { activeNodes, addNode, type Dtype, type Graph, isConstant, type Node, setInput } from "../../graph/graph.ts";
 import { option } from "../../graph/options.ts";
 import { quantParam } from "../../graph/quantparam.ts";
-import { readsAsInt8 } from "../../rules/hybrid.ts";
+import { readAs } from "../../rules/hybrid.ts";
 import { hasRule, operandsWith } from "../../rules/operators.ts";
 import { type Edit, hasScale, yieldedBy } from "./edit.ts";
 import { dequantizedConstant } from "./fold-constants.ts";
@@ -24,9 +24,9 @@ export function dequantizeWeights(graph: Graph): Edit[] {
       const source = node.inputs[index];
       if (!isConstant(source) || !hasScale(source)) continue;
       // The hybrid kernels of some kinds take UINT8 for int8 (src/rules/hybrid.ts).
-      const asInt8 = readsAsInt8(node.op, node.dtype, source.dtype);
-      const key = `${source.id} ${asInt8}`;
-      if (!made.has(key)) made.set(key, asFloat(graph, source, asInt8));
+      const dtype = readAs(node.op, node.dtype, source.dtype);
+      const key = `${source.id} ${dtype}`;
+      if (!made.has(key)) made.set(key, asFloat(graph, source, dtype));
       const float = made.get(key);
       if (!float) continue;
       setInput(node, index, float);
@@ -54,17 +54,13 @@ function valueOperands(node: Node): number[] {
   );
 }
 
-function asFloat(graph: Graph, source: Node, asInt8: boolean): Node | null {
-  const of: Pick<Node, "dtype" | "shape" | "quant"> = asInt8
-    ? {
-        dtype: "INT8",
-        shape: source.shape,
-        quant: quantParam({ ...source.quant!, zeroPoint: source.quant!.zeroPoint.map(() => 0n) }),
-      }
-    : source;
-  const constant = source.constant && dequantizedConstant(of, source.constant);
+function asFloat(graph: Graph, source: Node, dtype: Dtype): Node | null {
+  const { shape } = source;
+  const zeroPoint = source.quant!.zeroPoint.map((each) => (dtype === source.dtype ? each : 0n));
+  const read = { dtype, shape, quant: quantParam({ ...source.quant!, zeroPoint }) };
+  const constant = source.constant && dequantizedConstant(read, source.constant);
   if (!constant) return null;
-  const { name, shape, tensor } = source;
+  const { name, tensor } = source;
   const table = tensor && { ...tensor, quantization: undefined, buffer: 0 };
   return addNode(graph, { kind: "constant", name, dtype: "FLOAT32", shape, tensor: table, constant });
 }
