@@ -12,7 +12,7 @@ import { dropIn, quantize, refusal, type Setup, verifyAll, written } from "../pa
 import { CASES, FUSING } from "./cases.ts";
 import { expectedOf, modelOf, type Parsed, parse, type Situation } from "./one-operator.ts";
 import type { Expected } from "./oracle.ts";
-import { fromRange, perLayer } from "./oracle.ts";
+import { fromRange, perTensor } from "./oracle.ts";
 
 /** Appendix A (docs/reference.md): what happens to constant activations; "no rule" for operators without any. */
 const TEXT = new Map(
@@ -147,7 +147,7 @@ describe("quantize", () => {
         expect(space.context.notes.map(({ kind, code }) => [kind, code])).toEqual([["kept", "quantized-already"]]);
         const { operators, tensors } = await written(space);
         expect(operators).toEqual(["DEQUANTIZE(x0) -> x0_Dequantize", "QUANTIZE(x0_Dequantize) -> y0"]);
-        expect(tensors.get("y0")).toMatchObject(perLayer("UINT8", 0.5, 3));
+        expect(tensors.get("y0")).toMatchObject(perTensor("UINT8", 0.5, 3));
       });
     } else if (ruled && !FLOAT_BY_NATURE.includes(op)) {
       test(`${op} is quantized`, async () => {
