@@ -11,7 +11,7 @@ import type { OptionValues } from "../options/values.ts";
 import type { LayerSetting } from "../passes/context.ts";
 import { targetProblems } from "../passes/target/check.ts";
 import { workspace } from "../passes/workspace.ts";
-import { operandsWith } from "../rules/operators.ts";
+import { roleOf } from "../rules/operators.ts";
 import { activationOf, DEFAULT_SCHEME, schemeWith } from "../rules/schemes.ts";
 import { targetNamed } from "../rules/targets.ts";
 import type { Command } from "./command.ts";
@@ -59,13 +59,12 @@ function settingOf(node: Node): LayerSetting {
   const [scheme = DEFAULT_SCHEME.scheme] = [node, ...node.inputs].flatMap(
     (tensor) => (tensor && schemeWith("one", tensor.dtype)) ?? [],
   );
-  const parametric = [
-    ...operandsWith(row, node.inputs.length, "weights"),
-    ...operandsWith(row, node.inputs.length, "unit"),
-  ];
-  const perTensor = parametric.some((index) => {
-    const quant = node.inputs[index]?.quant;
-    return quant?.scale.length === 1 && node.inputs[index]!.shape.some((dim) => dim > 1);
+  const perTensor = node.inputs.some((tensor, index) => {
+    const role = roleOf(row, index);
+    if (!tensor?.quant || (role.role !== "weights" && role.role !== "unit")) return false;
+    // One scale for one channel may be either; then the axis tells.
+    const axis = role.role === "weights" ? role.axis : tensor.shape.length - 1;
+    return tensor.quant.scale.length === 1 && ((tensor.shape[axis] ?? 1) > 1 || tensor.quant.axis !== axis);
   });
   return { scheme, granularity: perTensor ? "layer" : "channel" };
 }
