@@ -39,8 +39,10 @@ type Tensor = { readonly name: string; readonly shape: readonly number[] };
 class Growing {
   readonly tensors: Tensor[] = [];
   readonly used = new Set<string>();
-  /** Results of operators that may have settings of their own, in order. */
+  /** Results of operators, in order. */
   readonly results: string[] = [];
+  /** The first result of each: all of an operator's have the same settings. */
+  readonly layers: string[] = [];
   private count = 0;
 
   constructor(
@@ -86,6 +88,7 @@ class Growing {
       this.results.push(name);
       return name;
     });
+    this.layers.push(names[0]!);
     for (const name of operands) this.used.add(name);
     this.graph.operator(op, operands, names, options);
   }
@@ -245,8 +248,8 @@ const STEPS: readonly ((growing: Growing, random: Random) => void)[] = [
 
 export interface RandomModel {
   readonly model: Model;
-  /** Names of operators' results. */
-  readonly results: readonly string[];
+  /** A name for each operator that may have settings of its own. */
+  readonly layers: readonly string[];
 }
 
 /** A model of 2 to 12 operators; `large`: with weights that several threads share. */
@@ -263,7 +266,7 @@ export function randomModel(random: Random, large: boolean): RandomModel {
   for (let tries = 0; growing.results.length < wanted && tries < 100; tries++) random.of(STEPS)(growing, random);
   if (large) addLarge(growing);
   const outputs = growing.results.filter((name) => !growing.used.has(name) || random.chance(0.05));
-  return { model: builder.model(growing.graph.graph(inputs, outputs)), results: growing.results };
+  return { model: builder.model(growing.graph.graph(inputs, outputs)), layers: growing.layers };
 }
 
 /** Two matrices of 1.5 million weights. */

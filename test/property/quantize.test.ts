@@ -36,13 +36,13 @@ interface Case {
 }
 
 /** Settings of a random kind for a model of these results. */
-function settingsFor(random: Random, model: string, results: readonly string[], seed: number): Case {
+function settingsFor(random: Random, model: string, names: readonly string[], seed: number): Case {
   const setting = (): { scheme: Scheme; granularity: Granularity } => {
     const scheme = random.of(ROWS);
     return { scheme, granularity: random.of(scheme.granularities) };
   };
   const { scheme, granularity } = setting();
-  const mixed = random.chance(0.5) ? results.filter(() => random.chance(0.25)) : [];
+  const mixed = random.chance(0.5) ? names.filter(() => random.chance(0.25)) : [];
   const layers = mixed.map((name) => ({ name, ...setting() }));
   const dtypes = (): readonly Dtype[] | undefined =>
     random.chance(0.3) ? [random.of<Dtype>(["FLOAT32", ...ROWS.map(({ activation }) => activation.dtype)])] : undefined;
@@ -77,10 +77,10 @@ function settingsFor(random: Random, model: string, results: readonly string[], 
 /** One model, all properties. Gives the refusal where it was not quantized: one of ours, in one line or a list. */
 async function holds(seed: number): Promise<string | null> {
   const random = new Random(seed);
-  const { model, results } = randomModel(random, seed % LARGE === 0);
+  const { model, layers } = randomModel(random, seed % LARGE === 0);
   const input = join(folder, "in.tflite");
   await writeModel(model, input, { dialect: "tflite" });
-  const { settings, bound } = settingsFor(random, input, results, seed);
+  const { settings, bound } = settingsFor(random, input, layers, seed);
   const files = await quantizedBy([1, 3], settings);
   if (typeof files === "string") {
     const [first, ...list] = files.split("\n");
