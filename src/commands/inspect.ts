@@ -12,8 +12,10 @@ import {
   operatorName,
   readZipDirectory,
   signatureNames,
+  subgraphText,
   type Tensor,
   TensorType,
+  tensorText,
 } from "../model/index.ts";
 import type { OptionValues } from "../options/values.ts";
 import { type Colours, coloursFor } from "../terminal/streams.ts";
@@ -23,9 +25,10 @@ export const inspect: Command = {
   name: "inspect",
   summary: "show a model's inputs, outputs, operators and quantization",
   positionals: ["model"],
-  options: ["json"],
+  options: ["json", "text"],
   examples: [
     "minmaxq inspect model.circle",
+    "minmaxq inspect model.q8.circle --text > after.txt   # a line for each tensor and operator, for diff",
     "minmaxq inspect model.q8.circle --json | jq '.subgraphs[0].operators[0]'",
   ],
   run,
@@ -35,6 +38,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
   checkInput(input!);
   const opened = openModel(input!);
   try {
+    if (options.text) return printText(opened.model, output);
     const facts = {
       path: input!,
       format: opened.dialect,
@@ -47,9 +51,16 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       unknown: opened.unknown,
     };
     if (options.json) output.print(JSON.stringify(facts, null, 2));
-    else for (const line of asText(facts)) output.print(line);
+    else for (const line of asText(facts, opened.model)) output.print(line);
   } finally {
     opened.close();
+  }
+}
+
+function printText(model: Model, output: Output): void {
+  for (const [index, { name }] of (model.subgraphs ?? []).entries()) {
+    output.print(`subgraph ${index} "${name ?? ""}"`);
+    for (const line of subgraphText(model, index)) output.print(`  ${line}`);
   }
 }
 
@@ -66,7 +77,6 @@ type Facts = {
   unknown: string[];
 };
 type SubgraphFacts = ReturnType<typeof factsOf>;
-type TensorFacts = ReturnType<typeof tensorFacts>;
 
 function filesOf({ archive }: OpenedModel): Facts["files"] {
   const directory = archive && readZipDirectory(archive.source);
@@ -108,7 +118,7 @@ function tensorFacts(model: Model, tensor: Tensor) {
   };
 }
 
-function asText(facts: Facts): string[] {
+function asText(facts: Facts, model: Model): string[] {
   const colours = coloursFor(1);
   const lines = [`${colours.bold(facts.path)}: ${facts.format}, ${sizeText(facts.bytes)}`];
   if (facts.description) lines.push(`  made by: ${facts.description}`);
@@ -119,57 +129,40 @@ function asText(facts: Facts): string[] {
   for (const line of facts.unknown) lines.push(`  ${colours.yellow("not understood")}: ${line}`);
   for (const [index, graph] of facts.subgraphs.entries()) {
     if (facts.subgraphs.length > 1) lines.push(colours.bold(`subgraph ${index} "${graph.name}"`));
-    lines.push(...graphText(graph, colours));
+    lines.push(...graphText(graph, model.subgraphs![index]!.tensors ?? [], colours));
   }
   return lines;
 }
 
-function graphText(graph: SubgraphFacts, colours: Colours): string[] {
+function graphText(graph: SubgraphFacts, tensors: readonly Tensor[], colours: Colours): string[] {
   const at = (index: number) => graph.tensors[index]!;
+  const tensorAt = (index: number) => tensors[index]!;
   const lines = [
     `  ${counted(graph.operators.length, "operator")}, ${counted(graph.tensors.length, "tensor")} (${counts(graph.tensors.map((t) => t.dtype))})`,
   ];
   const { signatureNames: named } = graph;
   for (const index of graph.inputs)
-    lines.push(`  ${colours.cyan("input ")} ${endText(at(index), named.inputs[index])}`);
+    lines.push(`  ${colours.cyan("input ")} ${endText(tensorAt(index), named.inputs[index])}`);
   for (const index of graph.outputs)
-    lines.push(`  ${colours.cyan("output")} ${endText(at(index), named.outputs[index])}`);
+    lines.push(`  ${colours.cyan("output")} ${endText(tensorAt(index), named.outputs[index])}`);
   const width = Math.max(...graph.operators.map(({ op }) => op.length), 0);
   for (const { op, inputs, outputs } of graph.operators) {
     lines.push(
-      `  ${colours.green(op.padEnd(width))} ${outputs.map((o) => (o < 0 ? "–" : tensorText(at(o)))).join("; ")}`,
+      `  ${colours.green(op.padEnd(width))} ${outputs.map((o) => (o < 0 ? "–" : tensorText(tensorAt(o)))).join("; ")}`,
     );
     for (const input of inputs) {
       if (input >= 0 && at(input).constant && elementCount(at(input).shape) > 1)
-        lines.push(`  ${" ".repeat(width)}   ${colours.dim(tensorText(at(input)))}`);
+        lines.push(`  ${" ".repeat(width)}   ${colours.dim(tensorText(tensorAt(input)))}`);
     }
   }
   return lines;
 }
 
 /** An input or output, with its name in a signature where that is another one: `serving_default_x:0 FLOAT32[1,8] ("x" in the signature)`. */
-function endText(tensor: TensorFacts, signatureName: string | undefined): string {
+function endText(tensor: Tensor, signatureName: string | undefined): string {
   const more =
     signatureName === undefined || signatureName === tensor.name ? "" : ` ("${signatureName}" in the signature)`;
   return `${tensorText(tensor)}${more}`;
-}
-
-/** `conv1 UINT8[1,8,8,16] scale 0.0235 zero point 128`. */
-function tensorText(tensor: TensorFacts): string {
-  const parts = [tensor.name, `${tensor.dtype}[${tensor.shape}]`];
-  const { scale, zeroPoint, min, max } = tensor;
-  if (scale?.length === 1) parts.push(`scale ${short(scale[0]!)} zero point ${zeroPoint?.[0] ?? 0}`);
-  else if (scale)
-    parts.push(
-      `${scale.length} scales ${short(Math.min(...scale))}…${short(Math.max(...scale))} along axis ${tensor.axis}`,
-    );
-  if (min?.length === 1) parts.push(`range ${short(min[0]!)}…${short(max![0]!)}`);
-  return parts.join(" ");
-}
-
-/** Six digits say enough for people; --json has all. */
-function short(value: number): string {
-  return String(Number(value.toPrecision(6)));
 }
 
 function counts(values: readonly string[]): string {

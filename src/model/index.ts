@@ -10,6 +10,7 @@ export { type OpenedModel, openModel, readModel } from "./read.ts";
 export * from "./schema.gen.ts";
 export { type SignatureNames, signatureNames } from "./signatures.ts";
 export { byteLength, bytesPerElement, elementCount } from "./tensor-types.ts";
+export { operatorTexts, subgraphText, tensorText } from "./text.ts";
 export {
   type BegunFile,
   type Fill,

@@ -161,6 +161,11 @@ export const OPTIONS = {
     defaultText: "by the output's ending, else circle",
   },
   json: { ofCommand: true, flags: "--json", help: "print JSON" },
+  text: {
+    ofCommand: true,
+    flags: "--text",
+    help: "print a line for each input, constant, operator and output, for diff",
+  },
   explain: {
     file: "written",
     flags: "--explain <file.json>",

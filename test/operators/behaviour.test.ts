@@ -220,7 +220,7 @@ async function floatWithBorders(op: string, parsed: Parsed, space: Workspace): P
   expect(operators.toSorted()).toEqual(
     [
       ...dequantized.map(({ name }) => `DEQUANTIZE(${name}) -> ${name}_Dequantize`),
-      `${op}(${read.join(", ")}) -> ${yielded.join(", ")}`,
+      `${op === "CUSTOM" ? "CUSTOM:Mine" : op}(${read.join(", ")}) -> ${yielded.join(", ")}`,
       ...results.filter(isFloat).map(({ name }) => `QUANTIZE(${name}) -> ${name}_Quantize`),
     ].toSorted(),
   );

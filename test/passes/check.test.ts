@@ -100,6 +100,23 @@ describe("ranges that make no sense", () => {
   });
 });
 
+test("ranges of constants and of what is quantized already are not looked at", async () => {
+  const upsideDown = recorded(5, -5);
+  const made = model(["x", "q"], ["y", "z"], (graph) =>
+    graph
+      .tensor("x", [2], "FLOAT32", recorded(-1, 1))
+      .tensor("q", [2], "UINT8", {
+        quantization: { ...upsideDown.quantization, scale: Float32Array.of(1), zeroPoint: BigInt64Array.of(0n) },
+      })
+      .constant("k", [2], Float32Array.of(1, 2), upsideDown)
+      .tensor("y", [2], "FLOAT32", recorded(-1, 3))
+      .tensor("z", [2], "UINT8")
+      .operator("ADD", ["x", "k"], ["y"])
+      .operator("ABS", ["q"], ["z"]),
+  );
+  checkBefore(await graphOf(made));
+});
+
 describe("ranges that are not there", () => {
   const missing = model(["x"], ["y", "z"], (graph) =>
     graph

@@ -1,6 +1,7 @@
 /** Graphs → tables: names, signatures, buffers, and what is left out. */
 import { describe, expect, test } from "bun:test";
 import { addNode, setInput } from "../../src/graph/graph.ts";
+import { quantParam } from "../../src/graph/quantparam.ts";
 import { MemoryBytes, rangeOf, readRange } from "../../src/model/bytes.ts";
 import { type Model, readModel, type SignatureDef, serializeModel } from "../../src/model/index.ts";
 import { exportWorkspace } from "../../src/passes/workspace.ts";
@@ -255,4 +256,24 @@ test("exporting does not change the model or the graph; a graph can be exported 
     typeof value === "bigint" ? `${value}` : value,
   );
   expect(after).toBe(before);
+});
+
+test.each([
+  [{ min: [1] }, { min: 0, max: 0, scale: 0, zeroPoint: 0 }],
+  [{ max: [1] }, { min: 0, max: 0, scale: 0, zeroPoint: 0 }],
+  [{ scale: [1] }, { min: 0, max: 0, scale: 0, zeroPoint: 0 }],
+  [
+    { min: [1], max: [2], scale: [1] },
+    { min: 1, max: 1, scale: 0, zeroPoint: 0 },
+  ],
+] as const)("minimum and maximum, scale and zero point are written in pairs (§1.1): %p", async (given, counts) => {
+  const space = await spaceOf(small());
+  const list = (name: "min" | "max" | "scale") =>
+    Float32Array.from((given as Partial<Record<typeof name, readonly number[]>>)[name] ?? []);
+  nodeOf(space.graphs[0]!, "s").quant = quantParam({
+    ...{ min: list("min"), max: list("max"), scale: list("scale") },
+    provenance: { from: "own values" },
+  });
+  const { min, max, scale, zeroPoint } = (await written(space)).tensors.get("s")!;
+  expect({ min: min.length, max: max.length, scale: scale.length, zeroPoint: zeroPoint.length }).toEqual(counts);
 });

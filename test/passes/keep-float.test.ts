@@ -41,7 +41,7 @@ describe("borders", () => {
     expect(operators).toEqual([
       "ABS(x) -> a",
       "DEQUANTIZE(a) -> a_Dequantize",
-      "CUSTOM(a_Dequantize) -> c",
+      "CUSTOM:Mine(a_Dequantize) -> c",
       "QUANTIZE(c) -> c_Quantize",
       "EXP(c_Quantize) -> z",
     ]);
@@ -61,7 +61,7 @@ describe("borders", () => {
     );
     expect((await run(made)).operators).toEqual([
       "DEQUANTIZE(x) -> x_Dequantize",
-      "CUSTOM(x_Dequantize) -> c",
+      "CUSTOM:Mine(x_Dequantize) -> c",
       "COS(c) -> d",
       "QUANTIZE(d) -> d_Quantize",
       "EXP(d_Quantize) -> z",
@@ -110,7 +110,7 @@ describe("borders", () => {
     const { operators, tensors, outputs } = await run(made);
     expect(operators).toEqual([
       "DEQUANTIZE(x) -> x_Dequantize",
-      "CUSTOM(x_Dequantize) -> a, unused, n",
+      "CUSTOM:Mine(x_Dequantize) -> a, unused, n",
       "QUANTIZE(a) -> a_Quantize",
       "ABS(a_Quantize) -> y",
     ]);
@@ -126,7 +126,7 @@ describe("borders", () => {
         .operator("CUSTOM", ["x", "", "k"], ["c"], undefined, "Mine"),
     );
     const { operators, tensors } = await run(made);
-    expect(operators).toContain("CUSTOM(x_Dequantize, -, k) -> c");
+    expect(operators).toContain("CUSTOM:Mine(x_Dequantize, -, k) -> c");
     expect(tensors.get("k")).toMatchObject({ ...PLAIN, values: [1, 2, 3, 4] });
   });
 });
@@ -136,7 +136,7 @@ describe("outputs", () => {
 
   test("float32 is asked for: the float result itself", async () => {
     const { operators, outputs, tensors } = await run(custom(), { outputDtypes: ["FLOAT32"] });
-    expect(operators).toEqual(["DEQUANTIZE(x) -> x_Dequantize", "CUSTOM(x_Dequantize) -> c"]);
+    expect(operators).toEqual(["DEQUANTIZE(x) -> x_Dequantize", "CUSTOM:Mine(x_Dequantize) -> c"]);
     expect(outputs).toEqual(["c"]);
     expect(tensors.get("c")).toMatchObject(PLAIN);
   });

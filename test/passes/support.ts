@@ -5,10 +5,10 @@ import { quantizeInMemory, referenceInMemory } from "../../src/driver/quantize.t
 import type { Dtype, Graph, Node } from "../../src/graph/graph.ts";
 import { MemoryBytes, readRange } from "../../src/model/bytes.ts";
 import {
-  BuiltinOperator,
   type Model,
   nameOf,
   type OpenedModel,
+  operatorTexts,
   readModel,
   serializeModel,
   TensorType,
@@ -139,11 +139,7 @@ export function factsOf(model: Model, index = 0): Written {
       sparse: tensor.sparsity !== undefined,
     });
   }
-  const operators = (graph.operators ?? []).map((operator) => {
-    const code = model.operatorCodes![operator.opcodeIndex ?? 0]!;
-    const list = (indexes: Int32Array | undefined) => [...(indexes ?? [])].map(name).join(", ");
-    return `${nameOf(BuiltinOperator, code.builtinCode ?? 0)}(${list(operator.inputs)}) -> ${list(operator.outputs)}`;
-  });
+  const operators = operatorTexts(model, index);
   const names = (indexes: Int32Array | undefined) => [...(indexes ?? [])].map(name);
   return { model, tensors: facts, operators, inputs: names(graph.inputs), outputs: names(graph.outputs) };
 }

@@ -1,13 +1,15 @@
 /** Fused activations and zero biases: what the graph is afterwards, and that it computes the same numbers. */
+
 import { describe, expect, test } from "bun:test";
 import type { BuiltinOptions } from "../../src/model/index.ts";
+import { operatorTexts } from "../../src/model/index.ts";
 import { prepareGraphs } from "../../src/passes/prepare/index.ts";
 import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
 import { SCHEMES } from "../../src/rules/schemes.ts";
 import { type GraphBuilder, model, quantized, recorded } from "../helpers/models.ts";
 import { setLayers } from "../passes/support.ts";
 import { add, around, check, conv, depthwise, div, full, mul, RELU6, SAME, sub } from "./patterns.ts";
-import { floatsOf, numbers, only, opened, prepared, told } from "./support.ts";
+import { floatsOf, numbers, only, opened, prepared } from "./support.ts";
 
 describe("fusing activations", () => {
   test("the tensor is the RELU's, with its range and as the output it was", async () => {
@@ -28,7 +30,7 @@ describe("fusing activations", () => {
       },
     ];
     const { operators, said, after } = await check(of);
-    expect(operators).toEqual(["r = CONV_2D x w bias RELU", "c = ADD r s RELU6", "y = RELU_N1_TO_1 c"]);
+    expect(operators).toEqual(["CONV_2D(x, w, bias) RELU -> r", "ADD(r, s) RELU6 -> c", "RELU_N1_TO_1(c) -> y"]);
     expect(said).toEqual(["fused 1 RELU, 1 RELU6"]);
     const { tensors } = after.subgraphs![0]!;
     expect(tensors!.find(({ name }) => name === "r")!.quantization).toMatchObject(recorded(0, 7).quantization!);
@@ -61,11 +63,11 @@ describe("fusing activations", () => {
     );
     expect(worst).toBe(0);
     expect(operators).toEqual([
-      "b = SUB x z RELU_N1_TO_1",
-      "d = MUL b x RELU",
-      "f = DIV d z RELU6",
-      "q = AVERAGE_POOL_2D f RELU6",
-      "y = MAX_POOL_2D q RELU",
+      "SUB(x, z) RELU_N1_TO_1 -> b",
+      "MUL(b, x) RELU -> d",
+      "DIV(d, z) RELU6 -> f",
+      "AVERAGE_POOL_2D(f) RELU6 -> q",
+      "MAX_POOL_2D(q) RELU -> y",
     ]);
   });
 
@@ -90,7 +92,7 @@ describe("fusing activations", () => {
   for (const [what, fill] of Object.entries(STAYS)) {
     test(`${what} stays`, async () => {
       const got = await prepared(await opened(around(fill, what.startsWith("CONC") ? ["e"] : ["y"])));
-      expect(told(got.after)).toEqual(told(got.before));
+      expect(operatorTexts(got.after)).toEqual(operatorTexts(got.before));
     });
   }
 
@@ -110,7 +112,11 @@ describe("fusing activations", () => {
       c: { scheme: SCHEMES.int16, granularity },
     });
     await prepareGraphs(space, space.graphs);
-    expect(told(exportWorkspace(space).model)).toEqual(["a = CONV_2D x w bias", "b = RELU a", "y = ADD b s RELU"]);
+    expect(operatorTexts(exportWorkspace(space).model)).toEqual([
+      "CONV_2D(x, w, bias) -> a",
+      "RELU(a) -> b",
+      "ADD(b, s) RELU -> y",
+    ]);
     expect(space.context.layers.get("y")).toMatchObject({ scheme: SCHEMES.int16 });
   });
 });
@@ -140,10 +146,10 @@ describe("zero biases", () => {
       ),
     );
     expect(operators).toEqual([
-      "a = CONV_2D x w a_bias",
-      "b = DEPTHWISE_CONV_2D a d b_bias",
-      "y = TRANSPOSE_CONV size w b",
-      "f = FULLY_CONNECTED b v f_bias",
+      "CONV_2D(x, w, a_bias) -> a",
+      "DEPTHWISE_CONV_2D(a, d, b_bias) -> b",
+      "TRANSPOSE_CONV(size, w, b) -> y",
+      "FULLY_CONNECTED(b, v, f_bias) -> f",
     ]);
     expect(said).toEqual(["zero bias for 1 CONV_2D, 1 DEPTHWISE_CONV_2D, 1 FULLY_CONNECTED"]);
     expect(await floatsOf(after, "f_bias")).toEqual([0, 0, 0, 0, 0]);
@@ -161,7 +167,7 @@ describe("zero biases", () => {
         ),
       ),
     );
-    expect(told(got.after)).toEqual(["y = FULLY_CONNECTED x w -"]);
+    expect(operatorTexts(got.after)).toEqual(["FULLY_CONNECTED(x, w, -) -> y"]);
   });
 });
 
@@ -174,10 +180,10 @@ test("switched off by name", async () => {
         .operator("RELU", ["b"], ["y"]),
     ),
   );
-  const after = async (...off: string[]) => told((await prepared(of, off)).after);
-  expect(await after("all")).toEqual(["a = CONV_2D x w", "b = MUL a m", "y = RELU b"]);
-  expect(await after("fold-batch-norm")).toEqual(["a = CONV_2D x w a_bias", "y = MUL a m RELU"]);
-  expect(await after("fuse-activation")).toEqual(["b = CONV_2D x w b_bias", "y = RELU b"]);
-  expect(await after("zero-bias")).toEqual(["y = CONV_2D x w RELU"]);
-  expect(await after(...only("zero-bias"))).toEqual(["a = CONV_2D x w a_bias", "b = MUL a m", "y = RELU b"]);
+  const after = async (...off: string[]) => operatorTexts((await prepared(of, off)).after);
+  expect(await after("all")).toEqual(["CONV_2D(x, w) -> a", "MUL(a, m) -> b", "RELU(b) -> y"]);
+  expect(await after("fold-batch-norm")).toEqual(["CONV_2D(x, w, a_bias) -> a", "MUL(a, m) RELU -> y"]);
+  expect(await after("fuse-activation")).toEqual(["CONV_2D(x, w, b_bias) -> b", "RELU(b) -> y"]);
+  expect(await after("zero-bias")).toEqual(["CONV_2D(x, w) RELU -> y"]);
+  expect(await after(...only("zero-bias"))).toEqual(["CONV_2D(x, w, a_bias) -> a", "MUL(a, m) -> b", "RELU(b) -> y"]);
 });

@@ -1,14 +1,23 @@
 /** The command with prepare: switching steps off, and built models quantized to the end. */
+
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Output } from "../../src/base/output.ts";
 import { runProgram } from "../../src/cli/program.ts";
-import { type BuiltinOptions, type Model, openModel, Padding, TensorType, writeModel } from "../../src/model/index.ts";
+import {
+  type BuiltinOptions,
+  type Model,
+  openModel,
+  operatorTexts,
+  Padding,
+  TensorType,
+  writeModel,
+} from "../../src/model/index.ts";
 import { PREPARE_NAMES, PREPARE_PASSES } from "../../src/passes/prepare/index.ts";
 import { model, quantized } from "../helpers/models.ts";
-import { numbers, told } from "./support.ts";
+import { numbers } from "./support.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "minmaxq-prepare-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -71,15 +80,15 @@ async function quantize(name: string, ...words: string[]): Promise<{ lines: stri
   const lines = await minmaxq("quantize", input, "--data", "random:2", "--num-threads", "1", "-o", output, ...words);
   const opened = openModel(output);
   opened.close();
-  return { lines, operators: told(opened.model) };
+  return { lines, operators: operatorTexts(opened.model) };
 }
 
 const PREPARED = [
-  "c = CONV_2D x w c_bias RELU6",
-  "flat = RESHAPE c rows",
-  "g = FULLY_CONNECTED flat k r",
-  "i = RESHAPE g square",
-  "y = TRANSPOSE_CONV size t i RELU",
+  "CONV_2D(x, w, c_bias) RELU6 -> c",
+  "RESHAPE(c, rows) -> flat",
+  "FULLY_CONNECTED(flat, k, r) -> g",
+  "RESHAPE(g, square) -> i",
+  "TRANSPOSE_CONV(size, t, i) RELU -> y",
 ];
 
 describe("quantize", () => {
@@ -97,10 +106,10 @@ describe("quantize", () => {
   test("steps are switched off by name: a list, several times, all", async () => {
     const some = await quantize("some", "--no-prepare", "fold-batch-norm, zero-bias", "--no-prepare", "fold-constants");
     expect(some.lines).toContain("  prepared: fused 1 RELU6, 1 RELU");
-    expect(some.operators.find((line) => line.startsWith("c = MUL"))).toEndWith(" m RELU6");
+    expect(some.operators.find((line) => line.endsWith(" -> c"))).toMatch(/^MUL\(\w+, m\) RELU6 -> c$/);
     const none = await quantize("none", "--no-prepare", "all");
     expect(none.lines.filter((line) => line.includes("prepared"))).toEqual([]);
-    expect(none.operators.find((line) => line.startsWith("b = MUL"))).toEndWith(" m");
+    expect(none.operators.find((line) => line.endsWith(" -> b"))).toMatch(/^MUL\(\w+, m\) -> b$/);
   });
 
   test("a misspelt name is told with the right one", async () => {

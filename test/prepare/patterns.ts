@@ -1,8 +1,15 @@
 /** Small models of the patterns that are folded and fused. */
+
 import { expect } from "bun:test";
-import { ActivationFunctionType, type BuiltinOptions, type Model, Padding } from "../../src/model/index.ts";
+import {
+  ActivationFunctionType,
+  type BuiltinOptions,
+  type Model,
+  operatorTexts,
+  Padding,
+} from "../../src/model/index.ts";
 import { type GraphBuilder, model } from "../helpers/models.ts";
-import { largestDifference, numbers, opened, prepared, told } from "./support.ts";
+import { largestDifference, numbers, opened, prepared } from "./support.ts";
 
 /**
  * Both models round every step in float32; sums of up to 100 terms in another order differ by less than 100 · 2⁻²⁴ of the sum of the
@@ -53,5 +60,5 @@ export async function check(of: Model, off: readonly string[] = []) {
   const got = await prepared(await opened(of), off);
   const worst = await largestDifference(got);
   expect(worst).toBeLessThan(WITHIN);
-  return { ...got, operators: told(got.after), worst };
+  return { ...got, operators: operatorTexts(got.after), worst };
 }

@@ -1,9 +1,11 @@
 /** Steps that make another model of the same function: what the graph is afterwards, and that it computes the same numbers. */
+
 import { describe, expect, test } from "bun:test";
 import type { ActivationFunctionType, BuiltinOptions, Model } from "../../src/model/index.ts";
+import { operatorTexts } from "../../src/model/index.ts";
 import { PREPARE_NAMES } from "../../src/passes/prepare/index.ts";
 import { model, recorded } from "../helpers/models.ts";
-import { bytesOf, difference, numbers, only, opened, type Prepared, prepared, run, told } from "./support.ts";
+import { bytesOf, difference, numbers, only, opened, type Prepared, prepared, run } from "./support.ts";
 
 const X = [1, 4, 4, 3];
 
@@ -15,7 +17,7 @@ async function rewritten(of: Model, step: string): Promise<Prepared & { operator
   const known = new Map([...after].filter(([name]) => before.has(name)));
   expect([...known.keys()]).toEqual(["y"]);
   expect(difference(before, known)).toBeLessThan(1e-6);
-  return { ...made, operators: told(made.after) };
+  return { ...made, operators: operatorTexts(made.after) };
 }
 
 const rangeOf = ({ space }: Prepared, name: string) => {
@@ -25,7 +27,7 @@ const rangeOf = ({ space }: Prepared, name: string) => {
 
 test("none of them runs unasked", async () => {
   const of = model(["x"], ["y"], (graph) => graph.tensor("x", X).tensor("y", X).operator("RELU6", ["x"], ["y"]));
-  expect(told((await prepared(await opened(of))).after)).toEqual(["y = RELU6 x"]);
+  expect(operatorTexts((await prepared(await opened(of))).after)).toEqual(["RELU6(x) -> y"]);
 });
 
 for (const op of ["RELU", "RELU6", "RELU_N1_TO_1"] as const) {
@@ -34,7 +36,7 @@ for (const op of ["RELU", "RELU6", "RELU_N1_TO_1"] as const) {
       graph.tensor("x", X).tensor("y", X, "FLOAT32", recorded(0, 3)).operator(op, ["x"], ["y"]),
     );
     const made = await rewritten(of, "relu-to-mul");
-    expect(made.operators).toEqual([`y = MUL x y_one ${op}`]);
+    expect(made.operators).toEqual([`MUL(x, y_one) ${op} -> y`]);
     expect(made.said).toEqual([`rewrote 1 ${op} into MUL`]);
     expect(rangeOf(made, "y")).toEqual([0, 3]);
   });
@@ -53,10 +55,10 @@ describe("decompose-prelu", () => {
   test("slopes of both signs, with ranges of what is between", async () => {
     const made = await rewritten(prelu(Float32Array.of(-0.5, 0.25, 2)), "decompose-prelu");
     expect(made.operators).toEqual([
-      "y_above = MUL x y_one RELU",
-      "y_below = MUL x y_minus_one RELU",
-      "y_sloped = MUL y_below alpha",
-      "y = SUB y_above y_sloped",
+      "MUL(x, y_one) RELU -> y_above",
+      "MUL(x, y_minus_one) RELU -> y_below",
+      "MUL(y_below, alpha) -> y_sloped",
+      "SUB(y_above, y_sloped) -> y",
     ]);
     expect(rangeOf(made, "y_above")).toEqual([0, 3]);
     expect(rangeOf(made, "y_below")).toEqual([0, 2]);
@@ -90,9 +92,9 @@ test("decompose-hard-swish: the same numbers, with ranges of what is between", a
   );
   const made = await rewritten(of, "decompose-hard-swish");
   expect(made.operators).toEqual([
-    "y_shifted = ADD x y_three RELU6",
-    "y_gate = MUL y_shifted y_sixth",
-    "y = MUL x y_gate",
+    "ADD(x, y_three) RELU6 -> y_shifted",
+    "MUL(y_shifted, y_sixth) -> y_gate",
+    "MUL(x, y_gate) -> y",
   ]);
   expect(rangeOf(made, "y_shifted")).toEqual([1, 6]);
   expect(rangeOf(made, "y_gate")).toEqual([Math.fround(1 / 6), 1]);
@@ -119,13 +121,13 @@ describe("global-pool-to-mean", () => {
 
   test("a window as large as the picture", async () => {
     const { operators, after } = await rewritten(pool(4), "global-pool-to-mean");
-    expect(operators).toEqual(["y = MEAN x y_axes"]);
+    expect(operators).toEqual(["MEAN(x, y_axes) -> y"]);
     expect([...new Int32Array((await bytesOf(after, "y_axes")).buffer)]).toEqual([1, 2]);
   });
 
   test("a smaller window, or a fused activation, stays", async () => {
-    expect((await rewritten(pool(2, 0, 3), "global-pool-to-mean")).operators).toEqual(["y = AVERAGE_POOL_2D x"]);
-    expect((await rewritten(pool(4, 1), "global-pool-to-mean")).operators).toEqual(["y = AVERAGE_POOL_2D x RELU"]);
+    expect((await rewritten(pool(2, 0, 3), "global-pool-to-mean")).operators).toEqual(["AVERAGE_POOL_2D(x) -> y"]);
+    expect((await rewritten(pool(4, 1), "global-pool-to-mean")).operators).toEqual(["AVERAGE_POOL_2D(x) RELU -> y"]);
   });
 });
 
@@ -144,7 +146,7 @@ describe("reshape-shape", () => {
     );
   const shapeOf = async (of: Model) => {
     const { after } = await prepared(await opened(of), only(), undefined, ["reshape-shape"]);
-    expect(told(after)).toEqual(["y = RESHAPE x y_shape"]);
+    expect(operatorTexts(after)).toEqual(["RESHAPE(x, y_shape) -> y"]);
     return [...new Int32Array((await bytesOf(after, "y_shape")).buffer)];
   };
 
@@ -156,7 +158,7 @@ describe("reshape-shape", () => {
   test("with an unknown dimension", async () => expect(await shapeOf(reshape(null, [-1, 48]))).toEqual([-1, 48]));
   test("not where it cannot be said", async () => {
     const made = await prepared(await opened(reshape(null, [-1, -1])), only(), undefined, ["reshape-shape"]);
-    expect(told(made.after)).toEqual(["y = RESHAPE x"]);
+    expect(operatorTexts(made.after)).toEqual(["RESHAPE(x) -> y"]);
   });
 });
 

@@ -5,15 +5,7 @@ import { subgraphOf } from "../../src/calibration/graph-facts.ts";
 import { inputSpecs, instrument } from "../../src/calibration/instrument.ts";
 import { compileLibrary, loadEngine } from "../../src/calibration/litert.ts";
 import { MemoryBytes } from "../../src/model/bytes.ts";
-import {
-  ActivationFunctionType,
-  type Model,
-  nameOf,
-  type OpenedModel,
-  operatorName,
-  readModel,
-  serializeModel,
-} from "../../src/model/index.ts";
+import { type Model, type OpenedModel, readModel, serializeModel } from "../../src/model/index.ts";
 import type { Workspace } from "../../src/passes/context.ts";
 import { PREPARE_PASSES, prepareGraphs } from "../../src/passes/prepare/index.ts";
 import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
@@ -51,20 +43,6 @@ export async function prepared(
 /** Only these passes of those that are not on request. */
 export const only = (...names: string[]): string[] =>
   PREPARE_PASSES.filter(({ name, onRequest }) => !onRequest && !names.includes(name)).map(({ name }) => name);
-
-/** One line an operator: `y = CONV_2D x w b RELU`. */
-export function told(model: Model, index = 0): string[] {
-  const graph = model.subgraphs![index]!;
-  const names = (list: ArrayLike<number> | undefined) =>
-    Array.from(list ?? [], (tensor) => (tensor < 0 ? "-" : graph.tensors![tensor]!.name!));
-  return (graph.operators ?? []).map((operator) => {
-    const value = operator.builtinOptions?.value as { fusedActivationFunction?: number } | null | undefined;
-    const fused = value?.fusedActivationFunction
-      ? ` ${nameOf(ActivationFunctionType, value.fusedActivationFunction)}`
-      : "";
-    return `${names(operator.outputs)} = ${operatorName(model, operator)} ${names(operator.inputs).join(" ")}${fused}`;
-  });
-}
 
 /** Every float result of every operator, by name, for one made-up record: values from −5 to 5, times `factor`. */
 export async function run(model: Model, seed = 1, factor = 1): Promise<Map<string, Float32Array>> {

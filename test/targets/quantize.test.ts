@@ -160,7 +160,7 @@ describe("quantize for onert", () => {
 
   test("a RELU of its own is carried by a MUL, a global pool is a MEAN with parameters of its own", async () => {
     expect((await made(one((graph) => graph.operator("RELU", ["x"], ["y"])))).operators).toEqual([
-      "MUL(x, y_one) -> y",
+      "MUL(x, y_one) RELU -> y",
     ]);
     const global = { ...pool, value: { ...pool.value, filterWidth: 4, filterHeight: 4 } } as BuiltinOptions;
     const { operators, tensors } = await made(
