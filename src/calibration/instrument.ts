@@ -8,8 +8,8 @@
  * - Circle-only operators become TFLite operators (lowering.ts), recurrent ones are unrolled (recurrent.ts).
  *
  * What is observed (reference §7.3): float32 graph inputs, from the data themselves, and every float32 result of every operator, graph
- * output or not, used or not. Not observed: constants, also those that DEQUANTIZE or DENSIFY unpack; other types; what happens inside the
- * subgraphs of control flow (the reference observes those while they run; LiteRT does not show them).
+ * output or not, used or not, also in subgraphs that control flow runs. Not observed: constants, also those that DEQUANTIZE or DENSIFY
+ * unpack; other types.
  */
 import { isDeferred, rangeOf, readRange } from "../model/bytes.ts";
 import {
@@ -20,14 +20,16 @@ import {
   type Operator,
   type OperatorCode,
   operatorName,
+  reachableSubgraphs,
   type SubGraph,
   type Tensor,
   TensorType,
 } from "../model/index.ts";
-import { subgraphsOf, withSubgraphs } from "../model/references.ts";
+import { withSubgraphs } from "../model/references.ts";
 import { signatureNames } from "../model/signatures.ts";
 import type { Dtype } from "../model/tensor-types.ts";
 import { readAs } from "../rules/hybrid.ts";
+import { kindFacts } from "../rules/kind-facts.ts";
 import { adapt, refusal } from "./adapt.ts";
 import type { Known } from "./evaluate.ts";
 import { finiteResults } from "./finite.ts";
@@ -60,10 +62,17 @@ export interface Instrumented {
   readonly outputNames: readonly string[];
   /** Where the operators of the copy's first subgraph come from, one entry an operator. */
   readonly origins: readonly Origin[];
-  /** Float32 results that cannot be observed: inside control flow. */
-  readonly unobserved: readonly string[];
+  /** Subgraphs that operators of the first one run, in the copy's order; they are seen only where a model is run operator by operator. */
+  readonly called: readonly CalledSubgraph[];
   /** Puts names back into LiteRT's messages: "Node number 3 (CONV_2D)" → `CONV_2D "conv1"`. */
   explain(reason: string): string;
+}
+
+export interface CalledSubgraph {
+  /** Its number in the model. */
+  readonly subgraph: number;
+  readonly results: readonly Observed[];
+  readonly origins: readonly Origin[];
 }
 
 /** The operator of the model that an operator of the copy stands for, alone or with its neighbours. */
@@ -97,7 +106,7 @@ export function inputSpecs(model: Model, subgraph = 0): InputSpec[] {
 /** Makes the copy. Throws MinmaxqError with every operator that cannot be run. */
 export function instrument(model: Model, subgraph = 0, known: Known = new Map()): Instrumented {
   const graph = subgraphOf(model, subgraph);
-  const kept = reachable(model, subgraph);
+  const kept = reachableSubgraphs(model, subgraph);
   const codes: OperatorCode[] = [];
   const buffers = [...(model.buffers ?? [])];
   const problems: string[] = [];
@@ -123,9 +132,10 @@ export function instrument(model: Model, subgraph = 0, known: Known = new Map())
     outputs: results,
     outputNames: results.map(({ tensor }) => `t${tensor}`),
     origins: main.origins,
-    unobserved: kept
-      .slice(1)
-      .flatMap((index) => observedResults(model, subgraphOf(model, index)).map(({ name }) => name)),
+    called: copies.slice(1).map(({ origins }, i) => {
+      const number = kept[i + 1]!;
+      return { subgraph: number, origins, results: observedResults(model, subgraphOf(model, number)) };
+    }),
     explain: (reason) =>
       explain(
         reason,
@@ -143,8 +153,7 @@ function observedResults(model: Model, graph: SubGraph): Observed[] {
   const results = new Map<number, Observed>();
   for (const operator of graph.operators ?? []) {
     const code = codeOf(model, operator);
-    const unpacks = code === BuiltinOperator.DEQUANTIZE || code === BuiltinOperator.DENSIFY;
-    const constant = unpacks && constants.has(operator.inputs?.[0] ?? -1);
+    const constant = kindFacts(code).unpacks && constants.has(operator.inputs?.[0] ?? -1);
     for (const index of operator.outputs ?? []) {
       if (index < 0) continue;
       if (constant) constants.add(index);
@@ -266,18 +275,6 @@ function opcodeIndex(codes: OperatorCode[], code: OperatorCode): number {
   return index >= 0 ? index : codes.push(code) - 1;
 }
 
-/** The chosen subgraph and all it calls, in the order they are found. */
-function reachable(model: Model, subgraph: number): number[] {
-  const found = [subgraph];
-  for (let i = 0; i < found.length; i++) {
-    for (const operator of subgraphOf(model, found[i]!).operators ?? []) {
-      const called = subgraphsOf(operator).flatMap(({ indices }) => indices);
-      for (const callee of called) if (callee >= 0 && !found.includes(callee)) found.push(callee);
-    }
-  }
-  return found;
-}
-
 /**
  * LiteRT names operators by number and kind; people know them by their results. `origins` has one entry an operator of the
  * graph that LiteRT was given, `nameOf` names its tensors. An operator LiteRT does not have at all is named with
@@ -295,9 +292,22 @@ export function explain(reason: string, origins: readonly string[], nameOf: (ind
     return `${origins[Number(refused)] ?? "an operator"} cannot be prepared (${reason}); if it has 512 MiB of weights or more: LiteRT's WASM build takes no such tensor, so record the model elsewhere (ONE's record-minmax) and quantize it without --data`;
   const named = reason.replace(/[Nn]ode number (\d+) \([^)]*\)/g, (text, number) => origins[Number(number)] ?? text);
   const custom = /(?:unresolved custom op: )'?(.+?)'?\.?(?:;|$)/.exec(named)?.[1];
-  if (custom === undefined) return named;
-  const users = origins.filter((origin) => origin.startsWith(`CUSTOM:${custom} `));
-  return `${users.join(", ") || custom}: LiteRT does not know this custom operator, so the model cannot be run to record ranges; record it where the operator exists, or replace it when the model is exported`;
+  const flex = /Select TensorFlow op|Flex delegate|Flex ops?\b/.test(named);
+  if (custom === undefined && !flex) return placed(named, origins);
+  const users = origins.filter((origin) => origin.startsWith(flex ? "CUSTOM:Flex" : `CUSTOM:${custom} `));
+  return `${users.join(", ") || custom || "a Flex operator"}: LiteRT does not know this custom operator, so the model cannot be run to record ranges; record it where the operator exists, or replace it when the model is exported`;
+}
+
+/** LiteRT's reason behind the operators that it is about. */
+function placed(reason: string, origins: readonly string[]): string {
+  if (origins.length === 0) return reason;
+  const named = origins.find((origin) => reason.includes(origin)) ?? (origins.length === 1 ? origins[0] : undefined);
+  const where = named ?? `${origins[0]!} or one of the operators up to ${origins.at(-1)!}`;
+  const said = reason
+    .replace(/^the model cannot be \w+: /, "")
+    .replace(/ERROR: \[[^\]]*\]|third_party\/\S+:\d+ /g, "")
+    .replace(/[\s└;]+$/, "");
+  return `${where} cannot be run: ${said || "LiteRT gives no reason"}; look whether LiteRT itself runs the model, and export it anew if it does not`;
 }
 
 /** What messages call a tensor of the model; tensors that only the copy has are called as there. */

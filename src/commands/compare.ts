@@ -30,6 +30,8 @@ export const compare: Command = {
     "visqMetric",
     "json",
     "numThreads",
+    "memoryLimit",
+    "sequence",
     "fastMath",
   ],
   demands: ["data"],
@@ -58,6 +60,8 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
       {
         layers: options.layers || options.visq !== undefined,
         workers: options.numThreads,
+        memoryLimit: options.memoryLimit,
+        sequence: options.sequence,
         fastMath: options.fastMath,
         onProgress: output.progress("comparing"),
       },

@@ -2,12 +2,13 @@
 
 import { FileError, MinmaxqError, Problems } from "../base/errors.ts";
 import type { DataSet, InputSpec } from "../calibration/index.ts";
-import { inputText, sameShape, shapeText } from "../calibration/inputs.ts";
+import { elementCount, inputText, sameShape, shapeText } from "../calibration/inputs.ts";
+import { runPairsInParts } from "./in-parts.ts";
 import { openFloatsOrIntegers } from "./integer-data.ts";
 import { type Metrics, Totals, type VisqMetrics } from "./metrics.ts";
 import { hasNumbers } from "./numbers.ts";
 import { type Pair, type RunOptions, runPairs, type Sides } from "./run.ts";
-import type { Tap } from "./side.ts";
+import { MODEL_LIMIT, type Tap } from "./side.ts";
 
 export interface ComparedTensor {
   /** Name in the first model. */
@@ -32,7 +33,7 @@ export interface Comparison {
   readonly outputs: readonly ComparedOutput[];
   /** Empty unless asked for. In the first model's order. */
   readonly layers: readonly ComparedLayer[];
-  /** Tensors that have no counterpart, with the reason. Empty unless layers were asked for. */
+  /** Outputs without elements; where layers were asked for, tensors that have no counterpart, too. With the reason. */
   readonly notCompared: readonly { readonly name: string; readonly reason: string }[];
 }
 
@@ -51,15 +52,18 @@ export async function compareModels(
   options: CompareOptions = {},
 ): Promise<Comparison> {
   checkInputs(sides);
-  const outputs = outputPairs(sides);
+  const every = outputPairs(sides);
+  const outputs = every.filter(([{ shape }]) => elementCount(shape) > 0);
   const matched = options.layers ? layerPairs(sides) : { pairs: [], notCompared: [] };
+  const empty = every.filter((pair) => !outputs.includes(pair)).map(([{ name }]) => name);
   const pairs = [...outputs, ...matched.pairs];
   const declared = sides.map((side) => side.declared);
   const data = await openFloatsOrIntegers(openData, sides[0].inputs, declared);
   try {
     const totals = new Totals(pairs.length);
     const onRecord = (record: unknown) => totals.add(record as Float64Array);
-    await runPairs(sides, pairs, data, { ...options, measure: "sums", ownInputs: false, onRecord });
+    if (inParts(sides, options)) await runPairsInParts(sides, pairs, data, { ...options, onRecord });
+    else await runPairs(sides, pairs, data, { ...options, measure: "sums", ownInputs: false, onRecord });
     const compared = (index: number) => {
       const { name, shape } = pairs[index]![0];
       return { name, shape, metrics: totals.metrics(index) };
@@ -72,11 +76,17 @@ export async function compareModels(
         dtype: rounding?.dtype ?? null,
         visq: totals.visq(outputs.length + i, rounding?.scale ?? null),
       })),
-      notCompared: matched.notCompared,
+      notCompared: [...empty.map((name) => ({ name, reason: "without elements" })), ...matched.notCompared],
     };
   } finally {
     data.close();
   }
+}
+
+/** Whether the models are run one after the other. What has to be run operator by operator loads and closes operators as memory asks for. */
+function inParts(sides: Sides, { memoryLimit, cut }: CompareOptions): boolean {
+  if (sides.some(({ stepwise }) => stepwise)) return false;
+  return cut === "always" || memoryLimit !== undefined || sides.some(({ stored }) => stored > MODEL_LIMIT);
 }
 
 /** Both models are fed the same records. */
