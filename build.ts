@@ -33,7 +33,7 @@ export async function compileKernels(): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /**
- * Compiles kernels/observe.ts to build/observe.wasm. Its memory is imported and belongs to somebody else, so nothing of the module
+ * Compiles kernels/observe.ts to build/observe.wasm. Its memory is imported and belongs to another module, so nothing of the module
  * may lie in it.
  */
 export async function compileObserver(): Promise<void> {
@@ -107,7 +107,7 @@ export async function generateTypes(component: Uint8Array): Promise<void> {
   await Bun.write("build/kernels.d.ts", files["kernels.d.ts"]!);
 }
 
-/** Everything that sources and tests import but nobody writes. */
+/** All generated files that sources and tests import. */
 export async function generate(): Promise<void> {
   const binary = await step("kernels    build/kernels.wasm", compileKernels);
   await step("kernels    build/observe.wasm", compileObserver);

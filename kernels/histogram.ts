@@ -62,7 +62,7 @@ function addOne(at: usize, pages: usize, counts: usize): bool {
 }
 
 /**
- * Adds to `counts` in place (u32; whoever calls sees to it that none overflows). NaN and -FLT_MAX are passed over
+ * Adds to `counts` in place (u32; the caller sees to it that none overflows). NaN and -FLT_MAX are passed over
  * (reference §7.3). → (counts, how many values were dealt with): less than all when the next one's octave has no page.
  */
 export function histogram(

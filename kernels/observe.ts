@@ -1,5 +1,5 @@
 /**
- * A module of its own: `observe` (ranges.ts) for tensors that lie in somebody else's memory, LiteRT's. It imports that memory and
+ * A module of its own: `observe` (ranges.ts) for tensors that lie in LiteRT's memory. It imports that memory and
  * keeps nothing in it: no data, no stack, no arena; results are numbers that the host asks for after a call.
  */
 import { firstZero, largestLane, scannedMax, scannedMin, scanObserved, smallestLane } from "./ranges";

@@ -4,11 +4,11 @@
  *     bun run scripts/bench-recording.ts [MODEL…]
  *
  * Bare inference is the same model on the same samples with as many Workers, each a LiteRT instance that gives only the model's real
- * outputs, and nobody looks at them. Recording is what `minmaxq record` does once its Workers have loaded the model. Both are timed from
+ * outputs, and nothing reads them. Recording is what `minmaxq record` does once its Workers have loaded the model. Both are timed from
  * the first sample handed out to the last answer, in turns, so that whatever else the machine does hits both. Without arguments:
  * the models of ../shared/models and a generated network of 50 MB, or the demo's model and that network.
  *
- * A third kind of run says what of the cost is LiteRT's: the slices of recording with all their outputs, at which nobody looks.
+ * A third kind of run says what of the cost is LiteRT's: the slices of recording with all their outputs, which nothing reads.
  */
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -31,7 +31,7 @@ export interface RecordingFigures {
   /** Seconds a sample: the fastest repeat. */
   readonly bareSeconds: number;
   readonly recordSeconds: number;
-  /** As recording, but nobody looks at what LiteRT shows. */
+  /** As recording, but what LiteRT shows is not scanned. */
   readonly shownSeconds: number;
   /** recordSeconds / bareSeconds. */
   readonly ratio: number;
@@ -193,7 +193,7 @@ if (import.meta.main) {
     const over = (of: number) => `${(100 * (of - 1)).toFixed(0)} %`.padStart(6);
     console.log(
       `${model.padEnd(40)} bare ${milliseconds(bareSeconds)}  record ${milliseconds(recordSeconds)}  over ${over(ratio)}`,
-      `(medians ${medianRatio.toFixed(2)}×; nobody looks ${over(shownSeconds / bareSeconds)})`,
+      `(medians ${medianRatio.toFixed(2)}×; not scanned ${over(shownSeconds / bareSeconds)})`,
     );
   }
   process.exit(0);

@@ -159,7 +159,7 @@ class Network {
       for (let done = 0; done < written; done += piece.byteLength) {
         const floats = piece.subarray(0, Math.min(PIECE, (written - done) / 4));
         for (let i = 0; i < floats.length; i++) {
-          // xorshift32: quick, seeded, and good enough for weights that nobody interprets.
+          // xorshift32: quick, seeded, and good enough for weights without a meaning.
           state ^= state << 13;
           state ^= state >>> 17;
           state ^= state << 5;

@@ -63,7 +63,7 @@ const symmetricBy =
   (channels) =>
     lists(channels, parametersOfRange(quantizer, -0.9, 0.9));
 
-/** Parameters that somebody made up: clipping does something else than the limits of the integers (kernels/elements.ts). */
+/** Made-up parameters: clipping does something else than the limits of the integers (kernels/elements.ts). */
 const MADE_UP: Rule = (channels) => ({
   low: list(channels, -0.9),
   high: list(channels, 0.9),
@@ -179,7 +179,7 @@ export class KernelBench {
   private readonly stream = loadKernels().stream;
   private readonly input: Block;
   private readonly copy: Block;
-  /** What results began with: read, so that nobody can say that they are not needed. */
+  /** What results began with: read, so that a compiler cannot leave them out. */
   seen: unknown;
 
   constructor(

@@ -4,7 +4,7 @@
  * Inputs are to come from the page cache, but a busy or thrifty system takes cold pages out of it. So the input is read
  * right before each pair, and the system is asked afterwards whether a command had to read from the disk nevertheless;
  * such a pair is measured again. What a command wrote is removed and what is left of it sent to the disk before the next
- * pair, so that nobody waits for another's bytes.
+ * pair, so that no run waits for the bytes of another.
  */
 import { closeSync, existsSync, openSync, readFileSync, readSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ export interface Ended {
   readonly fromDisk: number;
 }
 
-/** The environment without settings of ours that somebody may have made. */
+/** The environment without settings of ours that may be there. */
 function environment(more: Record<string, string> = {}): Record<string, string | undefined> {
   return { ...process.env, MINMAXQ_THREADS: undefined, MINMAXQ_DEBUG: undefined, ...more };
 }
@@ -148,7 +148,7 @@ export async function repeat(
 }
 
 /**
- * Peak resident memory of a command, in bytes. By GNU time where it is installed: Linux counts the memory of whoever
+ * Peak resident memory of a command, in bytes. By GNU time where it is installed: Linux counts the memory of the process that
  * starts a process as the process's own peak, and Bun has more than time has.
  */
 export async function peakMemory(command: readonly string[], folder: string): Promise<number> {

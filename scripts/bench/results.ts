@@ -1,7 +1,7 @@
 /**
  * What was measured, as it is printed and kept; held against its target and against what was kept before.
  *
- * A figure (figures.ts) gives one result, or one a part: the kernels' figure has a result for every kernel.
+ * A figure (figures.ts) gives one result, or one per part: the kernels' figure has a result for every kernel.
  */
 import { type Ratios, ratios, rounded, type Sides, spread } from "./statistics.ts";
 

@@ -125,7 +125,7 @@ export function keepSecret(text: string): void {
 
 /**
  * The text without credentials: those in addresses of Redis servers, and passwords that are in use. Everything that is
- * printed or kept goes through this, whoever wrote it.
+ * printed or kept goes through this.
  */
 export function withoutSecrets(text: string): string {
   let clean = text.replace(/(rediss?:\/\/)[^\s"']*@/gi, "$1***@");

@@ -11,7 +11,7 @@ export function windDown(wind: (signal: string) => void): void {
   listener = wind;
 }
 
-/** Gives the signal to the command that wants it. False: nobody does, or it has had one and takes too long. */
+/** Gives the signal to the command that wants it. False: no command does, or it has had one and takes too long. */
 export function passInterrupt(signal: string): boolean {
   if (!listener) return false;
   if (passed !== undefined) return performance.now() - passed < SAME;

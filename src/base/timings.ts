@@ -1,5 +1,5 @@
 /**
- * Where the time goes: spans of work, kept only when somebody asked (`--timings`, `--trace`).
+ * Where the time goes: spans of work, kept only when asked for (`--timings`, `--trace`).
  *
  *     timed("open", () => openModel(path), bytes)
  *

@@ -117,10 +117,10 @@ function deathOf({ signalCode, exitCode }: Bun.Subprocess, words: string): strin
   return `its process ${how}${hint}${line && signalCode === null ? `: ${line.trim()}` : ""}`;
 }
 
-/** Milliseconds after which a file under way that nobody wrote to is one that a killed process left. */
+/** Milliseconds after which a file under way that was not written to is one that a killed process left. */
 export const ABANDONED = 600_000;
 
-/** A file under way of nobody any more, to be removed before its job begins. */
+/** A file under way whose process has ended, to be removed before its job begins. */
 export function isAbandoned(_pid: number, path: string): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat !== undefined && Date.now() - stat.mtimeMs > ABANDONED;

@@ -36,11 +36,11 @@ const ATTEMPTS = 4;
 const BACKOFF = 2000;
 /** Seconds for which ended jobs stay in the server, for submitters that missed the event. */
 const KEPT = 3600;
-/** Milliseconds between two looks at the jobs, and until it is worth telling that nobody takes them. */
+/** Milliseconds between two looks at the jobs, and until it is worth telling that no worker takes them. */
 const LOOK_EVERY = 3000;
 /** Jobs of one look. */
 const LOOK_AT = 200;
-/** How often a job that somebody took from the queue is put back. */
+/** How often a job that was removed from the queue is put back. */
 const PUT_BACK = 3;
 
 interface Open {
@@ -229,7 +229,7 @@ class Submission {
   private async putBack(id: string, open: Open): Promise<void> {
     if (this.course.signal.aborted) return;
     if (++open.vanished <= PUT_BACK) return this.submit(id, open);
-    this.failed(id, "somebody removes it from the queue");
+    this.failed(id, "it is removed from the queue by another program");
   }
 
   private async tellIfAlone(): Promise<void> {
@@ -241,7 +241,7 @@ class Submission {
     );
   }
 
-  /** Takes back what this submitter put there and nobody has begun; what runs goes on. */
+  /** Takes back what this submitter put there and no worker has begun; what runs goes on. */
   private async withdraw(): Promise<void> {
     // What is on its way cannot be found there yet, and would be left there.
     await Promise.allSettled(this.adding);

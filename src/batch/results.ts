@@ -1,5 +1,5 @@
 /**
- * results.jsonl: a journal. Each run adds a line a job as jobs end; of several lines with one output the last one counts.
+ * results.jsonl: a journal. Each run adds one line per job as jobs end; of several lines with one output the last one counts.
  *
  * A line is written in one piece, after an end of line where a former run was killed in the middle of one; what is no whole
  * line is passed over when reading. So nothing that a run did before it was killed is lost, and several may write at once.

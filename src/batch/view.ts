@@ -1,4 +1,4 @@
-/** Progress of the whole and of each job on stderr: bars on a terminal, else a line a job and one every so often. */
+/** Progress of the whole and of each job on stderr: bars on a terminal, else one line per job and one every so often. */
 import { MultiBar, Presets, type SingleBar } from "cli-progress";
 import { drawnBy, screen, terminal } from "../terminal/output.ts";
 import { isTerminal } from "../terminal/streams.ts";

@@ -100,7 +100,7 @@ class Service {
   private async work(queued: Queued<Payload, Answer>, token: string, signal: AbortSignal): Promise<Answer> {
     const job = this.checked(queued);
     const title = titleOf(job);
-    // Begun before: what its former process may have left is nobody's.
+    // Begun before: what its former process may have left belongs to no process.
     const again = queued.attemptsStarted > 1;
     this.output.tell(`${again ? "taken over or again" : "taken"}: ${title}`);
     removeLeftovers(job, again ? () => true : isAbandoned);

@@ -28,7 +28,7 @@ export function fileSize(path: string): number {
   throw new FileError(path, "is not a file");
 }
 
-/** The bytes `[offset, offset + size)` of a file; the file is open only while somebody reads. */
+/** The bytes `[offset, offset + size)` of a file; the file is open only while it is read. */
 export function fileStream(path: string, offset = 0, size = fileSize(path) - offset, name = path): ByteStream {
   function* pieces(): Generator<Uint8Array, void, void> {
     let fd: number;

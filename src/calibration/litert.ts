@@ -87,7 +87,7 @@ type Buffer = ReturnType<Bindings["LiteRtTensorBuffer"]["createManaged"]>;
 /** Bytes of WASM memory that LiteRT's builds declare as their largest. */
 export const MEMORY_LIMIT = 2 ** 31;
 
-/** This thread's instance; there is one a build. */
+/** This thread's instance; there is one per build. */
 export async function openInstance(library: WebAssembly.Module, fastMath: boolean): Promise<Instance> {
   const bound = await bindings(library, fastMath);
   return { memory: bound.memory, load: (model, outputNames) => load(bound, model, outputNames) };
@@ -252,7 +252,7 @@ const COMPILE_OPTIONS = {
   webNNOptions: {},
 } as const;
 
-/** LiteRT's bindings, and the errors it has logged since somebody emptied the list. */
+/** LiteRT's bindings, and the errors it has logged since the list was emptied. */
 interface Bound {
   readonly wasm: Bindings;
   readonly log: string[];
@@ -332,7 +332,7 @@ const RANDOM = {
   randomBytes: (count: number): Uint8Array => RANDOM.randomFillSync(new Uint8Array(count)),
 };
 
-/** C++ exceptions may arrive as bare numbers (pointers), which say nothing to anybody. */
+/** C++ exceptions may arrive as bare numbers (pointers), which say nothing to people. */
 function textOf(error: unknown): string {
   return typeof error === "number" ? "LiteRT failed" : reasonOf(error);
 }

@@ -2,7 +2,7 @@
  * `.npz`: a zip of `.npy` arrays (numpy.savez, numpy.savez_compressed), one array a model input, each a stack of records.
  *
  * Which entry feeds which input: the entry of the input's name; else that of its name in a signature; else numpy's positional names `arr_0`, `arr_1` … by the input's
- * number; else, with one input and one entry, that one. Entries nobody wants are left alone.
+ * number; else, with one input and one entry, that one. Entries that no input wants are left alone.
  *
  * Entries are unpacked piece by piece while they are read, never as a whole.
  */

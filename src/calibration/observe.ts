@@ -20,7 +20,7 @@ export interface Observer {
   readonly seeInPlace?: (tensor: number, at: number, count: number) => void;
   /** Sent to the main thread together with the record's number (structured clone): `[min of tensor 0, max of tensor 0, min …]`. */
   endOfRecord(): Float32Array;
-  /** Sent to the main thread when the worker has no more records: `Histogram[]`, one a tensor, or undefined. */
+  /** Sent to the main thread when the worker has no more records: `Histogram[]`, one per tensor, or undefined. */
   end(): unknown;
 }
 
@@ -95,7 +95,7 @@ function minmaxObserver(finite: readonly boolean[], memory: WebAssembly.Memory |
   };
 }
 
-/** The same, and a histogram a tensor. */
+/** The same, and one histogram per tensor. */
 function histogramObserver(finite: readonly boolean[]): Observer {
   const { stream } = loadKernels();
   const scan = copyingScan(stream);

@@ -38,7 +38,7 @@ function workerCount(records: number, { workers, workerBytes = 0 }: PoolOptions)
   return Math.max(1, Math.min(navigator.hardwareConcurrency, records, fit));
 }
 
-/** Bytes that running samples may take when nobody said how many: three quarters of what is free, of the machine or of the container. */
+/** Bytes that running samples may take where no limit was given: three quarters of what is free, of the machine or of the container. */
 export function freeMemory(): number {
   const container = process.constrainedMemory();
   const left = container > 0 ? container - process.memoryUsage.rss() : Number.POSITIVE_INFINITY;

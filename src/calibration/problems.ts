@@ -1,4 +1,4 @@
-/** Many problems of one kind as one error: data sets have thousands of files, nobody reads thousands of lines. */
+/** Many problems of one kind as one error: data sets have thousands of files, and people do not read thousands of lines. */
 import { MinmaxqError, Problems } from "../base/errors.ts";
 
 const MOST = 20;

@@ -66,7 +66,7 @@ export function checkReduction(reduction: Reduction): void {
   }
 }
 
-/** Reduces one tensor's minima and maxima, one a record in record order; at least one, no NaN. */
+/** Reduces one tensor's minima and maxima, one per record in record order; at least one, no NaN. */
 export function reduce(mins: Float32Array, maxs: Float32Array, reduction: RecordReduction): Range {
   switch (reduction.kind) {
     case "percentile":

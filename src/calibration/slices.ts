@@ -80,7 +80,7 @@ export function sliceModel(plan: Instrumented, whole = false): Slice[] {
     const enough = !whole && (count >= RESULT_COUNT || results >= RESULT_BYTES || stored >= STORED_BYTES);
     if (!last && !(enough && facts.cuts[i] && facts.dependsOnInput(from, i + 1))) continue;
     const slice = facts.slice(from, i + 1);
-    // What nobody looks at and nobody reads need not be run.
+    // What is neither observed nor read need not be run.
     if (slice.outputs.length > 0) slices.push(slice);
     from = i + 1;
     [count, results, stored] = [0, 0, 0];

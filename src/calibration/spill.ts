@@ -1,6 +1,6 @@
 /**
  * Tensors between parts (parts.ts): what one part gives of every record and a later one reads. In shared memory while there is room,
- * else in files of the system's folder for temporary files (TMPDIR); one a tensor, removed when nobody will read it any more.
+ * else in files of the system's folder for temporary files (TMPDIR); one per tensor, removed when it will not be read any more.
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,7 +43,7 @@ export class Spill {
     return this.places.get(tensor)!;
   }
 
-  /** Nobody will read the tensor any more. */
+  /** The tensor will not be read any more. */
   drop(tensor: number): void {
     const place = this.places.get(tensor);
     this.places.delete(tensor);
@@ -81,7 +81,7 @@ export class SpillAccess {
     const fd = this.open(place.path!);
     for (let done = 0; done < place.bytes; ) {
       const count = readSync(fd, target, done, place.bytes - done, at + done);
-      if (count === 0) throw new MinmaxqError(`${place.path}: a temporary file was cut short by somebody else`);
+      if (count === 0) throw new MinmaxqError(`${place.path}: a temporary file was cut short by another program`);
       done += count;
     }
   }

@@ -42,7 +42,7 @@ export interface ObservedTensor {
 /** What a worker is asked; the comparing worker (src/compare) is asked the same with a job of its own. */
 export type ToWorker<J = Job> =
   | { readonly kind: "job"; readonly job: J }
-  /** The next link's model: the first `length` bytes, which are somebody else's after the answer. */
+  /** The next link's model: the first `length` bytes, which belong to the receiver after the answer. */
   | { readonly kind: "load"; readonly bytes: SharedArrayBuffer; readonly length: number }
   | { readonly kind: "record"; readonly record: number; readonly inputs: readonly Uint8Array[] }
   | { readonly kind: "end" };

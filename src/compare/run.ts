@@ -74,7 +74,7 @@ export async function runPairs(sides: Sides, pairs: readonly Pair[], data: DataS
   return ends;
 }
 
-/** Calls `take` with each result in the order of the records; those that come early wait (at most a few: one a worker and its lead). */
+/** Calls `take` with each result in the order of the records; those that come early wait (at most a few: one per worker and its lead). */
 function inOrder(take: (result: unknown) => void): (record: number, result: unknown) => void {
   const early = new Map<number, unknown>();
   let next = 0;

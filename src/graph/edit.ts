@@ -2,7 +2,7 @@
 import { addNode, type Dtype, type Graph, type Node, replace, setInput } from "./graph.ts";
 import type { QuantParam } from "./quantparam.ts";
 
-/** A Quantize operator on `source` (not yet used by anybody). */
+/** A Quantize operator on `source` (without users yet). */
 export function addQuantize(graph: Graph, source: Node, dtype: Dtype, quant: QuantParam | null): Node {
   return addNode(graph, {
     kind: "operator",
@@ -16,7 +16,7 @@ export function addQuantize(graph: Graph, source: Node, dtype: Dtype, quant: Qua
   });
 }
 
-/** A Dequantize operator on `source` (not yet used by anybody): FLOAT32, no parameters. */
+/** A Dequantize operator on `source` (without users yet): FLOAT32, no parameters. */
 export function addDequantize(graph: Graph, source: Node): Node {
   return addNode(graph, {
     kind: "operator",

@@ -110,7 +110,7 @@ function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
   for (const tensor of tensors)
     if (tensor.quantization) tensor.quantization = withDetailTensors(tensor.quantization, moved);
   const at = (node: Node | null) => (node ? indexOf.get(node)! : -1);
-  // A result that nobody uses has a node of its own all the same, so only results the file did not have are −1.
+  // A result without users has a node of its own all the same, so only results the file did not have are −1.
   const written = operators.map((node): Operator => {
     const table: Operator = { ...node.operator };
     const results = resultsOf(node);

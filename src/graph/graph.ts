@@ -116,7 +116,7 @@ export type NodeInit = Partial<Omit<Node, "id" | "row" | "users" | "inputs" | "f
   inputs?: readonly (Node | null)[];
 };
 
-/** A node as the graph holds it. A class only because replaced parameters are kept whoever replaces them. */
+/** A node as the graph holds it. A class only because replaced parameters are kept, whatever replaces them. */
 class GraphNode implements Node {
   readonly id: number;
   readonly kind: NodeKind;
@@ -218,7 +218,7 @@ export function activeNodes(graph: Graph): Node[] {
   return graph.nodes.filter(({ id }) => seen[id] === 1);
 }
 
-/** Yields no tensor, or changes a variable: nobody's operand shows its effect. */
+/** Yields no tensor, or changes a variable: no operand shows its effect. */
 function actsOnItsOwn(node: Node): boolean {
   if (node.kind !== "operator" || node.operator === null) return false;
   if ((node.operator.outputs?.length ?? 0) === 0) return true;
@@ -252,7 +252,7 @@ export function postorder(graph: Graph): Node[] {
   return order;
 }
 
-/** The `result` nodes of a multi-result operator that somebody uses or the file has. */
+/** The `result` nodes of a multi-result operator that have users or that the file has. */
 export function resultsOf(operator: Node): Node[] {
   return [...operator.users].filter((user) => user.kind === "result");
 }

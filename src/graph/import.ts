@@ -65,7 +65,7 @@ export function importGraph(model: Model, index: number, rules: RuleSet = "ours"
     const bytes = content ?? { source: NOTHING, offset: 0, length: 0 };
     add("constant", i, { constant: stored(bytes, count) });
   });
-  // What nobody yields and has no data: variables, and outputs that nothing computes (§10.6).
+  // What no operator yields and has no data: variables, and outputs that nothing computes (§10.6).
   tensors.forEach((_, i) => {
     if (!nodeOf[i] && !producer.has(i)) add("variable", i);
   });

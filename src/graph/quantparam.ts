@@ -5,7 +5,7 @@
  * weights are streamed, so their vectors have the right length from the start and are filled in then (`pending`).
  */
 
-/** How a parameter came to be. Shown by `inspect` and in messages. */
+/** How a parameter came to be. Shown by `--explain` and in the Report. */
 export type Provenance =
   | { from: "file" }
   | { from: "recorded"; how: string }

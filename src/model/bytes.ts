@@ -1,5 +1,5 @@
 /**
- * Bytes that stay where they are until somebody reads them.
+ * Bytes that stay where they are until they are read.
  *
  * Weights are never loaded with a model: a buffer of a model is a ByteRange, and only the weight streams and the
  * model runner read it, in pieces.
@@ -27,7 +27,7 @@ export interface ByteRange {
   readonly length: number;
 }
 
-/** Bytes that do not exist yet: somebody fills them in while the file is written. */
+/** Bytes that do not exist yet: they are filled in while the file is written. */
 export interface Deferred {
   readonly deferred: true;
   readonly length: number;

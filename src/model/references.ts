@@ -1,5 +1,5 @@
 /**
- * WHAT TABLES REFER TO BY NUMBER: every field of the schema that holds an index. Whoever moves tensors, buffers or subgraphs moves these
+ * WHAT TABLES REFER TO BY NUMBER: every field of the schema that holds an index. Code that moves tensors, buffers or subgraphs moves these
  * (test/model/references.test.ts holds the table to the schema).
  */
 import type { Operator, QuantizationParameters, Tensor } from "./schema.gen.ts";

@@ -51,7 +51,7 @@ export interface WriteOptions {
   begun?: BegunFile;
 }
 
-/** A file that somebody writes to already. */
+/** A file that is written to already. */
 export interface BegunFile {
   readonly file: OutputFile;
   readonly plan: ContentPlan;
@@ -119,7 +119,7 @@ export async function serializeInto(
   const kept = new Map<Content, Uint8Array>();
   const into = { ...target, keep: (content: Deferred, bytes: Uint8Array) => void kept.set(content, bytes) };
   if (fill) await fill(into, placed);
-  else if (placed.length > 0) throw new Error(`${placed.length} deferred buffers and nobody to fill them`);
+  else if (placed.length > 0) throw new Error(`${placed.length} deferred buffers and no function to fill them`);
   await timed("copy", () => copyContents(layout, kept, (bytes, offset) => target.write(bytes, offset)));
   timed("write tables", () => {
     if (fill) refresh(encoded);

@@ -8,7 +8,7 @@ import { isTerminal } from "./streams.ts";
 /** Seconds between two progress lines where there is no terminal. */
 const LINE_EVERY = 10;
 
-/** Whoever read stdout has closed it: there is nobody to work for. */
+/** The reader of stdout has closed it: there is no use in going on. */
 export class ReaderGone extends Error {}
 
 export const terminal: Output = {
@@ -25,15 +25,15 @@ export const terminal: Output = {
     try {
       writeNow(2, `${line}\n`);
     } catch {
-      // Nobody listens; the work itself goes on.
+      // No reader; the work itself goes on.
     }
   },
   progress: (what) => (isTerminal(2) ? bar(what) : lines(what)),
 };
 
 /**
- * Names in a model may hold anything; of control characters only ends of lines, tabs and colours reach a terminal. Nor
- * does anybody's password.
+ * Names in a model may hold anything; of control characters only ends of lines, tabs and colours reach a terminal. Passwords do
+ * not, either.
  */
 function harmless(text: string): string {
   return withoutSecrets(text).replace(/[\x00-\x08\x0b-\x1a\x1c-\x1f]|\x1b(?!\[\d+m)/g, "\ufffd");
@@ -46,7 +46,7 @@ function writeNow(fd: number, text: string): void {
     try {
       done += writeSync(fd, bytes, done);
     } catch (error) {
-      // A pipe that somebody else has made non-blocking is full.
+      // A pipe that another process has made non-blocking is full.
       if (codeOf(error) !== "EAGAIN") throw error;
       Bun.sleepSync(1);
     }
@@ -59,7 +59,7 @@ function codeOf(error: unknown): unknown {
 
 /** The bar on the screen. */
 let shown: SingleBar | undefined;
-/** Several bars on the screen, which somebody else draws (src/batch/view.ts). */
+/** Several bars on the screen, which another module draws (src/batch/view.ts). */
 let others: { stop(): void } | undefined;
 
 /** Has `bars` stopped before anything else is written. */
@@ -75,7 +75,7 @@ function hideBar(): void {
   others = undefined;
 }
 
-/** Standard error as the stream that bars are drawn on. That nobody reads it any more is no error. */
+/** Standard error as the stream that bars are drawn on. That it has no reader any more is no error. */
 export function screen(): NodeJS.WriteStream {
   const { stderr } = process;
   if (stderr.listenerCount("error") === 0) stderr.on("error", () => {});

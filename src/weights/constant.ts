@@ -86,7 +86,7 @@ export type Constant =
       readonly count: number;
       readonly length: number;
     }
-  /** float32 times a factor a channel, rounded once: f32(value * factor[channel]). */
+  /** float32 times one factor per channel, rounded once: f32(value * factor[channel]). */
   | {
       readonly kind: "scaled";
       readonly of: Constant;

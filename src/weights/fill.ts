@@ -113,7 +113,7 @@ export class WeightStream {
       else if (constant.count > 0 && !(early?.work === "write" && begun.has(constant)))
         fillings.push({ ...(begun.get(constant) ?? fillingOf(name, constant, offset)), offset });
     }
-    // All told in the order of the file, whoever found them.
+    // All told in the order of the file, whichever thread found them.
     const unusable: Unusable[] = [];
     const share = async (sharing: Sharing, count: number) => {
       sharing.ask(count);

@@ -72,7 +72,7 @@ function loadDequantized(stream: KernelStream, constant: Constant & { kind: "deq
   return whole;
 }
 
-/** The integers of a piece; 4-bit ones, which may begin within a byte, one a byte. */
+/** The integers of a piece; 4-bit ones, which may begin within a byte, one per byte. */
 function loadIntegers(
   stream: KernelStream,
   { of, dtype }: Constant & { kind: "dequantized" },

@@ -246,12 +246,12 @@ export class KernelStream extends KernelMemory {
     return this.result<Float32Array<ArrayBuffer>>(Float32Array, "half", values.pointer, elements(values, 2));
   }
 
-  /** int4 values, one a byte, packed two a byte, the first in the low four bits (§5.4). */
+  /** int4 values, one per byte, packed two per byte, the first in the low four bits (§5.4). */
   nibbles(values: Block): Uint8Array<ArrayBuffer> {
     return this.result(Uint8Array, "nibbles", values.pointer, values.byteLength);
   }
 
-  /** int4 values packed two a byte, one a byte. */
+  /** int4 values packed two per byte become one per byte. */
   unpack(values: Block, count: number, signed: boolean): Int8Array<ArrayBuffer> {
     return this.result(Int8Array, "unpack", values.pointer, values.byteLength, count, signed ? 1 : 0);
   }

@@ -5,7 +5,7 @@
  *
  * A file takes one writer at a time (the system locks it), so threads that write whenever they have something spend a third of
  * their time waiting for each other. Here each gathers what lies together in slots of kernel memory and writes when it is
- * nobody else's turn; only when all slots are full it waits. Turns are manners, no lock: places do not overlap, so a
+ * no other thread's turn; only when all slots are full it waits. Turns are manners, no lock: places do not overlap, so a
  * thread that has waited too long (the other one is gone) just writes.
  */
 import { timed } from "../base/timings.ts";

@@ -1,5 +1,5 @@
 /**
- * What the weight stream does: fillings (one a constant), cut into tasks that any thread can do in any order.
+ * What the weight stream does: fillings (one per constant), cut into tasks that any thread can do in any order.
  *
  *     filling  "conv1" as uint8 at byte 4096 of the file
  *     task channels 0…113 of it: read, scan, encode, give to the output

@@ -155,7 +155,7 @@ export class Sharing {
     };
     while (this.reports.length < wanted) {
       const report = this.threads.give(order, `weights ${this.reports.length + 1}`);
-      // It may fail long before somebody waits for it.
+      // It may fail long before it is waited for.
       report.catch(() => {});
       this.reports.push(report);
     }
@@ -175,7 +175,7 @@ export class Sharing {
     return problems.sort((a, b) => a.task - b.task);
   }
 
-  /** Lets nobody take another task, and waits for those under way. */
+  /** Lets no thread take another task, and waits for those under way. */
   async stop(): Promise<void> {
     Atomics.store(this.shared, 0, this.tasks.length);
     await Promise.allSettled(this.reports);

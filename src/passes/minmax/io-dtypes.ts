@@ -73,7 +73,7 @@ export function setInputDtypes(graph: Graph, context: Context, wanted: readonly 
       throw new MinmaxqError(
         `input "${input.name}": has no recorded range and cannot become ${dtype}; run 'minmaxq record' first`,
       );
-    // An input that nobody uses only changes its own dtype (§10.7).
+    // An input without users only changes its own dtype (§10.7).
     if (input.users.size > 0 && quantizer) insertBehind(graph, input, dtype, quantizer);
     // A FLOAT32 input keeps the parameters of the quantized dtype, as in the reference.
     const asked = quantizerOf(context, { dtype });

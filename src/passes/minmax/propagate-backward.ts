@@ -2,7 +2,7 @@
  * Phase 4: operators that only gather values hand their parameters to their operands, so that nothing is rescaled (§3.9).
  *
  *     a ─┐
- *        ├▶ CONCATENATION c (scale s)   →   a and b (if nobody else uses them) get scale s, constants are quantized with s
+ *        ├▶ CONCATENATION c (scale s)   →   a and b (if they have no other users) get scale s, constants are quantized with s
  *     b ─┘
  *
  * Consumers come before producers, so chains are handled in one sweep. Special activations overwritten here get their own
@@ -56,7 +56,7 @@ function received(from: Node): QuantParam {
   return quantParam({ ...from.quant!, provenance: { from: "backward", node: from.name, op: from.op } });
 }
 
-/** Constants are quantized with the node's parameters; computed operands receive them if nobody else uses them. */
+/** Constants are quantized with the node's parameters; computed operands receive them if they have no other users. */
 function pushToAll(graph: Graph, context: Context, node: Node, indices: Iterable<number>): void {
   for (const index of indices) {
     const operand = node.inputs[index];

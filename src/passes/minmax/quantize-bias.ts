@@ -30,7 +30,7 @@ export function quantizeBias(graph: Graph, context: Context): void {
     if (!input || !weights) continue;
     // A constant input is quantized here; the reference forgets it where there is no bias (§3.6).
     if (isConstant(input) && !isQuantizedIn(context, input)) {
-      // In place in the reference, whoever else reads it.
+      // In place in the reference, also where other operators read it.
       if (!context.likeReference) input = ownConstant(graph, node, inputAt);
       quantizeByOwnValues(context, input, schemeOf(context, node).activation);
     }

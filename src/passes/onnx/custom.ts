@@ -24,7 +24,7 @@ export interface LinearOperator {
 
 const CODES = { quantize: "ONNXQuantizeLinear", dequantize: "ONNXDequantizeLinear" } as const;
 
-/** The node as that operator, if it is one with three operands and one result that somebody uses. */
+/** The node as that operator, if it is one with three operands and one result that has users. */
 export function asLinear(node: Node | null | undefined, what: keyof typeof CODES): LinearOperator | null {
   if (node?.kind !== "operator" || node.op !== "CUSTOM" || node.customCode !== CODES[what]) return null;
   const [value, scale, zeroPoint] = node.inputs;

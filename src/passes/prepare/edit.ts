@@ -105,7 +105,7 @@ export function becomeConstant(graph: Graph, node: Node, constant: Constant): vo
   replace(node, addNode(graph, { kind: "constant", name, dtype, shape, tensor: table, constant }));
 }
 
-/** Takes an operator that nobody needs any more out of its operands' users, so that it does not count as one. */
+/** Takes an operator that is not needed any more out of its operands' users, so that it does not count as one. */
 export function retire(operator: Node): void {
   for (const result of resultsOf(operator)) setInput(result, 0, null);
   operator.inputs.forEach((_, index) => {

@@ -4,7 +4,7 @@
  *     constant FLOAT16 ─▶ DEQUANTIZE w   →   constant w: FLOAT32
  *     constant sparse ─▶ DENSIFY d (─▶ DEQUANTIZE w)   →   constant d (or w)
  *
- * The new constant has the operator's name. Constants that nobody uses any more are not written (src/graph/export.ts).
+ * The new constant has the operator's name. Constants without users are not written (src/graph/export.ts).
  */
 import { addNode, type Graph, isConstant, type Node, replace } from "../../graph/graph.ts";
 import { bytesPerElement, TensorType } from "../../model/index.ts";

@@ -4,7 +4,7 @@
  *
  *     x ─▶ CONV_2D (w, b) ─▶ MUL m ─▶ ADD a   →   x ─▶ CONV_2D (w·m, b·m + a)
  *
- * One constant a channel, or one for all. Addition comes first or last, without a bias before too; c − y and y ÷ c are scale and shift
+ * One constant per channel, or one for all. Addition comes first or last, without a bias before too; c − y and y ÷ c are scale and shift
  * as well. A fused activation of the last operator is kept; one in between forbids folding.
  *
  * Arithmetic is float32, one rounding a step: weights f32(w·m), bias f32(f32(b·m) + a); y ÷ c is y·f32(1/c). So results differ
@@ -46,7 +46,7 @@ interface Weighted {
   readonly channels: number;
 }
 
-/** y·factor + shift; lists have one value or one a channel; absent means 1 and 0. */
+/** y·factor + shift; lists have one value or one per channel; absent means 1 and 0. */
 interface Affine {
   readonly weighted: Weighted;
   readonly constant: Node;
@@ -117,7 +117,7 @@ function asWeighted(node: Node | null | undefined, last: Node): Weighted | null 
   return { node, weightsAt, biasAt, axis: role.axis, channels };
 }
 
-/** One value, or one a channel along the last axis. */
+/** One value, or one per channel along the last axis. */
 function isPerChannel({ shape, constant }: Node & { constant: Constant }, channels: number): boolean {
   return shape.slice(0, -1).every((dim) => dim === 1) && (constant.count === 1 || constant.count === channels);
 }

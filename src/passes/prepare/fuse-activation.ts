@@ -3,7 +3,7 @@
  *
  *     x ─▶ CONV_2D c ─▶ RELU r ─▶ …   →   x ─▶ CONV_2D r (fused RELU) ─▶ …
  *
- * The tensor is the RELU's: its name, and its range if one is recorded. Only where nobody else reads c. Runtimes compute the same
+ * The tensor is the RELU's: its name, and its range if one is recorded. Only where c has no other reader. Runtimes compute the same
  * numbers either way, so nothing is rounded differently.
  */
 

@@ -67,7 +67,7 @@ export function fakeQuantizeModel(graph: Graph, everyOperator = false): Readonly
     }
   }
   problems.throwIfAny("operators that cannot be fake-quantized");
-  // An input that nobody uses has nothing to round, but is fed floats like the others.
+  // An input without users has nothing to round, but is fed floats like the others.
   if (everyOperator) for (const input of graph.inputs) if (isQuantized(input)) becomeFloat(input);
   graph.inputs.forEach((input, i) => {
     graph.inputDtypes[i] = input.dtype;
