@@ -1,7 +1,7 @@
 /**
  * Biases, reference §3.6: a bias's scale is input scale × weight scale, so that it can be added to the accumulator.
  *
- * By vectors although a bias has one element a channel: this runs so rarely that an engine interprets it, instruction by instruction.
+ * By vectors although a bias has one element per channel: this runs so rarely that an engine interprets it, instruction by instruction.
  */
 import { scaled } from "./elements";
 import { demand, reserve } from "./memory";

@@ -1,7 +1,7 @@
 /**
  * Integers back to the float32 values that they stand for, reference §5.6: f32(f32(i64(q) - zero point) * scale).
  *
- * Elements are [outer, channels, inner] as everywhere; scale and zero point have one value a channel.
+ * Elements are [outer, channels, inner] as everywhere; scale and zero point have one value per channel.
  *
  * A difference that fits int32 is converted by vectors, with the same one rounding: that of bytes and shorts with an ordinary
  * zero point always, of int32 nearly always, which is looked after. The rest goes through int64 element by element.

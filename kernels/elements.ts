@@ -232,7 +232,7 @@ function limitsClip<Q>(
 }
 
 /**
- * All elements of [outer, channels, inner]. Parameters are pointers to one value a channel and the bytes from one to
+ * All elements of [outer, channels, inner]. Parameters are pointers to one value per channel and the bytes from one to
  * the next: 4 for a list, 0 for a value that all channels share. `largest`: the integers are 0..largest or ±largest.
  * → list<O>
  */

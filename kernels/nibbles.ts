@@ -1,5 +1,5 @@
 /**
- * int4: two values a byte, the first in the low four bits (reference §5.4), to and from one value a byte.
+ * int4: two values per byte, the first in the low four bits (reference §5.4), to and from one value per byte.
  *
  * In vectors a pair is a lane of 16 bits, little-endian: packed `..HL`, unpacked `.H.L`.
  */
@@ -12,7 +12,7 @@ function packed(pairs: v128): v128 {
   return v128.or(v128.and(pairs, i16x8.splat(0x000f)), v128.and(i16x8.shr_u(pairs, 4), i16x8.splat(0x00f0)));
 }
 
-/** Two int4 a byte; an odd last one is followed by 0. → list<u8> */
+/** Two int4 per byte; an odd last one is followed by 0. → list<u8> */
 export function nibbles(values: usize, count: usize): usize {
   const bytes = (count + 1) >> 1;
   const output = reserve(bytes);

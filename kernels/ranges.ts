@@ -341,7 +341,7 @@ function keep(result: usize, found: f32, values: usize, count: usize): void {
 
 /**
  * Per channel of [outer, channels, inner], §3.1: the channel's first element starts both (NaN stays then).
- * With start lists (one value a channel instead of none) the loop goes on from those.
+ * With start lists (one value per channel instead of none) the loop goes on from those.
  * → (mins, maxs, nans)
  */
 export function channels(

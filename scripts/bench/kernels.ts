@@ -99,7 +99,7 @@ const SOME = LAYOUTS.filter(([name]) => ["whole tensor", "axis 0, inner 576", "a
 
 const BYTES_OF: Readonly<Partial<Record<IntegerKind, number>>> = { UINT8: 1, INT16: 2, INT32: 4 };
 
-/** All kernels but `bias` and `biaslong`: a bias has one value a channel, which is nothing beside its weights. */
+/** All kernels but `bias` and `biaslong`: a bias has one value per channel, which is nothing beside its weights. */
 export const KERNELS: readonly KernelCase[] = [
   onWhole("minmax", 0, (stream, block) => stream.minmax(block)),
   onWhole("observe", 0, (stream, block) => stream.observe(block)),

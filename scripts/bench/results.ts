@@ -138,7 +138,7 @@ export function merged(kept: Kept | null, now: Kept, order: readonly string[]): 
   return { ...now, results: results.toSorted((a, b) => order.indexOf(a.figure) - order.indexOf(b.figure)) };
 }
 
-/** The kept file's text: a line a result, so that a change of figures is a change of lines. */
+/** The kept file's text: one line per result, so that a change of figures is a change of lines. */
 export function keptText({ machine, load, results }: Kept): string {
   const lines = results.map((result) => `    ${JSON.stringify(result)}`).join(",\n");
   return `{\n  "machine": ${JSON.stringify(machine)},\n  "load": ${JSON.stringify(load)},\n  "results": [\n${lines}\n  ]\n}\n`;

@@ -57,7 +57,7 @@ const FILE = z.strictObject(
 /** The whole file, for editors (scripts/generate-config-schema.ts). */
 export const JOB_LIST = FILE.extend({
   defaults: DEFAULTS.optional().describe("options of all jobs"),
-  jobs: z.array(ENTRY).min(1).describe("one entry a model"),
+  jobs: z.array(ENTRY).min(1).describe("one entry per model"),
 });
 
 const MODEL_ENDINGS = [".circle", ".tflite"];

@@ -33,7 +33,7 @@ export interface Colours {
   dim(text: string): string;
 }
 
-/** A line a job: model, status, sizes, seconds, and why it failed. */
+/** One line per job: model, status, sizes, seconds, and why it failed. */
 export function table(rows: readonly { shown: string; outcome: Outcome }[], colours: Colours): string[] {
   const cells = rows.map(({ shown, outcome }) => [shown, outcome.status, sizesOf(outcome), secondsOf(outcome)]);
   const head = ["model", "status", "size", "seconds"];

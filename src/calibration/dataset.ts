@@ -5,7 +5,7 @@
  * |---|---|
  * | `x.npy`, `x.npz` | NumPy arrays, one stack of records a model input (npy.ts, npz.ts) |
  * | `x.h5`, `x.hdf5` | the reference's HDF5 layout, §7.2 (hdf5.ts) |
- * | `x.txt`, `x.list` | names of raw files, one line a record, §7.2 (files.ts) |
+ * | `x.txt`, `x.list` | names of raw files, one line per record, §7.2 (files.ts) |
  * | a folder | one raw or `.npy` file a record (files.ts) |
  * | `random`, `random:N`, `random:N:SEED` | made up, reproducible (random.ts) |
  *

@@ -1,12 +1,12 @@
 /**
  * Records as files: a list file, or a folder. Source of the rules: reference §7.2.
  *
- * List file: one record a line, names separated by single spaces. As many names as the model has inputs: one file an input;
+ * List file: one record per line, names separated by single spaces. As many names as the model has inputs: one file an input;
  * one name: one raw file with all inputs one after the other. Names are looked up from the current folder first (the reference's
  * rule), then from the list file's folder. Blank lines are no records.
  *
  * Folder: files sorted by name (by code units, so number them 000, 001 …), those beginning with "." left out.
- * Raw files hold all inputs one after the other. `.npy` files hold one record: with one input, one file a record; with several,
+ * Raw files hold all inputs one after the other. `.npy` files hold one record: with one input, one file per record; with several,
  * `NAME_0.npy`, `NAME_1.npy` … are the inputs 0, 1 … of the record NAME.
  *
  * Files ending in `.npy` are read as NumPy arrays (shape and type checked), all others as raw little-endian bytes (only the

@@ -2,7 +2,7 @@
  * HDF5 sample data in the reference's layout (§7.2):
  *
  *     /value            group; an attribute `rawData` (any value) says: take bytes as they are, check sizes only
- *     /value/0, /1 …    one group a record
+ *     /value/0, /1 …    one group per record
  *     /value/0/0, /1 …  one dataset a model input: its type and shape are the model input's
  *
  * Records are taken in the order of their numbers ("2" before "10").

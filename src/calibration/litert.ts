@@ -244,7 +244,7 @@ export async function loadEngine(
 /** For messages. */
 export const MEMORY_TEXT = "LiteRT's WASM memory ends at 2 GiB";
 
-/** One thread: parallelism is one engine a worker, which keeps results independent of the machine. */
+/** One thread: parallelism is one engine per worker, which keeps results independent of the machine. */
 const COMPILE_OPTIONS = {
   accelerator: "wasm",
   cpuOptions: { numThreads: 1 },

@@ -52,7 +52,7 @@ export function openNpy(path: string, inputs: readonly InputSpec[]): DataSet {
   return dataSetOfStacks(path, [stack]);
 }
 
-/** A data set from one stack a model input; all of the same count. */
+/** A data set from one stack per model input; all of the same count. */
 export function dataSetOfStacks(name: string, stacks: readonly Stack[]): DataSet {
   const count = stacks[0]?.count ?? 0;
   return {

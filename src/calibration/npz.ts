@@ -1,5 +1,5 @@
 /**
- * `.npz`: a zip of `.npy` arrays (numpy.savez, numpy.savez_compressed), one array a model input, each a stack of records.
+ * `.npz`: a zip of `.npy` arrays (numpy.savez, numpy.savez_compressed), one array per model input, each a stack of records.
  *
  * Which entry feeds which input: the entry of the input's name; else that of its name in a signature; else numpy's positional names `arr_0`, `arr_1` … by the input's
  * number; else, with one input and one entry, that one. Entries that no input wants are left alone.

@@ -43,7 +43,7 @@ export interface RecordedRange extends Range {
   readonly samples: number;
 }
 
-/** Minima and maxima per record, before reduction: one element a record, in record order. */
+/** Minima and maxima per record, before reduction: one element per record, in record order. */
 export interface Samples extends Observed {
   /** Its subgraph. */
   readonly subgraph: number;

@@ -1,4 +1,4 @@
-/** The comparison for people: two lines a tensor, so that long names and eight metrics fit into 80 columns. */
+/** The comparison for people: two lines per tensor, so that long names and eight metrics fit into 80 columns. */
 import { counted } from "../base/text.ts";
 import type { Colours } from "../terminal/streams.ts";
 import type { ComparedTensor, Comparison } from "./compare.ts";

@@ -1,5 +1,5 @@
 /**
- * Per-layer errors in the JSON form of ONE's visq (§8.5), as circle-mpqsolver and visq's viewer read it:
+ * Errors of each tensor in the JSON form of ONE's visq (§8.5), as circle-mpqsolver and visq's viewer read it:
  *
  *     { "meta": { "model", "metric", "colorscheme": [9 × { "b", "e", "c" }] }, "error": [ { tensor: error } ] }
  *

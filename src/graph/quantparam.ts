@@ -25,10 +25,10 @@ export interface QuantParam {
   /** Range; both empty once the tensor is quantized and ranges are dropped. Length 1, or the channel count. */
   readonly min: Float32Array;
   readonly max: Float32Array;
-  /** Length 1 (per layer) or the channel count. */
+  /** Length 1 (per tensor) or the channel count. */
   readonly scale: Float32Array;
   readonly zeroPoint: BigInt64Array;
-  /** Per-channel axis; 0 when per layer. */
+  /** Per-channel axis; 0 when per tensor. */
   readonly axis: number;
   readonly provenance: Provenance;
 }
@@ -41,7 +41,7 @@ export function quantParam(members: Partial<QuantParam> & { provenance: Provenan
   return { min: NO_FLOATS, max: NO_FLOATS, scale: NO_FLOATS, zeroPoint: NO_LONGS, axis: 0, ...members };
 }
 
-/** A per-layer quantparam of one scale and zero point. */
+/** A per-tensor quantparam of one scale and zero point. */
 export function perTensor(
   scale: number,
   zeroPoint: number,

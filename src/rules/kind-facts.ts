@@ -1,5 +1,5 @@
 /**
- * WHAT KINDS OF OPERATORS ARE, whatever quantization makes of them: one row a kind that is not an ordinary function of its operands'
+ * WHAT KINDS OF OPERATORS ARE, whatever quantization makes of them: one row per kind that is not an ordinary function of its operands'
  * values whose result has a size known beforehand. (What quantization knows is in operators.ts; which options name subgraphs is in the
  * schema, src/model/subgraph-calls.ts.) A kind without a row is such an ordinary function. test/rules holds the rows to the schema.
  */

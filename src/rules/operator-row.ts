@@ -7,13 +7,13 @@ export type SpecialKind = PredefinedKind | "integer";
 
 /** What an operand is for. */
 export type OperandRole =
-  /** Feature map: quantized per layer. */
+  /** Feature map: quantized per tensor. */
   | { role: "activation" }
-  /** Filter or weight matrix: quantized by its own values, per layer or along `axis`. */
+  /** Filter or weight matrix: quantized by its own values, per tensor or along `axis`. */
   | { role: "weights"; name: string; axis: number }
   /** Quantized with scale (input × weights), to the accumulator's width. */
   | { role: "bias"; name: string }
-  /** gamma, beta, alpha: one value a channel of the last axis; per channel each is stored as ±1 with its size as scale. */
+  /** gamma, beta, alpha: one value per channel of the last axis; per channel each is stored as ±1 with its size as scale. */
   | { role: "unit"; name: string }
   /** Axes, shapes, indices, booleans: untouched. `dtypes` is what the verifier accepts (anything when empty). */
   | { role: "raw"; dtypes: readonly Dtype[]; constant?: string };
@@ -97,7 +97,7 @@ export interface OperatorRow {
   readonly gated?: true;
   /** The mean of a window of the two spatial dimensions. */
   readonly averages?: "window";
-  /** The operand that may be absent where this option says the same: INT32, one value a dimension of the result. */
+  /** The operand that may be absent where this option says the same: INT32, one value per dimension of the result. */
   readonly shapeOperand?: { readonly operand: number; readonly option: string };
   /** Runtimes compute a fused RELU within it; `fuses` alone says only that the option exists (CONCATENATION refuses one). */
   readonly takesRelu?: true;

@@ -48,7 +48,7 @@ function line(name: string, { milliseconds, bytes }: Row, total: number): string
   return `${name.padEnd(18)}${seconds}${share}${(bytes > 0 ? sizeText(bytes) : "").padStart(11)}${speed.padStart(8)}`.trimEnd();
 }
 
-/** The table: a line a phase, and what each thread of the weight stream did. `started`: beginning of the process, ms since 1970. */
+/** The table: one line per phase, and what each thread of the weight stream did. `started`: beginning of the process, ms since 1970. */
 export function timingsTable(spans: readonly Span[], started: number, ended: number): string[] {
   const total = ended - started;
   const phases = spans.filter(({ track, name }) => track === "main" && (PHASES as readonly string[]).includes(name));
@@ -73,7 +73,7 @@ export function timingsTable(spans: readonly Span[], started: number, ended: num
   return lines;
 }
 
-/** Chrome's trace events: one track a thread, microseconds since the process began. */
+/** Chrome's trace events: one track per thread, microseconds since the process began. */
 export function traceText(spans: readonly Span[], started: number): string {
   const tracks = [...new Set(["main", ...spans.map(({ track }) => track)])];
   const names = tracks.map((name, tid) => ({ ph: "M", name: "thread_name", pid: 1, tid, args: { name } }));

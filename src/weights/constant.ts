@@ -8,7 +8,7 @@ import type { SparsityParameters } from "../model/index.ts";
 import type { Quantizer } from "../rules/schemes.ts";
 import type { IntegerKind } from "./kernels.ts";
 
-/** How float32 elements are seen: row-major [outer, channels, inner]; one channel when per layer. */
+/** How float32 elements are seen: row-major [outer, channels, inner]; one channel when per tensor. */
 export interface ChannelLayout {
   readonly outer: number;
   readonly channels: number;

@@ -4,7 +4,7 @@
  * What the kernels compute is said in kernel-stream.ts; here is how bytes get there and results are found.
  */
 
-/** Values as [outer, channels, inner]; parameters and ranges have one value a channel. */
+/** Values as [outer, channels, inner]; parameters and ranges have one value per channel. */
 export interface KernelLayout {
   readonly channels: number;
   readonly inner: number;

@@ -21,7 +21,7 @@ export type { Block, KernelLayout };
 export const INTEGER_KINDS = ["UINT8", "INT8", "INT16", "INT32", "INT64"] as const;
 export type IntegerKind = (typeof INTEGER_KINDS)[number];
 
-/** Parameters of channels, one value a channel; `near`: values within the ranges need no clipping (kernels/near.ts). */
+/** Parameters of channels, one value per channel; `near`: values within the ranges need no clipping (kernels/near.ts). */
 export interface Parameters {
   readonly scale: Float32Array<ArrayBuffer>;
   readonly zeroPoint: BigInt64Array<ArrayBuffer>;
@@ -55,7 +55,7 @@ export class KernelStream extends KernelMemory {
   }
 
   /**
-   * Ranges of the channels, §3.1: copies, one value a channel. Without `start` a channel's first element starts its
+   * Ranges of the channels, §3.1: copies, one value per channel. Without `start` a channel's first element starts its
    * range (NaN stays); with it the scan goes on from there: give the ranges of the part before, or `laterStart` when
    * parts are scanned apart and joined by `mergeRanges`.
    */

@@ -24,7 +24,7 @@ import {
 
 export type { Block, IntegerKind, KernelFunctions, KernelLayout, KernelStream, Observation, Parameters, Range };
 
-/** Mins and maxs of channels, one value a channel; how many elements were NaN. */
+/** Mins and maxs of channels, one value per channel; how many elements were NaN. */
 export type ChannelRanges = { mins: Float32Array; maxs: Float32Array; nans: number };
 
 /** The functions of kernels.wit on typed arrays, and the stream. */

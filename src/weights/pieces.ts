@@ -15,7 +15,7 @@ export interface Piece {
   readonly inner: number;
 }
 
-/** Pieces of at most `limit` elements (or one element a channel), in storage order. */
+/** Pieces of at most `limit` elements (or one element per channel), in storage order. */
 export function piecesOf(layout: ChannelLayout, limit: number): Piece[] {
   const { outer, channels, inner } = layout;
   const row = channels * inner;

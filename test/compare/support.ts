@@ -29,7 +29,7 @@ export async function fakeQuantized(model: Model): Promise<Model> {
   return modelOf(space);
 }
 
-/** What LiteRT gives for float32 tensors of a float model, by name, one array a record. The naive way: all tensors of all records. */
+/** What LiteRT gives for float32 tensors of a float model, by name, one array per record. The naive way: all tensors of all records. */
 export async function valuesOf(
   model: Model,
   names: readonly string[],

@@ -74,7 +74,7 @@ function touchesFloat(node: Node): boolean {
   return [...node.inputs, ...yieldedBy(node)].some((tensor) => tensor?.dtype === "FLOAT32");
 }
 
-/** Float operators read float: one Dequantize a tensor, shared by all float operators that read it. What is float in the result needs none. */
+/** Float operators read float: one Dequantize per tensor, shared by all float operators that read it. What is float in the result needs none. */
 function dequantizeOperands(graph: Graph, node: Node, isFloat: (operand: Node) => boolean): void {
   node.inputs.forEach((operand, index) => {
     if (operand?.dtype !== "FLOAT32" || isConstant(operand) || operand.float || isFloat(operand)) return;

@@ -47,7 +47,7 @@ export function quantizeByParameters(context: Context, node: Node, quantizer: Qu
   node.dtype = quantizer.dtype;
 }
 
-/** How weights are seen: one channel per layer, else channels along the axis that their role says (§3.5.1). */
+/** How weights are seen: one channel per tensor, else channels along the axis that their role says (§3.5.1). */
 export function weightLayout(
   user: Node,
   weights: Node,

@@ -7,7 +7,7 @@
  * One constant per channel, or one for all. Addition comes first or last, without a bias before too; c − y and y ÷ c are scale and shift
  * as well. A fused activation of the last operator is kept; one in between forbids folding.
  *
- * Arithmetic is float32, one rounding a step: weights f32(w·m), bias f32(f32(b·m) + a); y ÷ c is y·f32(1/c). So results differ
+ * Arithmetic is float32, one rounding per step: weights f32(w·m), bias f32(f32(b·m) + a); y ÷ c is y·f32(1/c). So results differ
  * from the unfolded ones by some units in the last place of the accumulator's terms. The weights are a description (src/weights/constant.ts,
  * "scaled"), computed as they are streamed; others that read the same constant keep theirs.
  */
