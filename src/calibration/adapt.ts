@@ -3,16 +3,8 @@
  */
 import { BuiltinOperator, nameOf, type Operator, type SubGraph, type Tensor, TensorType } from "../model/index.ts";
 import { detailTensors } from "../model/references.ts";
+import { kindFacts } from "../rules/kind-facts.ts";
 import type { LoweringTarget } from "./lowering.ts";
-
-/** Operators with weights (operand 1 of conv-likes) and a bias. */
-const WEIGHTED: ReadonlySet<BuiltinOperator> = new Set([
-  BuiltinOperator.CONV_2D,
-  BuiltinOperator.DEPTHWISE_CONV_2D,
-  BuiltinOperator.FULLY_CONNECTED,
-  BuiltinOperator.TRANSPOSE_CONV,
-  BuiltinOperator.BATCH_MATMUL,
-]);
 
 /** What makes an operator unfit for LiteRT although it knows the kind; undefined when all is well. */
 export function refusal(operator: Operator, graph: SubGraph): string | undefined {
@@ -44,22 +36,22 @@ export function adapt(
   const inputs = [...(operator.inputs ?? [])];
   if (code === BuiltinOperator.PADV2) return { ...operator, inputs: Int32Array.from(paddedWith(inputs, target)) };
   if (code === BuiltinOperator.SLICE) return { ...operator, inputs: Int32Array.from(slicedFrom(inputs, target)) };
-  if (!WEIGHTED.has(code)) return operator;
-  const activation = inputs[code === BuiltinOperator.TRANSPOSE_CONV ? 2 : 0] ?? -1;
+  const { hybrid } = kindFacts(code);
+  if (!hybrid) return operator;
+  const activation = inputs[hybrid.activation] ?? -1;
   if (activation < 0 || !isType(target.tensor(activation), "FLOAT32")) return { ...operator };
   // Quantized weights of a float operator: LiteRT would quantize the activations too (hybrid kernels), and the ranges would be those of
   // another model. So the weights are dequantized first. Block-wise weights are what no DEQUANTIZE takes; they are run as they are.
-  const weights = inputs[1] ?? -1;
+  const weights = inputs[hybrid.weights] ?? -1;
   if (weights >= 0 && constants.has(weights) && canBeDequantized(target.tensor(weights))) {
     const float = target.add(Array.from(target.tensor(weights).shape ?? []));
     target.emit(BuiltinOperator.DEQUANTIZE, [weights], [float]);
-    inputs[1] = float;
+    inputs[hybrid.weights] = float;
   }
   // The bias may be left out, but not be -1; CONV_2D wants one always.
-  const hasBias = code !== BuiltinOperator.BATCH_MATMUL;
-  if (hasBias && inputs.at(-1) === -1) inputs.pop();
-  if (code === BuiltinOperator.CONV_2D && inputs.length === 2) {
-    const channels = target.tensor(inputs[1]!).shape?.[0] ?? 0;
+  if (hybrid.bias !== undefined && inputs.at(-1) === -1) inputs.pop();
+  if (hybrid.bias === "needed" && inputs.length === 2) {
+    const channels = target.tensor(inputs[hybrid.weights]!).shape?.[0] ?? 0;
     inputs.push(target.constant(new Float32Array(channels), [channels]));
   }
   return { ...operator, inputs: Int32Array.from(inputs) };

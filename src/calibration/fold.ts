@@ -6,11 +6,11 @@
  * Operators are evaluated by LiteRT itself, in waves: a wave's operands are all constants or results of earlier waves.
  */
 import { BuiltinOperator, type Model, type Operator, type SubGraph, TensorType } from "../model/index.ts";
+import { canBeComputed, kindFacts } from "../rules/kind-facts.ts";
 import { canBeShown, evaluate, type Known } from "./evaluate.ts";
-import { codeOf, constantsOf, isFloat32, knownShape, NEVER } from "./graph-facts.ts";
+import { codeOf, constantsOf, isFloat32, knownShape } from "./graph-facts.ts";
 import { elementCount } from "./inputs.ts";
 import { EngineError } from "./litert.ts";
-import { CIRCLE_OPERATORS } from "./lowering.ts";
 
 /** Shapes and indices are small; large constants computed by operators stay with them. */
 const LARGEST = 1 << 16;
@@ -45,7 +45,8 @@ export function dependsOnData(model: Model, graph: SubGraph, known: Known): bool
   const constants = constantsOf(model, graph);
   return (graph.operators ?? []).some((operator) => {
     const code = codeOf(model, operator);
-    if (code === BuiltinOperator.CUSTOM || code === BuiltinOperator.IF || code === BuiltinOperator.WHILE) return true;
+    const { foreign, calls } = kindFacts(code);
+    if (foreign || calls) return true;
     return Array.from(operator.inputs ?? []).some(
       (index) => index >= 0 && !constants.has(index) && !known.has(index) && !isFloat32(graph.tensors![index]!),
     );
@@ -63,7 +64,7 @@ function foldable(model: Model, graph: SubGraph, given: (index: number) => boole
     const outputs = Array.from(operator.outputs ?? []).filter((index) => index >= 0);
     const inputs = Array.from(operator.inputs ?? []);
     const from = inputs.every((index) => given(index) || results.has(index));
-    if (!from || inputs.length === 0 || NEVER.has(code) || CIRCLE_OPERATORS.has(code)) return false;
+    if (!from || inputs.length === 0 || !canBeComputed(code)) return false;
     if (outputs.every((index) => given(index)) || !outputs.every(fits)) return false;
     for (const index of outputs) results.add(index);
     return true;

@@ -56,26 +56,3 @@ export function tensorOf(graph: SubGraph, index: number): Tensor {
   if (tensor === undefined) throw new MinmaxqError(`the model is damaged: tensor ${index} is used but does not exist`);
   return tensor;
 }
-
-/** Operators whose results are not a function of their operands, or that do nothing but unpack weights. */
-export const NEVER: ReadonlySet<BuiltinOperator> = new Set([
-  BuiltinOperator.CUSTOM,
-  BuiltinOperator.DEQUANTIZE,
-  BuiltinOperator.DENSIFY,
-  BuiltinOperator.IF,
-  BuiltinOperator.WHILE,
-  BuiltinOperator.CALL,
-  BuiltinOperator.CALL_ONCE,
-  BuiltinOperator.VAR_HANDLE,
-  BuiltinOperator.READ_VARIABLE,
-  BuiltinOperator.ASSIGN_VARIABLE,
-  BuiltinOperator.HASHTABLE,
-  BuiltinOperator.HASHTABLE_FIND,
-  BuiltinOperator.HASHTABLE_IMPORT,
-  BuiltinOperator.HASHTABLE_SIZE,
-  BuiltinOperator.RANDOM_STANDARD_NORMAL,
-  BuiltinOperator.RANDOM_UNIFORM,
-  BuiltinOperator.MULTINOMIAL,
-  BuiltinOperator.STABLEHLO_RNG_BIT_GENERATOR,
-  BuiltinOperator.STABLEHLO_COMPOSITE,
-]);

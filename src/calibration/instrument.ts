@@ -20,14 +20,16 @@ import {
   type Operator,
   type OperatorCode,
   operatorName,
+  reachableSubgraphs,
   type SubGraph,
   type Tensor,
   TensorType,
 } from "../model/index.ts";
-import { subgraphsOf, withSubgraphs } from "../model/references.ts";
+import { withSubgraphs } from "../model/references.ts";
 import { signatureNames } from "../model/signatures.ts";
 import type { Dtype } from "../model/tensor-types.ts";
 import { readAs } from "../rules/hybrid.ts";
+import { kindFacts } from "../rules/kind-facts.ts";
 import { adapt, refusal } from "./adapt.ts";
 import type { Known } from "./evaluate.ts";
 import { finiteResults } from "./finite.ts";
@@ -97,7 +99,7 @@ export function inputSpecs(model: Model, subgraph = 0): InputSpec[] {
 /** Makes the copy. Throws MinmaxqError with every operator that cannot be run. */
 export function instrument(model: Model, subgraph = 0, known: Known = new Map()): Instrumented {
   const graph = subgraphOf(model, subgraph);
-  const kept = reachable(model, subgraph);
+  const kept = reachableSubgraphs(model, subgraph);
   const codes: OperatorCode[] = [];
   const buffers = [...(model.buffers ?? [])];
   const problems: string[] = [];
@@ -143,8 +145,7 @@ function observedResults(model: Model, graph: SubGraph): Observed[] {
   const results = new Map<number, Observed>();
   for (const operator of graph.operators ?? []) {
     const code = codeOf(model, operator);
-    const unpacks = code === BuiltinOperator.DEQUANTIZE || code === BuiltinOperator.DENSIFY;
-    const constant = unpacks && constants.has(operator.inputs?.[0] ?? -1);
+    const constant = kindFacts(code).unpacks && constants.has(operator.inputs?.[0] ?? -1);
     for (const index of operator.outputs ?? []) {
       if (index < 0) continue;
       if (constant) constants.add(index);
@@ -264,18 +265,6 @@ function opcodeIndex(codes: OperatorCode[], code: OperatorCode): number {
     other.builtinCode === code.builtinCode && other.version === code.version && other.customCode === code.customCode;
   const index = codes.findIndex(same);
   return index >= 0 ? index : codes.push(code) - 1;
-}
-
-/** The chosen subgraph and all it calls, in the order they are found. */
-function reachable(model: Model, subgraph: number): number[] {
-  const found = [subgraph];
-  for (let i = 0; i < found.length; i++) {
-    for (const operator of subgraphOf(model, found[i]!).operators ?? []) {
-      const called = subgraphsOf(operator).flatMap(({ indices }) => indices);
-      for (const callee of called) if (callee >= 0 && !found.includes(callee)) found.push(callee);
-    }
-  }
-  return found;
 }
 
 /**

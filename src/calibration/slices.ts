@@ -14,17 +14,17 @@
  * go with every slice that uses them: weights stay weights to XNNPACK.
  */
 import {
-  BuiltinOperator,
   byteLength,
   type Model,
-  nameOf,
   type Operator,
   type OperatorCode,
   type SubGraph,
+  subgraphCalls,
   type Tensor,
   TensorType,
 } from "../model/index.ts";
 import { withDetailTensors } from "../model/references.ts";
+import { type KindFacts, kindFacts } from "../rules/kind-facts.ts";
 import { codeOf, isFloat32, knownShape } from "./graph-facts.ts";
 import { elementCount } from "./inputs.ts";
 import type { Instrumented } from "./instrument.ts";
@@ -55,22 +55,6 @@ const RESULT_COUNT = 8;
 /** And when its constants have, so that parts can be cut close to a limit. */
 const STORED_BYTES = 1 << 20;
 
-/** Operators with something that lasts, or with chance, between runs: they have to be in one model. */
-const WHOLE: ReadonlySet<BuiltinOperator> = new Set([
-  BuiltinOperator.CALL_ONCE,
-  BuiltinOperator.VAR_HANDLE,
-  BuiltinOperator.READ_VARIABLE,
-  BuiltinOperator.ASSIGN_VARIABLE,
-  BuiltinOperator.HASHTABLE,
-  BuiltinOperator.HASHTABLE_FIND,
-  BuiltinOperator.HASHTABLE_IMPORT,
-  BuiltinOperator.HASHTABLE_SIZE,
-  BuiltinOperator.RANDOM_STANDARD_NORMAL,
-  BuiltinOperator.RANDOM_UNIFORM,
-  BuiltinOperator.MULTINOMIAL,
-  BuiltinOperator.STABLEHLO_RNG_BIT_GENERATOR,
-]);
-
 /** Types that LiteRT takes as inputs and gives as outputs. */
 const PASSABLE: ReadonlySet<TensorType> = new Set([
   TensorType.FLOAT32,
@@ -80,55 +64,6 @@ const PASSABLE: ReadonlySet<TensorType> = new Set([
   TensorType.INT8,
   TensorType.UINT8,
   TensorType.INT16,
-]);
-
-/** Operators whose results are as large as their operands say, whatever the values: a later operand is no shape. */
-const ELEMENTWISE: ReadonlySet<BuiltinOperator> = new Set([
-  BuiltinOperator.ADD,
-  BuiltinOperator.SUB,
-  BuiltinOperator.MUL,
-  BuiltinOperator.DIV,
-  BuiltinOperator.FLOOR_DIV,
-  BuiltinOperator.FLOOR_MOD,
-  BuiltinOperator.MAXIMUM,
-  BuiltinOperator.MINIMUM,
-  BuiltinOperator.EQUAL,
-  BuiltinOperator.NOT_EQUAL,
-  BuiltinOperator.LESS,
-  BuiltinOperator.LESS_EQUAL,
-  BuiltinOperator.GREATER,
-  BuiltinOperator.GREATER_EQUAL,
-  BuiltinOperator.LOGICAL_AND,
-  BuiltinOperator.LOGICAL_OR,
-  BuiltinOperator.SELECT,
-  BuiltinOperator.SELECT_V2,
-  BuiltinOperator.CONCATENATION,
-  BuiltinOperator.PACK,
-  BuiltinOperator.GATHER,
-  BuiltinOperator.GATHER_ND,
-  BuiltinOperator.EMBEDDING_LOOKUP,
-]);
-
-/** Operators that take rows of a table. */
-const TAKES: ReadonlySet<BuiltinOperator> = new Set([
-  BuiltinOperator.GATHER,
-  BuiltinOperator.GATHER_ND,
-  BuiltinOperator.EMBEDDING_LOOKUP,
-]);
-
-/** Operators whose results' size follows from values even without such an operand. */
-const FROM_VALUES: ReadonlySet<BuiltinOperator> = new Set([
-  BuiltinOperator.WHERE,
-  BuiltinOperator.UNIQUE,
-  BuiltinOperator.RANGE,
-  BuiltinOperator.FILL,
-  BuiltinOperator.NON_MAX_SUPPRESSION_V4,
-  BuiltinOperator.NON_MAX_SUPPRESSION_V5,
-  BuiltinOperator.IF,
-  BuiltinOperator.WHILE,
-  BuiltinOperator.CALL,
-  BuiltinOperator.CUSTOM,
-  BuiltinOperator.STABLEHLO_COMPOSITE,
 ]);
 
 /** Cuts the model; with `whole` into one slice. */
@@ -176,7 +111,7 @@ class Facts {
     this.shown = new Set(plan.outputs.map(({ tensor }) => tensor));
     const all = this.graph.operators ?? [];
     this.written = new Set([...(this.graph.inputs ?? []), ...all.flatMap((operator) => this.results(operator))]);
-    const takes = all.filter((operator) => TAKES.has(codeOf(plan.model, operator)));
+    const takes = all.filter((operator) => this.facts(operator).takesRows);
     this.tables = new Set(takes.flatMap((operator) => Array.from(operator.inputs ?? [])));
     all.forEach((operator, i) => {
       this.origins.set(operator, plan.origins[i]!);
@@ -258,7 +193,7 @@ class Facts {
       inputs: Int32Array.from(inputs, place),
       outputs: Int32Array.from(outputs, place),
     };
-    const calls = operators.some((operator) => callsSubgraphs(codeOf(this.plan.model, operator)));
+    const calls = operators.some((operator) => subgraphCalls(operator).length > 0);
     const called = (calls ? this.plan.model.subgraphs!.slice(1) : []).map((each) =>
       moved(each, this.plan.model, codes, buffers),
     );
@@ -276,6 +211,10 @@ class Facts {
       stored,
       unpacked,
     };
+  }
+
+  private facts(operator: Operator): KindFacts {
+    return kindFacts(codeOf(this.plan.model, operator));
   }
 
   private content(index: number) {
@@ -300,8 +239,8 @@ class Facts {
     const operands = Array.from(operator.inputs ?? []).filter((index) => index >= 0);
     const constant = operands.length > 0 && operands.every((index) => this.isConstant(index) || this.makers.has(index));
     const results = this.results(operator);
-    const code = codeOf(this.plan.model, operator);
-    if (!constant || results.some((index) => this.shown.has(index)) || WHOLE.has(code) || FROM_VALUES.has(code))
+    const { lasts, chance, size } = this.facts(operator);
+    if (!constant || results.some((index) => this.shown.has(index)) || lasts || chance || size === "values")
       return false;
     for (const index of results) this.makers.set(index, operator);
     return true;
@@ -325,7 +264,8 @@ class Facts {
   private possibleCuts(): boolean[] {
     const { operators } = this;
     const cuts: boolean[] = new Array(operators.length).fill(true);
-    if (operators.some((operator) => WHOLE.has(codeOf(this.plan.model, operator)))) return cuts.fill(false);
+    const whole = operators.map((operator) => this.facts(operator)).some(({ lasts, chance }) => lasts || chance);
+    if (whole) return cuts.fill(false);
     const origin = (i: number) => this.origins.get(operators[i]!)?.operator;
     for (let i = 0; i + 1 < operators.length; i++) if (origin(i) === origin(i + 1)) cuts[i] = false;
     for (const [index, first] of this.given) {
@@ -341,10 +281,10 @@ class Facts {
     const tensor = this.graph.tensors![index]!;
     const type = tensor.type ?? TensorType.FLOAT32;
     if (!PASSABLE.has(type) || elementCount(knownShape(tensor)) === 0) return false;
-    const code = codeOf(this.plan.model, giver);
-    if (FROM_VALUES.has(code)) return false;
+    const { size } = this.facts(giver);
+    if (size === "values") return false;
     // A later operand that is no constant may be a shape, and the result's size follow from data.
-    return ELEMENTWISE.has(code) || this.operands({ inputs: giver.inputs?.slice(1) }).length === 0;
+    return size === "operands" || this.operands({ inputs: giver.inputs?.slice(1) }).length === 0;
   }
 }
 
@@ -359,12 +299,6 @@ function moved(graph: SubGraph, model: Model, codes: OperatorCode[], buffers: No
     opcodeIndex: codes.push(model.operatorCodes![operator.opcodeIndex ?? 0]!) - 1,
   }));
   return { ...graph, tensors, operators };
-}
-
-/** Kinds that run other subgraphs by number. */
-function callsSubgraphs(code: BuiltinOperator): boolean {
-  const name = nameOf(BuiltinOperator, code);
-  return /^(IF|WHILE|CALL|CALL_ONCE)$/.test(name) || name.startsWith("STABLEHLO_");
 }
 
 function within(value: number | undefined, from: number, to: number): boolean {

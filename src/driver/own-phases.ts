@@ -4,7 +4,7 @@ import { runSteps } from "../base/steps.ts";
 import { counted } from "../base/text.ts";
 import type { Graph } from "../graph/graph.ts";
 import { hasRange, quantParam } from "../graph/quantparam.ts";
-import { calledSubgraphs } from "../graph/subgraphs.ts";
+import { calledSubgraphs } from "../model/index.ts";
 import { checkRanges } from "../passes/float/check-ranges.ts";
 import { chooseFloat, insertFloatBorders } from "../passes/float/keep-float.ts";
 import { isWhollyQuantized } from "../passes/float/quantized-already.ts";

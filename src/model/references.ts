@@ -23,12 +23,16 @@ export const REFERENCES: Readonly<Record<string, Readonly<Record<string, Referen
   WhileOptions: { condSubgraphIndex: "subgraph", bodySubgraphIndex: "subgraph" },
   StableHLOCompositeOptions: { decompositionSubgraphIndex: "subgraph" },
   StablehloCaseOptions: { branchSubgraphIndices: "subgraph" },
+  StablehloCustomCallOptions: { calledComputations: "subgraph" },
   StablehloReduceOptions: { bodySubgraphIndex: "subgraph" },
   StablehloReduceWindowOptions: { bodySubgraphIndex: "subgraph" },
   StablehloScatterOptions: { updateComputationSubgraphIndex: "subgraph" },
   StablehloSortOptions: { comparatorSubgraphIndex: "subgraph" },
   StablehloWhileOptions: { condSubgraphIndex: "subgraph", bodySubgraphIndex: "subgraph" },
 };
+
+/** Fields that hold a list: an absent one names none, an absent number is 0. */
+const LISTS: ReadonlySet<string> = new Set(["branchSubgraphIndices", "calledComputations"]);
 
 type Options = { readonly type: string; readonly value: Readonly<Record<string, unknown>> | null };
 
@@ -38,7 +42,7 @@ export function subgraphsOf(operator: Operator): { field: string; indices: reado
     const { value, type } = options ?? {};
     if (!value) return [];
     return Object.keys(REFERENCES[type!] ?? {}).map((field) => {
-      const indices = value[field] ?? 0;
+      const indices = value[field] ?? (LISTS.has(field) ? [] : 0);
       return { field, indices: typeof indices === "number" ? [indices] : [...(indices as Int32Array)] };
     });
   });
@@ -51,6 +55,7 @@ export function withSubgraphs(operator: Operator, move: (index: number) => numbe
     if (!options?.value || fields.length === 0) return options;
     const value = { ...options.value };
     for (const field of fields) {
+      if (LISTS.has(field) && value[field] === undefined) continue;
       const indices = value[field] ?? 0;
       value[field] = typeof indices === "number" ? move(indices) : (indices as Int32Array).map(move);
     }

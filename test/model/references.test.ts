@@ -21,7 +21,8 @@ const PLAIN = new Set([
   "StablehloSliceOptions.limitIndices",
   "StablehloSliceOptions.startIndices",
 ]);
-const SOUNDS_LIKE = /ind(ex|ices)|buffer|subgraph|tensor|^(inputs|outputs|intermediates|scales|zeroPoints)$/i;
+const SOUNDS_LIKE =
+  /ind(ex|ices)|buffer|subgraph|tensor|computations|^(inputs|outputs|intermediates|scales|zeroPoints)$/i;
 
 test("every field of the schema that holds an index is in the table, and nothing else", () => {
   const found = new Set<string>();

@@ -10,12 +10,11 @@
  * result is not large and does not swell the file. An operator that yields an output of the graph stays: runtimes want
  * outputs to be computed. So does what LiteRT refuses.
  */
-import { NEVER } from "../../calibration/graph-facts.ts";
-import { CIRCLE_OPERATORS } from "../../calibration/lowering.ts";
 import { exportModel } from "../../graph/export.ts";
 import { activeNodes, type Dtype, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { rangeOf } from "../../model/bytes.ts";
-import { BuiltinOperator, byteLength, type Operator, TensorType } from "../../model/index.ts";
+import { byteLength, type Operator, TensorType } from "../../model/index.ts";
+import { canBeComputed } from "../../rules/kind-facts.ts";
 import { type Constant, channelsAlong, stored, wholeTensor } from "../../weights/constant.ts";
 import { fillConstants } from "../../weights/fill.ts";
 import type { Workspace } from "../context.ts";
@@ -125,7 +124,7 @@ const COMPUTED: ReadonlySet<Dtype> = new Set<Dtype>(["FLOAT32", "INT32", "INT64"
 
 /** A function of nothing but constants whose results are worth keeping. */
 function isComputable(node: Node): boolean {
-  if (node.kind !== "operator" || node.inputs.length === 0 || !isPureFunction(node.op)) return false;
+  if (node.kind !== "operator" || node.inputs.length === 0 || !canBeComputed(node.op)) return false;
   const results = yieldedBy(node);
   const isPlain = (tensor: Node) => COMPUTED.has(tensor.dtype) && !hasScale(tensor);
   if (!node.inputs.every((operand) => operand === null || (isConstant(operand) && isPlain(operand)))) return false;
@@ -135,12 +134,6 @@ function isComputable(node: Node): boolean {
   return (
     size > 0 && results.every((each) => bytesOf(each) > 0) && size <= Math.min(LARGEST, Math.max(from, WORTH_GROWING))
   );
-}
-
-/** No state, no chance, no other subgraph, and no operator that LiteRT lacks. */
-function isPureFunction(op: string): boolean {
-  const code = BuiltinOperator[op as keyof typeof BuiltinOperator];
-  return code !== undefined && !NEVER.has(code) && !CIRCLE_OPERATORS.has(code) && !op.startsWith("STABLEHLO_");
 }
 
 function bytesOf(node: Node): number {
