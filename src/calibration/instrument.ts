@@ -8,8 +8,8 @@
  * - Circle-only operators become TFLite operators (lowering.ts), recurrent ones are unrolled (recurrent.ts).
  *
  * What is observed (reference §7.3): float32 graph inputs, from the data themselves, and every float32 result of every operator, graph
- * output or not, used or not. Not observed: constants, also those that DEQUANTIZE or DENSIFY unpack; other types; what happens inside the
- * subgraphs of control flow (the reference observes those while they run; LiteRT does not show them).
+ * output or not, used or not, also in subgraphs that control flow runs. Not observed: constants, also those that DEQUANTIZE or DENSIFY
+ * unpack; other types.
  */
 import { isDeferred, rangeOf, readRange } from "../model/bytes.ts";
 import {
@@ -62,10 +62,17 @@ export interface Instrumented {
   readonly outputNames: readonly string[];
   /** Where the operators of the copy's first subgraph come from, one entry an operator. */
   readonly origins: readonly Origin[];
-  /** Float32 results that cannot be observed: inside control flow. */
-  readonly unobserved: readonly string[];
+  /** Subgraphs that operators of the first one run, in the copy's order; they are seen only where a model is run operator by operator. */
+  readonly called: readonly CalledSubgraph[];
   /** Puts names back into LiteRT's messages: "Node number 3 (CONV_2D)" → `CONV_2D "conv1"`. */
   explain(reason: string): string;
+}
+
+export interface CalledSubgraph {
+  /** Its number in the model. */
+  readonly subgraph: number;
+  readonly results: readonly Observed[];
+  readonly origins: readonly Origin[];
 }
 
 /** The operator of the model that an operator of the copy stands for, alone or with its neighbours. */
@@ -125,9 +132,10 @@ export function instrument(model: Model, subgraph = 0, known: Known = new Map())
     outputs: results,
     outputNames: results.map(({ tensor }) => `t${tensor}`),
     origins: main.origins,
-    unobserved: kept
-      .slice(1)
-      .flatMap((index) => observedResults(model, subgraphOf(model, index)).map(({ name }) => name)),
+    called: copies.slice(1).map(({ origins }, i) => {
+      const number = kept[i + 1]!;
+      return { subgraph: number, origins, results: observedResults(model, subgraphOf(model, number)) };
+    }),
     explain: (reason) =>
       explain(
         reason,
@@ -284,9 +292,17 @@ export function explain(reason: string, origins: readonly string[], nameOf: (ind
     return `${origins[Number(refused)] ?? "an operator"} cannot be prepared (${reason}); if it has 512 MiB of weights or more: LiteRT's WASM build takes no such tensor, so record the model elsewhere (ONE's record-minmax) and quantize it without --data`;
   const named = reason.replace(/[Nn]ode number (\d+) \([^)]*\)/g, (text, number) => origins[Number(number)] ?? text);
   const custom = /(?:unresolved custom op: )'?(.+?)'?\.?(?:;|$)/.exec(named)?.[1];
-  if (custom === undefined) return named;
-  const users = origins.filter((origin) => origin.startsWith(`CUSTOM:${custom} `));
-  return `${users.join(", ") || custom}: LiteRT does not know this custom operator, so the model cannot be run to record ranges; record it where the operator exists, or replace it when the model is exported`;
+  const flex = /Select TensorFlow op|Flex delegate|Flex ops?\b/.test(named);
+  if (custom === undefined && !flex) return placed(named, origins);
+  const users = origins.filter((origin) => origin.startsWith(flex ? "CUSTOM:Flex" : `CUSTOM:${custom} `));
+  return `${users.join(", ") || custom || "a Flex operator"}: LiteRT does not know this custom operator, so the model cannot be run to record ranges; record it where the operator exists, or replace it when the model is exported`;
+}
+
+/** LiteRT's reason behind the operators that it is about. */
+function placed(reason: string, origins: readonly string[]): string {
+  if (origins.length === 0 || origins.some((origin) => reason.includes(origin))) return reason;
+  const where = origins.length === 1 ? origins[0]! : `${origins[0]!} or one of the operators up to ${origins.at(-1)!}`;
+  return `${where} cannot be run: ${reason}; look whether LiteRT itself runs the model, and export it anew if it does not`;
 }
 
 /** What messages call a tensor of the model; tensors that only the copy has are called as there. */

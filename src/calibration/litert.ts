@@ -291,6 +291,8 @@ async function loadBindings(library: WebAssembly.Module, fastMath: boolean): Pro
   const glue = fs.readFileSync(fastMath ? relaxedGlue : compatGlue, "utf8");
   // The glue asks for Node's modules by name; a compiled executable has no `require` to give it.
   const modules: Readonly<Record<string, unknown>> = {
+    "node:crypto": RANDOM,
+    crypto: RANDOM,
     "node:fs": fs,
     "node:path": path,
     "node:url": url,
@@ -316,6 +318,19 @@ async function loadBindings(library: WebAssembly.Module, fastMath: boolean): Pro
   if (memory === undefined) throw new Error("LiteRT exports no memory");
   return { wasm, log, memory, environment: wasm.LiteRtEnvironment.create(null) };
 }
+
+/**
+ * What LiteRT takes for random bytes: the same ones every time, so that operators that draw by chance (RANDOM_UNIFORM without a seed)
+ * give the same ranges in every run.
+ */
+const RANDOM = {
+  randomFillSync<T extends ArrayBufferView>(view: T): T {
+    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = (Math.imul(i + 1, 0x9e3779b1) >>> 24) ^ (i & 255);
+    return view;
+  },
+  randomBytes: (count: number): Uint8Array => RANDOM.randomFillSync(new Uint8Array(count)),
+};
 
 /** C++ exceptions may arrive as bare numbers (pointers), which say nothing to anybody. */
 function textOf(error: unknown): string {

@@ -35,29 +35,62 @@ export const OBSERVERS = {
 
 export type ObserverKind = keyof typeof OBSERVERS;
 
-/** Minimum and maximum a record; NaN twice for a tensor without a number. */
+/**
+ * What a record says of its tensors, as `[min, max, min …]`: over all times that a tensor was shown; NaN twice for a tensor without a
+ * number; UNSEEN for one that was not shown at all.
+ */
+class RecordRanges {
+  private ranges: Float32Array;
+
+  constructor(private readonly tensors: number) {
+    this.ranges = this.fresh();
+  }
+
+  note(tensor: number, { min, max, seen }: InPlaceRange): void {
+    const at = 2 * tensor;
+    const [before, beforeMax] = [this.ranges[at]!, this.ranges[at + 1]!];
+    const first = isUnseen(before, beforeMax) || Number.isNaN(before);
+    if (!seen) {
+      if (first) this.ranges[at] = this.ranges[at + 1] = Number.NaN;
+      return;
+    }
+    if (first || min < before) this.ranges[at] = min;
+    if (first || max > beforeMax) this.ranges[at + 1] = max;
+  }
+
+  take(): Float32Array {
+    const done = this.ranges;
+    this.ranges = this.fresh();
+    return done;
+  }
+
+  private fresh(): Float32Array {
+    const ranges = new Float32Array(2 * this.tensors);
+    for (let i = 0; i < ranges.length; i += 2) ranges.set(UNSEEN, i);
+    return ranges;
+  }
+}
+
+/** Minimum and maximum of a tensor that a record did not show: a branch that was not taken, a result without elements. */
+const UNSEEN = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY] as const;
+
+export function isUnseen(min: number, max: number): boolean {
+  return min === UNSEEN[0] && max === UNSEEN[1];
+}
+
+/** Minimum and maximum a record. */
 function minmaxObserver(finite: readonly boolean[], memory: WebAssembly.Memory | undefined): Observer {
   const inPlace = memory && observerOver(memory);
   const copying = copyingScan();
-  const fresh = () => new Float32Array(2 * finite.length).fill(Number.NaN);
-  let record = fresh();
-  const note = (tensor: number, { min, max, seen }: InPlaceRange): void => {
-    if (!seen) return;
-    record[2 * tensor] = min;
-    record[2 * tensor + 1] = max;
-  };
+  const ranges = new RecordRanges(finite.length);
   return {
     see: (tensor, values) =>
-      note(
+      ranges.note(
         tensor,
         copying(values, finite[tensor]!, () => {}),
       ),
-    seeInPlace: inPlace && ((tensor, at, count) => note(tensor, inPlace(at, count, finite[tensor]!))),
-    endOfRecord() {
-      const done = record;
-      record = fresh();
-      return done;
-    },
+    seeInPlace: inPlace && ((tensor, at, count) => ranges.note(tensor, inPlace(at, count, finite[tensor]!))),
+    endOfRecord: () => ranges.take(),
     end: () => undefined,
   };
 }
@@ -67,18 +100,15 @@ function histogramObserver(finite: readonly boolean[]): Observer {
   const { stream } = loadKernels();
   const scan = copyingScan(stream);
   const histograms = new Histograms(stream, finite.length);
-  const fresh = () => new Float32Array(2 * finite.length).fill(Number.NaN);
-  let record = fresh();
+  const ranges = new RecordRanges(finite.length);
   return {
     see(tensor, values) {
-      const range = scan(values, finite[tensor]!, (block) => histograms.add(tensor, block));
-      if (range.seen) record.set([range.min, range.max], 2 * tensor);
+      ranges.note(
+        tensor,
+        scan(values, finite[tensor]!, (block) => histograms.add(tensor, block)),
+      );
     },
-    endOfRecord() {
-      const done = record;
-      record = fresh();
-      return done;
-    },
+    endOfRecord: () => ranges.take(),
     end: () => finite.map((_, tensor) => histograms.of(tensor)),
   };
 }

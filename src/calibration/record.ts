@@ -7,9 +7,12 @@ import { constantsKnown, dependsOnData } from "./fold.ts";
 import { subgraphOf } from "./graph-facts.ts";
 import type { Histogram } from "./histogram.ts";
 import { instrument, nameIn, type Observed } from "./instrument.ts";
+import { isUnseen } from "./observe.ts";
 import { throwAll } from "./problems.ts";
 import { checkReduction, looksAtValues, type Range, type Reduction, reduce, reduceValues } from "./reduce.ts";
 import { runModel } from "./run.ts";
+import { checkVariables, needsSteps } from "./stepwise/needs.ts";
+import { runStepwise } from "./stepwise/run.ts";
 
 export interface RecordOptions {
   /** Which subgraph is run; 0 by default. */
@@ -24,7 +27,9 @@ export interface RecordOptions {
   /** LiteRT's relaxed-SIMD build: faster, the last bits depend on the machine. */
   fastMath?: boolean;
   onProgress?(done: number, total: number): void;
-  /** Told once of float32 tensors that cannot be observed (inside control flow). */
+  /** Records follow each other: the model's state stays from one to the next. Else it begins anew with each record. */
+  sequence?: boolean;
+  /** Told once of float32 tensors that no record showed: branches that were not taken, results without elements. */
   onUnobserved?(names: readonly string[]): void;
   /** Fills in Deferred contents of the model (src/model/write.ts). */
   fill?: Fill;
@@ -40,31 +45,47 @@ export interface RecordedRange extends Range {
 
 /** Minima and maxima per record, before reduction: one element a record, in record order. */
 export interface Samples extends Observed {
+  /** Its subgraph. */
+  readonly subgraph: number;
   readonly mins: Float32Array;
   readonly maxs: Float32Array;
   /** All values of all records; when asked for. */
   readonly histogram?: Histogram;
 }
 
-/**
- * Runs the model on every record; gives the reduced range of every float32 graph input and operator result, by tensor index of the
- * subgraph. Throws MinmaxqError: operators that cannot be run, tensors that are all NaN, a worker's failure, unreadable data.
- */
+/** Reduced ranges of float32 graph inputs and operator results, by tensor index of the subgraph that is run. Otherwise as recordAllRanges. */
 export async function recordRanges(
   model: Model,
   data: DataSet,
   options: RecordOptions,
 ): Promise<Map<number, RecordedRange>> {
+  return (await recordAllRanges(model, data, options)).get(options.subgraph ?? 0)!;
+}
+
+/**
+ * Runs the model on every record; gives the reduced range of every float32 graph input and operator result, by subgraph and tensor index:
+ * of the subgraph that is run, and of those that it runs. Throws MinmaxqError: operators that cannot be run, tensors that are all NaN,
+ * variables without a value, a worker's failure, unreadable data.
+ */
+export async function recordAllRanges(
+  model: Model,
+  data: DataSet,
+  options: RecordOptions,
+): Promise<Map<number, Map<number, RecordedRange>>> {
   checkReduction(options.reduction);
-  const { reduction } = options;
+  const { reduction, subgraph = 0 } = options;
   const wantsValues = looksAtValues(reduction);
   const samples = await recordSamples(model, data, options, wantsValues);
   const problems: string[] = [];
-  const ranges = new Map<number, RecordedRange>();
-  for (const { tensor, name, mins, maxs, histogram } of samples) {
+  const ranges = new Map([[subgraph, new Map<number, RecordedRange>()]]);
+  for (const { subgraph, tensor, name, mins, maxs, histogram } of samples) {
     const range = wantsValues ? reduceValues(histogram!, mins, maxs, reduction) : reduce(mins, maxs, reduction);
-    if (range) ranges.set(tensor, { name, samples: mins.length, ...range });
-    else problems.push(`tensor "${name}": all values are infinite or NaN; the model or the data are broken`);
+    if (!range) {
+      problems.push(`tensor "${name}": all values are infinite or NaN; the model or the data are broken`);
+      continue;
+    }
+    const own = ranges.get(subgraph) ?? new Map<number, RecordedRange>();
+    ranges.set(subgraph, own.set(tensor, { name, samples: mins.length, ...range }));
   }
   throwAll(problems, "tensors without a range");
   return ranges;
@@ -79,35 +100,57 @@ export async function recordSamples(
 ): Promise<Samples[]> {
   const subgraph = options.subgraph ?? 0;
   const graph = subgraphOf(model, subgraph);
+  checkVariables(model, subgraph);
   const known = await constantsKnown(model, graph);
-  const plan = instrument(model, subgraph, known);
-  if (plan.unobserved.length > 0) options.onUnobserved?.(plan.unobserved);
-  const observed = [...new Map([...plan.inputs, ...plan.outputs].map((each) => [each.tensor, each])).values()];
-  const result = await runModel(plan, data, {
+  const stepwise = needsSteps(model, subgraph, known);
+  const plan = instrument(model, subgraph, stepwise ? undefined : known);
+  const observed = [
+    ...new Map([...plan.inputs, ...plan.outputs].map((each) => [each.tensor, { ...each, subgraph }])).values(),
+    ...(stepwise ? plan.called.flatMap(({ subgraph, results }) => results.map((each) => ({ ...each, subgraph }))) : []),
+  ];
+  const run = {
     ...options,
-    name: (tensor) => nameIn(graph, tensor),
-    observer: wantsHistogram ? "histogram" : "minmax",
+    observer: wantsHistogram ? ("histogram" as const) : ("minmax" as const),
     observerBytes: wantsHistogram ? observed.length * HISTOGRAM_BYTES : 0,
-    settle: dependsOnData(model, graph, known),
-  });
-  const samples = samplesOf(
-    observed.map((tensor, place) => ({ ...tensor, mins: result.mins[place]!, maxs: result.maxs[place]! })),
-  );
-  if (!wantsHistogram) return samples;
-  return samples.map((sample, place) => ({ ...sample, histogram: result.histograms[place]! }));
+  };
+  const result = stepwise
+    ? await runStepwise(plan, data, { ...run, sequence: options.sequence ?? false })
+    : await runModel(plan, data, {
+        ...run,
+        name: (tensor) => nameIn(graph, tensor),
+        settle: dependsOnData(model, graph, known),
+      });
+  const samples = observed.map((tensor, place) => ({
+    ...tensor,
+    mins: result.mins[place]!,
+    maxs: result.maxs[place]!,
+    ...(wantsHistogram && { histogram: result.histograms[place]! }),
+  }));
+  return seenSamples(samples, options.onUnobserved);
 }
 
 /** What a histogram usually takes in a worker and on its way to the main thread (measured: 1.6 MB with iris_landmark). */
 const HISTOGRAM_BYTES = 2e6;
 
-/** Throws MinmaxqError for tensors without a number (§7.3). */
-function samplesOf(samples: Samples[]): Samples[] {
+/**
+ * Samples without the records that did not show their tensor; `onUnobserved` is told of tensors that none showed. Throws MinmaxqError for
+ * tensors without a number (§7.3).
+ */
+function seenSamples(samples: Samples[], onUnobserved: RecordOptions["onUnobserved"]): Samples[] {
   const problems: string[] = [];
-  for (const { name, mins } of samples) {
+  const unseen: string[] = [];
+  const seen: Samples[] = [];
+  for (const sample of samples) {
+    const { name, mins, maxs } = sample;
     const empty = mins.findIndex((min) => Number.isNaN(min));
     if (empty >= 0)
       problems.push(`tensor "${name}": all values are NaN in record ${empty}; the model or that record is broken`);
+    const shown = (_: number, record: number) => !isUnseen(mins[record]!, maxs[record]!);
+    const kept = mins.every(shown) ? sample : { ...sample, mins: mins.filter(shown), maxs: maxs.filter(shown) };
+    if (kept.mins.length > 0) seen.push(kept);
+    else unseen.push(name);
   }
   throwAll(problems, "tensors without a range");
-  return samples;
+  if (unseen.length > 0) onUnobserved?.(unseen);
+  return seen;
 }

@@ -195,7 +195,7 @@ class Facts {
     };
     const calls = operators.some((operator) => subgraphCalls(operator).length > 0);
     const called = (calls ? this.plan.model.subgraphs!.slice(1) : []).map((each) =>
-      moved(each, this.plan.model, codes, buffers),
+      movedSubgraph(each, this.plan.model, codes, buffers),
     );
     // A weight of control flow counts as those of the slice do.
     if (called.length > 0) {
@@ -289,7 +289,7 @@ class Facts {
 }
 
 /** A subgraph that control flow runs, with its constants and operator codes among a slice's. */
-function moved(graph: SubGraph, model: Model, codes: OperatorCode[], buffers: NonNullable<Model["buffers"]>): SubGraph {
+export function movedSubgraph(graph: SubGraph, model: Model, codes: OperatorCode[], buffers: NonNullable<Model["buffers"]>): SubGraph {
   const tensors = graph.tensors?.map((tensor) => {
     const content = tensor.buffer ? model.buffers![tensor.buffer] : undefined;
     return { ...tensor, buffer: content?.data ? buffers.push(content) - 1 : 0 };

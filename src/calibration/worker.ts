@@ -7,13 +7,16 @@ import { compileAsUsual } from "../base/optimizer.ts";
 import { Chain, type ChainPlan } from "./chain.ts";
 import { type Failure, failureOf } from "./failure.ts";
 import { type Lent, openInstance } from "./litert.ts";
+import { Stepwise, type StepsPlan } from "./stepwise/stepwise.ts";
 import { OBSERVERS, type Observer, type ObserverKind } from "./observe.ts";
 
 /** What a worker is to do, told once. Everything here is the same for all workers of a part. */
 export interface Job {
   /** What is run; its models follow as `load`. Absent when inputs are all there is to observe. */
   readonly chain?: ChainPlan;
-  /** LiteRT, compiled (compileLibrary); with the chain. */
+  /** Instead of the chain: the model is run operator by operator. */
+  readonly steps?: StepsPlan;
+  /** LiteRT, compiled (compileLibrary); with the chain or the steps. */
   readonly library?: WebAssembly.Module;
   readonly fastMath: boolean;
   readonly observer: ObserverKind;
@@ -28,6 +31,8 @@ export interface Job {
 
 export interface ObservedTensor {
   readonly tensor: number;
+  /** Number of the copy's subgraph; the first where absent. */
+  readonly subgraph?: number;
   /** Its place in a record's arrays; inputs of the model only. */
   readonly position?: number;
   /** Whether ±inf counts as ±FLT_MAX (finite.ts). */
@@ -54,6 +59,7 @@ compileAsUsual();
 
 let job: Job;
 let chain: Chain | undefined;
+let stepwise: Stepwise | undefined;
 let observer: Observer;
 let places: ReadonlyMap<number, number>;
 let settled = false;
@@ -62,13 +68,15 @@ async function handle(message: ToWorker): Promise<FromWorker> {
   switch (message.kind) {
     case "job": {
       job = message.job;
-      const instance = job.chain && (await openInstance(job.library!, job.fastMath));
-      if (instance) chain = new Chain(instance, job.chain!);
+      const runs = job.chain ?? job.steps;
+      const instance = runs && (await openInstance(job.library!, job.fastMath));
+      if (instance && job.chain) chain = new Chain(instance, job.chain);
+      if (instance && job.steps) stepwise = new Stepwise(instance, job.steps);
       observer = OBSERVERS[job.observer](
         job.observed.map(({ finite }) => finite),
         instance?.memory,
       );
-      places = new Map(job.observed.map(({ tensor }, place) => [tensor, place]));
+      places = new Map(job.observed.map(({ tensor, subgraph = 0 }, place) => [placeKey(subgraph, tensor), place]));
       return { kind: "ready" };
     }
     case "load":
@@ -79,11 +87,24 @@ async function handle(message: ToWorker): Promise<FromWorker> {
       return { kind: "record", record: message.record, result: observer.endOfRecord() };
     case "end":
       chain?.close();
+      stepwise?.close();
       return { kind: "end", result: observer.end() };
   }
 }
 
+/** One number for a tensor of a subgraph; that of the tensor in the first one. */
+function placeKey(subgraph: number, tensor: number): number {
+  return subgraph * 2 ** 32 + tensor;
+}
+
 async function run(record: number, inputs: readonly Uint8Array[]): Promise<void> {
+  if (stepwise) {
+    await stepwise.run(inputs, (subgraph, tensor, bytes) => {
+      const place = places.get(placeKey(subgraph, tensor));
+      if (place !== undefined) observer.see(place, floatsOf(bytes));
+    });
+    return;
+  }
   const see = (tensor: number, lent: Lent): void => {
     const place = places.get(tensor);
     if (place === undefined) return;

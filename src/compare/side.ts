@@ -93,7 +93,7 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
     declared,
     outputs: outputs.map((tensor, i) => ({ ...tap(tensor), name: main!.outputs[i]!.name })),
     layers: byName([...plan.inputs, ...plan.outputs].map(({ tensor }) => tap(tensor))),
-    unobserved: plan.unobserved,
+    unobserved: plan.called.flatMap(({ results }) => results.map(({ name }) => name)),
     explain: plan.explain,
     async show(taps) {
       const wanted = [...new Set(taps.map(({ tensor }) => tensor))].filter((tensor) => !inputs.includes(tensor));

@@ -98,10 +98,10 @@ export function fakeWeights({ space, graphs, settings }: Own): void {
 export async function recordInto(run: Own): Promise<void> {
   const { space, graphs, settings, io } = run;
   const { model, nodes } = exportWorkspace(space);
-  const { ranges, from } = await recordSamples(model, settings.samples!, io, fillConstants);
+  const { bySubgraph, from } = await recordSamples(model, settings.samples!, io, fillConstants);
   run.facts.ranges = from;
   const how = `${from.how} of ${counted(from.samples, "sample")}`;
-  for (const [tensor, { min, max }] of ranges) {
+  for (const [tensor, { min, max }] of bySubgraph.get(0)!) {
     const node = nodes[0]?.[tensor];
     if (!node || node.kind === "constant") continue;
     node.quant = quantParam({

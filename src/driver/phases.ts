@@ -145,24 +145,29 @@ export async function writeResult(run: Run, checks: readonly Phase[]): Promise<v
 /** Runs the model on samples and puts the ranges into its tables. */
 export async function recordOnly(run: Run<RecordSettings>): Promise<void> {
   const { opened, settings, io } = run;
-  const { ranges, from } = await recordSamples(opened.model, settings.samples, io);
-  if (ranges.size === 0)
+  const { bySubgraph, from } = await recordSamples(opened.model, settings.samples, io);
+  const ranges = [...bySubgraph.values()].flatMap((own) => [...own.values()]);
+  if (ranges.length === 0)
     throw new FileError(
       settings.model,
       "has no float32 activations; there is nothing to record (give the float model)",
     );
-  for (const { name, min, max } of ranges.values())
+  for (const { name, min, max } of ranges)
     if (!Number.isFinite(min) || !Number.isFinite(max))
       io.tell(`warning: "${name}" was ${min} to ${max}, which cannot be quantized; mend the samples or the model`);
   run.facts.ranges = from;
-  run.facts.rangesWritten = ranges.size;
-  run.tables = withRanges(opened.model, ranges);
+  run.facts.rangesWritten = ranges.length;
+  run.tables = withRanges(opened.model, bySubgraph);
 }
 
-/** The model with ranges on tensors of its first subgraph; their old parameters are replaced (§7.4). */
-export function withRanges(model: Model, ranges: ReadonlyMap<number, { min: number; max: number }>): Model {
+/** The model with ranges on tensors, by subgraph and tensor; their old parameters are replaced (§7.4). */
+export function withRanges(
+  model: Model,
+  bySubgraph: ReadonlyMap<number, ReadonlyMap<number, { min: number; max: number }>>,
+): Model {
   const subgraphs = model.subgraphs?.map((subgraph, index) => {
-    if (index !== 0) return subgraph;
+    const ranges = bySubgraph.get(index);
+    if (!ranges) return subgraph;
     const tensors = subgraph.tensors?.map((tensor, i) => {
       const range = ranges.get(i);
       if (!range) return tensor;

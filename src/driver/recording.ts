@@ -6,36 +6,43 @@ import type { RecordedFrom } from "./report.ts";
 import type { Samples } from "./settings.ts";
 
 export interface Recording {
-  /** Ranges by tensor index of subgraph 0. */
-  readonly ranges: Map<number, RecordedRange>;
+  /** Ranges by subgraph and tensor index: of the first subgraph, and of those that it runs. */
+  readonly bySubgraph: ReadonlyMap<number, ReadonlyMap<number, RecordedRange>>;
   readonly from: RecordedFrom;
 }
 
 /** Runs the model on samples. `fill` computes contents that the model only describes. Throws a MinmaxqError. */
 export async function recordSamples(model: Model, samples: Samples, io: Io, fill?: Fill): Promise<Recording> {
   // Loaded here: a run on recorded ranges needs nothing of it.
-  const { checkReduction, inputSpecs, openDataSet, recordRanges } = await import("../calibration/index.ts");
-  const { reduction, workers, memoryLimit, fastMath } = samples;
+  const { checkReduction, inputSpecs, openDataSet, recordAllRanges } = await import("../calibration/index.ts");
+  const { reduction, workers, memoryLimit, fastMath, sequence } = samples;
   checkReduction(reduction);
   const data = await openDataSet(samples.location, inputSpecs(model), { format: samples.format });
   try {
-    const ranges = await recordRanges(model, data, {
+    const bySubgraph = await recordAllRanges(model, data, {
       reduction,
       workers,
       memoryLimit,
       fastMath,
+      sequence,
       onProgress: io.progress("recording"),
       onUnobserved: (names) =>
         io.tell(
-          `warning: not recorded, because they lie inside control flow: ${names.map((name) => `"${name}"`).join(", ")}`,
+          `warning: not recorded, because no sample shows them (a branch that is not taken, a result without elements): ${namesText(names)}`,
         ),
       fill,
     });
     const how = reductionText(reduction);
-    return { ranges, from: { source: "samples", how, samples: data.count, random: data.random === true } };
+    return { bySubgraph, from: { source: "samples", how, samples: data.count, random: data.random === true } };
   } finally {
     data.close();
   }
+}
+
+/** The first names, and how many more there are. */
+function namesText(names: readonly string[]): string {
+  const first = names.slice(0, 5).map((name) => `"${name}"`);
+  return first.join(", ") + (names.length > first.length ? ` and ${names.length - first.length} more` : "");
 }
 
 function reductionText(reduction: Reduction): string {

@@ -72,4 +72,6 @@ export interface Samples {
   /** Bytes that the process may have resident while samples run. */
   readonly memoryLimit?: number;
   readonly fastMath?: boolean;
+  /** The samples follow each other: a model's state stays from one to the next. */
+  readonly sequence?: boolean;
 }

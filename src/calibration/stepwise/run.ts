@@ -1,0 +1,98 @@
+/** Running an instrumented model operator by operator on all records (interpreter.ts), on workers. */
+import { isDeferred } from "../../model/bytes.ts";
+import { type Fill, type Model, serializeInto } from "../../model/index.ts";
+import type { DataSet } from "../dataset.ts";
+import type { Failure } from "../failure.ts";
+import { type Histogram, mergeHistograms } from "../histogram.ts";
+import { explain, type Instrumented } from "../instrument.ts";
+import { compileLibrary, MEMORY_LIMIT } from "../litert.ts";
+import type { ObserverKind } from "../observe.ts";
+import { runRecords } from "../pool.ts";
+import type { RunResult } from "../run.ts";
+import type { Job, ObservedTensor } from "../worker.ts";
+
+export interface StepwiseOptions {
+  workers?: number;
+  memoryLimit?: number;
+  fastMath?: boolean;
+  observer: ObserverKind;
+  observerBytes: number;
+  /** State stays from record to record: then one worker runs them in order. */
+  sequence: boolean;
+  onProgress?(done: number, total: number): void;
+  fill?: Fill;
+}
+
+/** Of an instance's memory, for loaded operators; the rest is for tensors. */
+const ROOM = 0.5 * MEMORY_LIMIT;
+
+/** Runs it; results are those of the plan's inputs, outputs, and results of called subgraphs, in this order. Throws MinmaxqError. */
+export async function runStepwise(plan: Instrumented, data: DataSet, options: StepwiseOptions): Promise<RunResult> {
+  const observed = observedOf(plan);
+  const fastMath = options.fastMath ?? false;
+  const model = await sharedBytes(plan.model, options.fill);
+  const job: Job = {
+    steps: { model, sequence: options.sequence, room: ROOM },
+    library: await compileLibrary(fastMath),
+    fastMath,
+    observer: options.observer,
+    observed,
+    settle: false,
+  };
+  const mins = observed.map(() => new Float32Array(data.count));
+  const maxs = observed.map(() => new Float32Array(data.count));
+  const { ends } = await runRecords(
+    job,
+    data,
+    {
+      workers: options.sequence ? 1 : options.workers,
+      workerBytes: options.observerBytes + Math.min(ROOM, 3 * model.byteLength),
+      onProgress: options.onProgress,
+      onResult: (record, values) => {
+        const pairs = values as Float32Array;
+        for (const place of observed.keys()) {
+          mins[place]![record] = pairs[2 * place]!;
+          maxs[place]![record] = pairs[2 * place + 1]!;
+        }
+      },
+    },
+    (failure) => stepFailure(plan, data, failure),
+  );
+  const histograms =
+    options.observer === "histogram"
+      ? observed.map((_, i) => (ends as Histogram[][]).map((end) => end[i]!).reduce(mergeHistograms))
+      : [];
+  return { mins, maxs, histograms };
+}
+
+function observedOf(plan: Instrumented): ObservedTensor[] {
+  const main = new Map([...plan.inputs, ...plan.outputs].map((each) => [each.tensor, each]));
+  return [
+    ...[...main.values()].map(({ tensor, finite }) => ({ tensor, finite })),
+    ...plan.called.flatMap(({ results }, i) =>
+      results.map(({ tensor, finite }) => ({ tensor, subgraph: i + 1, finite })),
+    ),
+  ];
+}
+
+/** LiteRT's reason behind the operator that it is about: places are numbers of operators over all subgraphs. */
+export function stepFailure(plan: Instrumented, data: DataSet, { reason, record, place, ofMachine }: Failure): string {
+  const origins = [...plan.origins, ...plan.called.flatMap(({ origins }) => origins)];
+  const origin = place === undefined ? undefined : origins[place]?.text;
+  if (origin === undefined) return reason;
+  const ofRecord = record !== undefined && !ofMachine && !/failed to prepare|custom op|Flex/i.test(reason);
+  const text = explain(reason, [origin], (index) => `tensor ${index}`);
+  return `${ofRecord ? `record ${record} of ${data.description}: ` : ""}${text}`;
+}
+
+/** The copy as TFL3 in memory that workers share. */
+export async function sharedBytes(model: Model, fill: Fill | undefined): Promise<SharedArrayBuffer> {
+  const deferred = model.buffers?.some(({ data }) => data !== undefined && isDeferred(data));
+  let shared = new SharedArrayBuffer(0);
+  await serializeInto(model, { dialect: "tflite", fill: deferred ? fill : undefined }, (size) => {
+    shared = new SharedArrayBuffer(size);
+    const target = new Uint8Array(shared);
+    return { write: (bytes, offset) => target.set(bytes, offset) };
+  });
+  return shared;
+}

@@ -1,0 +1,42 @@
+/** A model that is run operator by operator, in a Worker. */
+import { MemoryBytes } from "../../model/bytes.ts";
+import { readModel, TensorType } from "../../model/index.ts";
+import { knownShape } from "../graph-facts.ts";
+import type { Instance } from "../litert.ts";
+import { Interpreter, type SeeValue } from "./interpreter.ts";
+import type { Value } from "./stepper.ts";
+
+/** What a worker is to know of it. */
+export interface StepsPlan {
+  /** The instrumented copy as TFL3. */
+  readonly model: SharedArrayBuffer;
+  /** State stays from record to record. */
+  readonly sequence: boolean;
+  /** Bytes that loaded operators may take. */
+  readonly room: number;
+}
+
+export class Stepwise {
+  private readonly interpreter: Interpreter;
+  private readonly inputs: readonly { readonly type: TensorType; readonly shape: readonly number[] }[];
+
+  constructor(instance: Instance, { model: bytes, sequence, room }: StepsPlan) {
+    const { model } = readModel(new MemoryBytes(new Uint8Array(bytes)));
+    const graph = model.subgraphs![0]!;
+    this.inputs = Array.from(graph.inputs ?? [], (index) => {
+      const tensor = graph.tensors![index]!;
+      return { type: tensor.type ?? TensorType.FLOAT32, shape: knownShape(tensor) };
+    });
+    this.interpreter = new Interpreter(model, instance, sequence, room);
+  }
+
+  /** Runs a record; gives the outputs. Throws PlacedError with the number of an operator. */
+  run(values: readonly Uint8Array[], see: SeeValue): Promise<Value[]> {
+    const inputs = this.inputs.map((input, i) => ({ ...input, bytes: values[i] ?? new Uint8Array(0) }));
+    return this.interpreter.run(inputs, see);
+  }
+
+  close(): void {
+    this.interpreter.close();
+  }
+}
