@@ -6,6 +6,8 @@ export interface Failure {
   readonly record?: number;
   /** Which of the Worker's models failed: a link of its chain, or a side of a comparison. */
   readonly place?: number;
+  /** Which of that model's operators, where it is run operator by operator. */
+  readonly step?: number;
   readonly reason: string;
   /** A file or disk failed, not the record. */
   readonly ofMachine?: boolean;
@@ -24,5 +26,6 @@ export class PlacedError extends Error {
 /** What of an error is sent to the main thread. */
 export function failureOf(error: unknown, record: number | undefined): Failure {
   const place = error instanceof PlacedError ? error.place : undefined;
-  return { record, place, reason: reasonOf(error), ofMachine: error instanceof MinmaxqError };
+  const step = error instanceof Error && error.cause instanceof PlacedError ? error.cause.place : undefined;
+  return { record, place, step, reason: reasonOf(error), ofMachine: error instanceof MinmaxqError };
 }

@@ -2,7 +2,14 @@
 export { type DataSet, type DataSetOptions, openDataSet } from "./dataset.ts";
 export type { InputSpec } from "./inputs.ts";
 export { inputSpecs } from "./instrument.ts";
-export { type RecordedRange, type RecordOptions, recordAllRanges, recordRanges, recordSamples, type Samples } from "./record.ts";
+export {
+  type RecordedRange,
+  type RecordOptions,
+  recordAllRanges,
+  recordRanges,
+  recordSamples,
+  type Samples,
+} from "./record.ts";
 export {
   checkReduction,
   movingAverage,

@@ -300,9 +300,14 @@ export function explain(reason: string, origins: readonly string[], nameOf: (ind
 
 /** LiteRT's reason behind the operators that it is about. */
 function placed(reason: string, origins: readonly string[]): string {
-  if (origins.length === 0 || origins.some((origin) => reason.includes(origin))) return reason;
-  const where = origins.length === 1 ? origins[0]! : `${origins[0]!} or one of the operators up to ${origins.at(-1)!}`;
-  return `${where} cannot be run: ${reason}; look whether LiteRT itself runs the model, and export it anew if it does not`;
+  if (origins.length === 0) return reason;
+  const named = origins.find((origin) => reason.includes(origin)) ?? (origins.length === 1 ? origins[0] : undefined);
+  const where = named ?? `${origins[0]!} or one of the operators up to ${origins.at(-1)!}`;
+  const said = reason
+    .replace(/^the model cannot be \w+: /, "")
+    .replace(/ERROR: \[[^\]]*\]|third_party\/\S+:\d+ /g, "")
+    .replace(/[\s└;]+$/, "");
+  return `${where} cannot be run: ${said || "LiteRT gives no reason"}; look whether LiteRT itself runs the model, and export it anew if it does not`;
 }
 
 /** What messages call a tensor of the model; tensors that only the copy has are called as there. */

@@ -289,7 +289,12 @@ class Facts {
 }
 
 /** A subgraph that control flow runs, with its constants and operator codes among a slice's. */
-export function movedSubgraph(graph: SubGraph, model: Model, codes: OperatorCode[], buffers: NonNullable<Model["buffers"]>): SubGraph {
+export function movedSubgraph(
+  graph: SubGraph,
+  model: Model,
+  codes: OperatorCode[],
+  buffers: NonNullable<Model["buffers"]>,
+): SubGraph {
   const tensors = graph.tensors?.map((tensor) => {
     const content = tensor.buffer ? model.buffers![tensor.buffer] : undefined;
     return { ...tensor, buffer: content?.data ? buffers.push(content) - 1 : 0 };

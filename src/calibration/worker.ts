@@ -7,8 +7,8 @@ import { compileAsUsual } from "../base/optimizer.ts";
 import { Chain, type ChainPlan } from "./chain.ts";
 import { type Failure, failureOf } from "./failure.ts";
 import { type Lent, openInstance } from "./litert.ts";
-import { Stepwise, type StepsPlan } from "./stepwise/stepwise.ts";
 import { OBSERVERS, type Observer, type ObserverKind } from "./observe.ts";
+import { type StepsPlan, Stepwise } from "./stepwise/stepwise.ts";
 
 /** What a worker is to do, told once. Everything here is the same for all workers of a part. */
 export interface Job {

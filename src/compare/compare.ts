@@ -2,7 +2,7 @@
 
 import { FileError, MinmaxqError, Problems } from "../base/errors.ts";
 import type { DataSet, InputSpec } from "../calibration/index.ts";
-import { inputText, sameShape, shapeText } from "../calibration/inputs.ts";
+import { elementCount, inputText, sameShape, shapeText } from "../calibration/inputs.ts";
 import { openFloatsOrIntegers } from "./integer-data.ts";
 import { type Metrics, Totals, type VisqMetrics } from "./metrics.ts";
 import { hasNumbers } from "./numbers.ts";
@@ -32,7 +32,7 @@ export interface Comparison {
   readonly outputs: readonly ComparedOutput[];
   /** Empty unless asked for. In the first model's order. */
   readonly layers: readonly ComparedLayer[];
-  /** Tensors that have no counterpart, with the reason. Empty unless layers were asked for. */
+  /** Outputs without elements; where layers were asked for, tensors that have no counterpart, too. With the reason. */
   readonly notCompared: readonly { readonly name: string; readonly reason: string }[];
 }
 
@@ -51,8 +51,10 @@ export async function compareModels(
   options: CompareOptions = {},
 ): Promise<Comparison> {
   checkInputs(sides);
-  const outputs = outputPairs(sides);
+  const every = outputPairs(sides);
+  const outputs = every.filter(([{ shape }]) => elementCount(shape) > 0);
   const matched = options.layers ? layerPairs(sides) : { pairs: [], notCompared: [] };
+  const empty = every.filter((pair) => !outputs.includes(pair)).map(([{ name }]) => name);
   const pairs = [...outputs, ...matched.pairs];
   const declared = sides.map((side) => side.declared);
   const data = await openFloatsOrIntegers(openData, sides[0].inputs, declared);
@@ -72,7 +74,7 @@ export async function compareModels(
         dtype: rounding?.dtype ?? null,
         visq: totals.visq(outputs.length + i, rounding?.scale ?? null),
       })),
-      notCompared: matched.notCompared,
+      notCompared: [...empty.map((name) => ({ name, reason: "without elements" })), ...matched.notCompared],
     };
   } finally {
     data.close();

@@ -72,8 +72,12 @@ export interface VisqMetrics {
   readonly srmse: number | null;
 }
 
-/** Compares two tensors of one record. */
+/** Compares two tensors of one record. Where their sizes follow from values and differ, what one of them lacks counts as 0. */
 export function sumsOf(a: ArrayLike<number>, b: ArrayLike<number>): Sums {
+  if (a.length !== b.length) {
+    const length = Math.max(a.length, b.length);
+    return sumsOf(filled(a, length), filled(b, length));
+  }
   let [absolute, squared, relative, zeros, aa, bb, ab, peak, notFinite] = [0, 0, 0, 0, 0, 0, 0, 0, 0];
   let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (let i = 0; i < a.length; i++) {
@@ -109,6 +113,12 @@ export function sumsOf(a: ArrayLike<number>, b: ArrayLike<number>): Sums {
     ab,
     notFinite,
   };
+}
+
+function filled(values: ArrayLike<number>, length: number): Float64Array {
+  const all = new Float64Array(length);
+  all.set(values);
+  return all;
 }
 
 /** Puts a pair's sums in their place of a record. */

@@ -83,10 +83,10 @@ function bytesOf(sides: Sides, pairs: readonly Pair[], jobs: readonly SideJob[])
 }
 
 /** LiteRT's reason with the model's names; its place is that of the side. */
-function explain(sides: Sides, data: DataSet, { reason, record, place }: Failure): string {
+function explain(sides: Sides, data: DataSet, { reason, record, place, step }: Failure): string {
   if (place === undefined) return reason;
   const side = sides[place]!;
-  const explained = side.explain(reason);
+  const explained = side.explain(reason, step);
   const ofRecord = record !== undefined && !/failed to prepare|custom op|custom allocation/.test(reason);
   return `${side.name}: ${ofRecord ? `record ${record} of ${data.description}: ` : ""}${explained}`;
 }

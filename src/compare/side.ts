@@ -6,8 +6,10 @@
 import { FileError } from "../base/errors.ts";
 import { constantsKnown, dependsOnData } from "../calibration/fold.ts";
 import { subgraphOf } from "../calibration/graph-facts.ts";
-import type { InputSpec } from "../calibration/inputs.ts";
+import { elementCount, type InputSpec } from "../calibration/inputs.ts";
 import { inputSpecs, instrument } from "../calibration/instrument.ts";
+import { checkVariables, needsSteps } from "../calibration/stepwise/needs.ts";
+import { explainStep } from "../calibration/stepwise/run.ts";
 import { addNode, type Dtype, type Graph, type Node, setInput } from "../graph/graph.ts";
 import { rangeOf } from "../model/bytes.ts";
 import { type Model, type OpenedModel, serializeModel } from "../model/index.ts";
@@ -46,8 +48,8 @@ export interface Side {
   readonly unobserved: readonly string[];
   /** Chooses what is to be seen of a run and writes the copy that shows it. */
   show(taps: readonly Tap[]): Promise<Shown>;
-  /** Puts the model's names back into LiteRT's messages. */
-  explain(reason: string): string;
+  /** Puts the model's names back into LiteRT's messages; `step`: the operator, where the model is run operator by operator. */
+  explain(reason: string, step?: number): string;
 }
 
 /** What a worker needs to run a side. */
@@ -56,6 +58,8 @@ export interface Shown {
   readonly model?: SharedArrayBuffer;
   readonly outputNames: readonly string[];
   readonly settle: boolean;
+  /** The model is run operator by operator (src/calibration/stepwise). */
+  readonly stepwise: boolean;
   /** Where each tap's values come from, in the order of `prepare`'s list. */
   readonly sources: readonly Source[];
 }
@@ -75,10 +79,12 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
   const { model, nodes } = exportWorkspace(space);
   const graph = subgraphOf(model, 0);
   const outputs = Array.from(graph.outputs ?? []);
+  checkVariables(model, 0);
   const known = new Map(await constantsKnown(model, graph));
+  const stepwise = needsSteps(model, 0, known);
   // An operator whose result is an output has to run, or there is no output.
   for (const index of outputs) known.delete(index);
-  const plan = instrument(model, 0, known);
+  const plan = instrument(model, 0, stepwise ? undefined : known);
   const settle = dependsOnData(model, graph, known);
   const inputs = Array.from(graph.inputs ?? []);
   const specs = inputSpecs(model);
@@ -94,7 +100,7 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
     outputs: outputs.map((tensor, i) => ({ ...tap(tensor), name: main!.outputs[i]!.name })),
     layers: byName([...plan.inputs, ...plan.outputs].map(({ tensor }) => tap(tensor))),
     unobserved: plan.called.flatMap(({ results }) => results.map(({ name }) => name)),
-    explain: plan.explain,
+    explain: (reason, step) => (stepwise ? explainStep(plan, step, reason) : plan.explain(reason)),
     async show(taps) {
       const wanted = [...new Set(taps.map(({ tensor }) => tensor))].filter((tensor) => !inputs.includes(tensor));
       const sources = taps.map(({ tensor, dtype }): Source => {
@@ -102,11 +108,11 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
         return { dtype, ...(input >= 0 ? { input } : { result: wanted.indexOf(tensor) }) };
       });
       const outputNames = wanted.map((tensor) => `t${tensor}`);
-      if (wanted.length === 0) return { outputNames, settle, sources };
+      if (wanted.length === 0) return { outputNames, settle, stepwise, sources };
       const [first, ...called] = plan.model.subgraphs!;
       const shown = { ...first!, outputs: Int32Array.from(wanted) };
       const copy = await sharedBytes({ ...plan.model, subgraphs: [shown, ...called] }, opened.source.name);
-      return { model: copy, outputNames, settle, sources };
+      return { model: copy, outputNames, settle, stepwise, sources };
     },
   };
 }
@@ -115,7 +121,7 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
 function copyConstantOutputs(graph: Graph): void {
   for (const output of graph.outputs) {
     const from = output.inputs[0]!;
-    if (from.kind !== "constant") continue;
+    if (from.kind !== "constant" || elementCount(from.shape) === 0) continue;
     const { name, dtype, shape } = from;
     const dims = Int32Array.from(shape);
     const constant = stored(rangeOf(new Uint8Array(dims.buffer)), dims.length);

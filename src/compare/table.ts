@@ -28,9 +28,8 @@ export function table(comparison: Comparison, withLayers: boolean, colours: Colo
     lines.push(`${colours.cyan("output")} ${name}${other === name ? "" : ` ↔ ${other}`}`);
     lines.push(...numbers(rest, colours));
   }
-  if (!withLayers) return lines;
-  lines.push("", heading);
-  for (const { name, dtype, ...rest } of layers) {
+  if (withLayers) lines.push("", heading);
+  for (const { name, dtype, ...rest } of withLayers ? layers : []) {
     lines.push(`${name}${dtype ? colours.dim(` (${dtype.toLowerCase()})`) : ""}`);
     lines.push(...numbers(rest, colours));
   }

@@ -6,7 +6,8 @@
 import { writeFileSync } from "node:fs";
 import { compileAsUsual } from "../base/optimizer.ts";
 import { failureOf, PlacedError } from "../calibration/failure.ts";
-import { type Engine, type Held, loadEngine } from "../calibration/litert.ts";
+import { type Engine, type Held, loadEngine, MEMORY_LIMIT, openInstance } from "../calibration/litert.ts";
+import { Stepwise } from "../calibration/stepwise/stepwise.ts";
 import type { FromWorker, ToWorker } from "../calibration/worker.ts";
 import type { Dtype } from "../graph/graph.ts";
 import { EvalDiff } from "./eval-diff.ts";
@@ -24,6 +25,7 @@ export interface SideJob {
   readonly model?: SharedArrayBuffer;
   readonly outputNames: readonly string[];
   readonly settle: boolean;
+  readonly stepwise: boolean;
   /** The side's arrays in a record. */
   readonly from: number;
   readonly count: number;
@@ -48,9 +50,12 @@ export interface CompareJob {
 /** A model in this worker; without one its data are all there is to look at. */
 interface Runner {
   readonly side: SideJob;
-  readonly engine: Engine | null;
+  readonly engine: Pick<Engine, "hold" | "close"> | null;
   settled: boolean;
 }
+
+/** Bytes that one side's loaded operators may take where it is run operator by operator. */
+const ROOM = 0.25 * MEMORY_LIMIT;
 
 /** Places of failures. */
 const SIDES = [0, 1] as const;
@@ -84,9 +89,11 @@ async function handle(message: ToWorker<CompareJob>): Promise<FromWorker> {
 async function load(index: 0 | 1): Promise<Runner> {
   const side = job.sides[index];
   const { library, fastMath } = job;
-  const engine = side.model
-    ? await of(index, () => loadEngine(new Uint8Array(side.model!), side.outputNames, library, fastMath))
-    : null;
+  const open = async (model: SharedArrayBuffer) =>
+    side.stepwise
+      ? new Stepwise(await openInstance(library, fastMath), { model, sequence: false, room: ROOM })
+      : loadEngine(new Uint8Array(model), side.outputNames, library, fastMath);
+  const engine = side.model ? await of(index, () => open(side.model!)) : null;
   return { side, engine, settled: false };
 }
 
@@ -118,7 +125,7 @@ async function run(runner: Runner, inputs: readonly Uint8Array[]): Promise<Held 
   if (!engine) return null;
   const own = inputs.slice(side.from, side.from + side.count);
   // The first record is run twice where shapes follow from data (src/calibration/worker.ts).
-  if (side.settle && !runner.settled) (await engine.hold(own)).release();
+  if (side.settle && !side.stepwise && !runner.settled) (await engine.hold(own)).release();
   runner.settled = true;
   return engine.hold(own);
 }

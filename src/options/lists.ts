@@ -18,6 +18,7 @@ export const RECORDING_OPTIONS: readonly OptionName[] = [
   "movingAvgConst",
   "numThreads",
   "memoryLimit",
+  "sequence",
   "fastMath",
 ];
 

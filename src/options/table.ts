@@ -149,6 +149,11 @@ export const OPTIONS = {
     parse: size,
     defaultText: "three quarters of what is free",
   },
+  sequence: {
+    needs: "data",
+    flags: "--sequence",
+    help: "samples follow each other: a model with a state keeps it from one to the next; otherwise the state begins anew with each sample",
+  },
   fastMath: {
     needs: "data",
     flags: "--fast-math",

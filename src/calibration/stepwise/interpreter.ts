@@ -6,7 +6,15 @@
  * often as it is computed. State begins anew with each record, unless records are a sequence.
  */
 import { isDeferred, rangeOf, readRange } from "../../model/bytes.ts";
-import { type Model, nameOf, BuiltinOperator, type Operator, subgraphCalls, type SubGraph, TensorType } from "../../model/index.ts";
+import {
+  BuiltinOperator,
+  type Model,
+  nameOf,
+  type Operator,
+  type SubGraph,
+  subgraphCalls,
+  TensorType,
+} from "../../model/index.ts";
 import { kindFacts } from "../../rules/kind-facts.ts";
 import { PlacedError } from "../failure.ts";
 import { codeOf, constantsOf, isFloat32, knownShape } from "../graph-facts.ts";
@@ -132,7 +140,8 @@ export class Interpreter {
     const table = graph.tensors![tensor]!;
     const content = this.model.buffers![table.buffer ?? 0]?.data;
     const shape = knownShape(table);
-    if (!constants.has(tensor)) throw new Error(`tensor ${tensor} of subgraph ${subgraph} is read before it is computed`);
+    if (!constants.has(tensor))
+      throw new Error(`tensor ${tensor} of subgraph ${subgraph} is read before it is computed`);
     if (content && isDeferred(content)) throw new Error("a constant without bytes");
     const constant: Value = {
       type: table.type ?? TensorType.FLOAT32,
@@ -171,9 +180,15 @@ export class Interpreter {
         return [];
       case "CALL":
       case "STABLEHLO_COMPOSITE":
-        return this.body(calls[0]!, operands.map((value) => changing(value!)));
+        return this.body(
+          calls[0]!,
+          operands.map((value) => changing(value!)),
+        );
       case "IF":
-        return this.body(calls[isTrue(operands[0]!) ? 0 : 1]!, operands.slice(1).map((value) => changing(value!)));
+        return this.body(
+          calls[isTrue(operands[0]!) ? 0 : 1]!,
+          operands.slice(1).map((value) => changing(value!)),
+        );
       case "WHILE":
       case "STABLEHLO_WHILE": {
         let values = operands.map((value) => changing(value!));

@@ -24,7 +24,7 @@ export interface StepwiseOptions {
 }
 
 /** Of an instance's memory, for loaded operators; the rest is for tensors. */
-const ROOM = 0.5 * MEMORY_LIMIT;
+export const ROOM = 0.5 * MEMORY_LIMIT;
 
 /** Runs it; results are those of the plan's inputs, outputs, and results of called subgraphs, in this order. Throws MinmaxqError. */
 export async function runStepwise(plan: Instrumented, data: DataSet, options: StepwiseOptions): Promise<RunResult> {
@@ -76,13 +76,16 @@ function observedOf(plan: Instrumented): ObservedTensor[] {
 }
 
 /** LiteRT's reason behind the operator that it is about: places are numbers of operators over all subgraphs. */
-export function stepFailure(plan: Instrumented, data: DataSet, { reason, record, place, ofMachine }: Failure): string {
+function stepFailure(plan: Instrumented, data: DataSet, { reason, record, place, ofMachine }: Failure): string {
+  const ofRecord = record !== undefined && !ofMachine && !/failed to prepare|custom op|Flex/i.test(reason);
+  return `${ofRecord ? `record ${record} of ${data.description}: ` : ""}${explainStep(plan, place, reason)}`;
+}
+
+/** LiteRT's reason behind the operator of that number. */
+export function explainStep(plan: Instrumented, place: number | undefined, reason: string): string {
   const origins = [...plan.origins, ...plan.called.flatMap(({ origins }) => origins)];
   const origin = place === undefined ? undefined : origins[place]?.text;
-  if (origin === undefined) return reason;
-  const ofRecord = record !== undefined && !ofMachine && !/failed to prepare|custom op|Flex/i.test(reason);
-  const text = explain(reason, [origin], (index) => `tensor ${index}`);
-  return `${ofRecord ? `record ${record} of ${data.description}: ` : ""}${text}`;
+  return origin === undefined ? reason : explain(reason, [origin], (index) => `tensor ${index}`);
 }
 
 /** The copy as TFL3 in memory that workers share. */

@@ -67,7 +67,10 @@ export function sizesStep(
   const shown = places.flatMap((place, i) => {
     const dims = builder.tensor(`dims${i}`, TensorType.INT32, [MOST_DIMS]);
     const rank = builder.tensor(`rank${i}`, TensorType.INT32, []);
-    builder.emit(BuiltinOperator.SHAPE, [place], [dims], { type: "ShapeOptions", value: { outType: TensorType.INT32 } });
+    builder.emit(BuiltinOperator.SHAPE, [place], [dims], {
+      type: "ShapeOptions",
+      value: { outType: TensorType.INT32 },
+    });
     builder.emit(BuiltinOperator.RANK, [place], [rank], { type: "RankOptions", value: {} });
     return [builder.add(dims, zero, `shown_dims${i}`, MOST_DIMS), builder.add(rank, zero, `shown_rank${i}`, 1)];
   });
@@ -83,7 +86,7 @@ export function valuesStep(
   settle: boolean,
 ): Step {
   const builder = new Builder(of);
-  const places = builder.operator(operator, operands, results);
+  const places = builder.operator(operator, operands, settle ? results.map(({ tensor }) => ({ tensor })) : results);
   const shown = places.flatMap((place, i) => {
     const { shape, tensor } = results[i]!;
     if (elementCount(shape) === 0) return [];

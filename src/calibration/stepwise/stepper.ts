@@ -61,7 +61,9 @@ export class Stepper {
     const empty = results.map(({ tensor, shape }) => byteLength(tensor.type ?? TensorType.FLOAT32, shape) === 0);
     if (empty.every((each) => each)) return results.map(({ tensor, shape }) => valueOf(tensor.type, shape));
     const id = `values ${key} ${settle ? results.map(({ shape }) => `[${shape}]`).join() : ""}`;
-    const { step, loaded } = await this.load(id, () => valuesStep(this.model, single.operator, operands, results, settle));
+    const { step, loaded } = await this.load(id, () =>
+      valuesStep(this.model, single.operator, operands, results, settle),
+    );
     const shown = await invoke(step, loaded, values);
     let next = 0;
     return results.map(({ tensor, shape }, i) => valueOf(tensor.type, shape, empty[i] ? undefined : shown[next++]));
@@ -153,7 +155,11 @@ function sizesKey({ fromAnyValue }: Single, key: string, values: readonly (Value
 const STEP_BYTES = 60e3;
 
 /** Runs a step once; gives copies of its outputs. */
-async function invoke(step: Step, loaded: Loaded, values: readonly (Value | null)[]): Promise<Uint8Array<ArrayBuffer>[]> {
+async function invoke(
+  step: Step,
+  loaded: Loaded,
+  values: readonly (Value | null)[],
+): Promise<Uint8Array<ArrayBuffer>[]> {
   const inputs = step.feeds.map((_, i) => loaded.input(i));
   try {
     for (const [i, operand] of step.feeds.entries()) {

@@ -2,7 +2,7 @@
 import { MemoryBytes } from "../../model/bytes.ts";
 import { readModel, TensorType } from "../../model/index.ts";
 import { knownShape } from "../graph-facts.ts";
-import type { Instance } from "../litert.ts";
+import type { Held, Instance } from "../litert.ts";
 import { Interpreter, type SeeValue } from "./interpreter.ts";
 import type { Value } from "./stepper.ts";
 
@@ -34,6 +34,15 @@ export class Stepwise {
   run(values: readonly Uint8Array[], see: SeeValue): Promise<Value[]> {
     const inputs = this.inputs.map((input, i) => ({ ...input, bytes: values[i] ?? new Uint8Array(0) }));
     return this.interpreter.run(inputs, see);
+  }
+
+  /** As an engine's: gives the copy's outputs, which stay until they are released. */
+  async hold(values: readonly Uint8Array[]): Promise<Held> {
+    const outputs = await this.run(values, () => {});
+    return {
+      look: (output, see) => see(() => outputs[output]!.bytes),
+      release() {},
+    };
   }
 
   close(): void {

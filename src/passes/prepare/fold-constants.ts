@@ -14,7 +14,8 @@ import { exportModel } from "../../graph/export.ts";
 import { activeNodes, type Dtype, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { rangeOf } from "../../model/bytes.ts";
 import { byteLength, type Operator, TensorType } from "../../model/index.ts";
-import { canBeComputed } from "../../rules/kind-facts.ts";
+import { canBeComputed, kindFacts } from "../../rules/kind-facts.ts";
+import { rowOf } from "../../rules/operators.ts";
 import { type Constant, channelsAlong, stored, wholeTensor } from "../../weights/constant.ts";
 import { fillConstants } from "../../weights/fill.ts";
 import type { Workspace } from "../context.ts";
@@ -52,11 +53,13 @@ export async function foldConstants(graph: Graph, space: Workspace): Promise<Edi
 
 /** Folds what needs no computing, until nothing more follows. */
 function describeAll(graph: Graph, edits: Edit[]): void {
-  const shapesAreKnown = saysWhatIsDynamic(graph);
+  const fromFile = saysWhatIsDynamic(graph);
+  const certain = new Map<Node, boolean>();
   for (let before = -1; before < edits.length; ) {
     before = edits.length;
     for (const node of activeNodes(graph)) {
-      const constant = node.kind === "operator" ? described(node, shapesAreKnown) : null;
+      const constant =
+        node.kind === "operator" ? described(node, (source) => fromFile && isCertain(source, certain)) : null;
       if (!constant) continue;
       becomeConstant(graph, node, constant);
       retire(node);
@@ -66,11 +69,11 @@ function describeAll(graph: Graph, edits: Edit[]): void {
 }
 
 /** The constant that an operator's result is, without reading operands; null when it is none, or has to be computed. */
-function described(node: Node, shapesAreKnown: boolean): Constant | null {
+function described(node: Node, isKnown: (source: Node) => boolean): Constant | null {
   const source = node.inputs[0];
   if (!source || isRead(node)) return null;
   const row = node.row;
-  if (row.looksAtShapeOnly) return shapeConstant(node, source, shapesAreKnown || isConstant(source));
+  if (row.looksAtShapeOnly) return shapeConstant(node, source, isConstant(source) || isKnown(source));
   if (!node.inputs.every((operand) => operand === null || isConstant(operand)) || !isConstant(source)) return null;
   const { constant } = source;
   const fits = isStatic(node) && countOf(node) === constant.count && constant.count > 0;
@@ -101,6 +104,35 @@ function shapeConstant(node: Node, source: Node, isKnown: boolean): Constant | n
 function saysWhatIsDynamic(graph: Graph): boolean {
   const isDynamic = (node: Node) => !isStatic(node);
   return !graph.inputs.some(isDynamic) || graph.nodes.some((node) => node.kind !== "input" && isDynamic(node));
+}
+
+/** Whether a declared shape can be trusted: nothing that it follows from has a size that is known only when the model runs. */
+function isCertain(node: Node, known: Map<Node, boolean>): boolean {
+  const before = known.get(node);
+  if (before !== undefined) return before;
+  known.set(node, true);
+  const certain = node.kind !== "operator" || sizeIsCertain(node, known);
+  const result = certain && node.inputs.every((operand) => operand === null || isCertain(operand, known));
+  known.set(node, result);
+  return result;
+}
+
+function sizeIsCertain({ op, inputs }: Node, known: Map<Node, boolean>): boolean {
+  const operands = inputs.filter((operand) => operand !== null);
+  const { size } = kindFacts(op);
+  if (size === "operands" || operands.every(isConstant)) return true;
+  if (size === "values") return false;
+  // A count or shape that is computed of certain shapes alone will be folded itself.
+  const counts = operands.slice(1).filter(({ dtype }) => dtype === "INT32" || dtype === "INT64");
+  return counts.every((count) => isConstant(count) || followsFromShapes(count, known));
+}
+
+/** Whether a value depends on nothing but constants and shapes. */
+function followsFromShapes(node: Node, known: Map<Node, boolean>): boolean {
+  if (isConstant(node)) return true;
+  if (node.kind !== "operator") return false;
+  if (rowOf(node.op).looksAtShapeOnly) return node.inputs[0] ? isCertain(node.inputs[0], known) : false;
+  return node.inputs.every((operand) => operand === null || followsFromShapes(operand, known));
 }
 
 /** Integers with a scale seen as floats: the kernel computes as TFLite does, f32(q − zero point) · scale. Null where the scales do not fit. */
