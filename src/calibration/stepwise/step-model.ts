@@ -1,7 +1,7 @@
 /**
  * One operator as a model of its own, for operands whose sizes are known.
  *
- *     sizes    a, b ─▶ OP ─▶ y ─▶ SHAPE ─▶ ADD 0 ─▶ dims of y       what LiteRT says y's size is
+ *     sizes    a, b ─▶ OP ─▶ y ─▶ SHAPE ─▶ … ADD 0 ─▶ dims of y     what LiteRT says y's size is
  *     values   a, b ─▶ OP ─▶ y                                       with y's true size written into its shape
  *     values   a, b ─▶ OP ─▶ y ─▶ RESHAPE ─▶ shown                   where LiteRT learns y's size only while it runs: such tensors
  *                                                                    cannot be outputs
@@ -54,7 +54,7 @@ export const MOST_DIMS = 8;
 /** What LiteRT takes for "to be found out". Behind a result with another declared shape SHAPE says what was declared. */
 const UNKNOWN: readonly number[] = [];
 
-/** The step that tells the results' sizes: outputs are dims (INT32 [MOST_DIMS], of which the first are written) and rank of each result. */
+/** The step that tells the results' sizes: outputs are dims (INT32, of which the first are written) and rank of each result. */
 export function sizesStep(
   of: Model,
   operator: Operator,
@@ -67,12 +67,15 @@ export function sizesStep(
   const shown = places.flatMap((place, i) => {
     const dims = builder.tensor(`dims${i}`, TensorType.INT32, [MOST_DIMS]);
     const rank = builder.tensor(`rank${i}`, TensorType.INT32, []);
+    // Never empty: LiteRT does not run a model twice that shows the dims of a scalar.
+    const more = builder.tensor(`more${i}`, TensorType.INT32, [MOST_DIMS + 1]);
     builder.emit(BuiltinOperator.SHAPE, [place], [dims], {
       type: "ShapeOptions",
       value: { outType: TensorType.INT32 },
     });
+    builder.emit(BuiltinOperator.CONCATENATION, [dims, zero], [more], { type: "ConcatenationOptions", value: {} });
     builder.emit(BuiltinOperator.RANK, [place], [rank], { type: "RankOptions", value: {} });
-    return [builder.add(dims, zero, `shown_dims${i}`, MOST_DIMS), builder.add(rank, zero, `shown_rank${i}`, 1)];
+    return [builder.add(more, zero, `shown_dims${i}`, MOST_DIMS + 1), builder.add(rank, zero, `shown_rank${i}`, 1)];
   });
   return builder.step(shown);
 }

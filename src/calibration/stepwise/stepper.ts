@@ -59,14 +59,14 @@ export class Stepper {
     const shapes = await this.sizesOf(single, operands, values, key, settle);
     const results = single.results.map((result, i) => ({ ...result, shape: shapes[i]! }));
     const empty = results.map(({ tensor, shape }) => byteLength(tensor.type ?? TensorType.FLOAT32, shape) === 0);
-    if (empty.every((each) => each)) return results.map(({ tensor, shape }) => valueOf(tensor.type, shape));
+    if (empty.every((each) => each)) return results.map(({ tensor, shape }) => valueWith(tensor.type, shape));
     const id = `values ${key} ${settle ? results.map(({ shape }) => `[${shape}]`).join() : ""}`;
     const { step, loaded } = await this.load(id, () =>
       valuesStep(this.model, single.operator, operands, results, settle),
     );
     const shown = await invoke(step, loaded, values);
     let next = 0;
-    return results.map(({ tensor, shape }, i) => valueOf(tensor.type, shape, empty[i] ? undefined : shown[next++]));
+    return results.map(({ tensor, shape }, i) => valueWith(tensor.type, shape, empty[i] ? undefined : shown[next++]));
   }
 
   /** Forgets what is drawn by chance, so that the next record begins anew. */
@@ -178,6 +178,6 @@ async function invoke(
   }
 }
 
-function valueOf(type: TensorType | undefined, shape: readonly number[], bytes = new Uint8Array(0)): Value {
+function valueWith(type: TensorType | undefined, shape: readonly number[], bytes = new Uint8Array(0)): Value {
   return { type: type ?? TensorType.FLOAT32, shape, bytes };
 }
