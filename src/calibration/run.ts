@@ -1,6 +1,6 @@
 /** Running an instrumented model on all records: slices, parts, workers, and what the observers said put together. */
 import { isDeferred } from "../model/bytes.ts";
-import { byteLength, type Fill, type Model, serializeInto, TensorType } from "../model/index.ts";
+import { byteLength, type Fill, type Model, type SubGraph, serializeInto, TensorType } from "../model/index.ts";
 import type { DataSet } from "./dataset.ts";
 import type { Failure } from "./failure.ts";
 import { knownShape } from "./graph-facts.ts";
@@ -44,10 +44,7 @@ export interface RunResult {
 export async function runModel(plan: Instrumented, data: DataSet, options: RunOptions): Promise<RunResult> {
   const graph = plan.model.subgraphs![0]!;
   const inputs = Array.from(graph.inputs ?? []);
-  const bytes = (tensor: number): number => {
-    const { type, ...rest } = graph.tensors![tensor]!;
-    return byteLength(type ?? TensorType.FLOAT32, knownShape(rest)) ?? 0;
-  };
+  const bytes = (tensor: number): number => graphBytes(graph, tensor);
   const slices = plan.outputs.length > 0 ? sliceModel(plan, options.cut === "never") : [];
   const { parts, workers, spillBytes } = planParts(
     slices,
@@ -105,7 +102,7 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
           }
         },
       },
-      (failure) => messageOf(failure, part?.slices ?? [], data, options.name),
+      (failure) => partFailure(failure, part?.slices ?? [], data, options.name),
     );
     if (options.observer === "histogram")
       for (const [i, { tensor }] of observed.entries())
@@ -135,8 +132,14 @@ function withoutInputs({ description, count }: DataSet): DataSet {
   };
 }
 
+/** Bytes of an activation of the copy. */
+export function graphBytes(graph: SubGraph, index: number): number {
+  const tensor = graph.tensors![index]!;
+  return byteLength(tensor.type ?? TensorType.FLOAT32, knownShape(tensor)) ?? 0;
+}
+
 /** LiteRT's reason with the model's names; its place is that of the slice. */
-function messageOf(
+export function partFailure(
   { reason, record, place, ofMachine }: Failure,
   slices: readonly Slice[],
   data: DataSet,
@@ -150,7 +153,7 @@ function messageOf(
 }
 
 /** The shared memory through which slices come to the workers: one at a time, so that it is as large as the largest. */
-class Window {
+export class Window {
   private bytes = new SharedArrayBuffer(0);
 
   constructor(private readonly slices: readonly Slice[]) {}

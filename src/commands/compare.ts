@@ -30,6 +30,7 @@ export const compare: Command = {
     "visqMetric",
     "json",
     "numThreads",
+    "memoryLimit",
     "fastMath",
   ],
   demands: ["data"],
@@ -58,6 +59,7 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
       {
         layers: options.layers || options.visq !== undefined,
         workers: options.numThreads,
+        memoryLimit: options.memoryLimit,
         fastMath: options.fastMath,
         onProgress: output.progress("comparing"),
       },

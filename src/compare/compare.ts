@@ -6,8 +6,9 @@ import { elementCount, inputText, sameShape, shapeText } from "../calibration/in
 import { openFloatsOrIntegers } from "./integer-data.ts";
 import { type Metrics, Totals, type VisqMetrics } from "./metrics.ts";
 import { hasNumbers } from "./numbers.ts";
+import { runPairsInParts } from "./in-parts.ts";
 import { type Pair, type RunOptions, runPairs, type Sides } from "./run.ts";
-import type { Tap } from "./side.ts";
+import { MODEL_LIMIT, type Tap } from "./side.ts";
 
 export interface ComparedTensor {
   /** Name in the first model. */
@@ -61,7 +62,8 @@ export async function compareModels(
   try {
     const totals = new Totals(pairs.length);
     const onRecord = (record: unknown) => totals.add(record as Float64Array);
-    await runPairs(sides, pairs, data, { ...options, measure: "sums", ownInputs: false, onRecord });
+    if (inParts(sides, options)) await runPairsInParts(sides, pairs, data, { ...options, onRecord });
+    else await runPairs(sides, pairs, data, { ...options, measure: "sums", ownInputs: false, onRecord });
     const compared = (index: number) => {
       const { name, shape } = pairs[index]![0];
       return { name, shape, metrics: totals.metrics(index) };
@@ -79,6 +81,12 @@ export async function compareModels(
   } finally {
     data.close();
   }
+}
+
+/** Whether the models are run one after the other. What has to be run operator by operator loads and closes operators as memory asks for. */
+function inParts(sides: Sides, { memoryLimit, cut }: CompareOptions): boolean {
+  if (sides.some(({ stepwise }) => stepwise)) return false;
+  return cut === "always" || memoryLimit !== undefined || sides.some(({ stored }) => stored > MODEL_LIMIT);
 }
 
 /** Both models are fed the same records. */

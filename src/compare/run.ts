@@ -1,16 +1,21 @@
 /** Runs two models on the same records, on workers, and looks at pairs of their tensors. */
 
+import { FileError } from "../base/errors.ts";
 import type { Failure } from "../calibration/failure.ts";
 import type { DataSet } from "../calibration/index.ts";
 import { byteLength, elementCount } from "../calibration/inputs.ts";
 import { compileLibrary } from "../calibration/litert.ts";
 import { runRecords } from "../calibration/pool.ts";
-import type { Side, Tap } from "./side.ts";
+import { MODEL_LIMIT, type Side, type Tap } from "./side.ts";
 import type { CompareJob, SideJob } from "./worker.ts";
 
 export interface RunOptions {
   /** Number of workers; by default as many as cores, records and memory allow. */
   workers?: number;
+  /** Bytes that the process may have resident (in-parts.ts); results do not depend on it. */
+  memoryLimit?: number;
+  /** Runs the models one after the other, every slice as a part of its own; for tests. */
+  cut?: "always";
   fastMath?: boolean;
   onProgress?(done: number, total: number): void;
 }
@@ -31,6 +36,12 @@ interface Run extends RunOptions {
 /** Runs all records; gives what each worker said at its end. Throws MinmaxqError. */
 export async function runPairs(sides: Sides, pairs: readonly Pair[], data: DataSet, run: Run): Promise<unknown[]> {
   const { measure, dumpPrefix, fastMath = false } = run;
+  for (const { name, stored, stepwise } of sides)
+    if (stored > MODEL_LIMIT && !stepwise)
+      throw new FileError(
+        name,
+        `as a float model it has ${stored} bytes of constants; models past ${MODEL_LIMIT} are compared by 'minmaxq compare' alone`,
+      );
   const jobs: SideJob[] = [];
   for (const [index, side] of sides.entries()) {
     const count = side.inputs.length;

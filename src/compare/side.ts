@@ -3,16 +3,15 @@
  * operator), a float model as it is. Constants stay descriptions until the copy that LiteRT runs is written to memory.
  */
 
-import { FileError } from "../base/errors.ts";
 import { constantsKnown, dependsOnData } from "../calibration/fold.ts";
 import { subgraphOf } from "../calibration/graph-facts.ts";
 import { elementCount, type InputSpec } from "../calibration/inputs.ts";
-import { inputSpecs, instrument } from "../calibration/instrument.ts";
+import { type Instrumented, inputSpecs, instrument } from "../calibration/instrument.ts";
 import { checkVariables, needsSteps } from "../calibration/stepwise/needs.ts";
-import { explainStep } from "../calibration/stepwise/run.ts";
+import { explainStep, sharedBytes } from "../calibration/stepwise/run.ts";
 import { addNode, type Dtype, type Graph, type Node, setInput } from "../graph/graph.ts";
 import { rangeOf } from "../model/bytes.ts";
-import { type Model, type OpenedModel, serializeModel } from "../model/index.ts";
+import type { OpenedModel } from "../model/index.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { fakeQuantizeModel, type Rounding } from "../passes/transform/fake-quantize-model.ts";
 import { exportWorkspace, workspace } from "../passes/workspace.ts";
@@ -46,6 +45,14 @@ export interface Side {
   readonly layers: ReadonlyMap<string, Tap | null>;
   /** Float32 tensors inside control flow, which cannot be looked at. */
   readonly unobserved: readonly string[];
+  /** The copy that is run. */
+  readonly plan: Instrumented;
+  /** Bytes of the copy's constants. */
+  readonly stored: number;
+  /** The model is run operator by operator (src/calibration/stepwise). */
+  readonly stepwise: boolean;
+  /** Which of the inputs a tensor is; undefined for anything else. */
+  inputIndex(tensor: number): number | undefined;
   /** Chooses what is to be seen of a run and writes the copy that shows it. */
   show(taps: readonly Tap[]): Promise<Shown>;
   /** Puts the model's names back into LiteRT's messages; `step`: the operator, where the model is run operator by operator. */
@@ -100,6 +107,10 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
     outputs: outputs.map((tensor, i) => ({ ...tap(tensor), name: main!.outputs[i]!.name })),
     layers: byName([...plan.inputs, ...plan.outputs].map(({ tensor }) => tap(tensor))),
     unobserved: plan.called.flatMap(({ results }) => results.map(({ name }) => name)),
+    plan,
+    stored: (plan.model.buffers ?? []).reduce((sum, { data }) => sum + (data?.length ?? 0), 0),
+    stepwise,
+    inputIndex: (tensor) => (inputs.includes(tensor) ? inputs.indexOf(tensor) : undefined),
     explain: (reason, step) => (stepwise ? explainStep(plan, step, reason) : plan.explain(reason)),
     async show(taps) {
       const wanted = [...new Set(taps.map(({ tensor }) => tensor))].filter((tensor) => !inputs.includes(tensor));
@@ -111,7 +122,7 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
       if (wanted.length === 0) return { outputNames, settle, stepwise, sources };
       const [first, ...called] = plan.model.subgraphs!;
       const shown = { ...first!, outputs: Int32Array.from(wanted) };
-      const copy = await sharedBytes({ ...plan.model, subgraphs: [shown, ...called] }, opened.source.name);
+      const copy = await sharedBytes({ ...plan.model, subgraphs: [shown, ...called] }, fillConstants);
       return { model: copy, outputNames, settle, stepwise, sources };
     },
   };
@@ -166,17 +177,5 @@ function byName(taps: readonly Tap[]): Map<string, Tap | null> {
   return found;
 }
 
-/** Largest model an instance can hold: its memory ends at 2 GiB and must hold the weights twice, of both models. */
-const MODEL_LIMIT = 0.45e9;
-
-async function sharedBytes(model: Model, name: string): Promise<SharedArrayBuffer> {
-  const bytes = await serializeModel(model, { dialect: "tflite", fill: fillConstants });
-  if (bytes.byteLength > MODEL_LIMIT)
-    throw new FileError(
-      name,
-      `as a float model it has ${bytes.byteLength} bytes; models past ${MODEL_LIMIT} cannot be compared yet`,
-    );
-  const shared = new SharedArrayBuffer(bytes.byteLength);
-  new Uint8Array(shared).set(bytes);
-  return shared;
-}
+/** Largest model that one instance holds together with another one: its memory ends at 2 GiB and must hold the weights twice, of both models. */
+export const MODEL_LIMIT = 0.45e9;

@@ -5,8 +5,10 @@
  */
 import { writeFileSync } from "node:fs";
 import { compileAsUsual } from "../base/optimizer.ts";
+import { Chain, type ChainPlan } from "../calibration/chain.ts";
 import { failureOf, PlacedError } from "../calibration/failure.ts";
-import { type Engine, type Held, loadEngine, MEMORY_LIMIT, openInstance } from "../calibration/litert.ts";
+import { type Engine, type Held, type Instance, loadEngine, MEMORY_LIMIT, openInstance } from "../calibration/litert.ts";
+import { SpillAccess, type SpilledTensor } from "../calibration/spill.ts";
 import { Stepwise } from "../calibration/stepwise/stepwise.ts";
 import type { FromWorker, ToWorker } from "../calibration/worker.ts";
 import type { Dtype } from "../graph/graph.ts";
@@ -47,6 +49,26 @@ export interface CompareJob {
   readonly dumpPrefix?: string;
 }
 
+/** A pair of tensors that is compared while the second model runs. */
+export interface Looked {
+  /** Its place among the pairs; for the main thread. */
+  readonly pair: number;
+  readonly dtypes: readonly [Dtype, Dtype];
+  /** Where the first model's values are: kept, or an input's data. */
+  readonly first: { readonly place: SpilledTensor } | { readonly input: number };
+  /** The second model's tensor, or an input's data. */
+  readonly second: number | { readonly input: number };
+}
+
+/** A part of the second model, after the first one was run (in-parts.ts). */
+export interface PartJob {
+  readonly measure: "part";
+  readonly chain: ChainPlan;
+  readonly library: WebAssembly.Module;
+  readonly fastMath: boolean;
+  readonly looked: readonly Looked[];
+}
+
 /** A model in this worker; without one its data are all there is to look at. */
 interface Runner {
   readonly side: SideJob;
@@ -65,24 +87,76 @@ declare const self: Worker;
 compileAsUsual();
 
 let job: CompareJob;
+let part: PartRunner | undefined;
 let runners: Runner[] = [];
 let evals: EvalDiff[] = [];
 
-async function handle(message: ToWorker<CompareJob>): Promise<FromWorker> {
+async function handle(message: ToWorker<CompareJob | PartJob>): Promise<FromWorker> {
   switch (message.kind) {
     case "job":
+      if (message.job.measure === "part") {
+        part = new PartRunner(await openInstance(message.job.library, message.job.fastMath), message.job);
+        return { kind: "ready" };
+      }
       job = message.job;
       evals = [];
       runners = [];
       for (const side of SIDES) runners.push(await load(side));
       return { kind: "ready" };
     case "load":
-      throw new Error("models come with the job");
+      await part!.chain.load(new Uint8Array(message.bytes, 0, message.length));
+      return { kind: "ready" };
     case "record":
+      if (part) return { kind: "record", record: message.record, result: await part.run(message.record, message.inputs) };
       return { kind: "record", record: message.record, result: await compareRecord(message.record, message.inputs) };
     case "end":
+      part?.close();
       for (const { engine } of runners) engine?.close();
       return { kind: "end", result: evals.map((each) => each.result()) };
+  }
+}
+
+/** Runs a part of the second model and compares its tensors with what was kept of the first one's. */
+class PartRunner {
+  readonly chain: Chain;
+  private readonly spill = new SpillAccess();
+  /** By tensor of the second model: places among `looked`. */
+  private readonly places: ReadonlyMap<number, readonly number[]>;
+
+  constructor(
+    instance: Instance,
+    private readonly job: PartJob,
+  ) {
+    this.chain = new Chain(instance, job.chain);
+    const places = new Map<number, number[]>();
+    for (const [i, { second }] of job.looked.entries())
+      if (typeof second === "number") places.set(second, [...(places.get(second) ?? []), i]);
+    this.places = places;
+  }
+
+  async run(record: number, inputs: readonly Uint8Array[]): Promise<Float64Array> {
+    const sums = new Float64Array(this.job.looked.length * PACKED);
+    const compare = (place: number, b: Uint8Array): void => {
+      const { first, dtypes } = this.job.looked[place]!;
+      let a: Uint8Array;
+      if ("input" in first) a = inputs[first.input]!;
+      else {
+        a = new Uint8Array(first.place.bytes);
+        this.spill.read(first.place, record, a);
+      }
+      pack(sums, place, sumsOf(numbersOf(a, dtypes[0]), numbersOf(b, dtypes[1])));
+    };
+    for (const [place, { second }] of this.job.looked.entries())
+      if (typeof second !== "number") compare(place, inputs[second.input]!);
+    await this.chain.run(record, inputs, (tensor, lent) => {
+      for (const place of this.places.get(tensor) ?? []) compare(place, lent.bytes());
+    });
+    return sums;
+  }
+
+  close(): void {
+    this.chain.close();
+    this.spill.close();
   }
 }
 
@@ -164,7 +238,7 @@ async function of<T>(index: 0 | 1, work: () => Promise<T>): Promise<T> {
 }
 
 let queue: Promise<void> = Promise.resolve();
-self.onmessage = (event: MessageEvent<ToWorker<CompareJob>>) => {
+self.onmessage = (event: MessageEvent<ToWorker<CompareJob | PartJob>>) => {
   const message = event.data;
   queue = queue.then(async () => {
     let answer: FromWorker;

@@ -22,6 +22,8 @@ export interface KindFacts {
    * constants; otherwise one of them may be a shape.
    */
   readonly size?: "values" | "operands";
+  /** Its first operand is a shape or an axis. */
+  readonly shapeFirst?: true;
   /** It takes rows of its first operand. */
   readonly takesRows?: true;
   /** No result is further from 0 than the farthest of its float operands, or a limit of its own: it moves, chooses or negates values. */
@@ -121,7 +123,7 @@ export const KIND_FACTS: Readonly<Partial<Record<keyof typeof BuiltinOperator, K
   SLICE: moves,
   SPACE_TO_BATCH_ND: moves,
   SPACE_TO_DEPTH: moves,
-  SPLIT: moves,
+  SPLIT: { ...moves, shapeFirst: true },
   SPLIT_V: moves,
   SQUARED_DIFFERENCE: elementwise,
   SQUEEZE: moves,
@@ -139,7 +141,7 @@ export const KIND_FACTS: Readonly<Partial<Record<keyof typeof BuiltinOperator, K
   TILE: moves,
   TOPK_V2: moves,
   TRANSPOSE: moves,
-  TRANSPOSE_CONV: { hybrid: { weights: 1, activation: 2, bias: "optional" } },
+  TRANSPOSE_CONV: { shapeFirst: true, hybrid: { weights: 1, activation: 2, bias: "optional" } },
   UNIQUE: fromValues,
   UNPACK: moves,
   VAR_HANDLE: lasts,

@@ -101,7 +101,7 @@ describe("what is observed", () => {
     expect(await ranges(of, dataOf([floats(1, 2, 3, 4, 5, 6)]))).toEqual({ x: [1, 6], flat: [1, 6], y: [-6, -1] });
   });
 
-  test("a shape that follows from the data is an error that names the tensor", async () => {
+  test("a shape that follows from the data", async () => {
     const of = model(["x", "shape"], ["y"], (graph) =>
       graph
         .tensor("x", [4])
@@ -110,10 +110,10 @@ describe("what is observed", () => {
         .operator("RESHAPE", ["x", "shape"], ["y"]),
     );
     const data = dataOf([floats(1, 2, 3, 4), bytesOf(Int32Array.of(2, 2))]);
-    expect(await messageOf(() => ranges(of, data))).toContain('tensor "y": its shape follows from the data');
+    expect(await ranges(of, data)).toEqual({ x: [1, 4], y: [1, 4] });
   });
 
-  test("control flow runs; what is inside is reported as not observed", async () => {
+  test("control flow runs; branches are recorded when they are taken", async () => {
     const builder = new ModelBuilder();
     const branch = (kind: "NEG" | "ABS") =>
       new GraphBuilder(builder)

@@ -14,7 +14,7 @@ import {
 } from "../../model/index.ts";
 import { kindFacts } from "../../rules/kind-facts.ts";
 import type { Known } from "../evaluate.ts";
-import { codeOf, constantsOf, isFloat32, subgraphOf } from "../graph-facts.ts";
+import { codeOf, constantsOf, subgraphOf } from "../graph-facts.ts";
 
 /** Kinds that run subgraphs and that the interpreter runs itself; others (STABLEHLO_REDUCE …) are LiteRT's. */
 const CONTROL: ReadonlySet<string> = new Set([
@@ -40,13 +40,12 @@ export function sizesFromValues(
   operator: Operator,
   isConstant: (tensor: number) => boolean,
 ): boolean {
-  const { size } = kindFacts(codeOf(model, operator));
+  const { size, shapeFirst } = kindFacts(codeOf(model, operator));
   if (size === "operands") return false;
   const operands = Array.from(operator.inputs ?? []);
   const open = (index: number) => index >= 0 && !isConstant(index);
   if (size === "values") return operands.some(open);
-  const floats = operands.some((index) => index >= 0 && isFloat32(graph.tensors![index]!));
-  return operands.some((index, place) => open(index) && isCount(graph, index) && (place > 0 || floats));
+  return operands.some((index, place) => open(index) && isCount(graph, index) && (place > 0 || shapeFirst));
 }
 
 function isCount(graph: SubGraph, index: number): boolean {
