@@ -3,10 +3,10 @@
 import { FileError, MinmaxqError, Problems } from "../base/errors.ts";
 import type { DataSet, InputSpec } from "../calibration/index.ts";
 import { elementCount, inputText, sameShape, shapeText } from "../calibration/inputs.ts";
+import { runPairsInParts } from "./in-parts.ts";
 import { openFloatsOrIntegers } from "./integer-data.ts";
 import { type Metrics, Totals, type VisqMetrics } from "./metrics.ts";
 import { hasNumbers } from "./numbers.ts";
-import { runPairsInParts } from "./in-parts.ts";
 import { type Pair, type RunOptions, runPairs, type Sides } from "./run.ts";
 import { MODEL_LIMIT, type Tap } from "./side.ts";
 

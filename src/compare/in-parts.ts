@@ -38,10 +38,14 @@ export async function runPairsInParts(
 ): Promise<void> {
   const fastMath = options.fastMath ?? false;
   const library = await compileLibrary(fastMath);
-  const [first, second] = sides.map((side, i) => sliced(side, pairs.map((pair) => pair[i]!.tensor), data, options)) as [
-    Sliced,
-    Sliced,
-  ];
+  const [first, second] = sides.map((side, i) =>
+    sliced(
+      side,
+      pairs.map((pair) => pair[i]!.tensor),
+      data,
+      options,
+    ),
+  ) as [Sliced, Sliced];
   const total = (first.parts.length + second.parts.length) * data.count;
   let before = 0;
   const progress = (done: number) => options.onProgress?.(before + done, total);

@@ -7,7 +7,14 @@ import { writeFileSync } from "node:fs";
 import { compileAsUsual } from "../base/optimizer.ts";
 import { Chain, type ChainPlan } from "../calibration/chain.ts";
 import { failureOf, PlacedError } from "../calibration/failure.ts";
-import { type Engine, type Held, type Instance, loadEngine, MEMORY_LIMIT, openInstance } from "../calibration/litert.ts";
+import {
+  type Engine,
+  type Held,
+  type Instance,
+  loadEngine,
+  MEMORY_LIMIT,
+  openInstance,
+} from "../calibration/litert.ts";
 import { SpillAccess, type SpilledTensor } from "../calibration/spill.ts";
 import { Stepwise } from "../calibration/stepwise/stepwise.ts";
 import type { FromWorker, ToWorker } from "../calibration/worker.ts";
@@ -107,7 +114,8 @@ async function handle(message: ToWorker<CompareJob | PartJob>): Promise<FromWork
       await part!.chain.load(new Uint8Array(message.bytes, 0, message.length));
       return { kind: "ready" };
     case "record":
-      if (part) return { kind: "record", record: message.record, result: await part.run(message.record, message.inputs) };
+      if (part)
+        return { kind: "record", record: message.record, result: await part.run(message.record, message.inputs) };
       return { kind: "record", record: message.record, result: await compareRecord(message.record, message.inputs) };
     case "end":
       part?.close();

@@ -1,6 +1,6 @@
 /** Recording: small models, and a real one with one and two workers. */
 import { describe, expect, test } from "bun:test";
-import { type DataSet, inputSpecs, recordRanges } from "../../src/calibration/index.ts";
+import { type DataSet, inputSpecs, recordAllRanges, recordRanges } from "../../src/calibration/index.ts";
 import { rangeOf } from "../../src/model/bytes.ts";
 import { RoPEMode } from "../../src/model/index.ts";
 import { GraphBuilder, ModelBuilder, model } from "./models.ts";
@@ -140,7 +140,17 @@ describe("what is observed", () => {
       },
     });
     expect(await outcome).toEqual({ x: [-5, 2], y: [-2, 5] });
-    expect(unobserved).toEqual(["inner_NEG", "inner_ABS"]);
+    expect(unobserved).toEqual([]);
+    const inner = await recordAllRanges(of, dataOf([floats(-1, 2), Uint8Array.of(1)]), {
+      subgraph: 2,
+      reduction: { kind: "minmax" },
+      onUnobserved: (names) => {
+        unobserved = names;
+      },
+    });
+    expect([...inner.get(3)!.values()]).toMatchObject([{ name: "inner_NEG", min: -2, max: 1 }]);
+    expect(inner.has(0)).toBe(false);
+    expect(unobserved).toEqual(["inner_ABS"]);
   });
 });
 
@@ -353,7 +363,7 @@ describe("failures", () => {
         .operator("ADD", ["x", "one"], ["y"], { type: "AddOptions", value: {} }),
     );
     expect(await messageOf(() => ranges(of, dataOf([floats(1, 2)])))).toMatch(
-      /^the model cannot be run: .*ADD "y" failed to prepare/,
+      /^ADD "y" cannot be run: .*FLOAT32 != INT32/,
     );
   });
 

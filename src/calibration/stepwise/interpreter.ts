@@ -97,7 +97,7 @@ export class Interpreter {
     if (chance) this.chance.add(number);
     return {
       number,
-      operator: { ...operator, outputs: Int32Array.from(outputs) },
+      operator: { ...(chance ? seeded(operator, number) : operator), outputs: Int32Array.from(outputs) },
       kind: nameOf(BuiltinOperator, code),
       inputs: Array.from(operator.inputs ?? []),
       outputs,
@@ -224,6 +224,15 @@ export class Interpreter {
       throw error instanceof EngineError ? new PlacedError(planned.number, error) : error;
     }
   }
+}
+
+/** Without a seed LiteRT takes one that is another one in every run; it gets one of its own. */
+function seeded(operator: Operator, number: number): Operator {
+  const options = operator.builtinOptions;
+  if (options?.type !== "RandomOptions") return operator;
+  const { seed = 0n, seed2 = 0n } = options.value ?? {};
+  if (seed !== 0n || seed2 !== 0n) return operator;
+  return { ...operator, builtinOptions: { type: "RandomOptions", value: { seed: BigInt(number + 1), seed2 } } };
 }
 
 /** What SHAPE, or RANK, says. */
