@@ -95,6 +95,34 @@ export function planParts(slices: readonly Slice[], sizes: Sizes, bounds: Bounds
   throw new UsageError(limitText(bounds, smallest, least));
 }
 
+/** Workers that run a model operator by operator, and the bytes that each may use for loaded operators. */
+export interface StepsBounds {
+  readonly workers: number;
+  readonly room: number;
+}
+
+/**
+ * Plans them: `stored` bytes of constants lie in memory once; loaded operators are closed when there is no room (stepwise/stepper.ts), so what
+ * a worker needs is its largest operator. Throws UsageError for a limit that is too small.
+ */
+export function planSteps(
+  { stored, largest, observer, records }: { stored: number; largest: number; observer: number; records: number },
+  bounds: Bounds,
+): StepsBounds {
+  const each = WORKER_BYTES + observer;
+  const wish = 0.5 * MEMORY_LIMIT;
+  const most = Math.max(1, Math.min(bounds.workers ?? navigator.hardwareConcurrency, records));
+  const fixed = (bounds.limit === undefined ? 0 : PROCESS_BYTES) + stored;
+  const least = bounds.workers === undefined ? 1 : most;
+  for (let workers = most; workers >= least; workers--) {
+    const room = ((bounds.limit ?? freeMemory()) - fixed) / workers - each;
+    if (room >= Math.min(wish, 3 * stored) || (workers === least && room >= largest))
+      return { workers, room: Math.min(room, wish) };
+  }
+  if (bounds.limit === undefined) return { workers: least, room: wish };
+  throw new UsageError(limitText(bounds, fixed + least * (each + largest), least));
+}
+
 function limitText({ limit, workers }: Bounds, smallest: number, least: number): string {
   const threads = workers !== undefined && least > 1 ? ` with ${least} workers, or fewer of them (--num-threads)` : "";
   return `--memory-limit ${megabytes(limit!)}: this model cannot be run in so little memory; the smallest limit that does is ${megabytes(smallest)}${threads}`;

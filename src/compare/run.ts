@@ -16,6 +16,8 @@ export interface RunOptions {
   memoryLimit?: number;
   /** Runs the models one after the other, every slice as a part of its own; for tests. */
   cut?: "always";
+  /** Records follow each other: models keep their state from one to the next, and one worker runs them. */
+  sequence?: boolean;
   fastMath?: boolean;
   onProgress?(done: number, total: number): void;
 }
@@ -52,6 +54,7 @@ export async function runPairs(sides: Sides, pairs: readonly Pair[], data: DataS
     library: await compileLibrary(fastMath),
     fastMath,
     sides: jobs as [SideJob, SideJob],
+    sequence: run.sequence ?? false,
     measure,
     dumpPrefix,
   };
@@ -61,7 +64,7 @@ export async function runPairs(sides: Sides, pairs: readonly Pair[], data: DataS
     data,
     {
       worker: "compare",
-      workers,
+      workers: run.sequence ? 1 : workers,
       onProgress,
       workerBytes: bytesOf(sides, pairs, jobs),
       onResult: onRecord && inOrder(onRecord),

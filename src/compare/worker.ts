@@ -47,6 +47,8 @@ export interface CompareJob {
   readonly library: WebAssembly.Module;
   readonly fastMath: boolean;
   readonly sides: readonly [SideJob, SideJob];
+  /** State stays from record to record. */
+  readonly sequence: boolean;
   /**
    * `sums`: a packed record (metrics.ts) after each record. `eval-diff`: float32 accumulators over records, given at the end; for one worker,
    * because the order of records matters.
@@ -173,7 +175,7 @@ async function load(index: 0 | 1): Promise<Runner> {
   const { library, fastMath } = job;
   const open = async (model: SharedArrayBuffer) =>
     side.stepwise
-      ? new Stepwise(await openInstance(library, fastMath), { model, sequence: false, room: ROOM })
+      ? new Stepwise(await openInstance(library, fastMath), { model, sequence: job.sequence, room: ROOM })
       : loadEngine(new Uint8Array(model), side.outputNames, library, fastMath);
   const engine = side.model ? await of(index, () => open(side.model!)) : null;
   return { side, engine, settled: false };

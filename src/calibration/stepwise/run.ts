@@ -5,10 +5,11 @@ import type { DataSet } from "../dataset.ts";
 import type { Failure } from "../failure.ts";
 import { type Histogram, mergeHistograms } from "../histogram.ts";
 import { explain, type Instrumented } from "../instrument.ts";
-import { compileLibrary, MEMORY_LIMIT } from "../litert.ts";
+import { compileLibrary } from "../litert.ts";
 import type { ObserverKind } from "../observe.ts";
+import { planSteps } from "../parts.ts";
 import { runRecords } from "../pool.ts";
-import type { RunResult } from "../run.ts";
+import { graphBytes, type RunResult } from "../run.ts";
 import type { Job, ObservedTensor } from "../worker.ts";
 
 export interface StepwiseOptions {
@@ -23,16 +24,18 @@ export interface StepwiseOptions {
   fill?: Fill;
 }
 
-/** Of an instance's memory, for loaded operators; the rest is for tensors. */
-export const ROOM = 0.5 * MEMORY_LIMIT;
-
 /** Runs it; results are those of the plan's inputs, outputs, and results of called subgraphs, in this order. Throws MinmaxqError. */
 export async function runStepwise(plan: Instrumented, data: DataSet, options: StepwiseOptions): Promise<RunResult> {
   const observed = observedOf(plan);
   const fastMath = options.fastMath ?? false;
   const model = await sharedBytes(plan.model, options.fill);
+  const bounds = { limit: options.memoryLimit, workers: options.sequence ? 1 : options.workers };
+  const { workers, room } = planSteps(
+    { ...sizesOf(plan), observer: options.observerBytes, records: data.count },
+    bounds,
+  );
   const job: Job = {
-    steps: { model, sequence: options.sequence, room: ROOM },
+    steps: { model, sequence: options.sequence, room },
     library: await compileLibrary(fastMath),
     fastMath,
     observer: options.observer,
@@ -45,8 +48,7 @@ export async function runStepwise(plan: Instrumented, data: DataSet, options: St
     job,
     data,
     {
-      workers: options.sequence ? 1 : options.workers,
-      workerBytes: options.observerBytes + Math.min(ROOM, 3 * model.byteLength),
+      workers,
       onProgress: options.onProgress,
       onResult: (record, values) => {
         const pairs = values as Float32Array;
@@ -63,6 +65,21 @@ export async function runStepwise(plan: Instrumented, data: DataSet, options: St
       ? observed.map((_, i) => (ends as Histogram[][]).map((end) => end[i]!).reduce(mergeHistograms))
       : [];
   return { mins, maxs, histograms };
+}
+
+/** Bytes of constants, and of the operator that needs most: its constants three times, and twice its operands and results as declared. */
+function sizesOf({ model }: Instrumented): { stored: number; largest: number } {
+  const size = (index: number) => model.buffers?.[index]?.data?.length ?? 0;
+  const stored = (model.buffers ?? []).reduce((sum, _, index) => sum + size(index), 0);
+  let largest = 0;
+  for (const graph of model.subgraphs ?? [])
+    for (const { inputs = [], outputs = [] } of graph.operators ?? []) {
+      let need = 0;
+      for (const index of [...inputs, ...outputs])
+        if (index >= 0) need += 3 * size(graph.tensors![index]!.buffer ?? 0) + 2 * graphBytes(graph, index);
+      largest = Math.max(largest, need);
+    }
+  return { stored, largest };
 }
 
 function observedOf(plan: Instrumented): ObservedTensor[] {
