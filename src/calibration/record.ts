@@ -1,7 +1,8 @@
 /**
  * Recording: runs the float model on every record of a data set and reduces what its tensors took on to one range each.
  */
-import type { Fill, Model } from "../model/index.ts";
+import { MinmaxqError } from "../base/errors.ts";
+import type { Fill, Model, SubGraph } from "../model/index.ts";
 import type { DataSet } from "./dataset.ts";
 import { constantsKnown, dependsOnData } from "./fold.ts";
 import { subgraphOf } from "./graph-facts.ts";
@@ -101,6 +102,7 @@ export async function recordSamples(
   const subgraph = options.subgraph ?? 0;
   const graph = subgraphOf(model, subgraph);
   checkVariables(model, subgraph);
+  if (options.sequence) refuseUnrolled(graph);
   const known = await constantsKnown(model, graph);
   const stepwise = needsSteps(model, subgraph, known);
   const plan = instrument(model, subgraph, stepwise ? undefined : known);
@@ -127,6 +129,17 @@ export async function recordSamples(
     ...(wantsHistogram && { histogram: result.histograms[place]! }),
   }));
   return seenSamples(samples, options.onUnobserved);
+}
+
+/** Throws MinmaxqError for operators whose state is unrolled within each record (recurrent.ts), so that no record can follow another. */
+function refuseUnrolled({ tensors = [], operators = [] }: SubGraph): void {
+  const states = operators.flatMap(({ inputs = [] }) =>
+    Array.from(inputs).flatMap((index) => (tensors[index]?.isVariable ? [`"${tensors[index].name ?? index}"`] : [])),
+  );
+  if (states.length === 0) return;
+  throw new MinmaxqError(
+    `variable tensors ${[...new Set(states)].join(", ")}: --sequence keeps resource variables alone, and these begin anew with each record; leave --sequence out`,
+  );
 }
 
 /** What a histogram usually takes in a worker and on its way to the main thread (measured: 1.6 MB with iris_landmark). */
