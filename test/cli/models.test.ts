@@ -277,7 +277,8 @@ describe("models that need care", () => {
     });
     expect(code).toBe(0);
     expect(out).toContain("subgraph 1: control flow runs it");
-    expect(err).toContain('warning: not recorded, because they lie inside control flow: "RELU out", "LOGISTIC out"');
+    // The first of the three made-up conditions is true, the others are not.
+    expect(err).not.toContain("not recorded");
     await succeeded(["verify", "if.q.circle"], { cwd });
   });
 
