@@ -13,6 +13,14 @@ export interface Failure {
   readonly ofMachine?: boolean;
 }
 
+/** Code of the error for a model whose declared sizes LiteRT contradicts: it can be run operator by operator. */
+export const SIZES_CONTRADICTED = "sizes-contradicted";
+
+/** Whether LiteRT refuses a size that the file declares, or a delegate cannot follow one. */
+export function contradictsSizes(reason: string): boolean {
+  return /Custom allocation is too small|failed to reshape runtime|custom allocation for output/i.test(reason);
+}
+
 /** An error that says which of a Worker's models failed; the main thread knows what they stand for. */
 export class PlacedError extends Error {
   constructor(

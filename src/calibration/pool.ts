@@ -7,7 +7,7 @@ import { MinmaxqError } from "../base/errors.ts";
 import { compileAsUsual } from "../base/optimizer.ts";
 import { startWorker, type WorkerName } from "../workers.ts";
 import type { DataSet } from "./dataset.ts";
-import type { Failure } from "./failure.ts";
+import { contradictsSizes, type Failure, SIZES_CONTRADICTED } from "./failure.ts";
 import type { FromWorker, ToWorker } from "./worker.ts";
 
 /** What one worker needs before it holds any model (measured: 35 MB resident, 55 MB when LiteRT's code is hot). */
@@ -140,7 +140,8 @@ class WorkerHandle<Job> {
   }
 
   private fail(failure: Failure): void {
-    this.failure ??= new MinmaxqError(this.explain({ ...failure, record: this.record }));
+    const code = contradictsSizes(failure.reason) ? SIZES_CONTRADICTED : undefined;
+    this.failure ??= new MinmaxqError(this.explain({ ...failure, record: this.record }), { code });
     const error = this.failure;
     this.settle((open) => open.reject(error));
   }

@@ -1,16 +1,18 @@
 /**
  * Recording: runs the float model on every record of a data set and reduces what its tensors took on to one range each.
  */
-import type { Fill, Model } from "../model/index.ts";
+import { MinmaxqError } from "../base/errors.ts";
+import type { Fill, Model, SubGraph } from "../model/index.ts";
 import type { DataSet } from "./dataset.ts";
+import { SIZES_CONTRADICTED } from "./failure.ts";
 import { constantsKnown, dependsOnData } from "./fold.ts";
 import { subgraphOf } from "./graph-facts.ts";
 import type { Histogram } from "./histogram.ts";
-import { instrument, nameIn, type Observed } from "./instrument.ts";
-import { isUnseen } from "./observe.ts";
+import { type Instrumented, instrument, nameIn, type Observed } from "./instrument.ts";
+import { isUnseen, type ObserverKind } from "./observe.ts";
 import { throwAll } from "./problems.ts";
 import { checkReduction, looksAtValues, type Range, type Reduction, reduce, reduceValues } from "./reduce.ts";
-import { runModel } from "./run.ts";
+import { type RunResult, runModel } from "./run.ts";
 import { checkVariables, needsSteps } from "./stepwise/needs.ts";
 import { runStepwise } from "./stepwise/run.ts";
 
@@ -101,32 +103,77 @@ export async function recordSamples(
   const subgraph = options.subgraph ?? 0;
   const graph = subgraphOf(model, subgraph);
   checkVariables(model, subgraph);
+  if (options.sequence) refuseUnrolled(graph);
   const known = await constantsKnown(model, graph);
-  const stepwise = needsSteps(model, subgraph, known);
-  const plan = instrument(model, subgraph, stepwise ? undefined : known);
-  const observed = [
-    ...new Map([...plan.inputs, ...plan.outputs].map((each) => [each.tensor, { ...each, subgraph }])).values(),
-    ...(stepwise ? plan.called.flatMap(({ subgraph, results }) => results.map((each) => ({ ...each, subgraph }))) : []),
-  ];
   const run = {
     ...options,
+    subgraph,
     observer: wantsHistogram ? ("histogram" as const) : ("minmax" as const),
-    observerBytes: wantsHistogram ? observed.length * HISTOGRAM_BYTES : 0,
   };
-  const result = stepwise
-    ? await runStepwise(plan, data, { ...run, sequence: options.sequence ?? false })
-    : await runModel(plan, data, {
-        ...run,
-        name: (tensor) => nameIn(graph, tensor),
-        settle: dependsOnData(model, graph, known),
-      });
-  const samples = observed.map((tensor, place) => ({
+  if (needsSteps(model, subgraph, known)) return stepwiseSamples(model, data, run);
+  const plan = instrument(model, subgraph, known);
+  const observed = mainObserved(plan, subgraph);
+  let result: RunResult;
+  try {
+    result = await runModel(plan, data, {
+      ...run,
+      observerBytes: observerBytes(run.observer, observed),
+      name: (tensor) => nameIn(graph, tensor),
+      settle: dependsOnData(model, graph, known),
+    });
+  } catch (error) {
+    if (!(error instanceof MinmaxqError) || error.code !== SIZES_CONTRADICTED) throw error;
+    return stepwiseSamples(model, data, run);
+  }
+  return seenSamples(samplesOf(observed, result), options.onUnobserved);
+}
+
+/** The same for a model that is run operator by operator, with what the subgraphs show that it runs. */
+async function stepwiseSamples(
+  model: Model,
+  data: DataSet,
+  run: Omit<RecordOptions, "reduction"> & { subgraph: number; observer: ObserverKind },
+): Promise<Samples[]> {
+  const plan = instrument(model, run.subgraph);
+  const observed = [
+    ...mainObserved(plan, run.subgraph),
+    ...plan.called.flatMap(({ subgraph, results }) => results.map((each) => ({ ...each, subgraph }))),
+  ];
+  const { sequence = false } = run;
+  const bytes = observerBytes(run.observer, observed);
+  const result = await runStepwise(plan, data, { ...run, sequence, observerBytes: bytes });
+  return seenSamples(samplesOf(observed, result), run.onUnobserved);
+}
+
+function mainObserved({ inputs, outputs }: Instrumented, subgraph: number) {
+  return [...new Map([...inputs, ...outputs].map((each) => [each.tensor, { ...each, subgraph }])).values()];
+}
+
+function observerBytes(observer: ObserverKind, observed: readonly unknown[]): number {
+  return observer === "histogram" ? observed.length * HISTOGRAM_BYTES : 0;
+}
+
+function samplesOf(
+  observed: readonly (Observed & { readonly subgraph: number })[],
+  { mins, maxs, histograms }: RunResult,
+): Samples[] {
+  return observed.map((tensor, place) => ({
     ...tensor,
-    mins: result.mins[place]!,
-    maxs: result.maxs[place]!,
-    ...(wantsHistogram && { histogram: result.histograms[place]! }),
+    mins: mins[place]!,
+    maxs: maxs[place]!,
+    ...(histograms.length > 0 && { histogram: histograms[place]! }),
   }));
-  return seenSamples(samples, options.onUnobserved);
+}
+
+/** Throws MinmaxqError for operators whose state is unrolled within each record (recurrent.ts), so that no record can follow another. */
+function refuseUnrolled({ tensors = [], operators = [] }: SubGraph): void {
+  const states = operators.flatMap(({ inputs = [] }) =>
+    Array.from(inputs).flatMap((index) => (tensors[index]?.isVariable ? [`"${tensors[index].name ?? index}"`] : [])),
+  );
+  if (states.length === 0) return;
+  throw new MinmaxqError(
+    `variable tensors ${[...new Set(states)].join(", ")}: --sequence keeps resource variables alone, and these begin anew with each record; leave --sequence out`,
+  );
 }
 
 /** What a histogram usually takes in a worker and on its way to the main thread (measured: 1.6 MB with iris_landmark). */

@@ -1,6 +1,7 @@
 /** Comparing two models: which tensors belong together, and what their values say (metrics.ts). */
 
 import { FileError, MinmaxqError, Problems } from "../base/errors.ts";
+import { SIZES_CONTRADICTED } from "../calibration/failure.ts";
 import type { DataSet, InputSpec } from "../calibration/index.ts";
 import { elementCount, inputText, sameShape, shapeText } from "../calibration/inputs.ts";
 import { runPairsInParts } from "./in-parts.ts";
@@ -50,6 +51,20 @@ export async function compareModels(
   sides: Sides,
   openData: (inputs: readonly InputSpec[]) => Promise<DataSet>,
   options: CompareOptions = {},
+): Promise<Comparison> {
+  try {
+    return await compareSides(sides, openData, options);
+  } catch (error) {
+    const contradicted = error instanceof MinmaxqError && error.code === SIZES_CONTRADICTED;
+    if (!contradicted || sides.every(({ stepwise }) => stepwise)) throw error;
+    return compareSides([await sides[0].byOperator(), await sides[1].byOperator()], openData, options);
+  }
+}
+
+async function compareSides(
+  sides: Sides,
+  openData: (inputs: readonly InputSpec[]) => Promise<DataSet>,
+  options: CompareOptions,
 ): Promise<Comparison> {
   checkInputs(sides);
   const every = outputPairs(sides);

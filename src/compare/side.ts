@@ -51,6 +51,8 @@ export interface Side {
   readonly stored: number;
   /** The model is run operator by operator (src/calibration/stepwise). */
   readonly stepwise: boolean;
+  /** The same side, run operator by operator whatever it is. */
+  byOperator(): Promise<Side>;
   /** Which of the inputs a tensor is; undefined for anything else. */
   inputIndex(tensor: number): number | undefined;
   /** Chooses what is to be seen of a run and writes the copy that shows it. */
@@ -73,9 +75,9 @@ export interface Shown {
 
 /**
  * Makes a model ready. `integers`: quantized inputs are fed and quantized outputs read as integers (circle-eval-diff); otherwise as floats.
- * Throws MinmaxqError with every operator that cannot be run.
+ * `always`: the model is run operator by operator whatever it is. Throws MinmaxqError with every operator that cannot be run.
  */
-export async function openSide(opened: OpenedModel, integers = false): Promise<Side> {
+export async function openSide(opened: OpenedModel, integers = false, always = false): Promise<Side> {
   const space = workspace(opened, DEFAULT_SCHEME);
   const [before] = space.graphs.map(integerIoOf);
   const [roundings] = space.graphs.map((graph) => fakeQuantizeModel(graph, true));
@@ -88,7 +90,7 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
   const outputs = Array.from(graph.outputs ?? []);
   checkVariables(model, 0);
   const known = new Map(await constantsKnown(model, graph));
-  const stepwise = needsSteps(model, 0, known);
+  const stepwise = always || needsSteps(model, 0, known);
   // An operator whose result is an output has to run, or there is no output.
   for (const index of outputs) known.delete(index);
   const plan = instrument(model, 0, stepwise ? undefined : known);
@@ -110,6 +112,7 @@ export async function openSide(opened: OpenedModel, integers = false): Promise<S
     plan,
     stored: (plan.model.buffers ?? []).reduce((sum, { data }) => sum + (data?.length ?? 0), 0),
     stepwise,
+    byOperator: () => openSide(opened, integers, true),
     inputIndex: (tensor) => (inputs.includes(tensor) ? inputs.indexOf(tensor) : undefined),
     explain: (reason, step) => (stepwise ? explainStep(plan, step, reason) : plan.explain(reason)),
     async show(taps) {

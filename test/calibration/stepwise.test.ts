@@ -142,6 +142,24 @@ describe("sizes that only the run knows", () => {
     expect(await ranges(of, dataOf(records[0]!))).toEqual({ x: [1, 9], top: [7, 9], flat: [7, 9] });
   });
 
+  test("a declared size that LiteRT contradicts", async () => {
+    const of = model(["x"], ["z"], (graph) =>
+      graph
+        .tensor("x", [1, 4, 1, 1])
+        .constant("block", [2], Int32Array.of(2, 1))
+        .constant("crops", [2, 2], Int32Array.of(0, 0, 0, 0))
+        .tensor("y", [1, 1, 1, 1])
+        .tensor("z", [1, 1, 1, 1])
+        .operator("SPACE_TO_BATCH_ND", ["x", "block", "crops"], ["y"])
+        .operator("NEG", ["y"], ["z"], { type: "NegOptions", value: {} }),
+    );
+    expect(await ranges(of, dataOf([floats(1, 2, 3, 4)], [floats(9, 2, 3, 4)]))).toEqual({
+      x: [1, 9],
+      y: [1, 9],
+      z: [-9, -1],
+    });
+  });
+
   test("UNIQUE, and RANGE to a computed end", async () => {
     const of = model(["x", "n"], ["unique", "steps"], (graph) =>
       graph

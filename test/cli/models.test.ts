@@ -277,7 +277,8 @@ describe("models that need care", () => {
     });
     expect(code).toBe(0);
     expect(out).toContain("subgraph 1: control flow runs it");
-    expect(err).toContain('warning: not recorded, because they lie inside control flow: "RELU out", "LOGISTIC out"');
+    // The made-up conditions are all true.
+    expect(err).toMatch(/^warning: not recorded, because no sample shows them \(.*\): "LOGISTIC out"\n$/);
     await succeeded(["verify", "if.q.circle"], { cwd });
   });
 
