@@ -1,8 +1,8 @@
 /** Weights of dynamic range models are taken as the floats that they stand for. */
 import { describe, expect, test } from "bun:test";
-import { type BuiltinOptions, type Model, type Tensor, TensorType } from "../../src/model/index.ts";
+import { type BuiltinOptions, type Model, operatorTexts, type Tensor, TensorType } from "../../src/model/index.ts";
 import { type GraphBuilder, model } from "../helpers/models.ts";
-import { floatsOf, only, opened, prepared, told } from "./support.ts";
+import { floatsOf, only, opened, prepared } from "./support.ts";
 
 const FULLY: BuiltinOptions = { type: "FullyConnectedOptions", value: {} };
 const CONV: BuiltinOptions = { type: "Conv2DOptions", value: { strideW: 1, strideH: 1 } };
@@ -20,7 +20,7 @@ const W = Int8Array.of(1, -2, 3, -128);
 
 async function run(made: Model) {
   const { after, said } = await prepared(await opened(made), only("dequantize-weights"));
-  return { after, said, operators: told(after) };
+  return { after, said, operators: operatorTexts(after) };
 }
 
 const dense = (weights: Partial<Tensor>, options: BuiltinOptions = FULLY, bytes = W) =>
