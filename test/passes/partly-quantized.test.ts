@@ -99,7 +99,7 @@ describe("quantized already", () => {
         const { operators, tensors } = await run(wrapped);
         for (const [name, fact] of before.tensors)
           if (fact.dtype !== "FLOAT32") expect(tensors.get(name)).toEqual(fact);
-        const own = before.operators.find((text) => text.startsWith(`${op}(`) || text.startsWith(`${op}:`))!;
+        const own = before.operators.find((text) => text.startsWith(`${op === "CUSTOM" ? "CUSTOM:Mine" : op}(`))!;
         expect(operators).toContain(own);
         expect(tensors.get("outer0")).toMatchObject({ dtype: "UINT8", scale: [expect.any(String)] });
       });

@@ -293,3 +293,15 @@ describe("biases that do not fit (§10.15)", () => {
       expect(await refusal(async () => written(await bias("UINT8", Float32Array.of(0, value, 1, 2))))).toContain('"b"');
   });
 });
+
+test.each([[[2, 1]], [[2, 2]], [[]]])("alpha of shape %p has no channels (§3.5.3)", async (shape) => {
+  const count = shape.reduce((a, b) => a * b, 1);
+  const made = model(["x"], ["y"], (graph) =>
+    graph
+      .tensor("x", [2, 2], "FLOAT32", recorded(-1, 1))
+      .tensor("y", [2, 2], "FLOAT32", recorded(-1, 1))
+      .constant("alpha", shape, new Float32Array(count).fill(0.5))
+      .operator("PRELU", ["x", "alpha"], ["y"]),
+  );
+  expect(await refusal(() => dropIn(made))).toContain(`"alpha": has shape [${shape}]`);
+});
