@@ -98,8 +98,9 @@ export function fakeWeights({ space, graphs, settings }: Own): void {
 export async function recordInto(run: Own): Promise<void> {
   const { space, graphs, settings, io } = run;
   const { model, nodes } = exportWorkspace(space);
-  const { bySubgraph, from } = await recordSamples(model, settings.samples!, io, fillConstants);
+  const { bySubgraph, from, notes: found } = await recordSamples(model, settings.samples!, io, fillConstants);
   run.facts.ranges = from;
+  space.context.notes.push(...found);
   const how = `${from.how} of ${counted(from.samples, "sample")}`;
   for (const [tensor, { min, max }] of bySubgraph.get(0)!) {
     const node = nodes[0]?.[tensor];

@@ -11,7 +11,7 @@ import { reshapeShape } from "../passes/prepare/reshape-shape.ts";
 import { targetHint, targetProblems } from "../passes/target/check.ts";
 import { checkTargetLayers } from "../passes/target/settings.ts";
 import { verify } from "../passes/verify.ts";
-import { warnAccuracy } from "../passes/warn-accuracy.ts";
+import { noteWarnings } from "../passes/warnings.ts";
 import { workspace } from "../passes/workspace.ts";
 import { DEFAULT_TARGETS } from "../rules/targets.ts";
 import { begin } from "./early-output.ts";
@@ -132,8 +132,8 @@ export function hintAtTarget(run: Run): void {
 }
 
 /** Notes what is known only once all scales are there. */
-export function warnOfAccuracy({ graphs, space }: Run): void {
-  for (const graph of graphs) warnAccuracy(graph, space.context);
+export function warnOfResults({ graphs, space }: Run): void {
+  for (const graph of graphs) noteWarnings(graph, space.context);
 }
 
 /** Writes the graphs, as Circle with RESHAPE's shape as an operand, as the reference does; `checks` run when all weights are known, before the file gets its name. */
@@ -145,7 +145,9 @@ export async function writeResult(run: Run, checks: readonly Phase[]): Promise<v
 /** Runs the model on samples and puts the ranges into its tables. */
 export async function recordOnly(run: Run<RecordSettings>): Promise<void> {
   const { opened, settings, io } = run;
-  const { bySubgraph, from } = await recordSamples(opened.model, settings.samples, io);
+  const { bySubgraph, from, notes } = await recordSamples(opened.model, settings.samples, io);
+  run.found.push(...notes);
+  for (const { text } of notes) io.tell(`warning: ${text}`);
   const ranges = [...bySubgraph.values()].flatMap((own) => [...own.values()]);
   if (ranges.length === 0)
     throw new FileError(

@@ -43,7 +43,7 @@ import {
   setLayersOf,
   startThreads,
   verifyResult,
-  warnOfAccuracy,
+  warnOfResults,
   writeResult,
   writeTables,
 } from "./phases.ts";
@@ -107,7 +107,7 @@ const INFER: Phase = {
   why: "control flow takes dtypes of graphs that come after it, so once more when all are done",
   run: inferDtypesOfAll,
 };
-const WARN: Phase = { name: "warn", span: "passes", why: "needs all scales", run: warnOfAccuracy };
+const WARN: Phase = { name: "warn", span: "passes", why: "needs all scales", run: warnOfResults };
 
 /** Between the last weight and the name of the file: a result that breaks a rule never gets one. */
 const OWN_CHECKS: readonly Phase[] = [

@@ -1,14 +1,19 @@
 /** Recording ranges for a model: what the flows of `quantize` and `record` share. */
+import { FileError, MinmaxqError } from "../base/errors.ts";
 import type { RecordedRange, Reduction } from "../calibration/index.ts";
 import type { Fill, Model } from "../model/index.ts";
+import type { Note } from "../passes/context.ts";
 import type { Io } from "./io.ts";
 import type { RecordedFrom } from "./report.ts";
+import { SampleFacts } from "./sample-facts.ts";
 import type { Samples } from "./settings.ts";
 
 export interface Recording {
   /** Ranges by subgraph and tensor index: of the first subgraph, and of those that it runs. */
   readonly bySubgraph: ReadonlyMap<number, ReadonlyMap<number, RecordedRange>>;
   readonly from: RecordedFrom;
+  /** Warnings about the samples. */
+  readonly notes: readonly Note[];
 }
 
 /** Runs the model on samples. `fill` computes contents that the model only describes. Throws a MinmaxqError. */
@@ -17,9 +22,11 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
   const { checkReduction, inputSpecs, openDataSet, recordAllRanges } = await import("../calibration/index.ts");
   const { reduction, workers, memoryLimit, fastMath, sequence } = samples;
   checkReduction(reduction);
-  const data = await openDataSet(samples.location, inputSpecs(model), { format: samples.format });
+  const specs = inputSpecs(model);
+  const data = await openDataSet(samples.location, specs, { format: samples.format });
+  const facts = new SampleFacts(specs);
   try {
-    const bySubgraph = await recordAllRanges(model, data, {
+    const bySubgraph = await recordAllRanges(model, facts.watch(data), {
       reduction,
       workers,
       memoryLimit,
@@ -33,7 +40,13 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
       fill,
     });
     const how = reductionText(reduction);
-    return { bySubgraph, from: { source: "samples", how, samples: data.count, random: data.random === true } };
+    const random = data.random === true;
+    return { bySubgraph, from: { source: "samples", how, samples: data.count, random }, notes: facts.notes(random) };
+  } catch (error) {
+    // Tensors without a number follow from inputs without one: those are the cause.
+    const causes = facts.notFinite();
+    if (!(error instanceof MinmaxqError) || causes.length === 0) throw error;
+    throw new FileError(samples.location, causes.join("; "), { cause: error });
   } finally {
     data.close();
   }

@@ -5,8 +5,16 @@
  * Its shape is versioned: members may be added, but what is there keeps its name and meaning.
  */
 import type { StepTime } from "../base/steps.ts";
-import { activeNodes, type Dtype, type FloatReason, type Graph, isConstant, type Node } from "../graph/graph.ts";
-import { hasRange, type Provenance, provenanceText, type QuantParam } from "../graph/quantparam.ts";
+import {
+  activeNodes,
+  type Dtype,
+  type FloatReason,
+  type Graph,
+  isConstant,
+  type Node,
+  withOwnRange,
+} from "../graph/graph.ts";
+import { type Provenance, provenanceText, type QuantParam } from "../graph/quantparam.ts";
 import { type Dialect, nameOf, TensorType } from "../model/index.ts";
 import { type Note, QUANTIZED_ALREADY } from "../passes/context.ts";
 import type { Prepared } from "../passes/prepare/index.ts";
@@ -170,9 +178,9 @@ function isKept({ float }: Node): boolean {
   return float?.code === QUANTIZED_ALREADY;
 }
 
-/** The last range that it had: the pipeline drops ranges, the Report does not. */
-function rangeOf({ quant, former }: Node): TensorReport["range"] {
-  const last = [...former.map((each) => each.quant), quant].reverse().find((each) => hasRange(each));
+/** The range of its own: the pipeline drops ranges, the Report does not. */
+function rangeOf(node: Node): TensorReport["range"] {
+  const last = withOwnRange(node);
   return last ? { min: [...last.min], max: [...last.max] } : undefined;
 }
 

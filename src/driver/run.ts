@@ -63,9 +63,12 @@ export class Run<S extends Settings = Settings> {
     return dialectOf(this.settings.output, this.settings.dialect);
   }
 
-  /** Notes that passes made. */
+  /** Notes of flows without graphs. */
+  readonly found: Note[] = [];
+
+  /** Notes that passes and phases made. */
   get notes(): readonly Note[] {
-    return this.space?.context.notes ?? [];
+    return [...this.found, ...(this.space?.context.notes ?? [])];
   }
 
   /** Has `close` called at the end; the last that is added is called first. */

@@ -11,7 +11,7 @@ import type { Dtype } from "../model/tensor-types.ts";
 import type { OperatorRow } from "../rules/operator-row.ts";
 import { type RuleSet, rowOf } from "../rules/operators.ts";
 import type { Constant } from "../weights/constant.ts";
-import type { QuantParam } from "./quantparam.ts";
+import { hasRange, type QuantParam } from "./quantparam.ts";
 
 export type { Dtype };
 
@@ -259,6 +259,25 @@ export function resultsOf(operator: Node): Node[] {
 
 export function isConstant(node: Node | null | undefined): node is Node & { constant: Constant } {
   return node?.kind === "constant";
+}
+
+/**
+ * The parameters with the last range of its own that a node had, also where it was dropped since; null when it never had one. A range that
+ * came with a neighbour's parameters is not its own.
+ */
+export function withOwnRange({ quant, former }: Node): QuantParam | null {
+  const all = [quant, ...former.map((one) => one.quant).reverse()];
+  return all.find((each) => hasRange(each) && isOwn(each)) ?? null;
+}
+
+function isOwn({ provenance }: QuantParam): boolean {
+  return ["recorded", "file", "range", "own values"].includes(provenance.from);
+}
+
+/** The last range per tensor of a node's own. */
+export function ownRange(node: Node): { readonly min: number; readonly max: number } | null {
+  const found = withOwnRange(node);
+  return found && found.min.length === 1 && found.max.length === 1 ? { min: found.min[0]!, max: found.max[0]! } : null;
 }
 
 /** How messages call a node: `CONV_2D "conv1"`, `input "x"`, `constant "w"`. */

@@ -2,7 +2,7 @@
 import { counted, sizeText } from "../base/text.ts";
 import type { Report } from "../driver/report.ts";
 import { schemesText, type VerifyReport } from "../driver/verify-phases.ts";
-import { coloursFor } from "../terminal/streams.ts";
+import { type Colours, coloursFor } from "../terminal/streams.ts";
 
 /** What `quantize` says it did. */
 export function summary(report: Report): string[] {
@@ -25,14 +25,27 @@ export function summary(report: Report): string[] {
     for (const note of kept.slice(0, FEW)) lines.push(`    ${note.text}`);
     if (kept.length > FEW) lines.push(`    and ${kept.length - FEW} more`);
   }
-  for (const note of report.notes)
-    if (note.kind === "warning") lines.push(`  ${colours.yellow("warning")}: ${note.text}`);
+  lines.push(...warningLines(report, colours));
   if (report.targetHint) lines.push(`  ${report.targetHint}`);
   return lines;
 }
 
-/** So many of a kind are listed where nothing has to be done about them. */
+/** So many of a kind are listed, then their number. */
 const FEW = 5;
+
+/** Warnings, at most five of a code; `--json` has all. */
+function warningLines({ notes }: Report, colours: Colours): string[] {
+  const byCode = Map.groupBy(
+    notes.filter(({ kind }) => kind === "warning"),
+    ({ code }) => code,
+  );
+  return [...byCode].flatMap(([code, found]) => [
+    ...found.slice(0, FEW).map(({ text }) => `  ${colours.yellow("warning")}: ${text}`),
+    ...(found.length > FEW
+      ? [`  ${colours.yellow("warning")}: and ${found.length - FEW} more like these (${code})`]
+      : []),
+  ]);
+}
 
 /** What a transform did: one line, and its notes. */
 export function transformLines(report: Report): string[] {
@@ -67,7 +80,8 @@ export function sizes({ model, output }: Report): string {
 /** Where ranges come from: "percentile 1–99 of 16 samples". */
 function rangesText({ ranges }: Report): string {
   if (ranges?.source !== "samples") return "as recorded in the model";
-  return `${ranges.how} of ${counted(ranges.samples, "sample")}`;
+  const what = `${ranges.how} of ${counted(ranges.samples, "sample")}`;
+  return ranges.random ? `ranges of random samples mean nothing (${what})` : what;
 }
 
 /** What `record` says it did. */

@@ -1,0 +1,108 @@
+/**
+ * What samples look like on their way to the model: values that are no numbers, inputs that never change, pictures of 0…255. Float32
+ * inputs only. The samples themselves are not changed.
+ */
+import type { DataSet, InputSpec } from "../calibration/inputs.ts";
+import type { Note } from "../passes/context.ts";
+
+interface InputFacts {
+  readonly name: string;
+  /** Numbers (from 1) of samples with values that are no finite numbers, and how many values. */
+  readonly notFinite: Map<number, number>;
+  min: number;
+  max: number;
+  /** All values are whole numbers. */
+  whole: boolean;
+}
+
+/** Pictures hold bytes: larger values than this are none that were scaled to 0…1 or −1…1. */
+const BYTE_LIKE = 16;
+
+export class SampleFacts {
+  private readonly inputs: readonly (InputFacts | null)[];
+  private seen = 0;
+
+  constructor(specs: readonly InputSpec[]) {
+    this.inputs = specs.map(({ name, dtype }) =>
+      dtype === "FLOAT32"
+        ? { name, notFinite: new Map(), min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY, whole: true }
+        : null,
+    );
+  }
+
+  /** The data set, looked at while it is read the first time. */
+  watch(data: DataSet): DataSet {
+    const { inputs } = this;
+    const look = (record: readonly Uint8Array[], number: number) => {
+      this.seen = number;
+      for (const [i, facts] of inputs.entries()) if (facts) lookAt(facts, record[i]!, number);
+    };
+    return {
+      ...data,
+      records: async function* () {
+        let number = 0;
+        for await (const record of data.records()) {
+          look(record, ++number);
+          yield record;
+        }
+      },
+      close: () => data.close(),
+    };
+  }
+
+  /** One line for each input with values that are no numbers; empty where there is none. */
+  notFinite(): string[] {
+    return this.inputs.flatMap((facts) => {
+      if (!facts || facts.notFinite.size === 0) return [];
+      const samples = [...facts.notFinite.keys()].sort((a, b) => a - b);
+      const values = [...facts.notFinite.values()].reduce((sum, count) => sum + count, 0);
+      const first = samples.slice(0, 5).join(", ") + (samples.length > 5 ? ` and ${samples.length - 5} more` : "");
+      return [
+        `input "${facts.name}": sample${samples.length > 1 ? "s" : ""} ${first} (counted from 1) ${samples.length > 1 ? "have" : "has"} ${values} value${values === 1 ? "" : "s"} that ${values === 1 ? "is" : "are"} NaN or infinite; mend or leave out ${samples.length > 1 ? "these samples" : "this sample"}`,
+      ];
+    });
+  }
+
+  /** Warnings about the samples; made-up ones get none. */
+  notes(random: boolean): Note[] {
+    const found: Note[] = this.notFinite().map((text) => ({ kind: "warning", code: "samples-not-finite", text }));
+    if (random) return found;
+    for (const facts of this.inputs) {
+      if (!facts || facts.min > facts.max) continue;
+      const { name, min, max, whole } = facts;
+      const numbers = { min, max, samples: this.seen };
+      if (min === max)
+        found.push({
+          kind: "warning",
+          code: "constant-samples",
+          tensor: name,
+          text: `input "${name}": is ${min} in all samples, so ranges of what follows say nothing; give samples as the model will see them`,
+          numbers,
+        });
+      else if (whole && min >= 0 && max <= 255 && max > BYTE_LIKE)
+        found.push({
+          kind: "warning",
+          code: "samples-look-like-bytes",
+          tensor: name,
+          text: `input "${name}": samples are whole numbers from ${min} to ${max}, as unscaled pictures are; if the model expects 0…1 or −1…1, scale the samples`,
+          numbers,
+        });
+    }
+    return found;
+  }
+}
+
+function lookAt(facts: InputFacts, bytes: Uint8Array, number: number): void {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  const values = new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
+  let { min, max, whole } = facts;
+  let wrong = 0;
+  for (const value of values) {
+    if (value < min) min = value;
+    if (value > max) max = value;
+    if (value - value !== 0) wrong++;
+    else if (whole && value !== Math.trunc(value)) whole = false;
+  }
+  Object.assign(facts, { min, max, whole });
+  if (wrong > 0) facts.notFinite.set(number, wrong);
+}
