@@ -29,10 +29,11 @@ export function verify(graph: Graph, context: Context, options: VerifyOptions): 
     const operator = node.kind === "result" ? node.inputs[0]! : node;
     if (operator.kind !== "operator" || operator.float) continue;
     const row = operator.row;
+    const check = new Check(node, operator, row, schemeOf(context, node), problems);
+    check.family();
     if (!row.verify) continue;
     if (options.allowFloat && hasNothingQuantized(operator)) continue;
     if (options.allowFloatWithWeights && quantizedTensors(operator).every(isConstant)) continue;
-    const check = new Check(node, operator, row, schemeOf(context, node), problems);
     if (node.kind === "result") check.result();
     else check.operator(granularityOf(context, node) === "channel");
   }
@@ -98,6 +99,17 @@ class Check {
       this.specialParameters();
     }
     this.operands(perChannel);
+  }
+
+  /** What the kernels of the scheme's family demand of the result (src/rules/operators.ts). */
+  family(): void {
+    const rule = this.row.families?.[this.scheme.family];
+    const { quant, dtype } = this.node;
+    if (!rule || !quant || dtype !== this.scheme.activation.dtype) return;
+    if (rule.sameAs !== undefined) this.sameAs(rule.sameAs);
+    const fixed = rule.fixed?.[dtype];
+    if (fixed && (quant.scale[0] !== Math.fround(fixed.scale) || Number(quant.zeroPoint[0]) !== fixed.zeroPoint))
+      this.problem(`its parameters must be scale ${fixed.scale}, zero point ${fixed.zeroPoint}`);
   }
 
   private operands(perChannel: boolean): void {
@@ -206,8 +218,11 @@ class Check {
 
   private sameAsOperand(): void {
     const out = this.row.out;
-    if (out.role !== "same") return;
-    const source = this.op.inputs[out.operand];
+    if (out.role === "same") this.sameAs(out.operand);
+  }
+
+  private sameAs(operand: number): void {
+    const source = this.op.inputs[operand];
     const a = this.node.quant;
     const b = source?.quant;
     if (a && b && a.scale[0] === b.scale[0] && a.zeroPoint[0] === b.zeroPoint[0]) return;

@@ -66,7 +66,7 @@ function smallestScales(graph: Graph, context: Context): Finding[] {
     if (isConstant(node) || !range || node.quant!.scale[0] !== Math.fround(quantizer.smallestScale)) return [];
     const bits = bitsOf(range, quantizer.smallestScale);
     // A tensor that is zero everywhere loses nothing.
-    if (bits <= 0 || bits > quantizer.bits - 1) return [];
+    if (bits <= 0 || bits > fullBits(quantizer) - 1) return [];
     const text = `its range is only ${short(range.max - range.min)} wide; the scale of ${nameOf(quantizer)} is held at ${quantizer.smallestScale}, so ${bits.toFixed(1)} of ${quantizer.bits} bits are left. Give the layer int16 (--layer), or scale the model's values up`;
     return [{ node, text, numbers: { width: range.max - range.min, scale: quantizer.smallestScale, bits } }];
   });
@@ -117,6 +117,11 @@ function quantizedNodes(graph: Graph, context: Context): { node: Node; quantizer
     const quantizer = quantizerOf(context, node);
     return quantizer && node.quant?.scale.length && node.kind !== "output" ? [{ node, quantizer }] : [];
   });
+}
+
+/** Bits that a range takes which uses all integers on its wider side of 0. */
+function fullBits({ symmetric, low, high }: Quantizer): number {
+  return Math.log2((symmetric ? high : high - low) + 1);
 }
 
 /** How many bits the values of a range take in steps of a scale. */

@@ -51,8 +51,6 @@ export type DtypeRule =
 
 /** What holds for an operator in the schemes of one family. */
 export interface FamilyRule {
-  /** dtypes that its activations may have; absent = all of the family. */
-  readonly activations?: readonly Dtype[];
   /** Its result has the parameters of this operand. */
   readonly sameAs?: number;
   /** Its result always has these parameters, by the dtype of its activations. */

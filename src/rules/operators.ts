@@ -8,6 +8,7 @@
  */
 import type { Dtype } from "../model/tensor-types.ts";
 import type { OperandRole, OperatorRow, ResultRole, SpecialKind } from "./operator-row.ts";
+import type { FixedParameters } from "./schemes.ts";
 
 export type { BackwardRule, DtypeRule, OperandRole, OperatorRow, ResultRole } from "./operator-row.ts";
 
@@ -22,6 +23,8 @@ const recorded: ResultRole = { role: "activation" };
 const sameAs = (operand: number): ResultRole => ({ role: "same", operand });
 const special = (kind: SpecialKind): ResultRole => ({ role: "special", kind });
 const boolean: ResultRole = { role: "boolean" };
+
+const fixed = (scale: number, zeroPoint: number): FixedParameters => ({ scale, zeroPoint });
 
 const qdq = "quantize-dequantize";
 const nothing = "nothing";
@@ -93,6 +96,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   },
   ARG_MIN: { in: [activation, raw()], out: { role: "raw" }, constants: "own", dtype: { option: "outputType" } },
   AVERAGE_POOL_2D: unary({
+    families: { litert: { sameAs: 0 } },
     averages: "window",
     fuses: true,
     takesRelu: true,
@@ -153,8 +157,14 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   LOGICAL_NOT: { in: [], rest: raw(), out: boolean, constants: "elsewhere" },
   LOGICAL_OR: { in: [], rest: raw("BOOL"), out: boolean, constants: "elsewhere", verify: "roles" },
   LOGISTIC: unary({ out: special("logistic"), verify: "roles", fake: qdq }),
-  LOG_SOFTMAX: unary({ constants: "refused", mixed: undefined, fake: qdq }),
+  LOG_SOFTMAX: unary({
+    families: { litert: { fixed: { UINT8: fixed(16 / 256, 255), INT8: fixed(16 / 256, 127) } } },
+    constants: "refused",
+    mixed: undefined,
+    fake: qdq,
+  }),
   MAX_POOL_2D: unary({
+    families: { litert: { sameAs: 0 } },
     out: { role: "same", operand: 0, when: "tf-style-maxpool" },
     fuses: true,
     takesRelu: true,
@@ -304,7 +314,10 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   GRU: unruled(),
   HARD_SWISH: unruled({ gated: true, ours: unary({ verify: "roles", fake: qdq }) }),
   IF: unruled({ multiple: true, dtype: { subgraph: "thenSubgraphIndex", side: "outputs" } }),
-  L2_NORMALIZATION: unruled({ fuses: true }),
+  L2_NORMALIZATION: unruled({
+    families: { litert: { fixed: { UINT8: fixed(1 / 128, 128), INT8: fixed(1 / 128, 0) } } },
+    fuses: true,
+  }),
   L2_POOL_2D: unruled({ fuses: true }),
   LOG: unruled(),
   MATRIX_DIAG: unruled(),

@@ -68,7 +68,9 @@ describe("deferred contents", () => {
   });
 
   test("somebody has to fill deferred contents", async () => {
-    await expect(serializeModel(withDeferred(4, 4).model, { dialect: "circle" })).rejects.toThrow("nobody to fill");
+    await expect(serializeModel(withDeferred(4, 4).model, { dialect: "circle" })).rejects.toThrow(
+      "no function to fill",
+    );
   });
 });
 

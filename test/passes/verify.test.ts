@@ -5,12 +5,13 @@ import { describe, expect, test } from "bun:test";
 import { type Graph, type Node, setInput } from "../../src/graph/graph.ts";
 import { setOptions } from "../../src/graph/options.ts";
 import { perTensor, type QuantParam, quantParam } from "../../src/graph/quantparam.ts";
-import type { BuiltinOptions } from "../../src/model/index.ts";
+import type { BuiltinOperator, BuiltinOptions } from "../../src/model/index.ts";
 import type { Workspace } from "../../src/passes/context.ts";
-import { SCHEMES } from "../../src/rules/schemes.ts";
+import { LITERT_SCHEMES, SCHEMES } from "../../src/rules/schemes.ts";
+import { model, quantized } from "../helpers/models.ts";
 import { CASES } from "../operators/cases.ts";
 import { modelOf, parse } from "../operators/one-operator.ts";
-import { dropIn, nodeOf, type Setup, verifyAll, written } from "./support.ts";
+import { dropIn, nodeOf, type Setup, spaceOf, verifyAll, written } from "./support.ts";
 
 /** A verified graph of one operator (test/operators/cases.ts); its operands are x0, w1 …, its results y0, y1. */
 async function good(op: string, setup: Setup = {}, options?: BuiltinOptions): Promise<Workspace & { graph: Graph }> {
@@ -363,4 +364,29 @@ test("tensors without a range are told with the cause", async () => {
   const problems = verifyAll(space, false);
   // The result's dtype follows its operand; the missing parameters remain.
   expect(problems).toEqual([expect.stringMatching(/ADD "y0": wrong granularity.*"y0"/)]);
+});
+
+describe("what LiteRT's kernels demand of results, and ONE does not", () => {
+  const parameters = quantized;
+  const problems = async (op: keyof typeof BuiltinOperator, result: [number, number], options?: BuiltinOptions) => {
+    const made = model(["x"], ["y"], (graph) =>
+      graph
+        .tensor("x", [1, 2, 2, 4], "INT8", parameters(0.5, 3))
+        .tensor("y", [1, 2, 2, 4], "INT8", parameters(...result))
+        .operator(op, ["x"], ["y"], options),
+    );
+    const space = await spaceOf(made, { scheme: LITERT_SCHEMES.int8 });
+    return verifyAll(space, true);
+  };
+
+  // LOG_SOFTMAX and L2_NORMALIZATION check in Prepare (lite/kernels/activations.cc, l2norm.cc); pools copy integers.
+  test.each([
+    ["LOG_SOFTMAX", [16 / 256, 127], [16 / 256, 126]],
+    ["L2_NORMALIZATION", [1 / 128, 0], [1 / 64, 0]],
+    ["MAX_POOL_2D", [0.5, 3], [0.5, 2]],
+    ["AVERAGE_POOL_2D", [0.5, 3], [0.25, 3]],
+  ] as [keyof typeof BuiltinOperator, [number, number], [number, number]][])("%s", async (op, right, wrong) => {
+    expect(await problems(op, right)).toEqual([]);
+    expect((await problems(op, wrong)).join()).toContain(`${op} "y": its parameters must be`);
+  });
 });
