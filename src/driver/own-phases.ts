@@ -8,6 +8,7 @@ import { calledSubgraphs } from "../model/index.ts";
 import { checkRanges } from "../passes/float/check-ranges.ts";
 import { chooseFloat, insertFloatBorders } from "../passes/float/keep-float.ts";
 import { isWhollyQuantized } from "../passes/float/quantized-already.ts";
+import { clipMasks } from "../passes/masks/clip-masks.ts";
 import { canonicalDtypes } from "../passes/minmax/io-dtypes.ts";
 import { prepareSteps } from "../passes/prepare/index.ts";
 import { recognize } from "../passes/recognize.ts";
@@ -123,6 +124,11 @@ export function refuseWithoutRanges(run: Own): void {
     run.settings.model,
     "has no recorded ranges; give sample inputs with --data (random[:N] for a try), or run 'minmaxq record' first",
   );
+}
+
+/** Clips masks and pads to what their consumers can tell apart. */
+export function clipMasksOf({ space, graphs }: Own): void {
+  for (const graph of graphs) clipMasks(graph, space.context);
 }
 
 /** Puts Dequantize and Quantize at the borders of what stays float; then every activation that is left needs a range. */

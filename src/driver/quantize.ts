@@ -20,6 +20,7 @@ import { type Io, SILENT } from "./io.ts";
 import {
   checkModel,
   chooseSubgraphs,
+  clipMasksOf,
   fakeWeights,
   insertBorders,
   keepFloat,
@@ -156,6 +157,7 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
   },
   { name: "record", span: "record", when: hasSamples, why: "ranges of activations come from samples", run: recordInto },
   { name: "check ranges", why: "from here on every quantized activation needs one", run: refuseWithoutRanges },
+  { name: "clip masks", why: "what lies beyond every useful value must not decide a range", run: clipMasksOf },
   { name: "insert borders", why: "their ranges are those of the float operators beside them", run: insertBorders },
   {
     name: "quantize",
