@@ -117,27 +117,38 @@ export class Consumers {
         if (index === 0) return asItIs ? { floor, ceil } : known(floor + low, ceil + high);
         return asItIs ? { floor: -ceil, ceil: -floor } : known(low - ceil, high - floor);
       case "mul":
-        return ofFactor([floor, ceil], low, high, this.holdings.of(user.inputs[index]));
+        return ofFactor({ floor, ceil }, low, high, this.holdings.of(user.inputs[index]));
       case "div":
-        if (index === 0 && (low > 0 || high < 0)) return ofFactor([floor, ceil], 1 / high, 1 / low, null);
+        if (index === 0 && (low > 0 || high < 0)) return ofFactor({ floor, ceil }, 1 / high, 1 / low, null);
     }
     return NONE;
   }
 }
 
-/** Bounds of t where t · [low, high] has the bounds `result`. */
-function ofFactor([floor, ceil]: readonly [number, number], low: number, high: number, own: Intervals | null): Bounds {
+/** Bounds of t (which holds `own`) where t · [low, high] has the bounds `result`. */
+function ofFactor(result: Bounds, low: number, high: number, own: Intervals | null): Bounds {
+  const { floor, ceil } = result;
+  // A mask switched on and off: its value becomes smaller, the switch stays as it is.
+  if (own && low === high && maskFactor(low, own, result) !== undefined) return NONE;
   if (low > 0) return known(Math.min(floor / low, floor / high), Math.max(ceil / low, ceil / high));
   if (high < 0) return known(Math.min(ceil / low, ceil / high), Math.max(floor / low, floor / high));
-  // A mask's factor (t, a point far beyond) of something between 0 and one end that is a mask's two values.
   if (!own || lowest(own) !== highest(own)) return NONE;
+  const factor = maskFactor(lowest(own), [[low, high]], result);
+  if (factor === undefined) return NONE;
+  return factor < 0 ? { floor: factor, ceil: Infinity } : { floor: -Infinity, ceil: factor };
+}
+
+/**
+ * What `factor` may be instead, where something between 0 and one other end times `factor` is a mask, far beyond the bound: then only
+ * these two ends are taken on, as 1 − m does of a mask m.
+ */
+function maskFactor(factor: number, onOff: Intervals, { floor, ceil }: Bounds): number | undefined {
+  const low = lowest(onOff);
+  const high = highest(onOff);
   const end = low === 0 ? high : high === 0 ? low : 0;
-  if (end === 0) return NONE;
-  const at = lowest(own) * end;
-  const bound = at < 0 ? floor : ceil;
-  if (!Number.isFinite(bound) || Math.abs(at) < MASK_RATIO * Math.abs(bound)) return NONE;
-  const factor = bound / end;
-  return lowest(own) < 0 ? { floor: factor, ceil: Infinity } : { floor: -Infinity, ceil: factor };
+  const bound = factor * end < 0 ? floor : ceil;
+  if (end === 0 || !Number.isFinite(bound) || Math.abs(factor * end) < MASK_RATIO * Math.abs(bound)) return undefined;
+  return bound / end;
 }
 
 /** Infinities that meet say nothing. */

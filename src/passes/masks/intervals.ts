@@ -29,7 +29,7 @@ const MARGIN = 20;
 const MOST = 16;
 
 /** Constants with more elements count as everything between their extremes: they are no masks. */
-const LARGEST_CONSTANT = 1 << 24;
+export const LARGEST_CONSTANT = 1 << 24;
 
 export const lowest = (values: Intervals): number => values[0]![0];
 export const highest = (values: Intervals): number => values.at(-1)![1];
