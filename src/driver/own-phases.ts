@@ -106,7 +106,12 @@ export function fakeWeights({ space, graphs, settings }: Own): void {
 export async function recordInto(run: Own): Promise<void> {
   const { space, graphs, settings, io } = run;
   const { model, nodes } = exportWorkspace(space);
-  const { bySubgraph, from, notes: found } = await recordSamples(model, settings.samples!, io, fillConstants);
+  const {
+    bySubgraph,
+    from,
+    notes: found,
+    passedOver,
+  } = await recordSamples(model, settings.samples!, io, fillConstants);
   run.facts.ranges = from;
   space.context.notes.push(...found);
   const how = `${from.how} of ${counted(from.samples, "sample")}`;
@@ -119,6 +124,7 @@ export async function recordInto(run: Own): Promise<void> {
       provenance: { from: "recorded", how },
     });
   }
+  for (const position of passedOver) run.passedOver.add(graphs[0]!.inputs[position]!);
   for (const node of graphs[0]!.outputs) if (!node.float) node.quant = node.inputs[0]?.quant ?? null;
 }
 
@@ -134,8 +140,8 @@ export function refuseWithoutRanges(run: Own): void {
 }
 
 /** Clips masks and pads to what their consumers can tell apart. */
-export function clipMasksOf({ space, graphs }: Own): void {
-  for (const graph of graphs) clipMasks(graph, space.context);
+export function clipMasksOf({ space, graphs, passedOver }: Own): void {
+  for (const graph of graphs) clipMasks(graph, space.context, passedOver);
 }
 
 /** Marks what is infinite all the same. With `strict` that is an error. */

@@ -13,12 +13,15 @@ import { hasRange, quantParam } from "../../graph/quantparam.ts";
 import type { Constant } from "../../weights/constant.ts";
 import { type Context, remark } from "../context.ts";
 import { type Bounds, Consumers, ENDLESS } from "./bounds.ts";
-import { Holdings, highest, type Intervals, lowest, MASK_RATIO, recordedOf } from "./intervals.ts";
+import { FLT_MAX, Holdings, highest, type Intervals, lowest, MASK_RATIO, recordedOf } from "./intervals.ts";
 
-/** Clips masks in constants and ranges of a graph, and notes each tensor. */
-export function clipMasks(graph: Graph, context: Context): void {
+/**
+ * Clips masks in constants and ranges of a graph, and notes each tensor. `passedOver`: inputs with −FLT_MAX in a sample, which their
+ * ranges say nothing of.
+ */
+export function clipMasks(graph: Graph, context: Context, passedOver: ReadonlySet<Node> = new Set()): void {
   const nodes = activeNodes(graph);
-  const holdings = new Holdings(context);
+  const holdings = new Holdings(context, passedOver);
   const consumers = new Consumers(context, holdings, new Set(nodes));
   // All is looked at before anything changes.
   const changes: (() => void)[] = [];
@@ -111,8 +114,6 @@ function tell(context: Context, node: Node, { low, high, from, to, below, above 
   const numbers = { lowest: finite(from), highest: finite(to), low, high };
   remark(context, node, "mask-clipped", `mask clipped from ${what.join(", ")}`, numbers);
 }
-
-const FLT_MAX = 3.4028234663852886e38;
 
 const text = (value: number): string =>
   Number.isFinite(value) ? String(Number(value.toPrecision(4))) : `${value}`.replace("Infinity", "∞");

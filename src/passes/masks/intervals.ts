@@ -31,6 +31,8 @@ const MOST = 16;
 /** Constants with more elements count as everything between their extremes: they are no masks. */
 export const LARGEST_CONSTANT = 1 << 24;
 
+export const FLT_MAX = 3.4028234663852886e38;
+
 export const lowest = (values: Intervals): number => values[0]![0];
 export const highest = (values: Intervals): number => values.at(-1)![1];
 
@@ -60,7 +62,11 @@ export class Holdings {
   private readonly known = new Map<Node, Intervals | null>();
   private readonly constants = new Map<Constant, Intervals | null>();
 
-  constructor(private readonly context: Context) {}
+  /** `passedOver`: inputs with −FLT_MAX in a sample, which their ranges say nothing of. */
+  constructor(
+    private readonly context: Context,
+    private readonly passedOver: ReadonlySet<Node>,
+  ) {}
 
   /** What a FLOAT32 tensor holds; null when that is not known. */
   of(node: Node | null | undefined): Intervals | null {
@@ -80,6 +86,7 @@ export class Holdings {
     if (node.kind === "output") return this.of(node.inputs[0]);
     // A result holds what its operator passes on.
     const operator = node.kind === "result" ? node.inputs[0]! : node;
+    if (this.passedOver.has(node)) return joined([[-FLT_MAX, -FLT_MAX], ...(recordedOf(node) ?? [])]);
     if (operator.kind !== "operator") return recordedOf(node);
     return this.computed(operator) ?? recordedOf(node);
   }
