@@ -18,8 +18,9 @@ const sample = (record: number, count: number) =>
 
 beforeAll(() => {
   cwd = folder();
-  for (const [name, second] of [
+  for (const [name, second, width = N] of [
     ["plain", undefined],
+    ["attention", (record: number) => (i: number) => (i > 2 + (record % 5) ? 0 : 1), 2 * N],
     ["zero-one", (record: number) => (i: number) => (i > 2 + (record % 5) ? 0 : 1)],
     ["infinite", (record: number) => (i: number) => (i > 2 + (record % 5) ? -Infinity : 0)],
     ["lowest", (record: number) => (i: number) => (i > 2 + (record % 5) ? -3.4028234663852886e38 : 0)],
@@ -27,7 +28,7 @@ beforeAll(() => {
     mkdirSync(join(cwd, name));
     for (let record = 0; record < 8; record++) {
       const mask = second ? Float32Array.from({ length: N }, (_, i) => second(record)(i)) : new Float32Array();
-      const bytes = Buffer.concat([bytesOf(sample(record, N * N)), bytesOf(mask)]);
+      const bytes = Buffer.concat([bytesOf(sample(record, N * width)), bytesOf(mask)]);
       writeFileSync(join(cwd, name, `${record}.bin`), bytes);
     }
   }
@@ -67,6 +68,16 @@ describe.each(["05-attention-masks", "30-infinite-mask"])("../shared/cases/%s", 
       for (const { numbers } of notes) expect(Math.abs(numbers.low!)).toBeLessThan(200);
     });
   }
+});
+
+const ATTENTION = resolve("../shared/cases/05-attention-masks/attn_m1e9.tflite");
+test.skipIf(!existsSync(ATTENTION)).each([
+  ["uint8", 25],
+  ["int16", 45],
+] as const)("attn_m1e9.tflite in %s, with a mask of 0 and 1", async (dtype, least) => {
+  const { notes, sqnr } = await tried(ATTENTION, "attention", dtype);
+  expect(sqnr).toBeGreaterThan(least);
+  expect(notes.map(({ tensor }) => tensor).sort()).toEqual(["add", "mul_1", "mul_1/y"]);
 });
 
 describe.each(["uint8", "int16"])("built here, %s", (dtype) => {
