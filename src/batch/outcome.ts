@@ -14,7 +14,7 @@ export const DONE = z.object({
   warnings: z.array(z.string()),
   /** Notes of the Report: what stays float or was quantized already, and warnings. */
   notes: z
-    .array(z.object({ kind: z.enum(["float", "kept", "warning"]), code: z.string(), text: z.string() }))
+    .array(z.object({ kind: z.enum(["float", "kept", "warning", "note"]), code: z.string(), text: z.string() }))
     .optional(),
 });
 export type Done = z.infer<typeof DONE>;

@@ -5,9 +5,12 @@ import { counted } from "../base/text.ts";
 import type { Graph } from "../graph/graph.ts";
 import { hasRange, quantParam } from "../graph/quantparam.ts";
 import { calledSubgraphs } from "../model/index.ts";
+import type { Context } from "../passes/context.ts";
 import { checkRanges } from "../passes/float/check-ranges.ts";
 import { chooseFloat, insertFloatBorders } from "../passes/float/keep-float.ts";
 import { isWhollyQuantized } from "../passes/float/quantized-already.ts";
+import { clipMasks } from "../passes/masks/clip-masks.ts";
+import { keepInfinite } from "../passes/masks/keep-infinite.ts";
 import { canonicalDtypes } from "../passes/minmax/io-dtypes.ts";
 import { prepareSteps } from "../passes/prepare/index.ts";
 import { recognize } from "../passes/recognize.ts";
@@ -55,7 +58,12 @@ export function prepareRun({ space, graphs, settings, prepared }: Own): void | P
 /** Marks what stays float. With `strict` that is an error. */
 export function keepFloat({ space, graphs, settings }: Own): void {
   for (const graph of graphs) chooseFloat(graph, space.context);
-  const kept = space.context.notes.filter((note) => note.kind === "float");
+  refuseFloat(settings, space.context);
+}
+
+/** With `strict` parts that stay float are an error. */
+function refuseFloat(settings: QuantizeSettings, context: Context): void {
+  const kept = context.notes.filter((note) => note.kind === "float");
   if (!settings.strict || kept.length === 0) return;
   const lines = kept.map((note) => `  ${note.text}`).join("\n");
   throw new FileError(
@@ -98,7 +106,12 @@ export function fakeWeights({ space, graphs, settings }: Own): void {
 export async function recordInto(run: Own): Promise<void> {
   const { space, graphs, settings, io } = run;
   const { model, nodes } = exportWorkspace(space);
-  const { bySubgraph, from, notes: found } = await recordSamples(model, settings.samples!, io, fillConstants);
+  const {
+    bySubgraph,
+    from,
+    notes: found,
+    passedOver,
+  } = await recordSamples(model, settings.samples!, io, fillConstants);
   run.facts.ranges = from;
   space.context.notes.push(...found);
   const how = `${from.how} of ${counted(from.samples, "sample")}`;
@@ -111,6 +124,7 @@ export async function recordInto(run: Own): Promise<void> {
       provenance: { from: "recorded", how },
     });
   }
+  for (const position of passedOver) run.passedOver.add(graphs[0]!.inputs[position]!);
   for (const node of graphs[0]!.outputs) if (!node.float) node.quant = node.inputs[0]?.quant ?? null;
 }
 
@@ -123,6 +137,17 @@ export function refuseWithoutRanges(run: Own): void {
     run.settings.model,
     "has no recorded ranges; give sample inputs with --data (random[:N] for a try), or run 'minmaxq record' first",
   );
+}
+
+/** Clips masks and pads to what their consumers can tell apart. */
+export function clipMasksOf({ space, graphs, passedOver }: Own): void {
+  for (const graph of graphs) clipMasks(graph, space.context, passedOver);
+}
+
+/** Marks what is infinite all the same. With `strict` that is an error. */
+export function keepInfiniteOf({ space, graphs, settings }: Own): void {
+  for (const graph of graphs) keepInfinite(graph, space.context);
+  refuseFloat(settings, space.context);
 }
 
 /** Puts Dequantize and Quantize at the borders of what stays float; then every activation that is left needs a range. */

@@ -20,9 +20,11 @@ import { type Io, SILENT } from "./io.ts";
 import {
   checkModel,
   chooseSubgraphs,
+  clipMasksOf,
   fakeWeights,
   insertBorders,
   keepFloat,
+  keepInfiniteOf,
   prepareRun,
   recordInto,
   refuseWithoutRanges,
@@ -156,6 +158,8 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
   },
   { name: "record", span: "record", when: hasSamples, why: "ranges of activations come from samples", run: recordInto },
   { name: "check ranges", why: "from here on every quantized activation needs one", run: refuseWithoutRanges },
+  { name: "clip masks", why: "what lies beyond every useful value must not decide a range", run: clipMasksOf },
+  { name: "keep infinite", why: "what no consumer allows to clip; borders come around it", run: keepInfiniteOf },
   { name: "insert borders", why: "their ranges are those of the float operators beside them", run: insertBorders },
   {
     name: "quantize",

@@ -14,6 +14,8 @@ export interface Recording {
   readonly from: RecordedFrom;
   /** Warnings about the samples. */
   readonly notes: readonly Note[];
+  /** Positions of inputs with −FLT_MAX in a sample: a range passes it over (reference §7.3), a mask means it. */
+  readonly passedOver: readonly number[];
 }
 
 /** Runs the model on samples. `fill` computes contents that the model only describes. Throws a MinmaxqError. */
@@ -41,7 +43,12 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
     });
     const how = reductionText(reduction);
     const random = data.random === true;
-    return { bySubgraph, from: { source: "samples", how, samples: data.count, random }, notes: facts.notes(random) };
+    return {
+      bySubgraph,
+      from: { source: "samples", how, samples: data.count, random },
+      notes: facts.notes(random),
+      passedOver: facts.withLowest(),
+    };
   } catch (error) {
     // Tensors without a number follow from inputs without one: those are the cause.
     const causes = facts.notFinite();

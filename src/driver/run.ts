@@ -3,7 +3,7 @@
  */
 import { statSync } from "node:fs";
 import { runSteps, type Step, type StepTime } from "../base/steps.ts";
-import type { Graph } from "../graph/graph.ts";
+import type { Graph, Node } from "../graph/graph.ts";
 import type { Model, OpenedModel } from "../model/index.ts";
 import type { Note, QuantizeOptions, Workspace } from "../passes/context.ts";
 import type { Prepared } from "../passes/prepare/index.ts";
@@ -40,6 +40,8 @@ export class Run<S extends Settings = Settings> {
   readonly prepared: Prepared[] = [];
   /** What the Report says beside what is derived from graphs. */
   readonly facts: Facts = {};
+  /** Inputs whose recorded range passes −FLT_MAX over; by "record". */
+  readonly passedOver = new Set<Node>();
   verified = false;
   readonly times: StepTime[] = [];
   /** Threads of the weight stream, and what they have begun of the output. */

@@ -18,6 +18,8 @@ interface InputFacts {
 /** Pictures hold bytes: larger values than this are none that were scaled to 0…1 or −1…1. */
 const BYTE_LIKE = 16;
 
+const LOWEST = -3.4028234663852886e38;
+
 export class SampleFacts {
   private readonly inputs: readonly (InputFacts | null)[];
   private seen = 0;
@@ -48,6 +50,11 @@ export class SampleFacts {
       },
       close: () => data.close(),
     };
+  }
+
+  /** Positions of the inputs with −FLT_MAX in a sample. */
+  withLowest(): number[] {
+    return [...this.inputs.keys()].filter((position) => this.inputs[position]?.min === LOWEST);
   }
 
   /** One line for each input with values that are no numbers; empty where there is none. */

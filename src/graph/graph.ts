@@ -79,6 +79,9 @@ export type FloatCode =
   | "state-without-range"
   | "weights-do-not-fit"
   | "values-do-not-fit"
+  /** Has a constant, or a recorded range, that is infinite and that nothing allows to clip. */
+  | "infinite-constant"
+  | "infinite-range"
   /** The target has no kernel for it, or none of use. */
   | "target"
   /** Lies between operators that stay float, and would only lose. */

@@ -10,6 +10,8 @@ export type Provenance =
   | { from: "file" }
   | { from: "recorded"; how: string }
   | { from: "own values" }
+  /** A range without what a mask says; `was` is how the range came to be. */
+  | { from: "clipped mask"; was: Provenance }
   | { from: "range"; of: string }
   | { from: "predefined"; kind: string }
   | { from: "integer scale" }
@@ -94,6 +96,8 @@ export function provenanceText(provenance: Provenance): string {
       return `recorded (${provenance.how})`;
     case "own values":
       return "own values";
+    case "clipped mask":
+      return `${provenanceText(provenance.was)}, without what a mask says`;
     case "range":
       return `from ${provenance.of}`;
     case "predefined":

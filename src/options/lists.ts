@@ -34,6 +34,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "outputDtype",
   "tfStyleMaxpool",
   "saveMinMax",
+  "maskValue",
   "withSteps",
   "withoutSteps",
   "strict",

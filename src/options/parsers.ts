@@ -38,6 +38,7 @@ export const number =
 
 export const whole = number("a whole number from 1", (n) => Number.isSafeInteger(n) && n >= 1);
 export const percentage = number("a number from 0 to 100", (n) => n >= 0 && n <= 100);
+export const negative = number("a number below 0", (n) => n < 0 && Number.isFinite(n));
 export const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
 
 /** A parser's own errors as commander's. */

@@ -9,7 +9,7 @@ import type { OptionValues } from "./values.ts";
 
 /** Settings of `quantize` for a model. */
 export function quantizeSettings(model: string, options: OptionValues): QuantizeSettings {
-  const { dtype, granularity, tfStyleMaxpool, saveMinMax } = options;
+  const { dtype, granularity, tfStyleMaxpool, saveMinMax, maskValue } = options;
   return {
     model,
     output: options.output,
@@ -21,6 +21,7 @@ export function quantizeSettings(model: string, options: OptionValues): Quantize
       target: targetNamed(options.target),
       tfStyleMaxpool,
       saveMinMax,
+      maskValue,
       inputDtypes: options.inputDtype,
       outputDtypes: options.outputDtype,
     },

@@ -16,6 +16,7 @@ import {
   ioDtypes,
   limits,
   namesOf,
+  negative,
   number,
   oneOf,
   percentage,
@@ -77,6 +78,12 @@ export const OPTIONS = {
   },
   tfStyleMaxpool: { flags: "--tf-style-maxpool", help: "MAX_POOL_2D takes its input's scale and zero point" },
   saveMinMax: { flags: "--save-min-max", help: "keep the recorded ranges in the result" },
+  maskValue: {
+    flags: "--mask-value <value>",
+    help: "what masks and pads before SOFTMAX, MAX_POOL_2D and the like say instead of -1e9, -inf and so on",
+    parse: negative,
+    defaultText: "just below what the operator can tell apart",
+  },
   withSteps: {
     many: "repeated",
     flags: "--prepare <steps>",

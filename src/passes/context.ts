@@ -22,14 +22,16 @@ export interface QuantizeOptions {
   readonly outputDtypes?: readonly Dtype[];
   readonly tfStyleMaxpool?: boolean;
   readonly saveMinMax?: boolean;
+  /** What masks and pads say instead of values beyond it, chosen by a person; without one each finds its own. */
+  readonly maskValue?: number;
   /** The runtime that the result is for; without one the result is ONE's. */
   readonly target?: Target;
 }
 
 /** Something a person should know about the result. */
 export interface Note {
-  /** `float`: stays float; `kept`: is quantized already and stays as it is; `warning`: works, but look at it. */
-  readonly kind: "float" | "kept" | "warning";
+  /** `float`: stays float; `kept`: is quantized already and stays as it is; `warning`: works, but look at it; `note`: nothing to do, but good to know. */
+  readonly kind: "float" | "kept" | "warning" | "note";
   /** Stable, for programs: one code per kind of note. */
   readonly code: string;
   /** One line: which thing, what is the matter, what to do. */
@@ -115,6 +117,17 @@ export function warn(
   numbers: Readonly<Record<string, number>> = {},
 ): void {
   note(context, node, { kind: "warning", code, text: `${describe(node)}: ${text}`, numbers });
+}
+
+/** Notes what was done that a person may want to know; arguments as of `warn`. */
+export function remark(
+  context: Context,
+  node: Node,
+  code: string,
+  text: string,
+  numbers: Readonly<Record<string, number>>,
+): void {
+  note(context, node, { kind: "note", code, text: `${describe(node)}: ${text}`, numbers });
 }
 
 /** Code of the reason of operators that the file has quantized. */

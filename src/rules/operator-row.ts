@@ -87,6 +87,20 @@ export interface OperatorRow {
   readonly sameElements?: true;
   /** What it computes of two operands element by element, where that can become part of weights and bias before it. */
   readonly arithmetic?: "add" | "sub" | "mul" | "div";
+  /** The result consists of values of these operands, unchanged: all of them, or some. */
+  readonly passes?: "all" | readonly number[];
+  /** The result is the operand times −1. */
+  readonly negates?: true;
+  /** The larger or the smaller of its operands, element by element. */
+  readonly elementwise?: "max" | "min";
+  /**
+   * Of the values that it looks at together (a row, a window), one so far below the largest leaves no trace in the result:
+   * e^-20 of a softmax, and anything below it in a maximum (0). `ignoresAbove` likewise of the smallest.
+   */
+  readonly ignoresBelow?: number;
+  readonly ignoresAbove?: number;
+  /** Beyond these values the result does not change any more. */
+  readonly flat?: { readonly below?: number; readonly above?: number };
   /** It is an activation function that others may carry instead (`fusedActivationFunction`). */
   readonly activation?: "RELU" | "RELU6" | "RELU_N1_TO_1";
   /** Values below 0 are multiplied by this operand: x where x ≥ 0, else x · slope. */

@@ -25,6 +25,9 @@ export function summary(report: Report): string[] {
     for (const note of kept.slice(0, FEW)) lines.push(`    ${note.text}`);
     if (kept.length > FEW) lines.push(`    and ${kept.length - FEW} more`);
   }
+  const told = report.notes.filter((note) => note.kind === "note");
+  for (const note of told.slice(0, FEW)) lines.push(`  note: ${note.text}`);
+  if (told.length > FEW) lines.push(`  note: and ${told.length - FEW} more (--json has all)`);
   lines.push(...warningLines(report, colours));
   if (report.targetHint) lines.push(`  ${report.targetHint}`);
   return lines;
@@ -93,7 +96,7 @@ export function recordedLine(report: Report): string {
 export function remarks(notes: Report["notes"], told = 0): string {
   const float = notes.filter((note) => note.kind === "float").length;
   const kept = notes.filter((note) => note.kind === "kept").length;
-  const warnings = notes.length - float - kept + told;
+  const warnings = notes.filter((note) => note.kind === "warning").length + told;
   return [
     ...(kept > 0 ? [`${counted(kept, "operator")} quantized already`] : []),
     ...(float > 0 ? [`${counted(float, "part")} ${float === 1 ? "stays" : "stay"} float`] : []),

@@ -95,6 +95,15 @@ export type Constant =
       readonly count: number;
       readonly length: number;
     }
+  /** float32 held between two limits. */
+  | {
+      readonly kind: "clamped";
+      readonly of: Constant;
+      readonly low: number;
+      readonly high: number;
+      readonly count: number;
+      readonly length: number;
+    }
   /** float32 as integers of 16 bits: round(value / scale) + zeroPoint within the quantizer's limits, the division in f32 (§5.7.1). */
   | {
       readonly kind: "divided";

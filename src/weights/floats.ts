@@ -36,6 +36,14 @@ export function loadFloats(stream: KernelStream, constant: Constant, piece: Piec
       scale(new Float32Array(bytes.buffer, bytes.byteOffset, piece.count), constant, piece);
       return values;
     }
+    case "clamped": {
+      const { low, high } = constant;
+      const values = loadFloats(stream, constant.of, piece);
+      const bytes = values.bytes();
+      const floats = new Float32Array(bytes.buffer, bytes.byteOffset, piece.count);
+      for (let i = 0; i < floats.length; i++) floats[i] = Math.min(high, Math.max(low, floats[i]!));
+      return values;
+    }
     default:
       return loadBytes(stream, constant, piece.first * 4, piece.count * 4);
   }

@@ -38,6 +38,13 @@ export class ConstantScanner {
     return { min: ranges.mins, max: ranges.maxs };
   }
 
+  /** Smallest and largest element and the number of NaN, whatever they are. An empty constant has the range 0 to 0. */
+  extremes(constant: Constant): { min: number; max: number; nans: number } {
+    if (constant.count === 0) return { min: 0, max: 0, nans: 0 };
+    const { mins, maxs, nans } = scanRanges(this.stream, constant, wholeTensor(constant.count));
+    return { min: mins[0]!, max: maxs[0]!, nans };
+  }
+
   /** Parameters of channels' ranges. */
   parameters(mins: Float32Array, maxs: Float32Array, quantizer: Quantizer): Parameters {
     return this.stream.scoped(() => this.stream.parameters(mins, maxs, quantizer));

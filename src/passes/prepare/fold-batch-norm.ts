@@ -65,11 +65,15 @@ function findAffine(last: Node, scanner: ConstantScanner): Affine | null {
     if (!takesActivationOf(last, weighted.node)) continue;
     const values = scanner.unchecked(constant.constant);
     const affine = affineOf(arithmetic, side, values);
-    if (affine && [...(affine.factor ?? []), ...(affine.shift ?? [])].every(Number.isFinite))
+    const fits = (list: Float32Array | undefined, limit: number) => !list?.some((each) => !(Math.abs(each) < limit));
+    if (affine && fits(affine.factor, Number.POSITIVE_INFINITY) && fits(affine.shift, MASK))
       return { weighted, constant, ...affine };
   }
   return null;
 }
+
+/** What shifts so far is a mask: in a bias nothing could tell it from useful values any more. */
+const MASK = 1e8;
 
 /** The constant on the other side of operand `side`, as factor and shift of that operand. */
 function affineOf(
