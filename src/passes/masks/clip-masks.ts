@@ -28,13 +28,20 @@ export function clipMasks(graph: Graph, context: Context, passedOver: ReadonlySe
   for (const node of nodes) {
     changes.push(...ofConstants(graph, context, holdings, consumers, node));
     if (isConstant(node) || node.kind === "output" || node.dtype !== "FLOAT32" || !hasRange(node.quant)) continue;
+    const bounds = consumers.of(node);
+    if (isEndless(bounds)) continue;
     const held = holdings.of(node);
     const recorded = recordedOf(node);
     if (!held || !recorded) continue;
-    const clip = clipped(held, [lowest(recorded), highest(recorded)], consumers.of(node));
+    const clip = clipped(held, [lowest(recorded), highest(recorded)], bounds);
     if (clip) changes.push(() => clipRange(context, node, clip));
   }
   for (const change of changes) change();
+}
+
+/** Consumers tell all values apart. */
+function isEndless({ floor, ceil }: Bounds): boolean {
+  return floor === -Infinity && ceil === Infinity;
 }
 
 /** New ends of a tensor's values, and the lowest and highest that it had. */
@@ -74,7 +81,7 @@ function ofConstants(graph: Graph, context: Context, holdings: Holdings, consume
   return user.inputs.flatMap((operand, index): (() => void)[] => {
     if (!isConstant(operand) || operand.dtype !== "FLOAT32") return [];
     const bounds = consumers.at(user, index);
-    if (bounds.floor === -Infinity && bounds.ceil === Infinity) return [];
+    if (isEndless(bounds)) return [];
     const held = holdings.of(operand);
     if (!held) return [];
     const clip = clipped(held, [lowest(held), highest(held)], bounds);

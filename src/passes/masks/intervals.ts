@@ -103,6 +103,8 @@ export class Holdings {
       const operand = this.of(node.inputs[0]);
       return operand && informative(negated(operand));
     }
+    // Operands of all other operators are not looked at: weights are large.
+    if (!row.elementwise && !row.arithmetic) return null;
     const a = this.of(node.inputs[0]);
     const b = this.of(node.inputs[1]);
     if (!a || !b) return null;
