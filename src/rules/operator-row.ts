@@ -99,6 +99,8 @@ export interface OperatorRow {
    */
   readonly ignoresBelow?: number;
   readonly ignoresAbove?: number;
+  /** The operand minus one number for each row, which is at least the row's largest: low values stay as far below as they were. */
+  readonly shiftsRows?: true;
   /** Beyond these values the result does not change any more. */
   readonly flat?: { readonly below?: number; readonly above?: number };
   /** It is an activation function that others may carry instead (`fusedActivationFunction`). */

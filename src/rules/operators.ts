@@ -166,6 +166,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   LOGICAL_OR: { in: [], rest: raw("BOOL"), out: boolean, constants: "elsewhere", verify: "roles" },
   LOGISTIC: unary({ flat: { below: -20, above: 20 }, out: special("logistic"), verify: "roles", fake: qdq }),
   LOG_SOFTMAX: unary({
+    shiftsRows: true,
     families: { litert: { fixed: { UINT8: fixed(16 / 256, 255), INT8: fixed(16 / 256, 127) } } },
     constants: "refused",
     mixed: undefined,
@@ -267,7 +268,6 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     dtype: { operand: 1 },
   },
   SLICE: unary({ passes: [0], in: [activation, raw(...INDEX), raw(...INDEX)], verify: "roles", fake: nothing }),
-  // LOG_SOFTMAX has no such number: the logarithm of nothing is as far below as the operand was.
   SOFTMAX: unary({ ignoresBelow: 20, out: special("softmax"), verify: "roles", fake: qdq }),
   SPACE_TO_BATCH_ND: unary({ passes: [0], in: [activation, raw(), raw()], verify: "roles" }),
   SPACE_TO_DEPTH: unary({ passes: [0], verify: "roles", fake: nothing }),

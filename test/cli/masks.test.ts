@@ -5,7 +5,7 @@ import { basename, join, resolve } from "node:path";
 import { serializeModel } from "../../src/model/index.ts";
 import { bytesOf } from "../calibration/support.ts";
 import { type GraphBuilder, model } from "../helpers/models.ts";
-import { cleanUpAfterwards, folder, succeeded } from "./support.ts";
+import { cleanUpAfterwards, folder, refused, succeeded } from "./support.ts";
 
 cleanUpAfterwards();
 
@@ -107,6 +107,20 @@ describe.each(["uint8", "int16"])("built here, %s", (dtype) => {
     expect(notes.map(({ tensor }) => tensor).sort()).toEqual(["c", "masked"]);
   });
 
+  test("--mask-value: a person's own value; it has to be below 0", async () => {
+    const file = await path(["x"], (graph) =>
+      softmax(graph.constant("c", [N, N], causal(-1e9)).operator("ADD", ["x", "c"], ["masked"]), "masked"),
+    );
+    const { notes, sqnr } = await tried(file, "plain", dtype, ["--mask-value", "-40"]);
+    expect(sqnr).toBeGreaterThan(least - 5);
+    expect(notes.map(({ tensor, numbers }) => [tensor, numbers.low])).toEqual([
+      ["c", -40],
+      ["masked", -40],
+    ]);
+    const wrong = ["quantize", file, "--data", "plain", "--mask-value", "40", "-o", "wrong.circle"];
+    await refused(wrong, { cwd }, 2, /a number below 0/);
+  });
+
   test("held by a maximum, as some decoders do", async () => {
     const file = await path(["x"], (graph) =>
       softmax(
@@ -142,6 +156,19 @@ describe.each(["uint8", "int16"])("built here, %s", (dtype) => {
   test.each(["infinite", "lowest"])("an input of 0 and %s that is added", async (additive) => {
     const file = await path(["x", "m"], (graph) => softmax(graph.operator("ADD", ["x", "m"], ["masked"]), "masked"));
     expect((await tried(file, additive, dtype)).sqnr).toBeGreaterThan(least);
+  });
+
+  test("LOG_SOFTMAX, and EXP of that", async () => {
+    const file = await path(["x"], (graph) =>
+      graph
+        .constant("c", [N, N], causal(-1e9))
+        .operator("ADD", ["x", "c"], ["masked"])
+        .operator("LOG_SOFTMAX", ["masked"], ["held"])
+        .operator("EXP", ["held"], ["p"]),
+    );
+    const { notes, sqnr } = await tried(file, "plain", dtype);
+    expect(sqnr).toBeGreaterThan(dtype === "uint8" ? 20 : 60);
+    expect(notes.map(({ tensor }) => tensor).sort()).toEqual(["c", "held", "masked"]);
   });
 
   test("decomposed: EXP of what is less than the row's maximum", async () => {

@@ -69,6 +69,7 @@ export class Consumers {
     const result = this.of(user);
     if (result === NONE) return NONE;
     if (row.passes) return valuesPassed(user).includes(index) ? result : NONE;
+    if (row.shiftsRows) return this.ofShifted(user, result.floor);
     if (row.negates) return { floor: -result.ceil, ceil: -result.floor };
     return row.arithmetic && index < 2 ? this.ofArithmetic(user, index, result) : NONE;
   }
@@ -85,6 +86,15 @@ export class Consumers {
     const ceil = ignoresAbove === undefined ? Infinity : -usefulFloor(mirrored, this.margin(user, ignoresAbove));
     if (maskValue === undefined) return { floor, ceil };
     return { floor: Number.isFinite(floor) ? maskValue : floor, ceil: Number.isFinite(ceil) ? -maskValue : ceil };
+  }
+
+  /** What leaves no trace in the numbers that are taken away, and is below the result's floor without them. */
+  private ofShifted(user: Node, floor: number): Bounds {
+    const values = this.holdings.of(user.inputs[0]);
+    if (!values || this.context.options.maskValue !== undefined) return { floor, ceil: Infinity };
+    const margin = this.margin(user, LEAVES_NO_TRACE);
+    const useful = usefulFloor(values, margin);
+    return { floor: Math.min(useful, useful + margin + floor), ceil: Infinity };
   }
 
   /** So far that all values of a row together are below half a step of the result; not more than the row of the table says. */
@@ -179,6 +189,9 @@ function usefulFloor(values: Intervals, margin: number): number {
   if (high > ENDLESS || Math.abs(high) > LARGEST_RATIO * (high - low + margin + 1)) return -Infinity;
   return floor;
 }
+
+/** e^-20 of a sum. */
+const LEAVES_NO_TRACE = 20;
 
 /** What is above a mask must still have its digits as float32. */
 const LARGEST_RATIO = 1 << 16;

@@ -103,6 +103,10 @@ export class Holdings {
       const operand = this.of(node.inputs[0]);
       return operand && informative(negated(operand));
     }
+    if (row.shiftsRows) {
+      const operand = this.of(node.inputs[0]);
+      return operand && shifted(operand, Math.log(node.shape.at(-1) || 1));
+    }
     // Operands of all other operators are not looked at: weights are large.
     if (!row.elementwise && !row.arithmetic) return null;
     const a = this.of(node.inputs[0]);
@@ -162,6 +166,12 @@ export function recordedOf({ quant }: Node): Intervals | null {
 /** Several intervals, or one that records pass over: else the recorded range is the tighter one. */
 function informative(values: Intervals): Intervals | null {
   return values.length > 1 || Math.abs(lowest(values)) > 1e30 || Math.abs(highest(values)) > 1e30 ? values : null;
+}
+
+/** Each row's largest is in the highest interval; what is taken away is at most `more` above it. */
+function shifted(values: Intervals, more: number): Intervals | null {
+  const [low, high] = values.at(-1)!;
+  return informative(joined(values.map(([from, to]): Interval => [from - high - more, Math.min(0, to - low)])));
 }
 
 function negated(values: Intervals): Intervals {
