@@ -4,6 +4,7 @@
  */
 import type { DataSet, InputSpec } from "../calibration/inputs.ts";
 import type { Note } from "../passes/context.ts";
+import { loadKernels } from "../weights/kernels.ts";
 
 interface InputFacts {
   readonly name: string;
@@ -11,12 +12,13 @@ interface InputFacts {
   readonly notFinite: Map<number, number>;
   min: number;
   max: number;
-  /** All values are whole numbers. */
+  /** All values are whole numbers from 0 to 255. */
   whole: boolean;
 }
 
 /** Pictures hold bytes: larger values than this are none that were scaled to 0…1 or −1…1. */
 const BYTE_LIKE = 16;
+const BYTE = 255;
 
 const LOWEST = -3.4028234663852886e38;
 
@@ -86,7 +88,7 @@ export class SampleFacts {
           text: `input "${name}": is ${min} in all samples, so ranges of what follows say nothing; give samples as the model will see them`,
           numbers,
         });
-      else if (whole && min >= 0 && max <= 255 && max > BYTE_LIKE)
+      else if (whole && min >= 0 && max <= BYTE && max > BYTE_LIKE)
         found.push({
           kind: "warning",
           code: "samples-look-like-bytes",
@@ -102,14 +104,14 @@ export class SampleFacts {
 function lookAt(facts: InputFacts, bytes: Uint8Array, number: number): void {
   const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
   const values = new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
-  let { min, max, whole } = facts;
-  let wrong = 0;
-  for (const value of values) {
-    if (value < min) min = value;
-    if (value > max) max = value;
-    if (value - value !== 0) wrong++;
-    else if (whole && value !== Math.trunc(value)) whole = false;
-  }
-  Object.assign(facts, { min, max, whole });
-  if (wrong > 0) facts.notFinite.set(number, wrong);
+  if (values.length === 0) return;
+  // By a kernel: a sample is a picture, and this code runs for the first time.
+  const { stream } = loadKernels();
+  const { min, max, nans } = stream.scoped(() => stream.minmax(stream.copyIn(values)));
+  if (nans > 0 || !Number.isFinite(min) || !Number.isFinite(max))
+    facts.notFinite.set(number, values.filter((value) => !Number.isFinite(value)).length);
+  facts.min = Math.min(facts.min, min);
+  facts.max = Math.max(facts.max, max);
+  // Ends at the first value that is no whole number.
+  facts.whole &&= min >= 0 && max <= BYTE && values.every((value) => value === Math.trunc(value));
 }
