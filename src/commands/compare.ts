@@ -3,7 +3,7 @@
 import { FileError, reasonOf } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
-import { openDataSet } from "../calibration/index.ts";
+import { openDataSet, withShapes } from "../calibration/index.ts";
 import { type Comparison, compareModels } from "../compare/compare.ts";
 import { brokenLimits, holdTo } from "../compare/limits.ts";
 import { openSide, type Side } from "../compare/side.ts";
@@ -23,6 +23,7 @@ export const compare: Command = {
   options: [
     "data",
     "dataFormat",
+    "inputShape",
     "layers",
     "failBelow",
     "failAbove",
@@ -56,7 +57,7 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
     }
     const comparison = await compareModels(
       [sides[0]!, sides[1]!],
-      (inputs) => openDataSet(options.data!, inputs, { format: options.dataFormat }),
+      (inputs) => openDataSet(options.data!, withShapes(inputs, options.inputShape), { format: options.dataFormat }),
       {
         layers: options.layers || options.visq !== undefined,
         workers: options.numThreads,

@@ -1,6 +1,6 @@
 /** Recording ranges for a model: what the flows of `quantize` and `record` share. */
 import { FileError, MinmaxqError } from "../base/errors.ts";
-import type { RecordedRange, Reduction } from "../calibration/index.ts";
+import type { InputSpec, RecordedRange, Reduction } from "../calibration/index.ts";
 import type { Fill, Model } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
 import type { Io } from "./io.ts";
@@ -21,10 +21,12 @@ export interface Recording {
 /** Runs the model on samples. `fill` computes contents that the model only describes. Throws a MinmaxqError. */
 export async function recordSamples(model: Model, samples: Samples, io: Io, fill?: Fill): Promise<Recording> {
   // Loaded here: a run on recorded ranges needs nothing of it.
-  const { checkReduction, inputSpecs, openDataSet, recordAllRanges } = await import("../calibration/index.ts");
+  const { checkReduction, inputSpecs, isOpen, openDataSet, recordAllRanges, withShapes } = await import(
+    "../calibration/index.ts"
+  );
   const { reduction, workers, memoryLimit, fastMath, sequence } = samples;
   checkReduction(reduction);
-  const specs = inputSpecs(model);
+  const specs = withShapes(inputSpecs(model), samples.inputShapes);
   const data = await openDataSet(samples.location, specs, { format: samples.format });
   const facts = new SampleFacts(specs);
   try {
@@ -46,7 +48,7 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
     return {
       bySubgraph,
       from: { source: "samples", how, samples: data.count, random },
-      notes: facts.notes(random),
+      notes: [...facts.notes(random), ...(random ? specs.filter(isOpen).map(openSize) : [])],
       passedOver: facts.withLowest(),
     };
   } catch (error) {
@@ -57,6 +59,18 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
   } finally {
     data.close();
   }
+}
+
+/** A made-up sample has the size 1 wherever the model leaves one open. */
+function openSize(input: InputSpec): Note {
+  const name = input.signatureName ?? input.name;
+  const declared = input.signature!.map((dim) => (dim < 0 ? "?" : dim));
+  return {
+    kind: "warning",
+    code: "open-size",
+    tensor: input.name,
+    text: `input "${name}": [${declared.join(", ")}] has sizes that the model leaves open, and random samples are [${input.shape.join(", ")}], so ranges mean nothing; give samples, or --input-shape "${name}=${declared.join(",")}" with numbers for ?`,
+  };
 }
 
 /** The first names, and how many more there are. */
