@@ -121,6 +121,13 @@ export function isOpen(input: InputSpec): boolean {
   return patternOf(input).some((dim) => dim < 0);
 }
 
+/** What is to be said of made-up samples for an open input: they have the size 1 wherever one is open. */
+export function openSizeText(input: InputSpec): string {
+  const name = input.signatureName ?? input.name;
+  const pattern = shapeText(input.signature ?? input.shape);
+  return `input "${name}": ${pattern} has sizes that the model leaves open, and random samples are ${shapeText(input.shape)}, so they say nothing about real ones; give samples, or --input-shape "${name}=${pattern.replace(/[[\] ]/g, "")}" with numbers for ?`;
+}
+
 /** Whether a shape is what a pattern asks for; an open dimension takes any size from 1. */
 export function fits(shape: readonly number[], pattern: readonly number[]): boolean {
   return shape.length === pattern.length && pattern.every((dim, i) => (dim < 0 ? shape[i]! > 0 : shape[i] === dim));

@@ -21,7 +21,7 @@ export interface Recording {
 /** Runs the model on samples. `fill` computes contents that the model only describes. Throws a MinmaxqError. */
 export async function recordSamples(model: Model, samples: Samples, io: Io, fill?: Fill): Promise<Recording> {
   // Loaded here: a run on recorded ranges needs nothing of it.
-  const { checkReduction, inputSpecs, isOpen, openDataSet, recordAllRanges, withShapes } = await import(
+  const { checkReduction, inputSpecs, isOpen, openDataSet, openSizeText, recordAllRanges, withShapes } = await import(
     "../calibration/index.ts"
   );
   const { reduction, workers, memoryLimit, fastMath, sequence } = samples;
@@ -48,7 +48,10 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
     return {
       bySubgraph,
       from: { source: "samples", how, samples: data.count, random },
-      notes: [...facts.notes(random), ...(random ? specs.filter(isOpen).map(openSize) : [])],
+      notes: [
+        ...facts.notes(random),
+        ...(random ? specs.filter(isOpen).map((input) => openSizeNote(input, openSizeText(input))) : []),
+      ],
       passedOver: facts.withLowest(),
     };
   } catch (error) {
@@ -61,16 +64,8 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
   }
 }
 
-/** A made-up sample has the size 1 wherever the model leaves one open. */
-function openSize(input: InputSpec): Note {
-  const name = input.signatureName ?? input.name;
-  const declared = input.signature!.map((dim) => (dim < 0 ? "?" : dim));
-  return {
-    kind: "warning",
-    code: "open-size",
-    tensor: input.name,
-    text: `input "${name}": [${declared.join(", ")}] has sizes that the model leaves open, and random samples are [${input.shape.join(", ")}], so ranges mean nothing; give samples, or --input-shape "${name}=${declared.join(",")}" with numbers for ?`,
-  };
+function openSizeNote(input: InputSpec, text: string): Note {
+  return { kind: "warning", code: "open-size", tensor: input.name, text };
 }
 
 /** The first names, and how many more there are. */
