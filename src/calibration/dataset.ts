@@ -15,7 +15,7 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { FileError, reasonOf, UsageError } from "../base/errors.ts";
 import { openDirectory, openList } from "./files.ts";
 import { openHdf5 } from "./hdf5.ts";
-import { type DataSet, elementOf, type InputSpec } from "./inputs.ts";
+import { type DataSet, elementOf, type InputSpec, isOpen } from "./inputs.ts";
 import { openNpy } from "./npy.ts";
 import { openNpz } from "./npz.ts";
 import { openRandom } from "./random.ts";
@@ -60,7 +60,11 @@ export async function openDataSet(
     );
   }
   for (const input of inputs) elementOf(input);
-  const data = await open(location, inputs);
+  const { shapes, ...rest } = await open(location, inputs);
+  // Where the model leaves no size open, no record says its own.
+  const varies = inputs.some((input) => input.given || isOpen(input));
+  const own = inputs.map(({ shape }) => shape);
+  const data: DataSet = varies ? { ...rest, shapes: shapes ?? (() => own) } : rest;
   if (data.count === 0) {
     data.close();
     throw new FileError(location, "holds no records; at least one sample is needed");

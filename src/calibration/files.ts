@@ -9,6 +9,9 @@
  * Raw files hold all inputs one after the other. `.npy` files hold one record: with one input, one file per record; with several,
  * `NAME_0.npy`, `NAME_1.npy` … are the inputs 0, 1 … of the record NAME.
  *
+ * Where the model leaves sizes open, each file tells its own: `.npy` by its header, a raw file of one input by its size if one dimension alone
+ * is open.
+ *
  * Files ending in `.npy` are read as NumPy arrays (shape and type checked), all others as raw little-endian bytes (only the
  * size can be checked).
  */
@@ -16,7 +19,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { FileError, reasonOf } from "../base/errors.ts";
 import { fileSize, fileStream, StreamReader } from "./chunks.ts";
-import { byteLength, type DataSet, type InputSpec, inputText } from "./inputs.ts";
+import { byteLength, type DataSet, elementOf, type InputSpec, inputText, isOpen, patternOf, sized } from "./inputs.ts";
 import { stackOf } from "./npy.ts";
 import { collect, throwAll } from "./problems.ts";
 
@@ -25,7 +28,7 @@ export function openList(path: string, inputs: readonly InputSpec[]): DataSet {
   fileSize(path);
   const lines = readFileSync(path, "utf8").split("\n");
   const problems: string[] = [];
-  const records: string[][] = [];
+  const records: FileRecord[] = [];
   lines.forEach((raw, number) => {
     const line = raw.trim();
     if (line === "") return;
@@ -43,12 +46,10 @@ export function openList(path: string, inputs: readonly InputSpec[]): DataSet {
       problems.push(`${place}: there is no file "${name}", neither from the current folder nor from the list's`);
     }
     if (missing.length > 0) return;
-    const record = files.map((file) => file!);
-    checkRecord(record, inputs, problems);
-    records.push(record);
+    records.push(checkRecord(files as string[], inputs, problems));
   });
   throwAll(problems, `${path}: records that cannot be used`, path);
-  return dataSetOfFiles(path, records, inputs);
+  return dataSetOfFiles(path, records);
 }
 
 /** A line that as a whole names a file is that file, so one-file records may have spaces in their names. */
@@ -82,10 +83,15 @@ export function openDirectory(path: string, inputs: readonly InputSpec[]): DataS
   const problems: string[] = [];
   const groups =
     arrays > 0 && inputs.length > 1 ? byInput(path, names, inputs.length, problems) : names.map((n) => [n]);
-  const records = groups.map((group) => group.map((name) => join(path, name)));
-  for (const record of records) checkRecord(record, inputs, problems);
+  const records = groups.map((group) =>
+    checkRecord(
+      group.map((name) => join(path, name)),
+      inputs,
+      problems,
+    ),
+  );
   throwAll(problems, `${path}: files that cannot be used`, path);
-  return dataSetOfFiles(path, records, inputs);
+  return dataSetOfFiles(path, records);
 }
 
 /** `a_0.npy, a_1.npy, b_0.npy, b_1.npy` → `[[a_0, a_1], [b_0, b_1]]`. */
@@ -117,38 +123,74 @@ function isNpy(name: string): boolean {
   return name.toLowerCase().endsWith(".npy");
 }
 
-/** Checks sizes (raw) or headers (`.npy`) of one record's files. */
-function checkRecord(files: readonly string[], inputs: readonly InputSpec[], problems: string[]): void {
-  if (files.length === inputs.length) {
-    files.forEach((file, i) => {
-      collect(problems, () => (isNpy(file) ? checkArray(file, inputs[i]!) : checkSize(file, [inputs[i]!])));
-    });
-  } else {
-    collect(problems, () => checkSize(files[0]!, inputs));
-  }
+/** Files of one record. */
+interface FileRecord {
+  /** One per input, or one with all of them. */
+  readonly files: readonly string[];
+  /** The inputs, with the shapes that the record has. */
+  readonly inputs: readonly InputSpec[];
 }
 
-function checkArray(file: string, input: InputSpec): void {
-  const { count } = stackOf(fileStream(file), input);
+/** Checks sizes (raw) or headers (`.npy`) of one record's files. */
+function checkRecord(files: readonly string[], inputs: readonly InputSpec[], problems: string[]): FileRecord {
+  if (files.length !== inputs.length) {
+    collect(problems, () => checkSize(files[0]!, inputs));
+    return { files, inputs };
+  }
+  const found = files.map((file, i) => {
+    const input = inputs[i]!;
+    return collect(problems, () => (isNpy(file) ? sized(input, arrayShape(file, input)) : sizedByFile(file, input)));
+  });
+  return { files, inputs: found.map((input, i) => input ?? inputs[i]!) };
+}
+
+/** The input as a raw file of it alone has it. */
+function sizedByFile(file: string, input: InputSpec): InputSpec {
+  const pattern = patternOf(input);
+  const open = pattern.filter((dim) => dim < 0).length;
+  const step = pattern.reduce((bytes, dim) => (dim < 0 ? bytes : bytes * dim), elementOf(input).bytes);
+  const size = open === 1 ? fileSize(file) / step : 0;
+  const found =
+    Number.isInteger(size) && size > 0
+      ? sized(
+          input,
+          pattern.map((dim) => (dim < 0 ? size : dim)),
+        )
+      : input;
+  checkSize(file, [found]);
+  return found;
+}
+
+/** The shape of the one record that a `.npy` file holds. */
+function arrayShape(file: string, input: InputSpec): readonly number[] {
+  const { count, shape } = stackOf(fileStream(file), input);
   if (count !== 1)
     throw new FileError(file, `holds ${count} records, one is wanted; give the file itself as sample data`);
+  return shape;
 }
 
 function checkSize(file: string, inputs: readonly InputSpec[]): void {
   const size = fileSize(file);
+  const unknown = inputs.find(isOpen);
+  if (unknown)
+    throw new FileError(
+      file,
+      `its bytes do not tell the size of ${inputText(unknown)}; give it by --input-shape, or samples as .npy or .npz`,
+    );
   const wanted = inputs.reduce((sum, input) => sum + byteLength(input), 0);
   if (size === wanted) return;
   const what = inputs.length === 1 ? inputText(inputs[0]!) : `all ${inputs.length} model inputs one after the other`;
   throw new FileError(file, `has ${size} bytes, ${what} ${inputs.length === 1 ? "needs" : "need"} ${wanted}`);
 }
 
-function dataSetOfFiles(path: string, records: readonly string[][], inputs: readonly InputSpec[]): DataSet {
+function dataSetOfFiles(path: string, records: readonly FileRecord[]): DataSet {
   const count = records.length;
   return {
     description: `${path} (${count} ${count === 1 ? "record" : "records"})`,
     count,
+    shapes: (record) => records[record]!.inputs.map(({ shape }) => shape),
     async *records() {
-      for (const files of records) {
+      for (const { files, inputs } of records) {
         if (files.length === inputs.length) {
           yield files.map((file, i) => (isNpy(file) ? readArray(file, inputs[i]!) : readRaw(file, [inputs[i]!])[0]!));
         } else {

@@ -10,7 +10,18 @@
 import type { Dataset, File, Group, Metadata, ready } from "h5wasm/node";
 import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
 import { fileSize } from "./chunks.ts";
-import { byteLength, type DataSet, elementOf, type InputSpec, inputText, sameShape, shapeText } from "./inputs.ts";
+import {
+  byteLength,
+  type DataSet,
+  elementOf,
+  fits,
+  type InputSpec,
+  inputText,
+  isOpen,
+  patternOf,
+  shapeText,
+  sized,
+} from "./inputs.ts";
 import { throwAll } from "./problems.ts";
 
 /** The library itself; its declarations leave out the memory functions every Emscripten module has. */
@@ -30,12 +41,19 @@ export async function openHdf5(path: string, inputs: readonly InputSpec[]): Prom
   const file = openFile(path, h5.File);
   try {
     const names = checkFile(path, file, inputs);
+    const shapeOf = (name: string, i: number) => {
+      const input = inputs[i]!;
+      return isOpen(input) ? ((file.get(`value/${name}/${i}`) as Dataset).shape ?? []) : input.shape;
+    };
     return {
       description: `${path} (${names.length} ${names.length === 1 ? "record" : "records"})`,
       count: names.length,
+      shapes: (record) => inputs.map((_, i) => shapeOf(names[record]!, i)),
       async *records() {
         for (const name of names) {
-          yield inputs.map((input, i) => readDataset(path, file, library, `value/${name}/${i}`, input));
+          yield inputs.map((input, i) =>
+            readDataset(path, file, library, `value/${name}/${i}`, sized(input, shapeOf(name, i))),
+          );
         }
       },
       close() {
@@ -103,6 +121,9 @@ function checkFile(path: string, file: File, inputs: readonly InputSpec[]): stri
 function problemsOf(place: string, data: Dataset, input: InputSpec, raw: boolean): string[] {
   const { metadata } = data;
   const shape = data.shape ?? [];
+  const wantedShape = patternOf(input);
+  if (raw && isOpen(input))
+    return [`${place}: raw data do not tell the size of ${inputText(input)}; give it by --input-shape`];
   if (raw) {
     const size = shape.reduce((product, dim) => product * dim, metadata.size);
     const wanted = byteLength(input);
@@ -112,8 +133,8 @@ function problemsOf(place: string, data: Dataset, input: InputSpec, raw: boolean
   const code = codeOf(metadata);
   const wanted = elementOf(input).numpy;
   if (code !== wanted) problems.push(`${place}: holds ${code}, ${inputText(input)} wants ${wanted}`);
-  if (!sameShape(shape, input.shape)) {
-    problems.push(`${place}: has shape ${shapeText(shape)}, ${inputText(input)} wants ${shapeText(input.shape)}`);
+  if (!fits(shape, wantedShape)) {
+    problems.push(`${place}: has shape ${shapeText(shape)}, ${inputText(input)} wants ${shapeText(wantedShape)}`);
   }
   return problems;
 }

@@ -1,6 +1,6 @@
 /** Calibration: sample data, running the float model, observers, reductions. */
 export { type DataSet, type DataSetOptions, openDataSet } from "./dataset.ts";
-export type { InputSpec } from "./inputs.ts";
+export { type GivenShape, type InputSpec, isOpen, openSizeText, withShapes } from "./inputs.ts";
 export { inputSpecs } from "./instrument.ts";
 export {
   type RecordedRange,

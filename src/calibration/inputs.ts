@@ -1,7 +1,7 @@
 /**
  * What a model wants to be fed: name, type and shape of every input, and what those are in bytes.
  */
-import { MinmaxqError } from "../base/errors.ts";
+import { MinmaxqError, UsageError } from "../base/errors.ts";
 
 /** One model input. A record of a data set holds `byteLength(input)` little-endian bytes for each, in model input order. */
 export interface InputSpec {
@@ -10,9 +10,22 @@ export interface InputSpec {
   readonly signatureName?: string;
   /** Name of the schema's TensorType, e.g. "FLOAT32". */
   readonly dtype: string;
-  /** Fully known; `[]` is a scalar. */
+  /** Fully known; `[]` is a scalar. A dimension that the model leaves open is 1 here. */
+  readonly shape: readonly number[];
+  /** The shape as the model declares it, −1 for an open dimension; absent where none is open, or where `shape` was given for it. */
+  readonly signature?: readonly number[];
+  /** `shape` was given by the user, instead of an open one. */
+  readonly given?: true;
+}
+
+/** A shape for an open input, by the input's name or its name in a signature. */
+export interface GivenShape {
+  readonly name: string;
   readonly shape: readonly number[];
 }
+
+/** Shapes of one record, one per model input. */
+export type Shapes = readonly (readonly number[])[];
 
 /** Records to feed a model. */
 export interface DataSet {
@@ -27,6 +40,8 @@ export interface DataSet {
    * receiver's. May be iterated several times; memory does not grow with the count.
    */
   records(): AsyncIterable<Uint8Array[]>;
+  /** Shapes of a record (from 0), one per model input; absent where they are the inputs' own, because the model leaves nothing open. */
+  shapes?(record: number): Shapes;
   close(): void;
 }
 
@@ -79,15 +94,69 @@ export function byteLength(input: InputSpec): number {
   return elementCount(input.shape) * elementOf(input).bytes;
 }
 
-/** `[1, 128, 128, 3]`, as messages show shapes. */
+/** `[1, 128, ?, 3]`, as messages show shapes. */
 export function shapeText(shape: readonly number[]): string {
-  return `[${shape.join(", ")}]`;
+  return `[${shape.map((dim) => (dim < 0 ? "?" : dim)).join(", ")}]`;
 }
 
 /** `input "x" (FLOAT32 [1, 128, 128, 3])`, as messages name inputs; `"x" = "image"` where a signature says "image". */
-export function inputText({ name, signatureName, dtype, shape }: InputSpec): string {
+export function inputText(input: InputSpec): string {
+  const { name, signatureName, dtype } = input;
   const names = signatureName === undefined ? `"${name}"` : `"${name}" = "${signatureName}"`;
-  return `model input ${names} (${dtype} ${shapeText(shape)})`;
+  return `model input ${names} (${dtype} ${shapeText(patternOf(input))})`;
+}
+
+/**
+ * What one record's shape has to be, −1 for any size. A first dimension that is open is the batch where others follow: each
+ * record has 1 there. Of an open vector it is the length.
+ *
+ *     declared [-1, -1, -1, 3]  →  [1, -1, -1, 3]          declared [-1]  →  [-1]
+ */
+export function patternOf({ shape, signature }: InputSpec): readonly number[] {
+  return (signature ?? shape).map((dim, axis) => (axis === 0 && shape.length > 1 ? shape[0]! : dim));
+}
+
+/** Whether a record of this input may have several sizes. */
+export function isOpen(input: InputSpec): boolean {
+  return patternOf(input).some((dim) => dim < 0);
+}
+
+/** What is to be said of made-up samples for an open input: they have the size 1 wherever one is open. */
+export function openSizeText(input: InputSpec): string {
+  const name = input.signatureName ?? input.name;
+  const pattern = shapeText(input.signature ?? input.shape);
+  return `input "${name}": ${pattern} has sizes that the model leaves open, and random samples are ${shapeText(input.shape)}, so they say nothing about real ones; give samples, or --input-shape "${name}=${pattern.replace(/[[\] ]/g, "")}" with numbers for ?`;
+}
+
+/** Whether a shape is what a pattern asks for; an open dimension takes any size from 1. */
+export function fits(shape: readonly number[], pattern: readonly number[]): boolean {
+  return shape.length === pattern.length && pattern.every((dim, i) => (dim < 0 ? shape[i]! > 0 : shape[i] === dim));
+}
+
+/** The input with the shape of one record. */
+export function sized(input: InputSpec, shape: readonly number[]): InputSpec {
+  return { ...input, shape, signature: undefined };
+}
+
+/** The inputs with given shapes. Throws one MinmaxqError for all names and shapes that do not fit. */
+export function withShapes(inputs: readonly InputSpec[], given: readonly GivenShape[] = []): InputSpec[] {
+  const problems: string[] = [];
+  const specs = [...inputs];
+  for (const { name, shape } of given) {
+    const at = inputs.findIndex((input) => input.name === name || input.signatureName === name);
+    const input = inputs[at];
+    const declared = input && (input.signature ?? input.shape);
+    if (!input) {
+      const names = inputs.map(({ name, signatureName }) => `"${signatureName ?? name}"`).join(", ");
+      problems.push(`--input-shape: the model has no input "${name}"; its inputs are ${names || "none"}`);
+    } else if (!fits(shape, declared!))
+      problems.push(
+        `--input-shape: ${shapeText(shape)} does not fit input "${name}", which is ${shapeText(declared!)}`,
+      );
+    else specs[at] = { ...sized(input, shape), given: true };
+  }
+  if (problems.length > 0) throw new UsageError(problems.join("; "));
+  return specs;
 }
 
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {

@@ -92,7 +92,7 @@ export function inputSpecs(model: Model, subgraph = 0): InputSpec[] {
     const name = nameOfTensor(tensor, index);
     const signatureName = inputNames.get(index);
     const more = signatureName === undefined || signatureName === name ? {} : { signatureName };
-    return { name, ...more, dtype: typeText(tensor), shape: knownShape(tensor) };
+    return { name, ...more, dtype: typeText(tensor), shape: knownShape(tensor), ...openShape(tensor) };
   });
   throwAll(
     specs
@@ -101,6 +101,12 @@ export function inputSpecs(model: Model, subgraph = 0): InputSpec[] {
     "inputs that cannot be fed",
   );
   return specs;
+}
+
+/** The declared shape where a dimension is open. */
+function openShape({ shape = new Int32Array(), shapeSignature }: Tensor): { signature?: number[] } {
+  const declared = Array.from(shapeSignature?.length === shape.length ? shapeSignature : shape);
+  return declared.some((dim) => dim < 0) ? { signature: declared } : {};
 }
 
 /** Makes the copy. Throws MinmaxqError with every operator that cannot be run. */

@@ -16,6 +16,7 @@ import compatWasm from "@litertjs/core/wasm/litert_wasm_compat_internal.wasm" wi
 import relaxedGlue from "@litertjs/core/wasm/litert_wasm_internal.js" with { type: "file" };
 import relaxedWasm from "@litertjs/core/wasm/litert_wasm_internal.wasm" with { type: "file" };
 import { reasonOf } from "../base/errors.ts";
+import type { Shapes } from "./inputs.ts";
 
 type Bindings = LiteRt["liteRtWasm"];
 type Factory = (settings: object) => Promise<Bindings>;
@@ -27,7 +28,7 @@ export interface Engine {
    */
   run(inputs: readonly Uint8Array[], see: (output: number, bytes: Uint8Array) => void): Promise<void>;
   /** As `run`, but all outputs stay until they are released, so that they can be looked at together with another engine's. */
-  hold(inputs: readonly Uint8Array[]): Promise<Held>;
+  hold(inputs: readonly Uint8Array[], shapes?: Shapes): Promise<Held>;
   close(): void;
 }
 

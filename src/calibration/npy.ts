@@ -15,9 +15,10 @@ import {
   dtypeOfNumpy,
   elementCount,
   elementOf,
+  fits,
   type InputSpec,
   inputText,
-  sameShape,
+  patternOf,
   shapeText,
 } from "./inputs.ts";
 import { throwAll } from "./problems.ts";
@@ -36,6 +37,8 @@ export interface NpyHeader {
 /** An array whose elements are one model input's, record after record. */
 export interface Stack {
   readonly count: number;
+  /** Of each record. */
+  readonly shape: readonly number[];
   /** A pass over the records in order. */
   open(): Iterator<Uint8Array, void, void>;
 }
@@ -58,6 +61,7 @@ export function dataSetOfStacks(name: string, stacks: readonly Stack[]): DataSet
   return {
     description: `${name} (${count} ${count === 1 ? "record" : "records"})`,
     count,
+    shapes: () => stacks.map(({ shape }) => shape),
     async *records() {
       const passes = stacks.map((stack) => stack.open());
       try {
@@ -87,11 +91,13 @@ export function stackOf(stream: ByteStream, input: InputSpec): Stack {
       `${stream.name}: holds ${found}, ${inputText(input)} wants ${input.dtype}; save it with .astype("${element.numpy}")`,
     );
   }
-  const count = recordCount(header.shape, input.shape);
+  const wanted = patternOf(input);
+  const count = recordCount(header.shape, wanted);
   if (count === undefined) {
-    const rest = input.shape[0] === 1 ? ` or ${shapeText(["N" as unknown as number, ...input.shape.slice(1)])}` : "";
+    const open = wanted.map((dim) => (dim < 0 ? "?" : dim));
+    const rest = wanted[0] === 1 ? ` or [${["N", ...open.slice(1)].join(", ")}]` : "";
     problems.push(
-      `${stream.name}: has shape ${shapeText(header.shape)}, ${inputText(input)} wants [${["N", ...input.shape].join(", ")}]${rest} for N records`,
+      `${stream.name}: has shape ${shapeText(header.shape)}, ${inputText(input)} wants [${["N", ...open].join(", ")}]${rest} for N records`,
     );
   }
   throwAll(problems, `${stream.name}: does not fit the model`, stream.name);
@@ -102,15 +108,21 @@ export function stackOf(stream: ByteStream, input: InputSpec): Stack {
       `has ${stream.size - header.dataOffset} bytes of data where its header (${header.code} ${shapeText(header.shape)}) announces ${bytes}; it is damaged or incomplete`,
     );
   }
-  const layout = { stream, header, count: count!, recordElements: elementCount(input.shape), width: element.bytes };
-  return { count: count!, open: () => (header.fortran ? fortranRecords(layout) : plainRecords(layout)) };
+  const shape =
+    header.shape.length === wanted.length
+      ? count === 1
+        ? header.shape
+        : [1, ...header.shape.slice(1)]
+      : header.shape.slice(1);
+  const layout = { stream, header, count: count!, recordElements: elementCount(shape), width: element.bytes };
+  return { count: count!, shape, open: () => (header.fortran ? fortranRecords(layout) : plainRecords(layout)) };
 }
 
 function recordCount(shape: readonly number[], wanted: readonly number[]): number | undefined {
-  if (shape.length === wanted.length + 1 && sameShape(shape.slice(1), wanted)) return shape[0]!;
+  if (shape.length === wanted.length + 1 && fits(shape.slice(1), wanted)) return shape[0]!;
   if (shape.length !== wanted.length) return undefined;
-  if (sameShape(shape, wanted)) return 1;
-  return wanted[0] === 1 && sameShape(shape.slice(1), wanted.slice(1)) ? shape[0]! : undefined;
+  if (fits(shape, wanted)) return 1;
+  return wanted[0] === 1 && fits(shape.slice(1), wanted.slice(1)) ? shape[0]! : undefined;
 }
 
 /** Reads and checks an `.npy` header. Throws MinmaxqError when it is damaged or the array holds Python objects. */

@@ -68,7 +68,7 @@ export async function runRecords<Job>(
       const next = await records.next();
       if (next.done) break;
       const record = given++;
-      const answer = await worker.ask({ kind: "record", record, inputs: next.value });
+      const answer = await worker.ask({ kind: "record", record, inputs: next.value, shapes: data.shapes?.(record) });
       if (answer.kind === "record") {
         if (options.onResult) options.onResult(answer.record, answer.result);
         else results[answer.record] = answer.result;

@@ -110,7 +110,7 @@ export async function recordSamples(
     subgraph,
     observer: wantsHistogram ? ("histogram" as const) : ("minmax" as const),
   };
-  if (needsSteps(model, subgraph, known)) return stepwiseSamples(model, data, run);
+  if (data.shapes || needsSteps(model, subgraph, known)) return stepwiseSamples(model, data, run);
   const plan = instrument(model, subgraph, known);
   const observed = mainObserved(plan, subgraph);
   let result: RunResult;

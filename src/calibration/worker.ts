@@ -6,6 +6,7 @@
 import { compileAsUsual } from "../base/optimizer.ts";
 import { Chain, type ChainPlan } from "./chain.ts";
 import { type Failure, failureOf } from "./failure.ts";
+import type { Shapes } from "./inputs.ts";
 import { type Lent, openInstance } from "./litert.ts";
 import { OBSERVERS, type Observer, type ObserverKind } from "./observe.ts";
 import { type StepsPlan, Stepwise } from "./stepwise/stepwise.ts";
@@ -44,7 +45,13 @@ export type ToWorker<J = Job> =
   | { readonly kind: "job"; readonly job: J }
   /** The next link's model: the first `length` bytes, which belong to the receiver after the answer. */
   | { readonly kind: "load"; readonly bytes: SharedArrayBuffer; readonly length: number }
-  | { readonly kind: "record"; readonly record: number; readonly inputs: readonly Uint8Array[] }
+  | {
+      readonly kind: "record";
+      readonly record: number;
+      readonly inputs: readonly Uint8Array[];
+      /** The inputs' shapes, where the model leaves them to the data; such models are run operator by operator. */
+      readonly shapes?: Shapes;
+    }
   | { readonly kind: "end" };
 
 export type FromWorker =
@@ -83,7 +90,7 @@ async function handle(message: ToWorker): Promise<FromWorker> {
       await chain!.load(new Uint8Array(message.bytes, 0, message.length));
       return { kind: "ready" };
     case "record":
-      await run(message.record, message.inputs);
+      await run(message.record, message.inputs, message.shapes);
       return { kind: "record", record: message.record, result: observer.endOfRecord() };
     case "end":
       chain?.close();
@@ -97,12 +104,13 @@ function placeKey(subgraph: number, tensor: number): number {
   return subgraph * 2 ** 32 + tensor;
 }
 
-async function run(record: number, inputs: readonly Uint8Array[]): Promise<void> {
+async function run(record: number, inputs: readonly Uint8Array[], shapes?: Shapes): Promise<void> {
   if (stepwise) {
-    await stepwise.run(inputs, (subgraph, tensor, bytes) => {
+    const see = (subgraph: number, tensor: number, bytes: Uint8Array) => {
       const place = places.get(placeKey(subgraph, tensor));
       if (place !== undefined) observer.see(place, floatsOf(bytes));
-    });
+    };
+    await stepwise.run(inputs, see, shapes);
     return;
   }
   const see = (tensor: number, lent: Lent): void => {

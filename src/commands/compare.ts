@@ -3,7 +3,7 @@
 import { FileError, reasonOf } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
-import { openDataSet } from "../calibration/index.ts";
+import { type DataSet, type InputSpec, isOpen, openDataSet, openSizeText, withShapes } from "../calibration/index.ts";
 import { type Comparison, compareModels } from "../compare/compare.ts";
 import { brokenLimits, holdTo } from "../compare/limits.ts";
 import { openSide, type Side } from "../compare/side.ts";
@@ -23,6 +23,7 @@ export const compare: Command = {
   options: [
     "data",
     "dataFormat",
+    "inputShape",
     "layers",
     "failBelow",
     "failAbove",
@@ -54,18 +55,14 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
       for (const line of model.unknown) output.tell(`warning: ${paths[i]}: ${line}`);
       sides.push(await about(paths[i]!, () => openSide(model)));
     }
-    const comparison = await compareModels(
-      [sides[0]!, sides[1]!],
-      (inputs) => openDataSet(options.data!, inputs, { format: options.dataFormat }),
-      {
-        layers: options.layers || options.visq !== undefined,
-        workers: options.numThreads,
-        memoryLimit: options.memoryLimit,
-        sequence: options.sequence,
-        fastMath: options.fastMath,
-        onProgress: output.progress("comparing"),
-      },
-    );
+    const comparison = await compareModels([sides[0]!, sides[1]!], (inputs) => openSamples(inputs, options, output), {
+      layers: options.layers || options.visq !== undefined,
+      workers: options.numThreads,
+      memoryLimit: options.memoryLimit,
+      sequence: options.sequence,
+      fastMath: options.fastMath,
+      onProgress: output.progress("comparing"),
+    });
     print(paths, comparison, options, output);
     if (options.visq !== undefined) {
       await write(options.visq, visqFile(paths[0], comparison.layers, options.visqMetric));
@@ -75,6 +72,14 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
   } finally {
     for (const model of opened) model.close();
   }
+}
+
+/** The samples; made-up ones for inputs of open size are said to mean nothing. */
+async function openSamples(inputs: readonly InputSpec[], options: OptionValues, output: Output): Promise<DataSet> {
+  const specs = withShapes(inputs, options.inputShape);
+  const data = await openDataSet(options.data!, specs, { format: options.dataFormat });
+  if (data.random) for (const input of specs.filter(isOpen)) output.tell(`warning: ${openSizeText(input)}`);
+  return data;
 }
 
 function limitsOf({ failBelow = [], failAbove = [] }: OptionValues) {

@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import { compileAsUsual } from "../base/optimizer.ts";
 import { Chain, type ChainPlan } from "../calibration/chain.ts";
 import { failureOf, PlacedError } from "../calibration/failure.ts";
+import type { Shapes } from "../calibration/inputs.ts";
 import {
   type Engine,
   type Held,
@@ -118,7 +119,11 @@ async function handle(message: ToWorker<CompareJob | PartJob>): Promise<FromWork
     case "record":
       if (part)
         return { kind: "record", record: message.record, result: await part.run(message.record, message.inputs) };
-      return { kind: "record", record: message.record, result: await compareRecord(message.record, message.inputs) };
+      return {
+        kind: "record",
+        record: message.record,
+        result: await compareRecord(message.record, message.inputs, message.shapes),
+      };
     case "end":
       part?.close();
       for (const { engine } of runners) engine?.close();
@@ -181,10 +186,14 @@ async function load(index: 0 | 1): Promise<Runner> {
   return { side, engine, settled: false };
 }
 
-async function compareRecord(record: number, inputs: readonly Uint8Array[]): Promise<Float64Array | undefined> {
+async function compareRecord(
+  record: number,
+  inputs: readonly Uint8Array[],
+  shapes?: Shapes,
+): Promise<Float64Array | undefined> {
   const held: (Held | null)[] = [];
   try {
-    for (const index of SIDES) held.push(await of(index, () => run(runners[index]!, inputs)));
+    for (const index of SIDES) held.push(await of(index, () => run(runners[index]!, inputs, shapes)));
     const pairs = job.sides[0].sources.length;
     const sums = job.measure === "sums" ? new Float64Array(pairs * PACKED) : undefined;
     for (let pair = 0; pair < pairs; pair++) {
@@ -204,14 +213,14 @@ async function compareRecord(record: number, inputs: readonly Uint8Array[]): Pro
   }
 }
 
-async function run(runner: Runner, inputs: readonly Uint8Array[]): Promise<Held | null> {
+async function run(runner: Runner, inputs: readonly Uint8Array[], shapes?: Shapes): Promise<Held | null> {
   const { side, engine } = runner;
   if (!engine) return null;
   const own = inputs.slice(side.from, side.from + side.count);
   // The first record is run twice where shapes follow from data (src/calibration/worker.ts).
   if (side.settle && !side.stepwise && !runner.settled) (await engine.hold(own)).release();
   runner.settled = true;
-  return engine.hold(own);
+  return engine.hold(own, shapes?.slice(side.from, side.from + side.count));
 }
 
 /** Shows a tensor: its bytes and its numbers, asked for when both sides are there, because looking may move LiteRT's memory. */

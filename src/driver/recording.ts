@@ -1,6 +1,6 @@
 /** Recording ranges for a model: what the flows of `quantize` and `record` share. */
 import { FileError, MinmaxqError } from "../base/errors.ts";
-import type { RecordedRange, Reduction } from "../calibration/index.ts";
+import type { InputSpec, RecordedRange, Reduction } from "../calibration/index.ts";
 import type { Fill, Model } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
 import type { Io } from "./io.ts";
@@ -21,10 +21,12 @@ export interface Recording {
 /** Runs the model on samples. `fill` computes contents that the model only describes. Throws a MinmaxqError. */
 export async function recordSamples(model: Model, samples: Samples, io: Io, fill?: Fill): Promise<Recording> {
   // Loaded here: a run on recorded ranges needs nothing of it.
-  const { checkReduction, inputSpecs, openDataSet, recordAllRanges } = await import("../calibration/index.ts");
+  const { checkReduction, inputSpecs, isOpen, openDataSet, openSizeText, recordAllRanges, withShapes } = await import(
+    "../calibration/index.ts"
+  );
   const { reduction, workers, memoryLimit, fastMath, sequence } = samples;
   checkReduction(reduction);
-  const specs = inputSpecs(model);
+  const specs = withShapes(inputSpecs(model), samples.inputShapes);
   const data = await openDataSet(samples.location, specs, { format: samples.format });
   const facts = new SampleFacts(specs);
   try {
@@ -46,7 +48,10 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
     return {
       bySubgraph,
       from: { source: "samples", how, samples: data.count, random },
-      notes: facts.notes(random),
+      notes: [
+        ...facts.notes(random),
+        ...(random ? specs.filter(isOpen).map((input) => openSizeNote(input, openSizeText(input))) : []),
+      ],
       passedOver: facts.withLowest(),
     };
   } catch (error) {
@@ -57,6 +62,10 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
   } finally {
     data.close();
   }
+}
+
+function openSizeNote(input: InputSpec, text: string): Note {
+  return { kind: "warning", code: "open-size", tensor: input.name, text };
 }
 
 /** The first names, and how many more there are. */

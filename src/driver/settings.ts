@@ -1,5 +1,5 @@
 /** What a run of the driver is told: everything that a command line, a front or a job list can say, as values. */
-import type { Reduction } from "../calibration/index.ts";
+import type { GivenShape, Reduction } from "../calibration/index.ts";
 import type { Dialect } from "../model/index.ts";
 import type { QuantizeOptions, Workspace } from "../passes/context.ts";
 
@@ -66,6 +66,8 @@ export interface Samples {
   /** File, folder, or a word such as random:8. */
   readonly location: string;
   readonly format?: string;
+  /** Shapes of inputs whose sizes the model leaves open. */
+  readonly inputShapes?: readonly GivenShape[];
   readonly reduction: Reduction;
   /** Workers that run the model; results do not depend on it. */
   readonly workers?: number;

@@ -10,7 +10,7 @@ import { dirname } from "node:path";
 import { FileError, MinmaxqError, Problems, reasonOf, UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { type DataSet, type InputSpec, openDataSet } from "../calibration/index.ts";
-import { inputText, sameShape } from "../calibration/inputs.ts";
+import { inputText, sameShape, sized } from "../calibration/inputs.ts";
 import { outputPairs } from "../compare/compare.ts";
 import { EVAL_METRICS, type EvalMetric, type EvalResult } from "../compare/eval-diff.ts";
 import { runPairs } from "../compare/run.ts";
@@ -71,8 +71,12 @@ export async function runCircleEvalDiff(words: readonly string[], output: Output
     problems.throwIfAny("outputs that cannot be compared");
     const random = locations[0] === undefined;
     if (random) checkSameInputs(first.inputs, second.inputs);
-    data.push(await openDataSet(locations[0] ?? "random", first.inputs, { format: random ? undefined : format }));
-    if (!random) data.push(await openDataSet(locations[1]!, second.inputs, { format }));
+    data.push(
+      await openDataSet(locations[0] ?? "random", ofDeclaredSize(first.inputs), {
+        format: random ? undefined : format,
+      }),
+    );
+    if (!random) data.push(await openDataSet(locations[1]!, ofDeclaredSize(second.inputs), { format }));
     const ends = await runPairs([first, second], pairs, joined(data), {
       measure: "eval-diff",
       ownInputs: !random,
@@ -128,6 +132,11 @@ export function sixDigits(value: number): string {
   if (power >= -4 && power < 6) return String(Number(value.toPrecision(6)));
   const sign = power < 0 ? "-" : "+";
   return `${digits.replace(/\.?0+$/, "")}e${sign}${String(Math.abs(power)).padStart(2, "0")}`;
+}
+
+/** The reference runs models in the sizes that they declare, 1 where they leave one open. */
+function ofDeclaredSize(inputs: readonly InputSpec[]): InputSpec[] {
+  return inputs.map((input) => sized(input, input.shape));
 }
 
 /** Records of both data sets, one behind the other. Throws MinmaxqError when one is longer. */

@@ -11,6 +11,7 @@ import type { OptionValues } from "./values.ts";
 export const RECORDING_OPTIONS: readonly OptionName[] = [
   "data",
   "dataFormat",
+  "inputShape",
   "mode",
   "minPercentile",
   "maxPercentile",

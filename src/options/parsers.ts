@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from "commander";
 import { closest } from "fastest-levenshtein";
 import { reasonOf } from "../base/errors.ts";
+import type { GivenShape } from "../calibration/index.ts";
 import { type Limit, limitsFromText } from "../compare/limits.ts";
 import { type ForcedParameters, parametersFromText } from "../passes/transform/set-parameters.ts";
 import { IO_DTYPES } from "./dtypes.ts";
@@ -78,6 +79,14 @@ export const forcedParameters = (text: string): ForcedParameters => {
   const [, name, scale, zeroPoint] = /^(.+)=([^=,]+),([^=,]+)$/.exec(text) ?? [];
   if (!name) throw new InvalidArgumentError("Write NAME=SCALE,ZERO_POINT.");
   return refusing(() => parametersFromText(name, scale!, zeroPoint!));
+};
+
+/** An input's name and shape: "image=1,224,224,3". */
+export const inputShape = (text: string): GivenShape => {
+  const [, name, dims] = /^(.+)=\s*(\d+(?:\s*,\s*\d+)*)\s*$/.exec(text) ?? [];
+  const shape = dims?.split(",").map(Number) ?? [];
+  if (!name || shape.some((dim) => dim < 1)) throw new InvalidArgumentError("Write NAME=1,224,224,3.");
+  return { name, shape };
 };
 
 export const limits =

@@ -55,10 +55,19 @@ export function layersOf({ config, layer }: OptionValues): QuantizeSettings["lay
 
 /** Samples and how ranges come from them; undefined without `--data`. */
 export function samplesOf(options: OptionValues): Samples | undefined {
-  const { data, dataFormat, numThreads, memoryLimit, fastMath, sequence } = options;
+  const { data, dataFormat, inputShape: inputShapes, numThreads, memoryLimit, fastMath, sequence } = options;
   if (data === undefined) return undefined;
   const reduction = reductionOf(options);
-  return { location: data, format: dataFormat, reduction, workers: numThreads, memoryLimit, fastMath, sequence };
+  return {
+    location: data,
+    format: dataFormat,
+    inputShapes,
+    reduction,
+    workers: numThreads,
+    memoryLimit,
+    fastMath,
+    sequence,
+  };
 }
 
 /** Percentiles that are not given. Of all values far fewer may be cut off than of the samples' extremes. */

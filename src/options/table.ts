@@ -13,6 +13,7 @@ import {
   copiedParameters,
   filled,
   forcedParameters,
+  inputShape,
   ioDtypes,
   limits,
   namesOf,
@@ -44,6 +45,13 @@ export const OPTIONS = {
     needs: "data",
     flags: "--data-format <format>",
     help: "format of --data when its name does not tell: npy, npz, h5, list, dir, random",
+  },
+  inputShape: {
+    many: "repeated",
+    needs: "data",
+    flags: "--input-shape <name=shape>",
+    help: "an input's shape where the model leaves sizes open and the samples do not tell: 'image=1,224,224,3'; repeatable",
+    parse: collected(inputShape),
   },
   dtype: {
     flags: "--dtype <dtype>",

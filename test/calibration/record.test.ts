@@ -27,7 +27,7 @@ describe("what is observed", () => {
         .operator("LESS", ["x", "cast"], ["less"])
         .operator("SUB", ["sum", "cast"], ["y"], { type: "SubOptions", value: {} }),
     );
-    expect(inputSpecs(of)[0]).toEqual({ name: "x", dtype: "FLOAT32", shape: [1, 2] });
+    expect(inputSpecs(of)[0]).toEqual({ name: "x", dtype: "FLOAT32", shape: [1, 2], signature: [-1, 2] });
     const numbers = bytesOf(Int32Array.of(1, 2));
     const data = dataOf(
       [floats(-15, 1), numbers, floats(1, 2, 3)],

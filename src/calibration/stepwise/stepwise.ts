@@ -2,6 +2,7 @@
 import { MemoryBytes } from "../../model/bytes.ts";
 import { readModel, TensorType } from "../../model/index.ts";
 import { knownShape } from "../graph-facts.ts";
+import type { Shapes } from "../inputs.ts";
 import type { Held, Instance } from "../litert.ts";
 import { Interpreter, type SeeValue } from "./interpreter.ts";
 import type { Value } from "./stepper.ts";
@@ -30,15 +31,19 @@ export class Stepwise {
     this.interpreter = new Interpreter(model, instance, sequence, room);
   }
 
-  /** Runs a record; gives the outputs. Throws PlacedError with the number of an operator. */
-  run(values: readonly Uint8Array[], see: SeeValue): Promise<Value[]> {
-    const inputs = this.inputs.map((input, i) => ({ ...input, bytes: values[i] ?? new Uint8Array(0) }));
+  /** Runs a record; gives the outputs. `shapes`: its inputs' shapes where they are not the declared ones. Throws PlacedError with the number of an operator. */
+  run(values: readonly Uint8Array[], see: SeeValue, shapes?: Shapes): Promise<Value[]> {
+    const inputs = this.inputs.map(({ type, shape }, i) => ({
+      type,
+      shape: shapes?.[i] ?? shape,
+      bytes: values[i] ?? new Uint8Array(0),
+    }));
     return this.interpreter.run(inputs, see);
   }
 
   /** As an engine's: gives the copy's outputs, which stay until they are released. */
-  async hold(values: readonly Uint8Array[]): Promise<Held> {
-    const outputs = await this.run(values, () => {});
+  async hold(values: readonly Uint8Array[], shapes?: Shapes): Promise<Held> {
+    const outputs = await this.run(values, () => {}, shapes);
     return {
       look: (output, see) => see(() => outputs[output]!.bytes),
       release() {},
