@@ -11,7 +11,7 @@ cleanUpAfterwards();
 
 const cwd = folder();
 const bytes = (count: number) => new Uint8Array(count);
-const good = npy("<f4", [2, 4, 4, 2], bytes(2 * 32 * 4));
+const good = npy("<f4", [2, 4, 4, 2], new Uint8Array(Float32Array.from({ length: 64 }, (_, i) => i / 64).buffer));
 const left = npy("<f4", [2, 1, 4], bytes(32));
 
 function put(name: string, content: Uint8Array | string): void {
@@ -70,7 +70,7 @@ describe("refused", () => {
     ["empty.list", "one.circle", "empty.list", /no records|at least one/],
     ["folder", "one.circle", "folder", /no records|no files|at least one/],
     ["sizes", "one.circle", "1.raw", "127", "128"],
-    ["nan.npy", "one.circle", "one.circle: ", '"x"', "all values are NaN in record 0"],
+    ["nan.npy", "one.circle", "nan.npy: ", 'input "x": samples 1, 2 (counted from 1) have 64 values that are NaN'],
     ["random:0", "one.circle", "random:0", "at least one"],
   ];
   for (const [data, model, ...says] of rows) {
@@ -101,8 +101,13 @@ test("infinite samples: record warns, quantize refuses", async () => {
 });
 
 test("what fits works", async () => {
-  for (const data of ["good.npy", "good.npz", "random:2:7"]) {
+  const how = "percentile 1–99 of 2 samples";
+  for (const [data, said] of [
+    ["good.npy", how],
+    ["good.npz", how],
+    ["random:2:7", `ranges of random samples mean nothing (${how})`],
+  ] as const) {
     const { out } = await succeeded(["record", "one.circle", "--data", data, "-o", "ok.circle"], { cwd });
-    expect(out).toBe("ok.circle: 4 ranges, percentile 1–99 of 2 samples\n");
+    expect(out).toBe(`ok.circle: 4 ranges, ${said}\n`);
   }
 });

@@ -54,5 +54,9 @@ function infiniteConstant(node: Node, { scanner }: Context): Node | undefined {
 function hasInfiniteRange(node: Node): boolean {
   if (node.dtype !== "FLOAT32") return false;
   const range = recordedOf(node);
-  return range !== null && (lowest(range) < -ENDLESS || highest(range) > ENDLESS);
+  if (range === null) return false;
+  const high = highest(range);
+  // A mask is infinite at its low end. A file's own range with another infinity is a mistake: it is refused, with the tensor's name.
+  if (node.quant?.provenance.from === "file" && !(high <= ENDLESS)) return false;
+  return lowest(range) < -ENDLESS || high > ENDLESS;
 }
