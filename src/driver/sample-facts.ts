@@ -3,6 +3,7 @@
  * inputs only. The samples themselves are not changed.
  */
 import type { DataSet, InputSpec } from "../calibration/inputs.ts";
+import type { ExpectedInput } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
 import { loadKernels } from "../weights/kernels.ts";
 
@@ -26,7 +27,11 @@ export class SampleFacts {
   private readonly inputs: readonly (InputFacts | null)[];
   private seen = 0;
 
-  constructor(specs: readonly InputSpec[]) {
+  /** `expected`: by input, what the model's metadata say. */
+  constructor(
+    specs: readonly InputSpec[],
+    private readonly expected: readonly (ExpectedInput | undefined)[] = [],
+  ) {
     this.inputs = specs.map(({ name, dtype }) =>
       dtype === "FLOAT32"
         ? { name, notFinite: new Map(), min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY, whole: true }
@@ -76,10 +81,11 @@ export class SampleFacts {
   notes(random: boolean): Note[] {
     const found: Note[] = this.notFinite().map((text) => ({ kind: "warning", code: "samples-not-finite", text }));
     if (random) return found;
-    for (const facts of this.inputs) {
+    for (const [position, facts] of this.inputs.entries()) {
       if (!facts || facts.min > facts.max) continue;
       const { name, min, max, whole } = facts;
       const numbers = { min, max, samples: this.seen };
+      const expected = this.expected[position];
       if (min === max)
         found.push({
           kind: "warning",
@@ -88,7 +94,17 @@ export class SampleFacts {
           text: `input "${name}": is ${min} in all samples, so ranges of what follows say nothing; give samples as the model will see them`,
           numbers,
         });
-      else if (whole && min >= 0 && max <= BYTE && max > BYTE_LIKE)
+      else if (expected) {
+        // What the metadata say counts more than what values look like.
+        if (contradicts(facts, expected))
+          found.push({
+            kind: "warning",
+            code: "samples-contradict-metadata",
+            tensor: name,
+            text: `input "${name}": samples are ${short(min)} to ${short(max)}, but by the model's metadata (${expected.by}) it expects ${short(expected.min)} to ${short(expected.max)}; give samples that are prepared as for the model`,
+            numbers: { ...numbers, expectedMin: expected.min, expectedMax: expected.max },
+          });
+      } else if (whole && min >= 0 && max <= BYTE && max > BYTE_LIKE)
         found.push({
           kind: "warning",
           code: "samples-look-like-bytes",
@@ -100,6 +116,14 @@ export class SampleFacts {
     return found;
   }
 }
+
+/** Samples beyond what is expected by more than a twentieth of its width, or narrower than a sixteenth of it (0…1 where 0…255 is expected). */
+function contradicts({ min, max }: InputFacts, expected: ExpectedInput): boolean {
+  const width = expected.max - expected.min;
+  return min < expected.min - width / 20 || max > expected.max + width / 20 || max - min < width / 16;
+}
+
+const short = (value: number) => Number(value.toPrecision(4));
 
 function lookAt(facts: InputFacts, bytes: Uint8Array, number: number): void {
   const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
