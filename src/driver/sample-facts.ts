@@ -27,10 +27,11 @@ export class SampleFacts {
   private readonly inputs: readonly (InputFacts | null)[];
   private seen = 0;
 
-  /** `expected`: by input, what the model's metadata say. */
+  /** By input: `expected`, what the model says of it; `scaled`, whether the model scales it itself. */
   constructor(
     specs: readonly InputSpec[],
     private readonly expected: readonly (ExpectedInput | undefined)[] = [],
+    private readonly scaled: readonly boolean[] = [],
   ) {
     this.inputs = specs.map(({ name, dtype }) =>
       dtype === "FLOAT32"
@@ -95,16 +96,16 @@ export class SampleFacts {
           numbers,
         });
       else if (expected) {
-        // What the metadata say counts more than what values look like.
+        // What the model says counts more than what values look like.
         if (contradicts(facts, expected))
           found.push({
             kind: "warning",
-            code: "samples-contradict-metadata",
+            code: "samples-contradict-model",
             tensor: name,
-            text: `input "${name}": samples are ${short(min)} to ${short(max)}, but by the model's metadata (${expected.by}) it expects ${short(expected.min)} to ${short(expected.max)}; give samples that are prepared as for the model`,
+            text: `input "${name}": samples are ${short(min)} to ${short(max)}, but by ${expected.by} it expects ${short(expected.min)} to ${short(expected.max)}; give samples that are prepared as for the model`,
             numbers: { ...numbers, expectedMin: expected.min, expectedMax: expected.max },
           });
-      } else if (whole && min >= 0 && max <= BYTE && max > BYTE_LIKE)
+      } else if (!this.scaled[position] && whole && min >= 0 && max <= BYTE && max > BYTE_LIKE)
         found.push({
           kind: "warning",
           code: "samples-look-like-bytes",
@@ -117,9 +118,10 @@ export class SampleFacts {
   }
 }
 
-/** Samples beyond what is expected by more than a twentieth of its width, or narrower than a sixteenth of it (0…1 where 0…255 is expected). */
+/** Samples beyond what is expected by more than a twentieth of its width, or narrower than a sixteenth of it (0…1 where 0…255 is expected); of a recorded range, more than 16 times as wide. */
 function contradicts({ min, max }: InputFacts, expected: ExpectedInput): boolean {
   const width = expected.max - expected.min;
+  if (expected.recorded) return max - min > BYTE_LIKE * width;
   return min < expected.min - width / 20 || max > expected.max + width / 20 || max - min < width / 16;
 }
 

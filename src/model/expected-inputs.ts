@@ -1,5 +1,5 @@
 /**
- * What a model's metadata say about the values that its inputs expect: entry TFLITE_METADATA, a FlatBuffer of its own. Source:
+ * What a model says about the values that its inputs expect: a recorded range, or its metadata, entry TFLITE_METADATA, a FlatBuffer of its own. Source:
  * TensorFlow Lite's metadata_schema.fbs (identifier M001), of which only these tables are described here.
  *
  *     NormalizationOptions { mean: [127.5], std: [127.5] }  →  pictures of 0…255 become −1…1
@@ -7,13 +7,15 @@
  */
 import { isDeferred, MemoryBytes, readRange } from "./bytes.ts";
 import { readTables } from "./read.ts";
-import type { DialectSchema, FieldSchema, Model } from "./schema.gen.ts";
+import type { DialectSchema, FieldSchema, Model, Tensor } from "./schema.gen.ts";
 
 export interface ExpectedInput {
   readonly min: number;
   readonly max: number;
   /** Where it is said, in words. */
   readonly by: string;
+  /** It is what samples were once, no rule for others. */
+  readonly recorded?: true;
 }
 
 interface TensorMetadata {
@@ -53,7 +55,20 @@ const SCHEMA: DialectSchema = {
 };
 
 /** For each input of the first subgraph, in its order: the values that it expects; undefined where nothing readable is said. */
-export function expectedInputs({ metadata, buffers }: Model): (ExpectedInput | undefined)[] {
+export function expectedInputs(model: Model): (ExpectedInput | undefined)[] {
+  const graph = model.subgraphs?.[0];
+  const said = metadataInputs(model);
+  return Array.from(graph?.inputs ?? [], (index, position) => said[position] ?? recordedOf(graph?.tensors?.[index]));
+}
+
+/** The range that an earlier recording left. */
+function recordedOf(tensor: Tensor | undefined): ExpectedInput | undefined {
+  const { min, max } = tensor?.quantization ?? {};
+  if (min?.length !== 1 || max?.length !== 1 || !(min[0]! < max[0]!)) return undefined;
+  return { min: min[0]!, max: max[0]!, by: "the range that the model has for it", recorded: true };
+}
+
+function metadataInputs({ metadata, buffers }: Model): (ExpectedInput | undefined)[] {
   const entry = metadata?.find(({ name }) => name === "TFLITE_METADATA");
   const data = buffers?.[entry?.buffer ?? 0]?.data;
   if (!entry || !data || isDeferred(data) || data.length === 0) return [];
@@ -75,12 +90,14 @@ function expectedOf({ processUnits = [], stats }: TensorMetadata): ExpectedInput
     return {
       min: Math.min(...channels.map((channel) => (0 - mean[channel]!) / stdOf(channel))),
       max: Math.max(...channels.map((channel) => (255 - mean[channel]!) / stdOf(channel))),
-      by: `mean ${shown(mean)}, std ${shown(std)}`,
+      by: `the model's metadata (mean ${shown(mean)}, std ${shown(std)})`,
     };
   }
   if (!stats?.min?.length || !stats.max?.length) return undefined;
   const [min, max] = [Math.min(...stats.min), Math.max(...stats.max)];
-  return min < max ? { min, max, by: `min ${shown(stats.min)}, max ${shown(stats.max)}` } : undefined;
+  return min < max
+    ? { min, max, by: `the model's metadata (min ${shown(stats.min)}, max ${shown(stats.max)})` }
+    : undefined;
 }
 
 const shown = (values: Float32Array) => Array.from(values, (value) => Number(value.toPrecision(4))).join("/");

@@ -45,6 +45,7 @@ function modelWith(...inputs: Said[]): Model {
   return {
     buffers: [{}, { data: rangeOf(b.asUint8Array().slice()) }],
     metadata: [{ name: "TFLITE_METADATA", buffer: 1 }],
+    subgraphs: [{ tensors: inputs.map(() => ({})), inputs: Int32Array.from(inputs.keys()) }],
   };
 }
 
@@ -56,9 +57,9 @@ test("bytes after mean and std, or else min and max; per input", () => {
     {},
   );
   expect(expectedInputs(model)).toEqual([
-    { min: -1, max: 1, by: "mean 127.5, std 127.5" },
-    { min: -0.5, max: 2, by: "mean 0/51, std 255/102" },
-    { min: 0, max: 1, by: "min 0, max 1" },
+    { min: -1, max: 1, by: "the model's metadata (mean 127.5, std 127.5)" },
+    { min: -0.5, max: 2, by: "the model's metadata (mean 0/51, std 255/102)" },
+    { min: 0, max: 1, by: "the model's metadata (min 0, max 1)" },
     undefined,
   ]);
 });
@@ -67,5 +68,7 @@ test("no metadata, or damaged ones, say nothing", () => {
   expect(expectedInputs({})).toEqual([]);
   const damaged = modelWith({ mean: [0], std: [1] });
   damaged.buffers![1]!.data = rangeOf(Uint8Array.of(255, 255, 255, 255, 1, 2, 3));
-  expect(expectedInputs(damaged)).toEqual([]);
+  expect(expectedInputs(damaged)).toEqual([undefined]);
+  damaged.subgraphs![0]!.tensors![0]!.quantization = { min: Float32Array.of(0), max: Float32Array.of(2) };
+  expect(expectedInputs(damaged)).toMatchObject([{ min: 0, max: 2, recorded: true }]);
 });
