@@ -21,3 +21,4 @@ export {
   reduceValues,
   type ValueReduction,
 } from "./reduce.ts";
+export { scaledInputs } from "./scaled-inputs.ts";

@@ -1,7 +1,7 @@
 /** Recording ranges for a model: what the flows of `quantize` and `record` share. */
 import { FileError, MinmaxqError } from "../base/errors.ts";
 import type { InputSpec, RecordedRange, Reduction } from "../calibration/index.ts";
-import type { Fill, Model } from "../model/index.ts";
+import { expectedInputs, type Fill, type Model } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
 import type { Io } from "./io.ts";
 import type { RecordedFrom } from "./report.ts";
@@ -21,14 +21,13 @@ export interface Recording {
 /** Runs the model on samples. `fill` computes contents that the model only describes. Throws a MinmaxqError. */
 export async function recordSamples(model: Model, samples: Samples, io: Io, fill?: Fill): Promise<Recording> {
   // Loaded here: a run on recorded ranges needs nothing of it.
-  const { checkReduction, inputSpecs, isOpen, openDataSet, openSizeText, recordAllRanges, withShapes } = await import(
-    "../calibration/index.ts"
-  );
+  const { checkReduction, inputSpecs, isOpen, openDataSet, openSizeText, recordAllRanges, scaledInputs, withShapes } =
+    await import("../calibration/index.ts");
   const { reduction, workers, memoryLimit, fastMath, sequence } = samples;
   checkReduction(reduction);
   const specs = withShapes(inputSpecs(model), samples.inputShapes);
   const data = await openDataSet(samples.location, specs, { format: samples.format });
-  const facts = new SampleFacts(specs);
+  const facts = new SampleFacts(specs, expectedInputs(model), scaledInputs(model));
   try {
     const bySubgraph = await recordAllRanges(model, facts.watch(data), {
       reduction,

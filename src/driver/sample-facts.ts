@@ -3,6 +3,7 @@
  * inputs only. The samples themselves are not changed.
  */
 import type { DataSet, InputSpec } from "../calibration/inputs.ts";
+import type { ExpectedInput } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
 import { loadKernels } from "../weights/kernels.ts";
 
@@ -26,7 +27,12 @@ export class SampleFacts {
   private readonly inputs: readonly (InputFacts | null)[];
   private seen = 0;
 
-  constructor(specs: readonly InputSpec[]) {
+  /** By input: `expected`, what the model says of it; `scaled`, whether the model scales it itself. */
+  constructor(
+    specs: readonly InputSpec[],
+    private readonly expected: readonly (ExpectedInput | undefined)[] = [],
+    private readonly scaled: readonly boolean[] = [],
+  ) {
     this.inputs = specs.map(({ name, dtype }) =>
       dtype === "FLOAT32"
         ? { name, notFinite: new Map(), min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY, whole: true }
@@ -76,10 +82,11 @@ export class SampleFacts {
   notes(random: boolean): Note[] {
     const found: Note[] = this.notFinite().map((text) => ({ kind: "warning", code: "samples-not-finite", text }));
     if (random) return found;
-    for (const facts of this.inputs) {
+    for (const [position, facts] of this.inputs.entries()) {
       if (!facts || facts.min > facts.max) continue;
       const { name, min, max, whole } = facts;
       const numbers = { min, max, samples: this.seen };
+      const expected = this.expected[position];
       if (min === max)
         found.push({
           kind: "warning",
@@ -88,7 +95,17 @@ export class SampleFacts {
           text: `input "${name}": is ${min} in all samples, so ranges of what follows say nothing; give samples as the model will see them`,
           numbers,
         });
-      else if (whole && min >= 0 && max <= BYTE && max > BYTE_LIKE)
+      else if (expected) {
+        // What the model says counts more than what values look like.
+        if (contradicts(facts, expected))
+          found.push({
+            kind: "warning",
+            code: "samples-contradict-model",
+            tensor: name,
+            text: `input "${name}": samples are ${short(min)} to ${short(max)}, but by ${expected.by} it expects ${short(expected.min)} to ${short(expected.max)}; give samples that are prepared as for the model`,
+            numbers: { ...numbers, expectedMin: expected.min, expectedMax: expected.max },
+          });
+      } else if (!this.scaled[position] && whole && min >= 0 && max <= BYTE && max > BYTE_LIKE)
         found.push({
           kind: "warning",
           code: "samples-look-like-bytes",
@@ -100,6 +117,15 @@ export class SampleFacts {
     return found;
   }
 }
+
+/** Samples beyond what is expected by more than a twentieth of its width, or narrower than a sixteenth of it (0…1 where 0…255 is expected); of a recorded range, more than 16 times as wide. */
+function contradicts({ min, max }: InputFacts, expected: ExpectedInput): boolean {
+  const width = expected.max - expected.min;
+  if (expected.recorded) return max - min > BYTE_LIKE * width;
+  return min < expected.min - width / 20 || max > expected.max + width / 20 || max - min < width / 16;
+}
+
+const short = (value: number) => Number(value.toPrecision(4));
 
 function lookAt(facts: InputFacts, bytes: Uint8Array, number: number): void {
   const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();

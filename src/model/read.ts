@@ -76,7 +76,7 @@ function openTables(path: string): OpenedModel {
 export function readModel(source: ByteSource): OpenedModel {
   const dialect = identify(source);
   const reader = new Reader(source, dialect);
-  const model = reader.root();
+  const model = reader.root() as Model;
   checkModel(model, (path, what, near) => reader.damaged(what, path, near));
   const { unknown, external } = reader;
   return {
@@ -88,6 +88,11 @@ export function readModel(source: ByteSource): OpenedModel {
     archive: archiveBehind(source, reader.end),
     close: () => source.close(),
   };
+}
+
+/** Reads tables of another FlatBuffer format, as its description says. Throws a MinmaxqError for damage. */
+export function readTables(source: ByteSource, schema: DialectSchema, root: string): object {
+  return new Reader(source, "tflite", schema).root(root);
 }
 
 /** What a vtable says about the tables of a kind that have it. */
@@ -105,7 +110,6 @@ class Reader {
   external = false;
   /** End of the last vector, string or content: what stands behind them is not the model's. */
   end = 0;
-  private readonly schema: DialectSchema;
   private readonly pages: Pages;
   /** Where we are: names of fields and indices of elements. */
   private readonly path: (string | number)[] = [];
@@ -120,8 +124,8 @@ class Reader {
   constructor(
     private readonly source: ByteSource,
     private readonly dialect: Dialect,
+    private readonly schema: DialectSchema = DIALECTS[dialect],
   ) {
-    this.schema = DIALECTS[dialect];
     this.budget = BUDGET_BASE + Math.min(2 * source.size, BUDGET_CAP);
     this.pages = new Pages(source, (position, length) =>
       this.damaged(`needs ${length} bytes at byte ${position}, the file has ${source.size}`),
@@ -130,8 +134,8 @@ class Reader {
       this.unionNames.set(union, new Map(Object.entries(tags).map(([table, tag]) => [tag, table])));
   }
 
-  root(): Model {
-    return this.table("Model", this.follow(0)) as Model;
+  root(name = "Model"): Table {
+    return this.table(name, this.follow(0));
   }
 
   /** Throws the one error for damage; `near` is a table whose place is told. */

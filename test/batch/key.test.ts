@@ -51,6 +51,7 @@ describe("a job's key", () => {
     { "save-min-max": true },
     { "mask-value": -50 },
     { sequence: true },
+    { "input-shape": ["x=1,2"] },
     { target: "onert" },
     { prepare: "decompose-hard-swish" },
     { "no-prepare": "zero-bias" },

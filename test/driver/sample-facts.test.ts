@@ -2,11 +2,12 @@
 import { expect, test } from "bun:test";
 import type { DataSet, InputSpec } from "../../src/calibration/inputs.ts";
 import { SampleFacts } from "../../src/driver/sample-facts.ts";
+import type { ExpectedInput } from "../../src/model/index.ts";
 
 const spec = (name: string, dtype = "FLOAT32"): InputSpec => ({ name, dtype, shape: [2] });
 
 /** Facts of records, each a list of values per input. */
-async function factsOf(specs: InputSpec[], records: number[][][]): Promise<SampleFacts> {
+async function factsOf(specs: InputSpec[], records: number[][][], expected?: ExpectedInput[]): Promise<SampleFacts> {
   const bytes = (values: number[]) => new Uint8Array(Float32Array.from(values).buffer);
   const data: DataSet = {
     description: "made for the test",
@@ -16,7 +17,7 @@ async function factsOf(specs: InputSpec[], records: number[][][]): Promise<Sampl
     },
     close() {},
   };
-  const facts = new SampleFacts(specs);
+  const facts = new SampleFacts(specs, expected);
   const seen: number[][][] = [];
   for await (const record of facts.watch(data).records())
     seen.push(record.map((each) => [...new Float32Array(each.buffer)]));
@@ -83,4 +84,14 @@ test("constant samples, bytes, and ordinary ones; nothing of integers and of ran
 
 test("whole numbers up to 16 are no bytes", async () => {
   expect(codes(await factsOf([spec("x")], [[[0, 16]], [[3, 1]]]))).toEqual([]);
+});
+
+test.each<{ values: number[]; min: number; max: number; found: string[] }>([
+  { values: [0, 255], min: -1, max: 1, found: ["samples-contradict-model"] },
+  { values: [0.1, 3], min: 0, max: 1, found: ["samples-contradict-model"] },
+  { values: [0, 0.9], min: 0, max: 255, found: ["samples-contradict-model"] },
+  { values: [0, 255], min: 0, max: 255, found: [] },
+  { values: [-1, 1.05], min: -1, max: 1, found: [] },
+])("samples $values where metadata say $min to $max", async ({ values, min, max, found }) => {
+  expect(codes(await factsOf([spec("x")], [[values]], [{ min, max, by: "mean 0, std 1" }]))).toEqual(found);
 });

@@ -1,0 +1,103 @@
+/**
+ * What a model says about the values that its inputs expect: a recorded range, or its metadata, entry TFLITE_METADATA, a FlatBuffer of its own. Source:
+ * TensorFlow Lite's metadata_schema.fbs (identifier M001), of which only these tables are described here.
+ *
+ *     NormalizationOptions { mean: [127.5], std: [127.5] }  →  pictures of 0…255 become −1…1
+ *     Stats { min: [0], max: [1] }                          →  0…1, where there is no normalization
+ */
+import { isDeferred, MemoryBytes, readRange } from "./bytes.ts";
+import { readTables } from "./read.ts";
+import type { DialectSchema, FieldSchema, Model, Tensor } from "./schema.gen.ts";
+
+export interface ExpectedInput {
+  readonly min: number;
+  readonly max: number;
+  /** Where it is said, in words. */
+  readonly by: string;
+  /** It is what samples were once, no rule for others. */
+  readonly recorded?: true;
+}
+
+interface TensorMetadata {
+  readonly processUnits?: readonly {
+    readonly options?: { readonly type: string; readonly value: Normalization | null };
+  }[];
+  readonly stats?: { readonly max?: Float32Array; readonly min?: Float32Array };
+}
+
+interface Normalization {
+  readonly mean?: Float32Array;
+  readonly std?: Float32Array;
+}
+
+interface Metadata {
+  readonly subgraphMetadata?: readonly { readonly inputTensorMetadata?: readonly TensorMetadata[] }[];
+}
+
+const tables = (name: string, slot: number, type: string): FieldSchema => ({ name, slot, kind: "tables", type });
+const floats = (name: string, slot: number): FieldSchema => ({ name, slot, kind: "scalars", type: "float" });
+
+const SCHEMA: DialectSchema = {
+  identifier: "M001",
+  tables: {
+    ModelMetadata: [tables("subgraphMetadata", 3, "SubGraphMetadata")],
+    SubGraphMetadata: [tables("inputTensorMetadata", 2, "TensorMetadata")],
+    TensorMetadata: [
+      tables("processUnits", 4, "ProcessUnit"),
+      { name: "stats", slot: 5, kind: "table", type: "Stats" },
+    ],
+    ProcessUnit: [{ name: "options", slot: 1, kind: "union", type: "ProcessUnitOptions" }],
+    NormalizationOptions: [floats("mean", 0), floats("std", 1)],
+    Stats: [floats("max", 0), floats("min", 1)],
+  },
+  unions: { ProcessUnitOptions: { NormalizationOptions: 1 } },
+  enums: {},
+};
+
+/** For each input of the first subgraph, in its order: the values that it expects; undefined where nothing readable is said. */
+export function expectedInputs(model: Model): (ExpectedInput | undefined)[] {
+  const graph = model.subgraphs?.[0];
+  const said = metadataInputs(model);
+  return Array.from(graph?.inputs ?? [], (index, position) => said[position] ?? recordedOf(graph?.tensors?.[index]));
+}
+
+/** The range that an earlier recording left. */
+function recordedOf(tensor: Tensor | undefined): ExpectedInput | undefined {
+  const { min, max } = tensor?.quantization ?? {};
+  if (min?.length !== 1 || max?.length !== 1 || !(min[0]! < max[0]!)) return undefined;
+  return { min: min[0]!, max: max[0]!, by: "the range that the model has for it", recorded: true };
+}
+
+function metadataInputs({ metadata, buffers }: Model): (ExpectedInput | undefined)[] {
+  const entry = metadata?.find(({ name }) => name === "TFLITE_METADATA");
+  const data = buffers?.[entry?.buffer ?? 0]?.data;
+  if (!entry || !data || isDeferred(data) || data.length === 0) return [];
+  try {
+    const read = readTables(new MemoryBytes(readRange(data)), SCHEMA, "ModelMetadata") as Metadata;
+    return (read.subgraphMetadata?.[0]?.inputTensorMetadata ?? []).map(expectedOf);
+  } catch {
+    // A hint for a warning: damage there does not hinder the model.
+    return [];
+  }
+}
+
+function expectedOf({ processUnits = [], stats }: TensorMetadata): ExpectedInput | undefined {
+  for (const { options } of processUnits) {
+    const { mean, std } = (options?.type === "NormalizationOptions" && options.value) || {};
+    if (!mean?.length || !std?.length || !std.every((value) => value > 0)) continue;
+    const stdOf = (channel: number) => std[Math.min(channel, std.length - 1)]!;
+    const channels = [...mean.keys()];
+    return {
+      min: Math.min(...channels.map((channel) => (0 - mean[channel]!) / stdOf(channel))),
+      max: Math.max(...channels.map((channel) => (255 - mean[channel]!) / stdOf(channel))),
+      by: `the model's metadata (mean ${shown(mean)}, std ${shown(std)})`,
+    };
+  }
+  if (!stats?.min?.length || !stats.max?.length) return undefined;
+  const [min, max] = [Math.min(...stats.min), Math.max(...stats.max)];
+  return min < max
+    ? { min, max, by: `the model's metadata (min ${shown(stats.min)}, max ${shown(stats.max)})` }
+    : undefined;
+}
+
+const shown = (values: Float32Array) => Array.from(values, (value) => Number(value.toPrecision(4))).join("/");
