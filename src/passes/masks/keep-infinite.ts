@@ -52,11 +52,11 @@ function infiniteConstant(node: Node, { scanner }: Context): Node | undefined {
 }
 
 function hasInfiniteRange(node: Node): boolean {
-  if (node.dtype !== "FLOAT32") return false;
-  const range = recordedOf(node);
-  if (range === null) return false;
-  const high = highest(range);
-  // A mask is infinite at its low end. A file's own range with another infinity is a mistake: it is refused, with the tensor's name.
-  if (node.quant?.provenance.from === "file" && !(high <= ENDLESS)) return false;
-  return lowest(range) < -ENDLESS || high > ENDLESS;
+  const { dtype, quant } = node;
+  const range = dtype === "FLOAT32" ? recordedOf(node) : null;
+  if (!quant || range === null) return false;
+  const mistaken = Number.isNaN(quant.min[0]) || Number.isNaN(quant.max[0]) || highest(range) > ENDLESS;
+  // A mask is infinite at its low end. A file's own range that is NaN, or infinite above, is a mistake: it is refused by name.
+  if (quant.provenance.from === "file" && mistaken) return false;
+  return lowest(range) < -ENDLESS || highest(range) > ENDLESS;
 }
