@@ -3,6 +3,7 @@
  *
  * Anything else that is thrown is a defect of ours and is reported as such (stack traces only with --verbose).
  */
+import { indented } from "./text.ts";
 
 export interface ErrorDetails extends ErrorOptions {
   /** What the message names first: a file, as the user wrote it, or another thing. Without it, it is a part of what is worked on. */
@@ -105,8 +106,9 @@ export class Problems {
     if (this.lines.length === 0) return;
     const what = remedy && `; ${remedy}`;
     if (this.lines.length === 1) throw new MinmaxqError(`${this.lines[0]!}${what}`, { subject: this.subject });
-    const list = this.lines.map((line) => `  ${line}`).join("\n");
-    throw new MinmaxqError(`${summary}${what} (${this.lines.length}):\n${list}`, { subject: this.subject });
+    throw new MinmaxqError(`${summary}${what} (${this.lines.length}):\n${indented(this.lines)}`, {
+      subject: this.subject,
+    });
   }
 }
 

@@ -1,8 +1,19 @@
-/** Numbers in sentences. */
+/** Numbers and lists in sentences. */
 
 /** "1 sample", "2 samples". */
 export function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** The first five of a list, and how many more there are: "a, b, c, d, e and 7 more". */
+export function firstOf(list: readonly (string | number)[]): string {
+  const more = list.length - 5;
+  return list.slice(0, 5).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+/** Each on a line of its own, below a sentence. */
+export function indented(lines: readonly string[]): string {
+  return lines.map((line) => `  ${line}`).join("\n");
 }
 
 /** "229 KB", "1.0 GB": powers of ten, as file managers say it. */

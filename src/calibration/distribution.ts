@@ -2,7 +2,7 @@
  * What a histogram says of a tensor's values, as the modes that look at all values use it (percentile-all.ts, entropy.ts, mse.ts):
  * pieces of the number line with so many values each, taken to be spread evenly within.
  */
-import { FLT_MAX } from "./float.ts";
+import { FLT_MAX } from "../rules/arithmetic.ts";
 import type { Histogram } from "./histogram.ts";
 
 /**

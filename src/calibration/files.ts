@@ -18,6 +18,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { FileError, reasonOf } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { fileSize, fileStream, StreamReader } from "./chunks.ts";
 import { byteLength, type DataSet, elementOf, type InputSpec, inputText, isOpen, patternOf, sized } from "./inputs.ts";
 import { stackOf } from "./npy.ts";
@@ -186,7 +187,7 @@ function checkSize(file: string, inputs: readonly InputSpec[]): void {
 function dataSetOfFiles(path: string, records: readonly FileRecord[]): DataSet {
   const count = records.length;
   return {
-    description: `${path} (${count} ${count === 1 ? "record" : "records"})`,
+    description: `${path} (${counted(count, "record")})`,
     count,
     shapes: (record) => records[record]!.inputs.map(({ shape }) => shape),
     async *records() {

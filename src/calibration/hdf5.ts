@@ -9,6 +9,7 @@
  */
 import type { Dataset, File, Group, Metadata, ready } from "h5wasm/node";
 import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { fileSize } from "./chunks.ts";
 import {
   byteLength,
@@ -46,7 +47,7 @@ export async function openHdf5(path: string, inputs: readonly InputSpec[]): Prom
       return isOpen(input) ? ((file.get(`value/${name}/${i}`) as Dataset).shape ?? []) : input.shape;
     };
     return {
-      description: `${path} (${names.length} ${names.length === 1 ? "record" : "records"})`,
+      description: `${path} (${counted(names.length, "record")})`,
       count: names.length,
       shapes: (record) => inputs.map((_, i) => shapeOf(names[record]!, i)),
       async *records() {

@@ -9,6 +9,7 @@
  *   exactly S                                       → one record
  */
 import { FileError, type MinmaxqError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { type ByteStream, fileStream, StreamReader } from "./chunks.ts";
 import {
   type DataSet,
@@ -59,7 +60,7 @@ export function openNpy(path: string, inputs: readonly InputSpec[]): DataSet {
 export function dataSetOfStacks(name: string, stacks: readonly Stack[]): DataSet {
   const count = stacks[0]?.count ?? 0;
   return {
-    description: `${name} (${count} ${count === 1 ? "record" : "records"})`,
+    description: `${name} (${counted(count, "record")})`,
     count,
     shapes: () => stacks.map(({ shape }) => shape),
     async *records() {

@@ -5,8 +5,8 @@
  * that record. What an observer gathers over records it gives at `end`, once a worker; that has to be something whose merging
  * does not depend on order (histogram.ts), so that results do not depend on how many workers there are.
  */
+import { FLT_MAX } from "../rules/arithmetic.ts";
 import { type Block, type Kernels, loadKernels } from "../weights/kernels.ts";
-import { FLT_MAX } from "./float.ts";
 import { Histograms } from "./histogram.ts";
 import { type InPlaceRange, observerOver } from "./in-place.ts";
 

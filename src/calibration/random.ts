@@ -7,6 +7,7 @@
  * over all inputs of all records in order. Same SEED, same bytes, on every machine.
  */
 import { UsageError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { byteLength, type DataSet, elementCount, type InputSpec, inputText } from "./inputs.ts";
 import { throwAll } from "./problems.ts";
 
@@ -35,7 +36,7 @@ export function openRandom(location: string, inputs: readonly InputSpec[]): Data
     "random data",
   );
   return {
-    description: `random data (${count} ${count === 1 ? "record" : "records"}, seed ${seed})`,
+    description: `random data (${counted(count, "record")}, seed ${seed})`,
     count,
     random: true,
     async *records() {

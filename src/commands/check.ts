@@ -1,7 +1,7 @@
 /** `minmaxq check`: will a runtime load a model and compute it rightly? Lists every operator that it will not, and what to do. */
 import { FileError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
-import { counted } from "../base/text.ts";
+import { counted, indented } from "../base/text.ts";
 import { checkInput } from "../driver/paths.ts";
 import { activeNodes, describe } from "../graph/graph.ts";
 import { importGraph } from "../graph/import.ts";
@@ -54,8 +54,9 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     }
     if (problems.length > 0) {
       const summary = `is not for ${target.runtime} (${counted(problems.length, "problem")})`;
-      const list = problems.map((line) => `  ${line}`).join("\n");
-      throw new FileError(input!, options.json ? summary : `${summary}:\n${list}`, { code: "not-for-target" });
+      throw new FileError(input!, options.json ? summary : `${summary}:\n${indented(problems)}`, {
+        code: "not-for-target",
+      });
     }
     if (options.json) return;
     output.print(`${input}: ${target.runtime} loads it and computes it rightly (${counted(operators, "operator")})`);

@@ -1,7 +1,7 @@
 /** What the phases of `quantize` do (src/driver/quantize.ts says in which order, and why). */
 import { FileError } from "../base/errors.ts";
 import { runSteps } from "../base/steps.ts";
-import { counted } from "../base/text.ts";
+import { counted, indented } from "../base/text.ts";
 import type { Graph } from "../graph/graph.ts";
 import { hasRange, quantParam } from "../graph/quantparam.ts";
 import { calledSubgraphs } from "../model/index.ts";
@@ -65,10 +65,9 @@ export function keepFloat({ space, graphs, settings }: Own): void {
 function refuseFloat(settings: QuantizeSettings, context: Context): void {
   const kept = context.notes.filter((note) => note.kind === "float");
   if (!settings.strict || kept.length === 0) return;
-  const lines = kept.map((note) => `  ${note.text}`).join("\n");
   throw new FileError(
     settings.model,
-    `${counted(kept.length, "part")} cannot be quantized; without --strict they stay float:\n${lines}`,
+    `${counted(kept.length, "part")} cannot be quantized; without --strict they stay float:\n${indented(kept.map(({ text }) => text))}`,
   );
 }
 

@@ -1,6 +1,7 @@
 /** Phases that several flows share (src/driver/quantize.ts says in which order, and why). */
 import { FileError } from "../base/errors.ts";
 import { runSteps } from "../base/steps.ts";
+import { indented } from "../base/text.ts";
 import { withoutShapeOperands, withShapeOperands } from "../graph/shape-operands.ts";
 import { type Dialect, type Model, openModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
@@ -118,9 +119,8 @@ export function refuseForTarget({ space, settings, verified }: Run): void {
   if (!options.target) return;
   const problems = targetProblems(space.context, options.target);
   if (problems.length === 0) return;
-  const lines = problems.map((line) => `  ${line}`).join("\n");
   const what = verified ? "the quantized model: " : "";
-  const text = `${what}${options.target.runtime} cannot run it (${problems.length}):\n${lines}`;
+  const text = `${what}${options.target.runtime} cannot run it (${problems.length}):\n${indented(problems)}`;
   throw new FileError(settings.model, text, { code: "not-for-target" });
 }
 
@@ -202,6 +202,7 @@ function withShapesFor(dialect: Dialect, before: Dialect, model: Model): Model {
 /** Throws one error about the file that lists all problems; `what` of it has them is a phrase that ends in a colon. */
 export function throwProblems(name: string, problems: readonly string[], what = ""): void {
   if (problems.length === 0) return;
-  const lines = problems.map((line) => `  ${line}`).join("\n");
-  throw new FileError(name, `${what}does not verify (${problems.length}):\n${lines}`, { code: "not-verified" });
+  throw new FileError(name, `${what}does not verify (${problems.length}):\n${indented(problems)}`, {
+    code: "not-verified",
+  });
 }

@@ -97,6 +97,12 @@ const CHECK_LAYERS: Phase = {
   why: "settings that it does not take, before any work",
   run: checkLayersForTarget,
 };
+const REWRITE_FOR_TARGET: Phase = {
+  name: "rewrite for target",
+  when: hasTarget,
+  why: "what it has no kernel for at all",
+  run: rewriteForTarget,
+};
 const REFUSE_FOR_TARGET: Phase = {
   name: "refuse for target",
   when: hasTarget,
@@ -228,12 +234,7 @@ export const TRANSFORM_FLOW: readonly Phase<TransformSettings>[] = [
   OPEN,
   IMPORT,
   SET_LAYERS,
-  {
-    name: "rewrite for target",
-    when: hasTarget,
-    why: "what it has no kernel for at all",
-    run: rewriteForTarget,
-  },
+  REWRITE_FOR_TARGET,
   {
     name: "change",
     why: "what the command is for",
@@ -263,12 +264,7 @@ export const CONVERT_FLOW: readonly Phase[] = [
   CHECK_FILES,
   OPEN,
   { ...IMPORT, when: hasTarget, why: "what a target needs is done on graphs; float16 constants become float32" },
-  {
-    name: "rewrite for target",
-    when: hasTarget,
-    why: "what it has no kernel for at all",
-    run: rewriteForTarget,
-  },
+  REWRITE_FOR_TARGET,
   REFUSE_FOR_TARGET,
   {
     name: "write graphs",

@@ -1,5 +1,6 @@
 /** Recording ranges for a model: what the flows of `quantize` and `record` share. */
 import { FileError, MinmaxqError } from "../base/errors.ts";
+import { firstOf } from "../base/text.ts";
 import type { InputSpec, RecordedRange, Reduction } from "../calibration/index.ts";
 import { expectedInputs, type Fill, type Model } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
@@ -38,7 +39,7 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
       onProgress: io.progress("recording"),
       onUnobserved: (names) =>
         io.tell(
-          `warning: not recorded, because no sample shows them (a branch that is not taken, a result without elements): ${namesText(names)}`,
+          `warning: not recorded, because no sample shows them (a branch that is not taken, a result without elements): ${firstOf(names.map((name) => `"${name}"`))}`,
         ),
       fill,
     });
@@ -65,12 +66,6 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
 
 function openSizeNote(input: InputSpec, text: string): Note {
   return { kind: "warning", code: "open-size", tensor: input.name, text };
-}
-
-/** The first names, and how many more there are. */
-function namesText(names: readonly string[]): string {
-  const first = names.slice(0, 5).map((name) => `"${name}"`);
-  return first.join(", ") + (names.length > first.length ? ` and ${names.length - first.length} more` : "");
 }
 
 function reductionText(reduction: Reduction): string {

@@ -2,9 +2,11 @@
  * What samples look like on their way to the model: values that are no numbers, inputs that never change, pictures of 0…255. Float32
  * inputs only. The samples themselves are not changed.
  */
+import { counted, firstOf } from "../base/text.ts";
 import type { DataSet, InputSpec } from "../calibration/inputs.ts";
 import type { ExpectedInput } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
+import { FLT_MAX } from "../rules/arithmetic.ts";
 import { loadKernels } from "../weights/kernels.ts";
 
 interface InputFacts {
@@ -20,8 +22,6 @@ interface InputFacts {
 /** Pictures hold bytes: larger values than this are none that were scaled to 0…1 or −1…1. */
 const BYTE_LIKE = 16;
 const BYTE = 255;
-
-const LOWEST = -3.4028234663852886e38;
 
 export class SampleFacts {
   private readonly inputs: readonly (InputFacts | null)[];
@@ -62,7 +62,7 @@ export class SampleFacts {
 
   /** Positions of the inputs with −FLT_MAX in a sample. */
   withLowest(): number[] {
-    return [...this.inputs.keys()].filter((position) => this.inputs[position]?.min === LOWEST);
+    return [...this.inputs.keys()].filter((position) => this.inputs[position]?.min === -FLT_MAX);
   }
 
   /** One line for each input with values that are no numbers; empty where there is none. */
@@ -71,9 +71,10 @@ export class SampleFacts {
       if (!facts || facts.notFinite.size === 0) return [];
       const samples = [...facts.notFinite.keys()].sort((a, b) => a - b);
       const values = [...facts.notFinite.values()].reduce((sum, count) => sum + count, 0);
-      const first = samples.slice(0, 5).join(", ") + (samples.length > 5 ? ` and ${samples.length - 5} more` : "");
+      const [noun, has, these] =
+        samples.length > 1 ? ["samples", "have", "these samples"] : ["sample", "has", "this sample"];
       return [
-        `input "${facts.name}": sample${samples.length > 1 ? "s" : ""} ${first} (counted from 1) ${samples.length > 1 ? "have" : "has"} ${values} value${values === 1 ? "" : "s"} that ${values === 1 ? "is" : "are"} NaN or infinite; mend or leave out ${samples.length > 1 ? "these samples" : "this sample"}`,
+        `input "${facts.name}": ${noun} ${firstOf(samples)} (counted from 1) ${has} ${counted(values, "value")} that ${values === 1 ? "is" : "are"} NaN or infinite; mend or leave out ${these}`,
       ];
     });
   }

@@ -260,6 +260,13 @@ export function resultsOf(operator: Node): Node[] {
   return [...operator.users].filter((user) => user.kind === "result");
 }
 
+/** The tensors that an operator yields; none of one that only has an effect (ASSIGN_VARIABLE). */
+export function yieldedBy(operator: Node): Node[] {
+  if (operator.operator && !operator.operator.outputs?.length) return [];
+  const results = resultsOf(operator);
+  return results.length > 0 ? results : [operator];
+}
+
 export function isConstant(node: Node | null | undefined): node is Node & { constant: Constant } {
   return node?.kind === "constant";
 }

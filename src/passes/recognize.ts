@@ -7,12 +7,11 @@
  * An operator's dtypes tell its scheme where one family alone has it. Where two have it, all operators of that dtype in the file decide
  * together: the family that fewer of them contradict, that of the file's other dtypes or ONE's if none does. So one wrong scale is a problem, and no other family.
  */
-import { activeNodes, type Graph, isConstant, type Node } from "../graph/graph.ts";
-import { isActivationDtype, isInteger } from "../rules/dtypes.ts";
+import { activeNodes, type Graph, isConstant, type Node, yieldedBy } from "../graph/graph.ts";
+import { isInteger, isRuntimeQuantized } from "../rules/dtypes.ts";
 import { operandsWith, roleOf } from "../rules/operators.ts";
 import { DEFAULT_SCHEME, type Granularity, type Scheme, schemesWith } from "../rules/schemes.ts";
 import type { LayerSetting } from "./context.ts";
-import { yieldedBy } from "./prepare/edit.ts";
 import { specialKindOf } from "./special.ts";
 import { quantizedTensors } from "./verify.ts";
 
@@ -73,7 +72,7 @@ export function recognize(graphs: readonly Graph[]): Recognized {
       .map(([scheme, { operators, granularities }]) => ({ scheme, operators, granularities: [...granularities] })),
     floatWithWeights,
     float: rest.filter(isFloat).length - floatWithWeights,
-    activations: nodes.filter((node) => !isConstant(node) && node.kind !== "output" && isQuantized(node)).length,
+    activations: nodes.filter((node) => !isConstant(node) && node.kind !== "output" && isRuntimeQuantized(node)).length,
   };
 }
 
@@ -85,10 +84,6 @@ function isFloat(node: Node): boolean {
 function hasIntegerWeights(node: Node): boolean {
   const weights = operandsWith(node.row, node.inputs.length, "weights").map((index) => node.inputs[index]);
   return quantizedTensors(node).length > 0 || weights.some((each) => each && isInteger(each.dtype));
-}
-
-function isQuantized({ dtype, quant }: Node): boolean {
-  return quant !== null && isActivationDtype(dtype);
 }
 
 /** The activation that tells an operator's dtype: its result, else its first operand that is one. */

@@ -9,7 +9,7 @@ import { activeNodes, type Dtype, describe, type Graph, isConstant, type Node, r
 import { dtypeOption } from "../graph/options.ts";
 import { isPerTensor } from "../graph/quantparam.ts";
 import { roundHalfAway } from "../rules/arithmetic.ts";
-import { isActivationDtype } from "../rules/dtypes.ts";
+import { isActivationDtype, isRuntimeQuantized } from "../rules/dtypes.ts";
 import { type OperandRole, type OperatorRow, roleOf } from "../rules/operators.ts";
 import type { Scheme } from "../rules/schemes.ts";
 import { type Context, granularityOf, schemeOf } from "./context.ts";
@@ -49,7 +49,7 @@ function hasNothingQuantized(operator: Node): boolean {
 
 /** Operands and results of an activation's dtype that have parameters. */
 export function quantizedTensors(operator: Node): Node[] {
-  return tensorsOf(operator).filter(({ dtype, quant }) => quant !== null && isActivationDtype(dtype));
+  return tensorsOf(operator).filter(isRuntimeQuantized);
 }
 
 function tensorsOf(operator: Node): Node[] {

@@ -5,6 +5,9 @@
  */
 const f32 = Math.fround;
 
+/** float32's largest finite number. */
+export const FLT_MAX = 3.4028234663852886e38;
+
 export interface ScaleAndZeroPoint {
   /** f32. */
   readonly scale: number;

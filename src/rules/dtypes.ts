@@ -62,6 +62,11 @@ export function isActivationDtype(dtype: Dtype): boolean {
   return FACTS[dtype]?.activation === true;
 }
 
+/** What a runtime takes for quantized: a tensor of such a type that has parameters. */
+export function isRuntimeQuantized({ quant, dtype }: { readonly quant: unknown; readonly dtype: Dtype }): boolean {
+  return quant !== null && isActivationDtype(dtype);
+}
+
 /** Whether integers of this type can stand for floats. */
 export function isDequantizable(dtype: Dtype): boolean {
   return FACTS[dtype]?.dequantizable === true;

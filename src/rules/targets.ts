@@ -4,9 +4,8 @@
  * Passes, `quantize`, `check` and `verify` read these rows and mention no target and no operator by name. What is said of onert was
  * measured with its cpu backend (docs/targets.md, scripts/check-onert.py); an operator without a row has no kernel there.
  */
-import type { Dialect, TensorType } from "../model/index.ts";
-
-type Dtype = keyof typeof TensorType;
+import type { Dialect } from "../model/index.ts";
+import type { Dtype } from "../model/tensor-types.ts";
 
 /** How many scales the weights of an operator may have. */
 export type WeightGranularity = "per tensor" | "per channel" | "any";

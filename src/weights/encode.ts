@@ -1,7 +1,7 @@
 /** Encoding one piece of a constant: the only place where a description meets the kernels. Runs in every thread. */
 
 import { timed } from "../base/timings.ts";
-import { inverse } from "../rules/arithmetic.ts";
+import { FLT_MAX, inverse } from "../rules/arithmetic.ts";
 import type { Quantizer } from "../rules/schemes.ts";
 import type { ChannelLayout, ChannelParameters, Constant, Encoding } from "./constant.ts";
 import { inverses, loadFloats } from "./floats.ts";
@@ -15,8 +15,6 @@ export const PIECE_LIMIT = 1 << 20;
 const BLOCK_LIMIT = 1 << 17;
 /** Tensors up to this many elements are read once even when their channels are interleaved: 32 MiB of float32. */
 export const WHOLE_LIMIT = 1 << 23;
-
-const FLT_MAX = 3.4028234663852886e38;
 
 /** What is wrong with scanned values, or null. The reference accepts NaN and infinities (§3.1); they make no sense as weights. */
 export function problemOf(name: string, { mins, maxs, nans }: ChannelRanges): string | null {

@@ -267,7 +267,7 @@ export const OTHERS: Readonly<Record<string, string>> = {
   CUSTOM: "known to LiteRT in real models only: selfie_segmentation (real.test.ts)",
   DENSIFY: "of constants only, gone after preparing",
   DEQUANTIZE: "models.test.ts: float outputs",
-  FAKE_QUANT: "its parameters are options; not quantized by anybody",
+  FAKE_QUANT: "its parameters are options; no quantizer changes them",
   FILL: "its dims have to be constant for LiteRT, and the front refuses constants here",
   GRU: "cannot be run",
   IF: "models of several subgraphs stay float inside",

@@ -90,6 +90,21 @@ export function recorded(min: number, max: number): Partial<Tensor> {
   return { quantization: { min: Float32Array.of(min), max: Float32Array.of(max) } };
 }
 
+/** Scales and zero points of a type, along an axis where there are several. */
+export function quantizedAs(
+  type: keyof typeof TensorType,
+  scale: number[],
+  zeroPoint: number[],
+  axis = 0,
+): Partial<Tensor> {
+  const quantization = {
+    scale: Float32Array.from(scale),
+    zeroPoint: BigInt64Array.from(zeroPoint, BigInt),
+    quantizedDimension: axis,
+  };
+  return { type: TensorType[type], quantization };
+}
+
 /** The members of a tensor that is quantized already. */
 export function quantized(scale: number, zeroPoint: number): Partial<Tensor> {
   return { quantization: { scale: Float32Array.of(scale), zeroPoint: BigInt64Array.of(BigInt(zeroPoint)) } };

@@ -2,23 +2,13 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { recordRanges } from "../../src/calibration/index.ts";
-import { type Model, openModel, type Tensor, TensorType } from "../../src/model/index.ts";
+import { type Model, openModel } from "../../src/model/index.ts";
 import { fakeQuantizeModel } from "../../src/passes/transform/fake-quantize-model.ts";
 import { requantize } from "../../src/passes/transform/requantize.ts";
 import { workspace } from "../../src/passes/workspace.ts";
 import { DEFAULT_SCHEME } from "../../src/rules/schemes.ts";
-import { type GraphBuilder, model, quantized } from "../helpers/models.ts";
+import { type GraphBuilder, model, quantized, quantizedAs } from "../helpers/models.ts";
 import { spaceOf, type Written, written } from "./support.ts";
-
-/** Scales and zero points of a type. */
-function as(type: keyof typeof TensorType, scale: number[], zeroPoint: number[], axis = 0): Partial<Tensor> {
-  const quantization = {
-    scale: Float32Array.from(scale),
-    zeroPoint: BigInt64Array.from(zeroPoint, BigInt),
-    quantizedDimension: axis,
-  };
-  return { type: TensorType[type], quantization };
-}
 
 async function faked(made: Model): Promise<Written> {
   const space = await spaceOf(made);
@@ -42,14 +32,14 @@ describe("UINT8 weights whose bytes are int8", () => {
   const fc = (graph: GraphBuilder, zeroPoint: number) =>
     graph
       .tensor("x", [1, 2])
-      .constant("w", [2, 2], W, as("UINT8", [0.5], [zeroPoint]))
+      .constant("w", [2, 2], W, quantizedAs("UINT8", [0.5], [zeroPoint]))
       .constant("b", [2], Float32Array.of(0, 0))
       .tensor("y", [1, 2])
       .operator("FULLY_CONNECTED", ["x", "w", "b"], ["y"], { type: "FullyConnectedOptions", value: {} });
   const conv = (graph: GraphBuilder, zeroPoint: number) =>
     graph
       .tensor("x", [1, 1, 1, 2])
-      .constant("w", [2, 1, 1, 2], W, as("UINT8", [0.5], [zeroPoint]))
+      .constant("w", [2, 1, 1, 2], W, quantizedAs("UINT8", [0.5], [zeroPoint]))
       .constant("b", [2], Float32Array.of(0, 0))
       .tensor("y", [1, 1, 1, 2])
       .operator("CONV_2D", ["x", "w", "b"], ["y"], {
@@ -79,7 +69,7 @@ describe("UINT8 weights whose bytes are int8", () => {
     const made = model(["i"], ["y"], (graph) =>
       graph
         .tensor("i", [2], "INT32")
-        .constant("w", [2, 2], W, as("UINT8", [0.5], [0]))
+        .constant("w", [2, 2], W, quantizedAs("UINT8", [0.5], [0]))
         .tensor("y", [2, 2], "UINT8", quantized(0.5, 0))
         .operator("GATHER", ["w", "i"], ["y"], { type: "GatherOptions", value: {} }),
     );
@@ -109,8 +99,8 @@ describe("an axis past the rank of a bias", () => {
     const made = model(["x"], ["y"], (graph) =>
       graph
         .tensor("x", [1, 1, 1, 2], "INT8", quantized(0.5, 0))
-        .constant("w", [1, 1, 1, 2], Int8Array.of(1, 2), as("INT8", [1, 2], [0, 0], 3))
-        .constant("b", [2], Int32Array.of(4, 6), as("INT32", [0.5, 1], [0, 0], 3))
+        .constant("w", [1, 1, 1, 2], Int8Array.of(1, 2), quantizedAs("INT8", [1, 2], [0, 0], 3))
+        .constant("b", [2], Int32Array.of(4, 6), quantizedAs("INT32", [0.5, 1], [0, 0], 3))
         .tensor("y", [1, 1, 1, 2], "INT8", quantized(0.5, 0))
         .operator("DEPTHWISE_CONV_2D", ["x", "w", "b"], ["y"], {
           type: "DepthwiseConv2DOptions",
@@ -154,7 +144,7 @@ describe("float tensors", () => {
 describe("requantize", () => {
   const int16x8 = (graph: GraphBuilder) =>
     graph
-      .constant("w", [2, 2], Int8Array.of(1, -2, 3, -4), as("INT8", [0.5], [0]))
+      .constant("w", [2, 2], Int8Array.of(1, -2, 3, -4), quantizedAs("INT8", [0.5], [0]))
       .tensor("x16", [1, 2], "INT16", quantized(0.01, 0))
       .tensor("y16", [1, 2], "INT16", quantized(0.01, 0))
       .operator("FULLY_CONNECTED", ["x16", "w"], ["y16"], { type: "FullyConnectedOptions", value: {} });

@@ -3,13 +3,12 @@
 import { describe, expect, test } from "bun:test";
 import type { BuiltinOptions } from "../../src/model/index.ts";
 import { operatorTexts } from "../../src/model/index.ts";
-import { prepareGraphs } from "../../src/passes/prepare/index.ts";
 import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
 import { SCHEMES } from "../../src/rules/schemes.ts";
 import { type GraphBuilder, model, quantized, recorded } from "../helpers/models.ts";
 import { setLayers } from "../passes/support.ts";
 import { add, around, check, conv, depthwise, div, full, mul, RELU6, SAME, sub } from "./patterns.ts";
-import { floatsOf, numbers, only, opened, prepared } from "./support.ts";
+import { floatsOf, numbers, only, opened, prepared, prepareGraphs } from "./support.ts";
 
 describe("fusing activations", () => {
   test("the tensor is the RELU's, with its range and as the output it was", async () => {

@@ -1,20 +1,11 @@
 /** Weights of dynamic range models are taken as the floats that they stand for. */
 import { describe, expect, test } from "bun:test";
 import { type BuiltinOptions, type Model, operatorTexts, type Tensor, TensorType } from "../../src/model/index.ts";
-import { type GraphBuilder, model } from "../helpers/models.ts";
+import { type GraphBuilder, model, quantizedAs } from "../helpers/models.ts";
 import { floatsOf, only, opened, prepared } from "./support.ts";
 
 const FULLY: BuiltinOptions = { type: "FullyConnectedOptions", value: {} };
 const CONV: BuiltinOptions = { type: "Conv2DOptions", value: { strideW: 1, strideH: 1 } };
-
-function as(type: keyof typeof TensorType, scale: number[], zeroPoint: number[], axis = 0): Partial<Tensor> {
-  const quantization = {
-    scale: Float32Array.from(scale),
-    zeroPoint: BigInt64Array.from(zeroPoint, BigInt),
-    quantizedDimension: axis,
-  };
-  return { type: TensorType[type], quantization };
-}
 
 const W = Int8Array.of(1, -2, 3, -128);
 
@@ -37,12 +28,12 @@ const typeOf = ({ subgraphs }: Model, name: string) => subgraphs![0]!.tensors!.f
 
 describe("weights of float operators", () => {
   test.each([
-    ["INT8 per tensor", as("INT8", [0.5], [0]), [0.5, -1, 1.5, -64]],
-    ["INT8 per channel", as("INT8", [0.5, 2], [0, 0]), [0.5, -1, 6, -256]],
-    ["INT8 per channel along the last axis", as("INT8", [0.5, 2], [0, 0], 1), [0.5, -4, 1.5, -256]],
-    ["INT8 with a zero point", as("INT8", [0.5], [3]), [-1, -2.5, 0, -65.5]],
+    ["INT8 per tensor", quantizedAs("INT8", [0.5], [0]), [0.5, -1, 1.5, -64]],
+    ["INT8 per channel", quantizedAs("INT8", [0.5, 2], [0, 0]), [0.5, -1, 6, -256]],
+    ["INT8 per channel along the last axis", quantizedAs("INT8", [0.5, 2], [0, 0], 1), [0.5, -4, 1.5, -256]],
+    ["INT8 with a zero point", quantizedAs("INT8", [0.5], [3]), [-1, -2.5, 0, -65.5]],
     // ai-edge-litert reads the bytes of such weights as int8, whatever the zero point (case 21).
-    ["UINT8 whose bytes are int8", as("UINT8", [0.5], [128]), [0.5, -1, 1.5, -64]],
+    ["UINT8 whose bytes are int8", quantizedAs("UINT8", [0.5], [128]), [0.5, -1, 1.5, -64]],
   ] as const)("%s", async (_, weights, expected) => {
     const { after, said } = await run(dense(weights));
     expect(said).toEqual(["dequantized weights of 1 FULLY_CONNECTED"]);
@@ -52,7 +43,7 @@ describe("weights of float operators", () => {
   });
 
   test("every kind with weights, and a matrix product by a constant", async () => {
-    const quantized = as("INT8", [0.5], [0]);
+    const quantized = quantizedAs("INT8", [0.5], [0]);
     const kinds: [string, (graph: GraphBuilder) => GraphBuilder][] = [
       ["CONV_2D", (g) => g.constant("w", [1, 1, 1, 4], W, quantized).operator("CONV_2D", ["x", "w"], ["y"], CONV)],
       [
@@ -89,11 +80,11 @@ describe("weights of float operators", () => {
     const made = model(["x", "q"], ["y", "z", "r"], (graph) =>
       graph
         .tensor("x", [1, 2])
-        .tensor("q", [1, 2], "INT8", as("INT8", [0.1], [0]))
-        .constant("w", [2, 2], W, as("INT8", [0.5], [0]))
+        .tensor("q", [1, 2], "INT8", quantizedAs("INT8", [0.1], [0]))
+        .constant("w", [2, 2], W, quantizedAs("INT8", [0.5], [0]))
         .tensor("y", [1, 2])
         .tensor("z", [1, 2])
-        .tensor("r", [1, 2], "INT8", as("INT8", [0.1], [0]))
+        .tensor("r", [1, 2], "INT8", quantizedAs("INT8", [0.1], [0]))
         .operator("FULLY_CONNECTED", ["x", "w"], ["y"], FULLY)
         .operator("FULLY_CONNECTED", ["x", "w"], ["z"], FULLY)
         .operator("FULLY_CONNECTED", ["q", "w"], ["r"], FULLY),
@@ -118,9 +109,9 @@ describe("left as they are", () => {
   };
 
   test("scales that do not fit, no scale, a layout of its own", async () => {
-    await kept(dense(as("INT8", [0.5, 1, 2], [0, 0, 0])));
+    await kept(dense(quantizedAs("INT8", [0.5, 1, 2], [0, 0, 0])));
     await kept(dense({ type: TensorType.INT8 }));
-    await kept(dense(as("INT8", [0.5], [0]), { type: "FullyConnectedOptions", value: { weightsFormat: 1 } }));
+    await kept(dense(quantizedAs("INT8", [0.5], [0]), { type: "FullyConnectedOptions", value: { weightsFormat: 1 } }));
   });
 
   test("operators without a rule", async () => {
@@ -128,7 +119,7 @@ describe("left as they are", () => {
       model(["x"], ["y"], (graph) =>
         graph
           .tensor("x", [2], "INT32")
-          .constant("w", [2, 2], W, as("INT8", [0.5], [0]))
+          .constant("w", [2, 2], W, quantizedAs("INT8", [0.5], [0]))
           .tensor("y", [2, 2])
           .operator("EMBEDDING_LOOKUP", ["x", "w"], ["y"]),
       ),

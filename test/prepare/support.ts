@@ -1,13 +1,15 @@
 /** Helpers of the prepare tests: a model before and after, told as text, and run by LiteRT. */
+import { runSteps } from "../../src/base/steps.ts";
 import { openDataSet } from "../../src/calibration/dataset.ts";
 import { constantsKnown } from "../../src/calibration/fold.ts";
 import { subgraphOf } from "../../src/calibration/graph-facts.ts";
 import { inputSpecs, instrument } from "../../src/calibration/instrument.ts";
 import { compileLibrary, loadEngine } from "../../src/calibration/litert.ts";
+import type { Graph } from "../../src/graph/graph.ts";
 import { MemoryBytes } from "../../src/model/bytes.ts";
 import { type Model, type OpenedModel, readModel, serializeModel } from "../../src/model/index.ts";
 import type { Workspace } from "../../src/passes/context.ts";
-import { PREPARE_PASSES, prepareGraphs } from "../../src/passes/prepare/index.ts";
+import { type Prepared as Done, PREPARE_PASSES, prepareSteps } from "../../src/passes/prepare/index.ts";
 import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
 import { DEFAULT_SCHEME } from "../../src/rules/schemes.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
@@ -24,6 +26,18 @@ export interface Prepared {
 /** A built model, as if it had been read from a file. */
 export async function opened(model: Model): Promise<OpenedModel> {
   return readModel(new MemoryBytes(await serializeModel(model, { dialect: "circle" })));
+}
+
+/** Runs the steps that are not switched `off`, or are switched `on`, on some graphs; gives what those did that changed something. */
+export async function prepareGraphs(
+  space: Workspace,
+  graphs: readonly Graph[],
+  off: readonly string[] = [],
+  on: readonly string[] = [],
+): Promise<Done[]> {
+  const done: Done[] = [];
+  await runSteps(prepareSteps(space, graphs, off, done, on), []);
+  return done;
 }
 
 /** Runs the passes but those switched off on all subgraphs, or the first `graphs` of them. */

@@ -8,9 +8,8 @@
  * dtype was asked for them: what a person wants quantized must not stay float because its ends are. Operators that are worth their borders
  * (convolutions, matrix products) are in no island, nor is a layer that a person gave a setting.
  */
-import { activeNodes, type FloatReason, type Graph, isConstant, type Node } from "../../graph/graph.ts";
+import { activeNodes, type FloatReason, type Graph, isConstant, type Node, yieldedBy } from "../../graph/graph.ts";
 import type { Context } from "../context.ts";
-import { yieldedBy } from "../prepare/edit.ts";
 
 export const BETWEEN_FLOAT: FloatReason = {
   code: "between-float-operators",

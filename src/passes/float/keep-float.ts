@@ -17,11 +17,11 @@ import {
   type Node,
   resultsOf,
   setInput,
+  yieldedBy,
 } from "../../graph/graph.ts";
 import { hasRule } from "../../rules/operators.ts";
 import { type Context, noteFloat } from "../context.ts";
 import { canonicalDtypes } from "../minmax/io-dtypes.ts";
-import { yieldedBy } from "../prepare/edit.ts";
 import { BETWEEN_FLOAT, betweenFloat } from "./between-float.ts";
 import { reasonToStayFloat } from "./float-reasons.ts";
 import { isQuantizedAlready, reasonToKeep } from "./quantized-already.ts";

@@ -4,10 +4,10 @@
  *     x: FLOAT32 ─▶ QUANTIZE q: INT8 ─▶ FULLY_CONNECTED: INT8 ─▶ DEQUANTIZE y: FLOAT32
  *     →  x: UINT8 ─▶ Dequantize ─▶ QUANTIZE q: INT8 ─▶ FULLY_CONNECTED: INT8 ─▶ DEQUANTIZE y ─▶ Quantize: UINT8
  */
-import { activeNodes, type FloatReason, type Graph, isConstant, type Node } from "../../graph/graph.ts";
+import { activeNodes, type FloatReason, type Graph, isConstant, type Node, yieldedBy } from "../../graph/graph.ts";
 import { isActivationDtype } from "../../rules/dtypes.ts";
 import { QUANTIZED_ALREADY } from "../context.ts";
-import { hasScale, yieldedBy } from "../prepare/edit.ts";
+import { hasScale } from "../prepare/edit.ts";
 
 /** Whether an operator computes, makes or reads quantized values. Weights alone do not count: their operator computes in float. */
 export function isQuantizedAlready(node: Node): boolean {

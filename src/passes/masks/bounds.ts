@@ -10,6 +10,7 @@ import { fusedActivation } from "../../graph/options.ts";
 import { operandsWith } from "../../rules/operators.ts";
 import { type Context, schemeOf } from "../context.ts";
 import {
+  ENDLESS,
   type Holdings,
   highest,
   type Interval,
@@ -169,9 +170,6 @@ function known(floor: number, ceil: number): Bounds {
 function weaker(a: Bounds, b: Bounds): Bounds {
   return { floor: Math.min(a.floor, b.floor), ceil: Math.max(a.ceil, b.ceil) };
 }
-
-/** Numbers of this size are no results of a model, but stand for infinity. */
-export const ENDLESS = 1e30;
 
 /** Below which nothing counts beside the useful values, which are all above the highest gap; −Infinity where everything does. */
 function usefulFloor(values: Intervals, margin: number): number {

@@ -10,10 +10,11 @@
 import { ownConstant } from "../../graph/edit.ts";
 import { activeNodes, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { hasRange, quantParam } from "../../graph/quantparam.ts";
+import { FLT_MAX } from "../../rules/arithmetic.ts";
 import type { Constant } from "../../weights/constant.ts";
 import { type Context, remark } from "../context.ts";
-import { type Bounds, Consumers, ENDLESS } from "./bounds.ts";
-import { FLT_MAX, Holdings, highest, type Intervals, lowest, MASK_RATIO, recordedOf } from "./intervals.ts";
+import { type Bounds, Consumers } from "./bounds.ts";
+import { ENDLESS, Holdings, highest, type Intervals, lowest, MASK_RATIO, recordedOf } from "./intervals.ts";
 
 /**
  * Clips masks in constants and ranges of a graph, and notes each tensor. `passedOver`: inputs with −FLT_MAX in a sample, which their

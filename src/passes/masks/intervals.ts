@@ -3,12 +3,13 @@
  *
  *     ADD(x: −5…5, constant 0 or −1e9)   →   −1e9−5 … −1e9+5   and   −5 … 5
  *
- * Ranges alone would be one interval, of which nobody could say where the mask ends. Intervals come from constants' values, recorded
+ * A range alone is one interval, and does not tell where the mask ends. Intervals come from constants' values, recorded
  * ranges, and the arithmetic between them.
  */
 import { isConstant, type Node } from "../../graph/graph.ts";
 import { fusedActivation } from "../../graph/options.ts";
 import { hasRange } from "../../graph/quantparam.ts";
+import { FLT_MAX } from "../../rules/arithmetic.ts";
 import type { OperatorRow } from "../../rules/operators.ts";
 import type { Constant } from "../../weights/constant.ts";
 import type { Context } from "../context.ts";
@@ -31,7 +32,8 @@ const MOST = 16;
 /** Constants with more elements count as everything between their extremes: they are no masks. */
 export const LARGEST_CONSTANT = 1 << 24;
 
-export const FLT_MAX = 3.4028234663852886e38;
+/** Numbers of this size are no results of a model, but stand for infinity. */
+export const ENDLESS = 1e30;
 
 export const lowest = (values: Intervals): number => values[0]![0];
 export const highest = (values: Intervals): number => values.at(-1)![1];
@@ -165,7 +167,7 @@ export function recordedOf({ quant }: Node): Intervals | null {
 
 /** Several intervals, or one that records pass over: else the recorded range is the tighter one. */
 function informative(values: Intervals): Intervals | null {
-  return values.length > 1 || Math.abs(lowest(values)) > 1e30 || Math.abs(highest(values)) > 1e30 ? values : null;
+  return values.length > 1 || Math.abs(lowest(values)) > ENDLESS || Math.abs(highest(values)) > ENDLESS ? values : null;
 }
 
 /** Each row's largest is in the highest interval; what is taken away is at most `more` above it. */

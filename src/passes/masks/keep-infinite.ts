@@ -4,11 +4,18 @@
  *
  *     x ─▶ ADD(c: 0 or −∞) ─▶ MUL ─▶ y      nothing says how far down MUL looks: ADD and MUL stay float
  */
-import { activeNodes, type FloatReason, type Graph, isConstant, type Node, resultsOf } from "../../graph/graph.ts";
+import {
+  activeNodes,
+  type FloatReason,
+  type Graph,
+  isConstant,
+  type Node,
+  resultsOf,
+  yieldedBy,
+} from "../../graph/graph.ts";
 import { operandsWith } from "../../rules/operators.ts";
 import { type Context, noteFloat } from "../context.ts";
-import { ENDLESS } from "./bounds.ts";
-import { highest, LARGEST_CONSTANT, lowest, recordedOf } from "./intervals.ts";
+import { ENDLESS, highest, LARGEST_CONSTANT, lowest, recordedOf } from "./intervals.ts";
 
 /** Marks what stays float for that reason, and notes it. */
 export function keepInfinite(graph: Graph, context: Context): void {
@@ -31,8 +38,7 @@ export function keepInfinite(graph: Graph, context: Context): void {
 function reasonOf(node: Node, context: Context): FloatReason | null {
   const constant = infiniteConstant(node, context);
   if (constant) return { code: "infinite-constant", text: `its constant "${constant.name}" has infinite values` };
-  const results = resultsOf(node);
-  const tensors = [...node.inputs, ...(results.length > 0 ? results : [node])];
+  const tensors = [...node.inputs, ...yieldedBy(node)];
   const infinite = tensors.find((tensor) => tensor && tensor.kind !== "constant" && hasInfiniteRange(tensor));
   return infinite ? { code: "infinite-range", text: `the range of "${infinite.name}" is infinite` } : null;
 }

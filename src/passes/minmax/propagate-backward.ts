@@ -13,6 +13,7 @@ import { ownConstant } from "../../graph/edit.ts";
 import { describe, type Graph, isConstant, type Node, postorder } from "../../graph/graph.ts";
 import { fusedActivation } from "../../graph/options.ts";
 import { type QuantParam, quantParam } from "../../graph/quantparam.ts";
+import { FLT_MAX } from "../../rules/arithmetic.ts";
 import { roleOf } from "../../rules/operators.ts";
 import { type Context, isQuantizedIn, quantizerOf, schemeOf } from "../context.ts";
 import { quantizeByOwnValues, quantizeByParameters } from "./own-values.ts";
@@ -90,10 +91,8 @@ function activationOperands(node: Node): number[] {
 /** A pad with the lowest float stands for −∞ (a max-pool follows): its value must not widen the range. */
 function isMinusInfinityPad(context: Context, node: Node): boolean {
   const value = node.inputs[2];
-  return isConstant(value) && value.dtype === "FLOAT32" && context.scanner.first(value.constant) === LOWEST;
+  return isConstant(value) && value.dtype === "FLOAT32" && context.scanner.first(value.constant) === -FLT_MAX;
 }
-
-const LOWEST = -3.4028234663852886e38;
 
 /** The pad takes its operand's parameters; the pad value is clipped to the lowest quantized value. */
 function pullThroughPad(graph: Graph, context: Context, node: Node): void {

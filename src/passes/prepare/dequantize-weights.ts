@@ -6,12 +6,21 @@
  * Nothing is read: the description is that of a DEQUANTIZE behind the constant. Operators without a rule stay float and keep their
  * integers; so do weights in a layout of their own and scales that lie outside the quantization table (block-wise).
  */
-import { activeNodes, addNode, type Dtype, type Graph, isConstant, type Node, setInput } from "../../graph/graph.ts";
+import {
+  activeNodes,
+  addNode,
+  type Dtype,
+  type Graph,
+  isConstant,
+  type Node,
+  setInput,
+  yieldedBy,
+} from "../../graph/graph.ts";
 import { option } from "../../graph/options.ts";
 import { quantParam } from "../../graph/quantparam.ts";
 import { readAs } from "../../rules/hybrid.ts";
 import { hasRule, operandsWith } from "../../rules/operators.ts";
-import { type Edit, hasScale, yieldedBy } from "./edit.ts";
+import { type Edit, hasScale } from "./edit.ts";
 import { dequantizedConstant } from "./fold-constants.ts";
 
 export function dequantizeWeights(graph: Graph): Edit[] {

@@ -113,13 +113,6 @@ export function retire(operator: Node): void {
   });
 }
 
-/** The tensors that an operator yields; none of one that only has an effect (ASSIGN_VARIABLE). */
-export function yieldedBy(operator: Node): Node[] {
-  if (operator.operator && !operator.operator.outputs?.length) return [];
-  const results = resultsOf(operator);
-  return results.length > 0 ? results : [operator];
-}
-
 /** Number of elements of a static shape. */
 export function countOf({ shape }: Node): number {
   return shape.reduce((a, b) => a * b, 1);

@@ -11,14 +11,14 @@
  * outputs to be computed. So does what LiteRT refuses.
  */
 import { exportModel } from "../../graph/export.ts";
-import { activeNodes, type Dtype, type Graph, isConstant, type Node } from "../../graph/graph.ts";
+import { activeNodes, type Dtype, type Graph, isConstant, type Node, yieldedBy } from "../../graph/graph.ts";
 import { rangeOf } from "../../model/bytes.ts";
 import { byteLength, type Operator, TensorType } from "../../model/index.ts";
 import { canBeComputed, kindFacts } from "../../rules/kind-facts.ts";
 import { type Constant, channelsAlong, stored, wholeTensor } from "../../weights/constant.ts";
 import { fillConstants } from "../../weights/fill.ts";
 import type { Workspace } from "../context.ts";
-import { becomeConstant, countOf, type Edit, hasScale, isStatic, retire, yieldedBy } from "./edit.ts";
+import { becomeConstant, countOf, type Edit, hasScale, isStatic, retire } from "./edit.ts";
 
 /** Bytes of results that are computed; they stay in memory until the model is written. */
 const LARGEST = 16 << 20;

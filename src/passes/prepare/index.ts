@@ -165,18 +165,6 @@ function stepsOf(
   }));
 }
 
-/** Runs the steps that are not switched `off`, or are switched `on`, on some graphs of the workspace; gives what those did that changed something. */
-export async function prepareGraphs(
-  space: Workspace,
-  graphs: readonly Graph[],
-  off: readonly string[] = [],
-  on: readonly string[] = [],
-): Promise<Prepared[]> {
-  const done: Prepared[] = [];
-  await runSteps(prepareSteps(space, graphs, off, done, on), []);
-  return done;
-}
-
 /** Runs these steps and no others on all graphs (a target's, for what prepares nothing else); what they did is added to `done`. */
 export async function runPrepareSteps(space: Workspace, names: readonly string[], done: Prepared[]): Promise<void> {
   const wanted = PREPARE_PASSES.filter(({ name }) => names.includes(name));

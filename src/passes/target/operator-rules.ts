@@ -1,6 +1,6 @@
 /** What a target takes of an operator: one function a rule, the first that is broken is told. All read its row in src/rules/targets.ts. */
 import { counted } from "../../base/text.ts";
-import { type Dtype, isConstant, type Node, resultsOf } from "../../graph/graph.ts";
+import { type Dtype, isConstant, type Node, yieldedBy } from "../../graph/graph.ts";
 import { sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
 import { operandsWith } from "../../rules/operators.ts";
 import { type Consequence, type Target, type TargetOperator, targetRow } from "../../rules/targets.ts";
@@ -222,11 +222,6 @@ function alwaysWrong({ row }: Case): Problem | null {
 const IN_THE_MODEL = "replace it in the model by operators that the target has";
 
 const refused = (kind: string, text: string): Problem => ({ consequence: "refused", kind, text });
-
-function yieldedBy(node: Node): Node[] {
-  const results = resultsOf(node);
-  return results.length > 0 ? results : [node];
-}
 
 /** Operands that are numbers to compute with: where the operator table knows no roles, all of them. */
 function activationsOf(node: Node): Node[] {
