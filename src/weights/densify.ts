@@ -1,5 +1,8 @@
 /** Sparse constants → dense bytes, by the traversal that the format describes (TFLite sparsity parameters). */
-import { DimensionType, type SparsityParameters } from "../model/index.ts";
+import type { DimensionType, SparsityParameters } from "../model/index.ts";
+
+/** The compiler holds it to the schema; the schema's tables would double what each Worker of the weight stream loads. */
+const DENSE: (typeof DimensionType)["DENSE"] = 0;
 
 /**
  * A function that lays packed elements of `size` bytes out densely in row-major order of `shape`; the rest is zero.
@@ -38,7 +41,7 @@ export function expander(
       }
       const { format, denseSize, arraySegments, arrayIndices } = levels[level]!;
       const step = steps[level]!;
-      if ((format ?? DimensionType.DENSE) === DimensionType.DENSE) {
+      if ((format ?? DENSE) === DENSE) {
         const count = denseSize ?? 0;
         for (let i = 0; i < count; i++) walk(level + 1, position * count + i, at + i * step);
         return;
