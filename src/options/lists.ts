@@ -27,6 +27,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "output",
   ...RECORDING_OPTIONS,
   "scheme",
+  "activations",
   "dtype",
   "granularity",
   "target",

@@ -59,6 +59,12 @@ export const OPTIONS = {
     parse: oneOf(SCHEME_NAMES),
     defaultText: "int8 (LiteRT's) for .tflite, uint8 (ONE's) for .circle",
   },
+  activations: {
+    flags: "--activations <kind>",
+    help: "zero points of activations: asymmetric (chosen) or symmetric (0, as some NPUs want int8)",
+    parse: oneOf({ asymmetric: "asymmetric", symmetric: "symmetric" } as const),
+    defaultText: "as the scheme has them",
+  },
   dtype: {
     flags: "--dtype <dtype>",
     help: "ONE's scheme of this dtype, whatever the format: uint8 or int16",

@@ -196,7 +196,7 @@ describe("what is wrong with a list", () => {
         ],
       }),
     ).toEqual([
-      "jobs[0]: --granularity layer: works with uint8 only, as in ONE; use --granularity channel for int16",
+      "jobs[0]: --granularity layer: not with int16, as in ONE; use --granularity channel",
       expect.stringContaining('jobs[1]: --layer "conv": has no NAME=DTYPE'),
     ]);
   });
