@@ -55,7 +55,7 @@ const refusing = <T>(parse: () => T): T => {
 export const size = (text: string): number => refusing(() => parseSize(text.trim()));
 
 /** Those of ONE, and LiteRT's int8. */
-export const ioDtypes = listOf(oneOf({ ...IO_DTYPES, int8: "INT8" as const }));
+export const ioDtypes = listOf(oneOf({ ...IO_DTYPES, int8: "INT8" }));
 
 /** An option that may be given several times. */
 export const collected =
