@@ -105,6 +105,7 @@ export const OPTIONS = {
     parse: namesOf("step", PREPARE_NAMES),
   },
   strict: { flags: "--strict", help: "refuse a model with operators that would stay float, naming all of them" },
+  withoutRun: { flags: "--no-run", help: "do not load and run a .tflite result in LiteRT before it gets its name" },
   force: { ofCommand: true, flags: "--force", help: "allow the output to replace the input" },
   mode: {
     needs: "data",
