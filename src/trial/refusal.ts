@@ -55,7 +55,7 @@ export function refusalText({ operator, said, remedy }: Refusal): string {
 function placeIn(model: Model, reason: string): Place | undefined {
   const all = operatorsOf(model);
   const kindAt = ({ operator }: Place) => nameOf(BuiltinOperator, codeOf(model, operator));
-  const numbered = /[Nn]ode number (\d+) \((\w+)\)/.exec(reason) ?? undefined;
+  const numbered = /[Nn]ode number (\d+) \((?!TfLiteXNNPackDelegate)(\w+)\)/.exec(reason) ?? undefined;
   const delegated = /failed to delegate (\w+) node #(\d+)/.exec(reason) ?? undefined;
   const [number, kind] = numbered ? [numbered[1], numbered[2]] : delegated ? [delegated[2], delegated[1]] : [];
   if (number !== undefined) {
@@ -88,12 +88,18 @@ function saidOf(model: Model, reason: string): string {
         !/^(?:Failed to allocate tensors|Failed to invoke|[Nn]ode number \d+ \(\w+\) failed to)/i.test(clause),
     );
   const named = [...new Set(clauses)].map((clause) =>
-    clause.replace(/\bTensor (\d+)\b/g, (text, index) => {
-      const tensor = model.subgraphs?.[0]?.tensors?.[Number(index)];
-      return tensor ? `tensor "${nameOfTensor(tensor, Number(index))}"` : text;
-    }),
+    clause
+      // The default delegate refuses the model where it should have left the operator to other kernels.
+      .replace(
+        /^failed to delegate (\w+) node #\d+$/,
+        "XNNPACK, which it uses by default, cannot take $1 with these types and scales",
+      )
+      .replace(/\bTensor (\d+)\b/g, (text, index) => {
+        const tensor = model.subgraphs?.[0]?.tensors?.[Number(index)];
+        return tensor ? `tensor "${nameOfTensor(tensor, Number(index))}"` : text;
+      }),
   );
-  const text = named.slice(0, 3).join("; ");
+  const text = [...new Set(named)].slice(0, 3).join("; ");
   return text === "" ? "no reason" : text;
 }
 
