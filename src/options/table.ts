@@ -226,6 +226,12 @@ export const OPTIONS = {
     help: "take a tensor's parameters from another one; repeatable",
     parse: collected(copiedParameters),
   },
+  runAs: {
+    flags: "--run <how>",
+    help: "how the second model is run: as-is (its own integer kernels) or fake (the float model that rounds as it does)",
+    parse: oneOf({ "as-is": "as-is", fake: "fake" } as const),
+    defaultText: "as-is where LiteRT has kernels for it",
+  },
   layers: { flags: "--layers", help: "also compare every float tensor with the quantized model's of its name" },
   visq: {
     file: "written",
