@@ -4,10 +4,10 @@ import { FileError, reasonOf } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
 import { type DataSet, type InputSpec, isOpen, openDataSet, openSizeText, withShapes } from "../calibration/index.ts";
-import { asIs, hasIntegers } from "../compare/as-is.ts";
+import { asIs } from "../compare/as-is.ts";
 import { type Comparison, compareModels } from "../compare/compare.ts";
 import { brokenLimits, holdTo } from "../compare/limits.ts";
-import { openSide, type Side } from "../compare/side.ts";
+import { hasIntegers, openSide, type Side } from "../compare/side.ts";
 import { table } from "../compare/table.ts";
 import { visqFile } from "../compare/visq.ts";
 import { about } from "../driver/about.ts";
@@ -87,11 +87,12 @@ async function secondSide(
   const side = await asIs(opened, fake);
   if (!("reason" in side)) return { side };
   const why = side.reason;
+  // A .circle is for another runtime: that needs no reason.
   if (how === "as-is")
     throw new FileError(opened.source.name, `cannot be run as it is: ${why}; leave --run out, or --run fake`, {
       code: "not-as-is",
     });
-  return { side: fake, why };
+  return opened.dialect === "tflite" ? { side: fake, why } : { side: fake };
 }
 
 /** The samples; made-up ones for inputs of open size are said to mean nothing. */
@@ -130,8 +131,10 @@ function print(
     return output.print(JSON.stringify(facts, null, 2));
   }
   const colours = coloursFor(1);
-  output.print(`${colours.bold(paths[0])} and ${colours.bold(paths[1])}, ${counted(comparison.records, "sample")}`);
-  output.print(`  the second ran ${comparison.ran}${why ? ` (not as it is: ${why})` : ""}`);
+  output.print(
+    `${colours.bold(paths[0])} and ${colours.bold(paths[1])}, ${counted(comparison.records, "sample")}; the second ${comparison.ran}`,
+  );
+  if (why) output.print(`  not as it is: ${why}`);
   for (const line of table(comparison, options.layers === true, colours)) output.print(line);
 }
 

@@ -44,13 +44,6 @@ export async function asIs(opened: OpenedModel, fake: Side): Promise<Side | NotA
   return sideOf(model, graph, fake);
 }
 
-/** Whether anything of a model has integers with scales; otherwise it is the same either way. */
-export function hasIntegers({ subgraphs = [] }: Model): boolean {
-  return subgraphs.some(({ tensors = [] }) =>
-    tensors.some((tensor) => !isFloat32(tensor) && (tensor.quantization?.scale?.length ?? 0) > 0),
-  );
-}
-
 function openTensors({ tensors = [] }: SubGraph): boolean {
   return tensors.some(({ shapeSignature }) => shapeSignature?.some((dim, axis) => dim < 0 && axis > 0));
 }

@@ -4,14 +4,14 @@
  */
 
 import { constantsKnown, dependsOnData } from "../calibration/fold.ts";
-import { subgraphOf } from "../calibration/graph-facts.ts";
+import { isFloat32, subgraphOf } from "../calibration/graph-facts.ts";
 import { elementCount, type InputSpec } from "../calibration/inputs.ts";
 import { type Instrumented, inputSpecs, instrument } from "../calibration/instrument.ts";
 import { checkVariables, needsSteps } from "../calibration/stepwise/needs.ts";
 import { explainStep, sharedBytes } from "../calibration/stepwise/run.ts";
 import { addNode, type Dtype, type Graph, type Node, setInput } from "../graph/graph.ts";
 import { rangeOf } from "../model/bytes.ts";
-import type { OpenedModel } from "../model/index.ts";
+import type { Model, OpenedModel } from "../model/index.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { fakeQuantizeModel, type Rounding } from "../passes/transform/fake-quantize-model.ts";
 import { exportWorkspace, workspace } from "../passes/workspace.ts";
@@ -114,7 +114,7 @@ export async function openSide(opened: OpenedModel, integers = false, always = f
   return {
     name: opened.source.name,
     inputs: specs,
-    ran: "fake-quantized",
+    ran: hasIntegers(opened.model) ? "fake-quantized" : "as it is",
     declared,
     outputs: outputs.map((tensor, i) => ({ ...tap(tensor), name: main!.outputs[i]!.name })),
     layers: byName([...plan.inputs, ...plan.outputs].map(({ tensor }) => tap(tensor))),
@@ -177,6 +177,13 @@ function tapOf(node: Node, tensor: number, roundings: ReadonlyMap<Node, Rounding
   const { of, quantize } = found;
   const rounding = { dtype: quantize.dtype, scale: quantize.quant?.scale[0] ?? Number.NaN };
   return { name: of.name, dtype, shape, rounding, tensor };
+}
+
+/** Whether anything of a model has integers with scales; otherwise it is the same either way. */
+export function hasIntegers({ subgraphs = [] }: Model): boolean {
+  return subgraphs.some(({ tensors = [] }) =>
+    tensors.some((tensor) => !isFloat32(tensor) && (tensor.quantization?.scale?.length ?? 0) > 0),
+  );
 }
 
 /** Taps by name. */

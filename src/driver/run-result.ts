@@ -3,12 +3,13 @@ import { FileError } from "../base/errors.ts";
 import { refusalText } from "../trial/refusal.ts";
 import type { Trial } from "../trial/trial.ts";
 import type { Run } from "./run.ts";
+import type { QuantizeSettings } from "./settings.ts";
 
 /** Runs the result once before it gets its name. Throws a FileError (`litert-refuses`) where LiteRT does not take it. */
-export async function runInLiteRT(run: Run): Promise<void> {
+export async function runInLiteRT(run: Run<QuantizeSettings>): Promise<void> {
   // Loaded here: a .circle result needs nothing of it.
   const { tryModel } = await import("../trial/trial.ts");
-  const trial = await tryModel(run.temporary!, run.shapes);
+  const trial = await tryModel(run.temporary!, { shapes: run.shapes, memoryLimit: run.settings.samples?.memoryLimit });
   refuse(run.settings.model, trial, "the quantized model: ");
   run.facts.run = { runtime: "LiteRT", ...(trial.ran ? { ran: true } : { ran: false, reason: notRunReason(trial) }) };
 }

@@ -30,13 +30,25 @@ export const LARGEST = 0.8e9;
 /** LiteRT's memory for a file: the file, its packed weights, and a start. */
 const needOf = (size: number) => 2 * size + 60e6;
 
+export interface TrialOptions {
+  /** Shapes of the inputs, where the model leaves them open and samples tell. */
+  readonly shapes?: Shapes;
+  /** Bytes that the process may have resident; by default what is free. */
+  readonly memoryLimit?: number;
+}
+
 /**
- * Runs a .tflite file once. `shapes`: of the inputs, where the model leaves them open and samples tell. Never throws for anything that
+ * Runs a .tflite file once. Never throws for anything that
  * LiteRT says; throws a MinmaxqError for a file that is none.
  */
-export async function tryModel(path: string, shapes?: Shapes): Promise<Trial> {
+export async function tryModel(path: string, { shapes, memoryLimit }: TrialOptions = {}): Promise<Trial> {
   const { size } = statSync(path);
   if (size > LARGEST) return notRun(`it has ${sizeText(size)}, and LiteRT's WASM memory ends at 2 GiB`);
+  const resident = process.memoryUsage.rss();
+  if (memoryLimit !== undefined && resident + needOf(size) > memoryLimit)
+    return notRun(
+      `it needs ${sizeText(needOf(size))} of memory beside what is in use, more than --memory-limit leaves`,
+    );
   if (needOf(size) > freeMemory()) return notRun(`it needs ${sizeText(needOf(size))} of memory, which are not free`);
   const opened = openModel(path);
   try {

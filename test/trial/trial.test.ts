@@ -132,7 +132,12 @@ function openHeight(): Model {
 test("open sizes are those of samples, or it is said", async () => {
   const path = await written(openHeight());
   expect(reason(await tryModel(path))).toBe('input "x": sizes that the model leaves open');
-  expect(await tryModel(path, [[1, 9, 4, 1]])).toEqual({ ran: true });
+  expect(await tryModel(path, { shapes: [[1, 9, 4, 1]] })).toEqual({ ran: true });
+});
+
+test("a limit of memory that leaves no room is kept", async () => {
+  const trial = await tryModel(await written(convolution()), { memoryLimit: 1e6 });
+  expect(reason(trial)).toMatch(/^it needs .* more than --memory-limit leaves$/);
 });
 
 test("an open batch is 1", async () => {
