@@ -41,6 +41,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "withSteps",
   "withoutSteps",
   "strict",
+  "withoutRun",
   "explain",
   "profileData",
   "json",

@@ -51,6 +51,7 @@ describe("a job's key", () => {
     { "max-percentile": 98 },
     { "fast-math": true },
     { strict: true },
+    { "no-run": true },
     { "save-min-max": true },
     { "mask-value": -50 },
     { sequence: true },
