@@ -1,6 +1,7 @@
 /** LiteRT's schemes on small graphs: classes of tied tensors, domains, borders of a model, biases that do not fit. Oracles are naive. */
 import { describe, expect, test } from "bun:test";
 import type { Model } from "../../src/model/index.ts";
+import { noteWarnings } from "../../src/passes/warnings.ts";
 import { SCHEMES } from "../../src/rules/schemes.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
 import { asymmetricOf, hex, symmetricOf } from "../operators/oracle.ts";
@@ -298,4 +299,18 @@ describe("a kind without a kernel stays float, and says so", () => {
     expect(await codes(INT8)).toEqual([]);
     expect(await codes(INT16X8)).toEqual(["no-kernel"]);
   });
+});
+
+test("an operand that keeps few bits where it is joined is told, also behind a Quantize", async () => {
+  const boxes = model(["x", "w"], ["y", "z"], (graph) => {
+    activation(graph, "x", 0, 1);
+    activation(graph, "w", 0, 640);
+    activation(graph, "y", 0, 640, [1, 8]).operator("CONCATENATION", ["x", "w"], ["y"], CONCAT);
+    activation(graph, "z", 0, 2).operator("ADD", ["x", "x"], ["z"], PLAIN_ADD);
+  });
+  const space = await quantize(boxes, INT8);
+  await written(space);
+  noteWarnings(space.graphs[0]!, space.context);
+  const told = space.context.notes.filter(({ code }) => code === "few-levels");
+  expect(told.map(({ tensor, numbers }) => [tensor, numbers!.bits! < 1])).toEqual([["x", true]]);
 });
