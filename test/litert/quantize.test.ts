@@ -144,7 +144,7 @@ describe("operators that cannot take every value", () => {
   test("stay float below 0", async () => {
     const space = await quantize(root(-0.5), INT8);
     const file = await written(space);
-    expect(file.operators.find((text) => text.startsWith("RSQRT"))).toBe("RSQRT(x_Dequantize) -> y");
+    expect(file.operators.find((text) => text.startsWith("RSQRT"))).toBe("RSQRT(x) -> y");
     expect(space.context.notes.map(({ code }) => code)).toEqual(["outside-domain"]);
   });
 
@@ -313,4 +313,21 @@ test("an operand that keeps few bits where it is joined is told, also behind a Q
   noteWarnings(space.graphs[0]!, space.context);
   const told = space.context.notes.filter(({ code }) => code === "few-levels");
   expect(told.map(({ tensor, numbers }) => [tensor, numbers!.bits! < 1])).toEqual([["x", true]]);
+});
+
+test("an input that float operators alone read, and an output that one yields, stay float unless asked for", async () => {
+  const cosine = () =>
+    model(["x", "w"], ["y", "z"], (graph) => {
+      activation(graph, "x", -1, 1);
+      activation(graph, "w", -1, 1);
+      activation(graph, "y", 0.5, 1).operator("COS", ["x"], ["y"]);
+      activation(graph, "z", -2, 2).operator("ADD", ["w", "w"], ["z"], PLAIN_ADD);
+    });
+  const dtypes = async (setup: Setup) =>
+    all(await result(cosine(), setup), "x", "w", "z")
+      .map(({ dtype }) => dtype)
+      .join();
+  expect(await dtypes(INT8)).toBe("FLOAT32,INT8,INT8");
+  expect((await result(cosine())).operators).toEqual(["COS(x) -> y", "ADD(w, w) -> z"]);
+  expect(await dtypes({ ...INT8, inputDtypes: ["INT8"] })).toBe("INT8,INT8,INT8");
 });
