@@ -151,7 +151,7 @@ describe("requantize", () => {
 
   test("leaves weights under int16 activations as they are", async () => {
     const space = await spaceOf(model(["x16"], ["y16"], (graph) => void int16x8(graph)));
-    expect(space.graphs.map((graph) => requantize(graph))).toEqual([0]);
+    expect(space.graphs.map((graph) => requantize(graph, "uint8", space.context))).toEqual([0]);
     expect((await written(space)).tensors.get("w")).toMatchObject({ dtype: "INT8", values: [1, -2, 3, -4] });
   });
 
@@ -163,7 +163,7 @@ describe("requantize", () => {
         .operator("FULLY_CONNECTED", ["x8", "w"], ["y8"], { type: "FullyConnectedOptions", value: {} }),
     );
     const space = await spaceOf(made);
-    for (const graph of space.graphs) requantize(graph);
+    for (const graph of space.graphs) requantize(graph, "uint8", space.context);
     const { tensors, operators } = await written(space);
     const weightsOf = (result: string) => {
       const [, name] = /\(\S+, ([^,)]+)/.exec(operators.find((line) => line.endsWith(`-> ${result}`))!)!;
@@ -179,7 +179,7 @@ describe("requantize", () => {
   test.if(path !== undefined)("turns nothing of conv_int16x8", () => {
     const opened = openModel(path!);
     const space = workspace(opened, DEFAULT_SCHEME);
-    expect(space.graphs.map((graph) => requantize(graph))).toEqual([0]);
+    expect(space.graphs.map((graph) => requantize(graph, "uint8", space.context))).toEqual([0]);
     opened.close();
   });
 });
