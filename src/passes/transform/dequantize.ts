@@ -378,7 +378,8 @@ function operandFollowed(node: Node): Node | null | undefined {
 
 /** RELU or RELU6, where an operator has no activation and its integers end where that does; else null. */
 function activationOfIntegers(node: Node, { dtype, quant }: Was): "RELU" | "RELU6" | null {
-  if (!node.row.takesRelu || !node.options || fusedActivation(node) !== "NONE" || quant.scale.length !== 1) return null;
+  if (!(node.row.heavy || node.row.arithmetic) || !node.row.takesRelu) return null;
+  if (!node.options || fusedActivation(node) !== "NONE" || quant.scale.length !== 1) return null;
   const [least, largest] = zeroPointLimits(dtype) ?? [];
   if (least === undefined || largest === undefined || Number(quant.zeroPoint[0]!) !== least) return null;
   const [scale] = quant.scale;
