@@ -114,6 +114,12 @@ class Dequantizer {
       const reason = isConversion(node) ? this.reasonOfConversion(node) : this.reasonToKeep(node);
       if (reason) kept.set(node, reason);
     }
+    for (const [node, text] of kept) {
+      const reason = { code: QUANTIZED_ALREADY, text: `stays quantized: ${text}` } as const;
+      for (const each of [node, ...resultsOf(node)]) each.float = reason;
+      noteFloat(this.space.context, node, reason);
+    }
+    const reasons = [...kept].map(([node, text]) => `${describe(node)}: ${text}`);
     // A state that an operator changes cannot be handed to it by a Quantize.
     for (const node of kept.keys())
       for (const operand of node.inputs) if (operand?.kind === "variable") scaled.delete(operand);
@@ -135,18 +141,13 @@ class Dequantizer {
     this.quantizeBefore(borders);
     for (const node of operators) if (!kept.has(node) && node.row.verify === "cast") declareCastDtypes(node);
     this.settleEnds();
-    for (const [node, text] of kept) {
-      const reason = { code: QUANTIZED_ALREADY, text: `stays quantized: ${text}` } as const;
-      for (const each of [node, ...resultsOf(node)]) each.float = reason;
-      noteFloat(this.space.context, node, reason);
-    }
     const made = [...this.floats.values()].filter((each) => typeof each !== "string" && each.users.size > 0);
     return {
       activations: floating.filter(([node]) => !isConversion(node)).length,
       constants: made.length,
       removed: this.removed,
       activated: this.activated,
-      kept: [...kept].map(([node, text]) => `${describe(node)}: ${text}`),
+      kept: reasons,
     };
   }
 
