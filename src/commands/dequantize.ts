@@ -27,11 +27,13 @@ export const dequantize = transformCommand({
     }
     return [
       `${counted(activations, "activation")} and ${counted(constants, "constant")} to float32`,
-      ...(removed > 0 ? [`${removed} QUANTIZE and DEQUANTIZE removed`] : []),
+      ...(removed > 0 ? [`${removed} QUANTIZE or DEQUANTIZE removed`] : []),
       ...(activated > 0
-        ? [`${counted(activated, "activation function")} written that the integers' limits had been`]
+        ? [`${counted(activated, "operator")} given the RELU that the limits of integers had been`]
         : []),
-      ...(kept.length > 0 ? [`${counted(kept.length, "operator")} stay quantized`] : []),
+      ...(kept.length > 0
+        ? [`${counted(kept.length, "operator")} ${kept.length === 1 ? "stays" : "stay"} quantized`]
+        : []),
     ].join(", ");
   },
 });
