@@ -233,6 +233,19 @@ describe("graphs", () => {
     expect(notes).toEqual(['output "b": is "a" itself now, and called so']);
   });
 
+  test("an output that is a constant", async () => {
+    const { tensors, outputs } = await dequantized(
+      model(["x"], ["x", "c"], (graph) =>
+        graph
+          .tensor("x", [1], "UINT8", quantized(0.5, 0))
+          .constant("c", [2], Int8Array.of(1, -2), quantizedAs("INT8", [0.5], [1])),
+      ),
+    );
+    expect(outputs).toEqual(["x", "c"]);
+    expect(tensors.get("x")!.dtype).toBe("FLOAT32");
+    expect(tensors.get("c")).toMatchObject({ dtype: "FLOAT32", values: [0, -1.5] });
+  });
+
   test("indices stay, CAST names its dtypes", async () => {
     const { tensors, model: after } = await dequantized(
       model(["x"], ["m", "c"], (graph) =>

@@ -311,7 +311,10 @@ class Dequantizer {
       graph.inputDtypes[i] = input.dtype;
     });
     graph.outputs.forEach((output, i) => {
-      const source = output.inputs[0]!;
+      const [before] = output.inputs;
+      const floats = isConstant(before) && hasFloatValues(before) ? this.floatsOf(before, before.dtype) : before!;
+      const source = typeof floats === "string" ? before! : floats;
+      setInput(output, 0, source);
       graph.outputDtypes[i] = output.dtype = source.dtype;
       output.quant = source.quant;
       if (source.name === output.name) return;
