@@ -39,6 +39,7 @@ const FACTS: Partial<Readonly<Record<Dtype, DtypeFacts>>> = {
   INT64: { kind: "integer", countsAsQuantized: true, dequantizable: true },
   INT4: { kind: "integer", dequantizable: true },
   UINT4: { kind: "integer", dequantizable: true },
+  INT2: { kind: "integer" },
   UINT16: { kind: "integer" },
   UINT32: { kind: "integer" },
 };
