@@ -14,14 +14,7 @@ const INT16_LIMIT: i32 = 32767;
 const INT8_LIMIT: i32 = 127;
 
 /** [1, channels, inner] as Q = u8 by QA, or i16 or i8 by QS within ±limit. → (list<Q>, the five lists of parameters, nans, infinite, near) */
-function quantizeChannels<Q>(
-  values: usize,
-  count: usize,
-  channels: u32,
-  inner: u32,
-  limit: i32,
-  smallest: f32,
-): usize {
+function quantizeChannels<Q>(values: usize, count: usize, channels: u32, inner: u32, limit: i32, smallest: f32): usize {
   demand(channels > 0 && inner > 0 && <u64>count == <u64>channels * <u64>inner);
   const output = elementsResult(count * sizeof<Q>());
   reserveLists(channels);
@@ -66,14 +59,7 @@ export function fusedsym(values: usize, count: usize, channels: u32, inner: u32,
 }
 
 /** The same by QS into bytes: limit 127 (int8), 7 (int4) or 1 (int2). */
-export function fusedbyte(
-  values: usize,
-  count: usize,
-  channels: u32,
-  inner: u32,
-  limit: i32,
-  smallest: f32,
-): usize {
+export function fusedbyte(values: usize, count: usize, channels: u32, inner: u32, limit: i32, smallest: f32): usize {
   demand(limit > 0 && limit <= INT8_LIMIT);
   return quantizeChannels<i8>(values, count, channels, inner, limit, smallest);
 }

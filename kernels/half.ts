@@ -60,8 +60,8 @@ export function halfOf(v: v128): v128 {
   const isSmall = i32x4.lt_s(magnitude, i32x4.splat(113 << 23));
   // 65536 and more; what lies between 65520 and that was rounded to infinity by the carry.
   const isLarge = i32x4.gt_s(magnitude, i32x4.splat(0x477fffff));
-  const isNaN = i32x4.gt_s(magnitude, i32x4.splat(0x7f800000));
-  const special = v128.bitselect(i32x4.splat(0x7e00), i32x4.splat(0x7c00), isNaN);
+  const isNone = i32x4.gt_s(magnitude, i32x4.splat(0x7f800000));
+  const special = v128.bitselect(i32x4.splat(0x7e00), i32x4.splat(0x7c00), isNone);
   const finite = v128.bitselect(small, normal, isSmall);
   return v128.or(v128.bitselect(special, finite, isLarge), i32x4.shr_u(sign, 16));
 }

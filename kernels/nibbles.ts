@@ -64,7 +64,7 @@ export function crumbs(values: usize, count: usize): usize {
     const first = i << 2;
     let byte: u32 = 0;
     for (let k: usize = 0; k < 4 && first + k < count; k++)
-      byte |= ((<u32>load<u8>(values + first + k)) & 3) << (<u32>k << 1);
+      byte |= (<u32>load<u8>(values + first + k) & 3) << ((<u32>k) << 1);
     store<u8>(output + i, <u8>byte);
   }
   return area;

@@ -123,12 +123,7 @@ export function symparameter(i: usize, least: f32, most: f32, limit: i32, smalle
   const last = nudgedMax * inv + ALMOST_HALF;
   const largest = <f32>limit;
   const beyond = <f32>(limit + 1);
-  return (
-    last >= largest &&
-    last < beyond &&
-    most * inv + ALMOST_HALF < beyond &&
-    -least * inv + ALMOST_HALF < beyond
-  );
+  return last >= largest && last < beyond && most * inv + ALMOST_HALF < beyond && -least * inv + ALMOST_HALF < beyond;
 }
 
 /** QA, §3.2. → (scale, zero point, nudged min, nudged max, inverse, near) */

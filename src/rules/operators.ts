@@ -430,7 +430,7 @@ const beyondOne = (litert: FamilyRule): OperatorRow => ({ ...UNKNOWN, families: 
 
 /** Rows of kinds that the reference's text does not have: unknown to all but the schemes of a family. */
 export const BEYOND_ONE: Readonly<Record<string, OperatorRow>> = {
-  BIDIRECTIONAL_SEQUENCE_RNN: beyondOne(weightsAlone([1, 2, 4, 5, 10, 11], 0, RECURRENT)),
+  BIDIRECTIONAL_SEQUENCE_RNN: beyondOne(weightsAlone([1, 2, 5, 6, 10, 11], 0, RECURRENT)),
   CONV_3D: beyondOne(weightsAlone([1], 4)),
   CONV_3D_TRANSPOSE: beyondOne(weightsAlone([1], 3)),
   EMBEDDING_LOOKUP: beyondOne(weightsAlone([1], 0, { dtypes: MATRIX, exact: true, blocks: { rows: 1 } })),
