@@ -84,8 +84,7 @@ function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase<Weight
     {
       name: "zero bias",
       span: "prepare",
-      when: () => weights.scheme.kind === "dynamic",
-      why: "kernels with integer weights want one, whatever steps are left out",
+      why: "stock kernels want one, whatever steps are left out",
       run: ({ space, prepared }) => runPrepareSteps(space, ["zero-bias"], prepared),
     },
     {
