@@ -2,7 +2,7 @@
 import { UsageError } from "../base/errors.ts";
 import { dialectOf } from "../driver/paths.ts";
 import { checkTargetFormat, checkTargetOptions } from "../passes/target/settings.ts";
-import { SCHEMES } from "../rules/schemes.ts";
+import { SCHEMES, WEIGHT_SCHEMES, type WeightScheme } from "../rules/schemes.ts";
 import { targetNamed } from "../rules/targets.ts";
 import { type OptionName, ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
@@ -28,6 +28,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   ...RECORDING_OPTIONS,
   "dtype",
   "granularity",
+  "block",
   "target",
   "config",
   "layer",
@@ -51,8 +52,16 @@ export const JOB_OPTIONS: readonly OptionName[] = QUANTIZE_OPTIONS.filter((name)
 /** Those that can be said once for all models of a folder: not the files that are written for one. */
 export const SHARED_JOB_OPTIONS: readonly OptionName[] = JOB_OPTIONS.filter((name) => ROWS[name].file !== "written");
 
+/** Refuses a size of blocks for a scheme without blocks; `scheme`: that of weights alone, where there is one. */
+export function checkBlock(block: number | undefined, scheme?: WeightScheme): void {
+  if (block === undefined || scheme?.inBlocks) return;
+  const names = Object.values<WeightScheme>(WEIGHT_SCHEMES).flatMap(({ name, inBlocks }) => (inBlocks ? [name] : []));
+  throw new UsageError(`--block: works with --scheme ${names.join(" or ")} only; add that or leave it out`);
+}
+
 /** Refuses options of `quantize` that cannot stand together, before anything is read. */
 export function checkTogether(options: OptionValues): void {
+  checkBlock(options.block);
   if (!SCHEMES[options.dtype].granularities.some((each) => each === options.granularity))
     throw new UsageError(
       `--granularity ${options.granularity}: works with uint8 only, as in ONE; use --granularity channel for ${options.dtype}`,

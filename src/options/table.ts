@@ -6,7 +6,7 @@
  */
 import { VISQ_METRICS, type VisqMetric } from "../compare/visq.ts";
 import { PREPARE_NAMES, REQUESTED_NAMES } from "../passes/prepare/index.ts";
-import { ONE_SCHEMES, WEIGHT_QUANTIZERS } from "../rules/schemes.ts";
+import { BLOCK_SIZES, type BlockSize, ONE_SCHEMES, WEIGHT_QUANTIZERS } from "../rules/schemes.ts";
 import { TARGET_NAMES } from "../rules/targets.ts";
 import {
   collected,
@@ -26,6 +26,8 @@ import {
   whole,
 } from "./parsers.ts";
 import type { OptionRow } from "./row.ts";
+
+const BLOCKS = Object.fromEntries(BLOCK_SIZES.map((size) => [size, size])) as Record<string, BlockSize>;
 
 export const OPTIONS = {
   output: {
@@ -69,6 +71,11 @@ export const OPTIONS = {
     help: "scales of weights: channel (per channel) or layer (one per tensor)",
     parse: oneOf({ layer: "layer", channel: "channel" } as const),
     default: "channel",
+  },
+  block: {
+    flags: "--block <n>",
+    help: "int4 weights with a scale for each block of 32, 64, 128 or 256 values of a row, where kernels exist (dynamic-int4)",
+    parse: oneOf(BLOCKS),
   },
   inputDtype: {
     many: "commas",

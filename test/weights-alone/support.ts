@@ -124,10 +124,11 @@ export function constantsOf(model: Model, index = 0): Map<string, Stored> {
         block = { size: blockSize, scales: table.name!, shape: [...table.shape!] };
       }
       values = new Float32Array(raw.map((q, i) => f32(q * scaleAt(i))));
-    } else if (dtype === "FLOAT16") values = new Float32Array([...new Float16Array(bytes.buffer)]);
-    else
-      values =
-        dtype === "FLOAT32" ? new Float32Array(new Uint8Array(bytes).buffer as ArrayBuffer) : new Float32Array(0);
+    } else {
+      values = new Float32Array(dtype === "FLOAT32" || dtype === "FLOAT16" ? count : 0);
+      if (dtype === "FLOAT32") new Uint8Array(values.buffer).set(bytes);
+      else if (dtype === "FLOAT16") values.set(new Float16Array(bytes.buffer));
+    }
     const lists = { scale: [...scale], zeroPoint: [...zeroPoint].map(Number) };
     found.set(name!, { dtype, shape, bytes, integers, ...lists, axis, block, values });
   }
