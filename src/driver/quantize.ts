@@ -52,7 +52,7 @@ import {
 } from "./phases.ts";
 import type { Report } from "./report.ts";
 import { type Phase, Run, runFlow, runPhases } from "./run.ts";
-import { runInLiteRT } from "./run-result.ts";
+import { RUN_IN_LITERT } from "./run-result.ts";
 import type { QuantizeSettings, RecordSettings, ReferenceSettings, Settings, TransformSettings } from "./settings.ts";
 import {
   checkModelFile,
@@ -131,15 +131,6 @@ const OWN_CHECKS: readonly Phase[] = [
   { name: "hint at target", when: hasNoTarget, why: "a person may not know of it", run: hintAtTarget },
   WARN,
 ];
-
-/** Between the last byte and the name of the file. */
-const RUN_IN_LITERT: Phase<QuantizeSettings> = {
-  name: "run in LiteRT",
-  span: "run",
-  when: ({ dialect, settings }) => dialect === "tflite" && !settings.withoutRun,
-  why: "the last word has the runtime: what it refuses gets no name",
-  run: runInLiteRT,
-};
 
 export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
   CHECK_FILES,

@@ -18,7 +18,7 @@ import { detailTensors, withDetailTensors } from "../model/references.ts";
 import type { Constant } from "../weights/constant.ts";
 import { PendingContents } from "../weights/pending.ts";
 import { activeNodes, type Graph, type Node, resultsOf } from "./graph.ts";
-import type { QuantParam } from "./quantparam.ts";
+import type { Blocks, QuantParam } from "./quantparam.ts";
 
 export interface Exported {
   readonly model: Model;
@@ -109,6 +109,10 @@ function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
   const moved = (old: number) => indexOfTable.get(subgraph.tensors![old]!) ?? -1;
   for (const tensor of tensors)
     if (tensor.quantization) tensor.quantization = withDetailTensors(tensor.quantization, moved);
+  for (const [node, index] of indexOf) {
+    const { blocks } = node.quant ?? {};
+    if (blocks) tensors[index]!.quantization!.details = blockDetails(blocks, indexOf.get(blocks.scales as Node)!);
+  }
   const at = (node: Node | null) => (node ? indexOf.get(node)! : -1);
   // A result without users has a node of its own all the same, so only results the file did not have are −1.
   const written = operators.map((node): Operator => {
@@ -182,6 +186,7 @@ function tensorNodes(graph: Graph, subgraph: SubGraph, operators: readonly Node[
     else for (const result of resultsOf(node)) needed.add(result);
   }
   for (const output of graph.outputs) needed.add(output.inputs[0]!);
+  for (const node of [...needed]) if (node.quant?.blocks) needed.add(node.quant.blocks.scales as Node);
   for (const node of needed)
     if (node.tensor && node.quant === node.quantAsRead)
       for (const { index } of detailTensors(node.tensor)) named.add(subgraph.tensors![index]!);
@@ -245,6 +250,11 @@ function quantizationOf(quant: QuantParam): QuantizationParameters {
     table.zeroPoint = quant.zeroPoint;
   }
   return table;
+}
+
+/** What a table says of scales in a tensor. Symmetric: without zero points. */
+function blockDetails({ size }: Blocks, scales: number): QuantizationParameters["details"] {
+  return { type: "BlockwiseQuantization", value: { scales, zeroPoints: -1, blockSize: size } };
 }
 
 function codeIndex(target: Target, node: Node): number {

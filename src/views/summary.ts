@@ -8,11 +8,16 @@ import { type Colours, coloursFor } from "../terminal/streams.ts";
 export function summary(report: Report): string[] {
   const colours = coloursFor(1);
   const { output, counts } = report;
-  const lines = [
+  const weightsAlone = [
+    `${colours.bold(output.path)}: ${report.scheme}, ${sizes(report)}, ${report.seconds.toFixed(1)} s`,
+    `  ${report.done}${runText(report)}`,
+  ];
+  const all = () => [
     `${colours.bold(output.path)}: ${report.scheme}, weights per ${report.granularity === "layer" ? "tensor" : report.granularity}${report.target ? `, for ${report.target}` : ""}, ${sizes(report)}, ${report.seconds.toFixed(1)} s`,
     `  ${counted(counts.activations, "activation")} and ${counted(counts.constants, "constant")} quantized${report.verified ? "; verified" : ""}${runText(report)}`,
     `  ranges: ${rangesText(report)}`,
   ];
+  const lines = report.done === undefined ? all() : weightsAlone;
   lines.push(...preparedLines(report));
   const float = report.notes.filter((note) => note.kind === "float");
   if (float.length > 0) {
