@@ -294,12 +294,12 @@ const CASES: Case[] = [
   ["TRANSPOSE", "f16 i32(4) -> f16", 9, "2.23"],
   ["TRANSPOSE", "b i32(4) -> b", 3, "1.15"],
   ["GATHER", "i4 i32(2) -> i4", 7, "2.15"],
-  ["GATHER", "i8 i16!(2) -> i8", 6, "2.13"],
+  ["GATHER", "i8 i16(2)! -> i8", 6, "2.13"],
   ["GATHER", "i8 i32(2) -> i8", 5, "2.5", { type: "GatherOptions", value: { batchDims: 1 } }],
   ["GATHER", "i16 i32(2) -> i16", 4, "2.4", { type: "GatherOptions", value: { axis: 1 } }],
   ["GATHER", "i8 i32(2) -> i8", 2, "1.14"],
   ["GATHER", "b i32(2) -> b", 3, "1.15"],
-  ["GATHER_ND", "i8 i16!(2) -> i8", 4, "2.13"],
+  ["GATHER_ND", "i8 i16(2)! -> i8", 4, "2.13"],
   ["GATHER_ND", "i16 i32(2) -> i16", 3, "2.5"],
   ["GATHER_ND", "i8 i32(2) -> i8", 1, "1.14"],
   ["GATHER_ND", "b i32(2) -> b", 5, "2.16"],
@@ -367,6 +367,7 @@ const CASES: Case[] = [
   ["ARG_MAX", "i8 i32() -> i32", 2, "1.14"],
   ["ARG_MIN", "i8 i32() -> i32", 2, "1.14"],
   ["ARG_MAX", "b i32() -> i32", 3, "2.9"],
+  ["ARG_MIN", "b i32() -> i32", 3, "2.9"],
   ["TOPK_V2", "i16 i32() -> i16 i32", 3, "2.13"],
   ["TOPK_V2", "i8 i32() -> i8 i32", 2, "1.14"],
   ["EQUAL", "i16 i16 -> b", 5, "2.21"],
@@ -449,7 +450,9 @@ const CASES: Case[] = [
 /** "2.3" is written "2.3.0" in files. */
 const whole = (runtime: string) => (/^\d+\.\d+$/.test(runtime) ? `${runtime}.0` : runtime);
 
-test.each(CASES)("%s %s is version %d, of %s", (op, words, version, runtime, options) => {
+test.each(CASES)("%s %s is version %i of %s", (...one: Case) => {
+  // Not five parameters: a missing last one would be taken for a callback.
+  const [op, words, version, runtime, options] = one;
   const needed = neededVersion(op, factsOf(operatorOf(op, words, options)));
   expect(needed).toBe(version);
   expect(leastRuntime(op, needed!) ?? "").toBe(whole(runtime));
@@ -588,7 +591,7 @@ test.each([
   ["FULLY_CONNECTED", "i16 i8/0 i64 -> i16", dense(INT32_BIAS), { quantizedBiasType: undefined }],
   ["TRANSPOSE_CONV", "i32 i8/0 i16 i64 -> i16", transposed(INT32_BIAS), { quantizedBiasType: undefined }],
 ] as [Kind, string, BuiltinOptions | undefined, object | null][])(
-  "safe options: %s %s %o",
+  "safe options: %s %s",
   (op, words, options, expected) => {
     const safe = SAFE_OPTIONS[op]!;
     const holds = safe.when(factsOf(operatorOf(op, words, options)));
