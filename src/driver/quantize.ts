@@ -15,6 +15,7 @@
 import { runSteps } from "../base/steps.ts";
 import type { OpenedModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
+import { setOperatorVersions } from "../passes/litert/operator-versions.ts";
 import { type Io, SILENT } from "./io.ts";
 import {
   checkModel,
@@ -184,6 +185,13 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
     run: refuseProblems,
   },
   INFER,
+  {
+    name: "operator versions",
+    span: "passes",
+    when: ({ options }) => options.scheme.family === "litert",
+    why: "needs dtypes and scales of all graphs: operators of a kind share a version",
+    run: ({ space }) => setOperatorVersions(space),
+  },
   {
     name: "write",
     files: true,
