@@ -1,5 +1,6 @@
-/** The phase "run in LiteRT" of `quantize` (src/driver/quantize.ts). */
+/** Phases of results for LiteRT (src/driver/quantize.ts, weights-alone.ts): versions of operators, and a run before the file gets its name. */
 import { FileError } from "../base/errors.ts";
+import { setOperatorVersions } from "../passes/litert/operator-versions.ts";
 import { refusalText } from "../trial/refusal.ts";
 import type { Trial } from "../trial/trial.ts";
 import type { Phase, Run } from "./run.ts";
@@ -26,6 +27,14 @@ export function refuse(path: string, trial: Trial, what = ""): void {
 function notRunReason(trial: Trial): string | undefined {
   return "reason" in trial ? trial.reason : undefined;
 }
+
+/** For LiteRT's schemes. */
+export const OPERATOR_VERSIONS: Phase = {
+  name: "operator versions",
+  span: "passes",
+  why: "needs dtypes and scales of all graphs: operators of a kind share a version",
+  run: ({ space }) => setOperatorVersions(space),
+};
 
 /** Between the last byte and the name of the file. */
 export const RUN_IN_LITERT: Phase<Tried> = {

@@ -30,7 +30,7 @@ import {
 } from "./phases.ts";
 import type { Report } from "./report.ts";
 import { type Phase, Run, runFlow } from "./run.ts";
-import { RUN_IN_LITERT } from "./run-result.ts";
+import { OPERATOR_VERSIONS, RUN_IN_LITERT } from "./run-result.ts";
 import type { QuantizeSettings } from "./settings.ts";
 
 /** Settings of a model whose weights alone are quantized; samples are of no use. */
@@ -95,6 +95,7 @@ function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase<Weight
       run: (run) => quantizeRun(run, weights, done),
     },
     { name: "refuse problems", why: "constants that decisions looked at: all at once", run: refuseProblems },
+    OPERATOR_VERSIONS,
     {
       name: "write",
       files: true,

@@ -86,6 +86,15 @@ export function verifyLine({ model, quantized, schemes, ...counts }: VerifyRepor
   return `${model}: verified, ${[...said, counted(quantized, "quantized activation")].join(", ")}`;
 }
 
+/** What `verify` warns of: a line each, the first few. */
+export function verifyWarnings({ warnings }: VerifyReport): string[] {
+  const more = warnings.length - FEW;
+  return [
+    ...warnings.slice(0, FEW).map((text) => `  warning: ${text}`),
+    ...(more > 0 ? [`  warning: and ${more} more (--json has all)`] : []),
+  ];
+}
+
 /** "229 KB → 76 KB". */
 export function sizes({ model, output }: Report): string {
   return `${sizeText(model.bytes)} → ${sizeText(output.bytes)}`;
