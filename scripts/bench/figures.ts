@@ -47,6 +47,9 @@ export const FIGURES: readonly Figure[] = [
     ...["circle-quantizer", "--quantize_with_minmax", "float32", "uint8", "channel"],
     ...[input, output],
   ]),
+  againstUint8("dynamic-int8", "--scheme dynamic-int8 ÷ uint8/channel", "dynamic-int8", 1.1),
+  againstUint8("weights-int4", "--scheme weights-int4 ÷ uint8/channel", "weights-int4", 1.1),
+  againstUint8("int8", "--scheme int8 ÷ uint8/channel", "int8"),
   {
     ...ratio("two-workers", "weight stream, one worker ÷ two", "more", 1.6),
     // Weights only: `quantize` lets the second thread begin before the phase that is measured.
@@ -130,6 +133,23 @@ function againstCopy(id: string, what: string, target: number | undefined, words
       const sides = sidesOf(top, bottom, pairs);
       if (bench.large / median(sides.bottom) > MEMORY_SPEED) throw new Skipped("cp copies nothing on this file system");
       return [{ sides }];
+    },
+  };
+}
+
+/** A scheme of LiteRT's beside ONE's on the same model; without the run in LiteRT, which is no part of the stream. */
+function againstUint8(id: string, what: string, scheme: string, target?: number): Figure {
+  return {
+    ...ratio(id, what, "less", target),
+    measure: async (bench) => {
+      const { output, folder } = bench.models;
+      const input = await bench.models.model(bench.large);
+      const own = join(folder, "output.tflite");
+      const words = ["quantize", input, "--scheme", scheme, "--no-run", "-o", own];
+      const top: Turn = { name: scheme, command: [bench.executable, ...words], output: own };
+      const bottom: Turn = { name: "uint8/channel", command: [bench.executable, ...quantize()(input, output)] };
+      const pairs = await takeTurns(top, bottom, { rounds: rounds(bench), input, output, progress: bench.progress });
+      return [{ sides: sidesOf(top, bottom, pairs) }];
     },
   };
 }

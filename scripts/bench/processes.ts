@@ -64,6 +64,8 @@ async function settle(): Promise<void> {
 
 /** One of two commands. */
 export interface Turn {
+  /** What it writes, where that is not the turns' common output. */
+  readonly output?: string;
   readonly name: string;
   readonly command: readonly string[];
   readonly env?: Record<string, string>;
@@ -94,7 +96,7 @@ export async function takeTurns(top: Turn, bottom: Turn, { rounds, input, output
     warm(input);
     for (const turn of [bottom, top]) {
       ended.set(turn, await run(turn.command, turn.env));
-      rmSync(output);
+      rmSync(turn.output ?? output);
     }
     await settle();
     const pair = { top: ended.get(top)!, bottom: ended.get(bottom)! };
