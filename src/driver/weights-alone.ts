@@ -7,6 +7,8 @@
  */
 import { FileError, UsageError } from "../base/errors.ts";
 import { counted, indented } from "../base/text.ts";
+import { activeNodes } from "../graph/graph.ts";
+import { ASKED_FOR, isAskedFor } from "../passes/float/keep-float.ts";
 import { runPrepareSteps } from "../passes/prepare/index.ts";
 import {
   type Done,
@@ -16,6 +18,7 @@ import {
   valuesTooLarge,
 } from "../passes/transform/quantize-weights-alone.ts";
 import type { Kept, WeightsAlone } from "../passes/transform/weights-plan.ts";
+import { KEEP_FLOAT } from "../settings/layer-words.ts";
 import { begin } from "./early-output.ts";
 import { type Io, SILENT } from "./io.ts";
 import { prepareRun } from "./own-phases.ts";
@@ -89,6 +92,16 @@ function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase<Weight
       run: ({ space, prepared }) => runPrepareSteps(space, ["zero-bias"], prepared),
     },
     {
+      name: "keep float",
+      why: "layers that a person wants so",
+      run: ({ space, graphs }) => {
+        const other = [...space.context.layers].find(([, { float }]) => !float);
+        if (other) throw onlyFloat(`layer settings: "${other[0]}"`, weights);
+        for (const node of graphs.flatMap(activeNodes))
+          if (node.kind === "operator" && isAskedFor(node, space.context)) node.float = ASKED_FOR;
+      },
+    },
+    {
       name: "quantize weights",
       span: "passes",
       why: "what the scheme is for",
@@ -105,6 +118,12 @@ function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase<Weight
   ];
 }
 
+function onlyFloat(what: string, { scheme }: Pick<WeightsAlone, "scheme">): UsageError {
+  return new UsageError(
+    `${what}: where weights alone are quantized (${scheme.name}), a layer can only stay ${KEEP_FLOAT}; set that, or leave it out`,
+  );
+}
+
 /** Also refuses a format whose runtimes have no such kernels. */
 function checkWeightsFiles(run: Run<WeightsAloneSettings>): void {
   const { scheme } = run.settings.weights;
@@ -112,6 +131,8 @@ function checkWeightsFiles(run: Run<WeightsAloneSettings>): void {
     throw new UsageError(
       `${run.settings.output}: ${scheme.name} is a scheme of LiteRT; give an output that ends in .tflite (for circle: 'minmaxq quantize-weights')`,
     );
+  const other = run.settings.layers?.given?.find((text) => !text.toLowerCase().endsWith(`=${KEEP_FLOAT}`));
+  if (other !== undefined) throw onlyFloat(`--layer "${other}"`, run.settings.weights);
   checkFiles(run);
 }
 

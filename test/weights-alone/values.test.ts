@@ -367,3 +367,21 @@ describe("large models", () => {
     expect(blocks).not.toBe(await hashOf("dynamic-int4", "1"));
   });
 });
+
+test("a layer that a person wants float stays so; its scheme cannot be another one", async () => {
+  const two = model(["x"], ["y"], (graph) => {
+    const FC = { type: "FullyConnectedOptions", value: { fusedActivationFunction: 0, weightsFormat: 0 } } as const;
+    graph
+      .tensor("x", [1, 4])
+      .constant("v", [4, 4], Float32Array.from({ length: 16 }, (_, i) => Math.sin(i)))
+      .constant("w", [4, 4], Float32Array.from({ length: 16 }, (_, i) => Math.cos(i)))
+      .tensor("m", [1, 4])
+      .tensor("y", [1, 4])
+      .operator("FULLY_CONNECTED", ["x", "v"], ["m"], FC)
+      .operator("FULLY_CONNECTED", ["m", "w"], ["y"], FC);
+  });
+  const { constants } = await alone(two, "dynamic-int8", { layers: { given: ["m=float32"] } });
+  expect([constants.get("v")!.dtype, constants.get("w")!.dtype]).toEqual(["FLOAT32", "INT8"]);
+  const other = alone(two, "dynamic-int8", { layers: { given: ["m=int16"] } });
+  await expect(other).rejects.toThrow("can only stay float32");
+});

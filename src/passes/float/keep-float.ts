@@ -39,8 +39,7 @@ export function chooseFloat(graph: Graph, context: Context): void {
       if (!hasRule(node.row) || node.row.constants === "refused") node.float = NOTHING_TO_DO;
       continue;
     }
-    const asked = [node, ...yieldedBy(node)].some(({ name }) => context.layers.get(name)?.float);
-    const reason = asked ? ASKED_FOR : reasonToStayFloat(node, yieldedBy(node), context);
+    const reason = isAskedFor(node, context) ? ASKED_FOR : reasonToStayFloat(node, yieldedBy(node), context);
     if (reason !== null) keep(context, node, reason);
   }
   for (const node of betweenFloat(graph, context)) keep(context, node, BETWEEN_FLOAT);
@@ -49,6 +48,11 @@ export function chooseFloat(graph: Graph, context: Context): void {
     keepOutput(output);
     noteFloat(context, output, { code: "constant-output", text: "is a constant" });
   }
+}
+
+/** Whether a person wants an operator to stay float. */
+export function isAskedFor(node: Node, { layers }: Context): boolean {
+  return [node, ...yieldedBy(node)].some(({ name }) => layers.get(name)?.float);
 }
 
 function keep(context: Context, node: Node, reason: FloatReason): void {
@@ -87,7 +91,8 @@ function dequantizeOperands(graph: Graph, node: Node, isFloat: (operand: Node) =
   });
 }
 
-const ASKED_FOR: FloatReason = { code: "asked-for", text: "you asked for float32" };
+/** A person wants it so (`--layer NAME=float32`). */
+export const ASKED_FOR: FloatReason = { code: "asked-for", text: "you asked for float32" };
 const BORDER: FloatReason = { code: "border", text: "leads to a float operator" };
 
 /** Quantized operators and outputs read a Quantize with the float result's recorded range. */
