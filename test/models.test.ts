@@ -51,7 +51,13 @@ if (existsSync(SHARED)) {
           // The command verifies before it writes and throws otherwise.
           // Prepared weights (batch-norm folded in) are no longer the original ones.
           const withoutSteps = [...PREPARE_NAMES];
-          const options = { ...defaults(), ...setting, withoutSteps, data: join(SHARED, "calibration", data), output };
+          const options = {
+            ...defaults(),
+            ...setting,
+            withoutSteps,
+            data: [{ location: join(SHARED, "calibration", data) }],
+            output,
+          };
           await quantize.run([input], options, silent);
           const { weights, bias } = worstSteps(input, output);
           // Half a step, beyond what f32 arithmetic costs (worstOf).

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { FileError, reasonOf } from "../base/errors.ts";
+import { isMadeUp } from "../options/sources.ts";
 
 export interface DataFiles {
   /** Made-up samples: the word; else nothing. */
@@ -21,8 +22,7 @@ const LIST = /^(list|filelist|txt)$/;
  * Throws a MinmaxqError when it cannot be read.
  */
 export function dataFiles(data: string, format?: string): DataFiles {
-  if ((format ?? "random") === "random" && /^random(:|$)/.test(data))
-    return { word: data, names: [], files: [], folder: undefined };
+  if (isMadeUp({ location: data, format })) return { word: data, names: [], files: [], folder: undefined };
   try {
     if (statSync(data).isDirectory()) {
       const names = readdirSync(data, { withFileTypes: true })

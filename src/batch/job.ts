@@ -7,8 +7,10 @@ import { InvalidArgumentError } from "commander";
 import { closest, distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import type { SampleSource } from "../driver/settings.ts";
 import { checkTogether, JOB_OPTIONS } from "../options/lists.ts";
 import type { OptionRow } from "../options/row.ts";
+import { isMadeUp, sampleFormat, sampleSource, sourceText, withFormats } from "../options/sources.ts";
 import { type OptionName, ROWS } from "../options/table.ts";
 import type { OptionValues } from "../options/values.ts";
 import { DEFAULT_SCHEME } from "../rules/schemes.ts";
@@ -52,8 +54,8 @@ const path = z
 function schemaOf(name: OptionName): z.ZodType {
   const row = ROWS[name];
   if (!row.flags.includes("<")) return z.boolean("must be true or false");
-  if (row.file) return path;
-  const one = z.union([z.string(), z.number()], "must be a text or a number");
+  if (row.file && !row.many) return path;
+  const one = row.file ? path : z.union([z.string(), z.number()], "must be a text or a number");
   const many = row.many ? z.union([one, z.array(one).min(1, "is empty")], "must be a text, or a list of texts") : one;
   return many.superRefine((value, context) => {
     try {
@@ -131,10 +133,19 @@ function placeOf(place: string, path: readonly PropertyKey[]): string {
   return (place + path.map(step).join("")).replace(/^\./, "") || "the file";
 }
 
-/** Made-up samples are a word, no path. */
-function isRandom(entry: Entry): boolean {
-  const format = entry["data-format"] ?? "random";
-  return format === "random" && /^random(:|$)/.test(String(entry.data));
+/** An entry's samples, in its order; `folder` is where paths begin. */
+export function samplesIn(entry: Entry, folder?: string): SampleSource[] {
+  const texts = (key: string) => [entry[key] ?? []].flat().map(String);
+  return withFormats(
+    texts("data").map((text) => sampleSource(text, folder)),
+    texts("data-format").map(sampleFormat),
+  );
+}
+
+/** The value of an entry's `data` with these locations, a text or a list as it was. */
+export function dataOf(entry: Entry, samples: readonly SampleSource[]): Entry[string] {
+  const texts = samples.map(sourceText);
+  return Array.isArray(entry.data) ? texts : texts[0]!;
 }
 
 /** A path that an entry has under a key. */
@@ -146,9 +157,11 @@ export interface EntryPath {
 
 /** All paths of an entry. */
 export function pathsOf(entry: Entry): EntryPath[] {
-  return Object.entries(PATH_KEYS).flatMap(([key, use]) => {
+  return Object.entries(PATH_KEYS).flatMap(([key, use]): EntryPath[] => {
+    if (use === "samples")
+      return samplesIn(entry).flatMap((source) => (isMadeUp(source) ? [] : [{ key, path: source.location, use }]));
     const path = entry[key] ?? undefined;
-    return path === undefined || (use === "samples" && isRandom(entry)) ? [] : [{ key, path: String(path), use }];
+    return path === undefined ? [] : [{ key, path: String(path), use }];
   });
 }
 
@@ -166,8 +179,14 @@ export function merged(defaults: Entry, own: Entry, folder: string, out: string)
     const needed = ROWS[BY_KEY.get(key)!]?.needs as OptionName | undefined;
     if (needed && (all[keyOf(needed)] ?? null) === null && !(key in own)) continue;
     const use = PATH_KEYS[key];
-    const word = use === undefined || (use === "samples" && isRandom(all));
-    result[key] = word ? value : resolve(use === "written" ? out : folder, String(value));
+    if (use === "samples")
+      result[key] = dataOf(
+        all,
+        samplesIn(all, folder).map((source) =>
+          isMadeUp(source) ? source : { ...source, location: resolve(folder, source.location) },
+        ),
+      );
+    else result[key] = use === undefined ? value : resolve(use === "written" ? out : folder, String(value));
   }
   return result;
 }

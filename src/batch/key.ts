@@ -12,10 +12,11 @@ import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
 import { dialectOf } from "../driver/paths.ts";
 import { JOB_OPTIONS } from "../options/lists.ts";
 import { schemeNameOf } from "../options/scheme.ts";
+import { sourcesOf } from "../options/sources.ts";
 import { ROWS } from "../options/table.ts";
 import type { OptionValues } from "../options/values.ts";
 import type { SchemeName } from "../rules/schemes.ts";
-import { dataFiles } from "./data-files.ts";
+import { type DataFiles, dataFiles } from "./data-files.ts";
 import { type Job, writtenBy } from "./job.ts";
 
 /** A file as it was when it was hashed. */
@@ -100,7 +101,11 @@ export interface Key {
 }
 
 /** A file by its contents alone. */
-const one = (path: unknown) => ({ word: "", names: [], files: [String(path)] });
+const one = (path: unknown): Pick<DataFiles, "word" | "names" | "files"> => ({
+  word: "",
+  names: [],
+  files: [String(path)],
+});
 
 /**
  * The job's key. Every option counts but those that the table says give the same result; of files their contents.
@@ -109,6 +114,12 @@ const one = (path: unknown) => ({ word: "", names: [], files: [String(path)] });
 export async function keyOfJob({ model, output, options }: Job, hashes: Hashes, signal?: AbortSignal): Promise<Key> {
   const inputs: FileFacts[] = [await hashes.of(model, signal)];
   const parts: unknown[] = [pkg.version, dialectOf(output), inputs[0]!.sha256];
+  const add = async (name: string, { word, names, files }: ReturnType<typeof one>, ...more: string[]) => {
+    const hashed: FileFacts[] = [];
+    for (const each of files) hashed.push(await hashes.of(each, signal));
+    parts.push([name, word, names, hashed.map(({ sha256 }) => sha256), ...more]);
+    if (files.length === 1) inputs.push(...hashed);
+  };
   // The scheme that is meant counts, however it was said.
   const meant: OptionValues = {
     ...options,
@@ -122,13 +133,10 @@ export async function keyOfJob({ model, output, options }: Job, hashes: Hashes, 
     if (file === undefined) parts.push([name, value]);
     // What is written beside the model does not change it, but has to be made, too.
     else if (file === "written") parts.push([name]);
-    else {
-      const { word, names, files } = file === "samples" ? dataFiles(String(value), options.dataFormat) : one(value);
-      const hashed: FileFacts[] = [];
-      for (const each of files) hashed.push(await hashes.of(each, signal));
-      parts.push([name, word, names, hashed.map(({ sha256 }) => sha256)]);
-      if (files.length === 1) inputs.push(...hashed);
-    }
+    else if (file === "read") await add(name, one(value));
+    else
+      for (const { signature, location, format } of sourcesOf(options))
+        await add(name, dataFiles(location, format), ...(signature === undefined ? [] : [signature]));
   }
   return { key: sha256(JSON.stringify(parts)), inputs };
 }

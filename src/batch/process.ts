@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { LATE_OPTIMIZER } from "../base/optimizer.ts";
+import { sourcesOf } from "../options/sources.ts";
 import { dataFiles } from "./data-files.ts";
 import { type Job, writtenBy } from "./job.ts";
 import { CHILD_WORD, type Order, type Report } from "./messages.ts";
@@ -92,8 +93,11 @@ function environment({ options }: Job): Record<string, string | undefined> {
 
 function folderOf({ options }: Job): string {
   try {
-    const folder = options.data === undefined ? undefined : dataFiles(options.data, options.dataFormat).folder;
-    if (folder !== undefined) return folder;
+    const folders = new Set(sourcesOf(options).map(({ location, format }) => dataFiles(location, format).folder));
+    folders.delete(undefined);
+    // Of several lists each is looked up from its own folder, which comes after the current one.
+    const [folder] = folders;
+    if (folder !== undefined && folders.size === 1) return folder;
   } catch {
     // The job itself will say what is wrong with its data.
   }

@@ -5,8 +5,9 @@
 import fs, { existsSync, lstatSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve, sep } from "node:path";
 import { Problems, UsageError } from "../base/errors.ts";
+import { isMadeUp } from "../options/sources.ts";
 import { dataFiles } from "./data-files.ts";
-import { type Entry, type Job, jobOf, pathsOf } from "./job.ts";
+import { dataOf, type Entry, type Job, jobOf, pathsOf, samplesIn } from "./job.ts";
 
 export class Roots {
   /** Real paths. */
@@ -25,19 +26,26 @@ export class Roots {
   confine(job: Job): Job {
     const problems = new Problems();
     const entry: Record<string, Entry[string]> = { ...job.entry };
-    const paths = pathsOf(job.entry);
-    for (const { key, path } of paths) {
+    const confined = (key: string, path: string): string => {
       const found = this.inside(path);
       if (found === undefined)
         problems.add(`${key} ${path}: lies outside the folders that this worker may touch (--root)`);
-      else entry[key] = found;
-    }
+      return found ?? path;
+    };
+    for (const { key, path, use } of pathsOf(job.entry)) if (use !== "samples") entry[key] = confined(key, path);
+    const given = samplesIn(job.entry);
+    const samples = given.map((source) =>
+      isMadeUp(source) ? source : { ...source, location: confined("data", source.location) },
+    );
+    if (given.length > 0) entry.data = dataOf(job.entry, samples);
     // A path outside is not even looked into.
     problems.throwIfAny("paths that this worker may not touch");
-    for (const { key, path } of paths.filter(({ use }) => use === "samples"))
-      for (const file of dataFiles(String(entry[key]), job.options.dataFormat).files)
+    for (const [i, { location, format }] of samples.entries())
+      for (const file of dataFiles(location, format).files)
         if (this.inside(file) === undefined)
-          problems.add(`${key} ${path}: its file ${file} lies outside the folders that this worker may touch (--root)`);
+          problems.add(
+            `data ${given[i]!.location}: its file ${file} lies outside the folders that this worker may touch (--root)`,
+          );
     problems.throwIfAny("paths that this worker may not touch");
     return jobOf(entry);
   }

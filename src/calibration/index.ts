@@ -1,14 +1,16 @@
 /** Calibration: sample data, running the float model, observers, reductions. */
 export { type DataSet, type DataSetOptions, openDataSet } from "./dataset.ts";
-export { type GivenShape, type InputSpec, isOpen, openSizeText, withShapes } from "./inputs.ts";
+export { type GivenShape, type InputSpec, isOpen, openSizeText, withShapes, withShapesOf } from "./inputs.ts";
 export { inputSpecs } from "./instrument.ts";
 export {
   type RecordedRange,
   type RecordOptions,
   recordAllRanges,
   recordRanges,
+  recordRuns,
   recordSamples,
   type Samples,
+  type SubgraphRun,
 } from "./record.ts";
 export {
   checkReduction,

@@ -159,6 +159,53 @@ export function withShapes(inputs: readonly InputSpec[], given: readonly GivenSh
   return specs;
 }
 
+/** Inputs of a part of the model, by its signature. */
+export interface PartInputs {
+  readonly signature?: string;
+  readonly inputs: readonly InputSpec[];
+}
+
+/**
+ * As withShapes, for several parts of a model: a shape is for the input of that name in every part, or by `SIGNATURE/INPUT` in one.
+ */
+export function withShapesOf(parts: readonly PartInputs[], given: readonly GivenShape[] = []): InputSpec[][] {
+  const has = ({ inputs }: PartInputs, name: string) =>
+    inputs.some((input) => input.name === name || input.signatureName === name);
+  const [only] = parts;
+  if (only && parts.length === 1) {
+    const prefix = `${only.signature}/`;
+    const ownName = (name: string) => (!has(only, name) && name.startsWith(prefix) ? name.slice(prefix.length) : name);
+    return [
+      withShapes(
+        only.inputs,
+        given.map(({ name, shape }) => ({ name: ownName(name), shape })),
+      ),
+    ];
+  }
+  const problems: string[] = [];
+  const byPart: GivenShape[][] = parts.map(() => []);
+  for (const { name, shape } of given) {
+    const everywhere = parts.some((part) => has(part, name));
+    let found = false;
+    for (const [i, part] of parts.entries()) {
+      const prefix = `${part.signature}/`;
+      const own = everywhere ? name : name.startsWith(prefix) ? name.slice(prefix.length) : undefined;
+      if (own === undefined || !has(part, own)) continue;
+      byPart[i]!.push({ name: own, shape });
+      found = true;
+    }
+    if (!found) problems.push(`--input-shape: the model has no input "${name}"; its inputs are ${inputNames(parts)}`);
+  }
+  if (problems.length > 0) throw new UsageError(problems.join("; "));
+  return parts.map(({ inputs }, i) => withShapes(inputs, byPart[i]));
+}
+
+function inputNames(parts: readonly PartInputs[]): string {
+  const of = ({ inputs, signature }: PartInputs) =>
+    inputs.map(({ name, signatureName = name }) => `"${signature}/${signatureName}"`);
+  return parts.flatMap(of).join(", ") || "none";
+}
+
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((dim, i) => dim === b[i]);
 }

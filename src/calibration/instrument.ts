@@ -83,10 +83,10 @@ export interface Origin {
   readonly text: string;
 }
 
-/** What a subgraph (0 by default) wants to be fed. Throws MinmaxqError when an input is empty or there is no such subgraph. */
-export function inputSpecs(model: Model, subgraph = 0): InputSpec[] {
+/** What a subgraph (0 by default) wants to be fed; its inputs have the names of `signature`, where it is given, else of the first. Throws MinmaxqError when an input is empty or there is no such subgraph. */
+export function inputSpecs(model: Model, subgraph = 0, signature?: string): InputSpec[] {
   const graph = subgraphOf(model, subgraph);
-  const { inputs: inputNames } = signatureNames(model, subgraph);
+  const { inputs: inputNames } = signatureNames(model, subgraph, signature);
   const specs = Array.from(graph.inputs ?? [], (index) => {
     const tensor = tensorOf(graph, index);
     const name = nameOfTensor(tensor, index);

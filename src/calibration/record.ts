@@ -7,7 +7,7 @@ import type { DataSet } from "./dataset.ts";
 import { SIZES_CONTRADICTED } from "./failure.ts";
 import { constantsKnown, dependsOnData } from "./fold.ts";
 import { subgraphOf } from "./graph-facts.ts";
-import type { Histogram } from "./histogram.ts";
+import { type Histogram, mergeHistograms } from "./histogram.ts";
 import { type Instrumented, instrument, nameIn, type Observed } from "./instrument.ts";
 import { isUnseen, type ObserverKind } from "./observe.ts";
 import { throwAll } from "./problems.ts";
@@ -55,6 +55,14 @@ export interface Samples extends Observed {
   readonly histogram?: Histogram;
 }
 
+/** One subgraph and the records that it is run on. */
+export interface SubgraphRun {
+  readonly subgraph: number;
+  readonly data: DataSet;
+  /** Progress of this run. */
+  onProgress?(done: number, total: number): void;
+}
+
 /** Reduced ranges of float32 graph inputs and operator results, by tensor index of the subgraph that is run. Otherwise as recordAllRanges. */
 export async function recordRanges(
   model: Model,
@@ -74,13 +82,31 @@ export async function recordAllRanges(
   data: DataSet,
   options: RecordOptions,
 ): Promise<Map<number, Map<number, RecordedRange>>> {
+  return recordRuns(model, [{ subgraph: options.subgraph ?? 0, data, onProgress: options.onProgress }], options);
+}
+
+/**
+ * The same for several subgraphs, one after the other. A tensor that several runs show (of a subgraph that both call, or that two signatures
+ * name) gets one range of all their records, in the order of the runs.
+ */
+export async function recordRuns(
+  model: Model,
+  runs: readonly SubgraphRun[],
+  options: Omit<RecordOptions, "subgraph" | "onProgress">,
+): Promise<Map<number, Map<number, RecordedRange>>> {
   checkReduction(options.reduction);
-  const { reduction, subgraph = 0 } = options;
+  const { reduction } = options;
   const wantsValues = looksAtValues(reduction);
-  const samples = await recordSamples(model, data, options, wantsValues);
+  const samples = new Map<string, Samples>();
+  for (const { data, ...run } of runs)
+    for (const each of await recordSamples(model, data, { ...options, ...run }, wantsValues)) {
+      const key = `${each.subgraph} ${each.tensor}`;
+      const before = samples.get(key);
+      samples.set(key, before ? together(before, each) : each);
+    }
   const problems: string[] = [];
-  const ranges = new Map([[subgraph, new Map<number, RecordedRange>()]]);
-  for (const { subgraph, tensor, name, mins, maxs, histogram } of samples) {
+  const ranges = new Map(runs.map(({ subgraph }) => [subgraph, new Map<number, RecordedRange>()]));
+  for (const { subgraph, tensor, name, mins, maxs, histogram } of samples.values()) {
     const range = wantsValues ? reduceValues(histogram!, mins, maxs, reduction) : reduce(mins, maxs, reduction);
     if (!range) {
       problems.push(`tensor "${name}": all values are infinite or NaN; the model or the data are broken`);
@@ -91,6 +117,17 @@ export async function recordAllRanges(
   }
   throwAll(problems, "tensors without a range");
   return ranges;
+}
+
+/** One tensor in two runs. */
+function together(a: Samples, b: Samples): Samples {
+  const joined = (one: Float32Array, other: Float32Array) => Float32Array.from([...one, ...other]);
+  return {
+    ...a,
+    mins: joined(a.mins, b.mins),
+    maxs: joined(a.maxs, b.maxs),
+    ...(a.histogram && b.histogram && { histogram: mergeHistograms(a.histogram, b.histogram) }),
+  };
 }
 
 /** As recordRanges, but without the reduction; a histogram of each tensor's values only when wanted. */

@@ -4,13 +4,13 @@ import { kindFacts } from "../rules/kind-facts.ts";
 import { codeOf, constantsOf, subgraphOf } from "./graph-facts.ts";
 
 /**
- * For each input of the first subgraph: whether all that read it are element by element with a constant, perhaps behind operators that
+ * For each input of a subgraph (0 by default): whether all that read it are element by element with a constant, perhaps behind operators that
  * only move values.
  *
  *     x ─▶ RESHAPE ─▶ MUL 1/127.5 ─▶ SUB 1 ─▶ …
  */
-export function scaledInputs(model: Model): boolean[] {
-  const graph = subgraphOf(model, 0);
+export function scaledInputs(model: Model, subgraph = 0): boolean[] {
+  const graph = subgraphOf(model, subgraph);
   const constants = constantsOf(model, graph);
   return Array.from(graph.inputs ?? [], (input) => isScaled(model, graph, constants, input, 0));
 }

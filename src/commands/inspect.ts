@@ -3,6 +3,7 @@
 import type { Output } from "../base/output.ts";
 import { counted, sizeText } from "../base/text.ts";
 import { checkInput } from "../driver/paths.ts";
+import { subgraphTitle } from "../driver/signatures.ts";
 import {
   elementCount,
   type Model,
@@ -11,9 +12,12 @@ import {
   openModel,
   operatorName,
   readZipDirectory,
+  type SignatureDef,
   signatureNames,
+  signaturesOf,
   subgraphText,
   type Tensor,
+  type TensorMap,
   TensorType,
   tensorText,
 } from "../model/index.ts";
@@ -45,7 +49,8 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       bytes: opened.source.size,
       description: opened.model.description ?? "",
       subgraphs: (opened.model.subgraphs ?? []).map((_, index) => factsOf(opened.model, index)),
-      signatures: (opened.model.signatureDefs ?? []).map((signature) => signature.signatureKey ?? ""),
+      signatures: signaturesOf(opened.model).map(({ name }) => name),
+      signatureDefs: (opened.model.signatureDefs ?? []).map(signatureFacts),
       metadata: (opened.model.metadata ?? []).map((entry) => entry.name ?? ""),
       files: filesOf(opened),
       unknown: opened.unknown,
@@ -70,7 +75,9 @@ type Facts = {
   bytes: number;
   description: string;
   subgraphs: SubgraphFacts[];
+  /** Their names, and with what each calls the tensors of its subgraph. */
   signatures: string[];
+  signatureDefs: ReturnType<typeof signatureFacts>[];
   metadata: string[];
   /** Files of the archive behind the model, bytes unpacked. */
   files: { name: string; bytes: number }[];
@@ -82,6 +89,13 @@ function filesOf({ archive }: OpenedModel): Facts["files"] {
   const directory = archive && readZipDirectory(archive.source);
   if (!directory || typeof directory === "string") return [];
   return directory.entries.map(({ name, size }) => ({ name, bytes: size }));
+}
+
+/** A signature: its subgraph, and the numbers of its inputs' and outputs' tensors by the names that it gives them. */
+function signatureFacts({ signatureKey = "", subgraphIndex = 0, inputs = [], outputs = [] }: SignatureDef) {
+  const byName = (maps: readonly TensorMap[]) =>
+    Object.fromEntries(maps.map(({ name = "", tensorIndex = 0 }) => [name, tensorIndex]));
+  return { name: signatureKey, subgraph: subgraphIndex, inputs: byName(inputs), outputs: byName(outputs) };
 }
 
 function factsOf(model: Model, index: number) {
@@ -122,16 +136,23 @@ function asText(facts: Facts, model: Model): string[] {
   const colours = coloursFor(1);
   const lines = [`${colours.bold(facts.path)}: ${facts.format}, ${sizeText(facts.bytes)}`];
   if (facts.description) lines.push(`  made by: ${facts.description}`);
-  if (facts.signatures.length > 0) lines.push(`  signatures: ${facts.signatures.join(", ")}`);
+  if (facts.signatures.length > 0) lines.push(`  signatures: ${signaturesText(facts)}`);
   if (facts.metadata.length > 0) lines.push(`  metadata: ${facts.metadata.join(", ")}`);
   const files = facts.files.map(({ name, bytes }) => `${name} (${sizeText(bytes)})`);
   if (files.length > 0) lines.push(`  associated files: ${files.join(", ")}`);
   for (const line of facts.unknown) lines.push(`  ${colours.yellow("not understood")}: ${line}`);
   for (const [index, graph] of facts.subgraphs.entries()) {
-    if (facts.subgraphs.length > 1) lines.push(colours.bold(`subgraph ${index} "${graph.name}"`));
+    if (facts.subgraphs.length > 1) lines.push(colours.bold(subgraphTitle(model, index)));
     lines.push(...graphText(graph, model.subgraphs![index]!.tensors ?? [], colours));
   }
   return lines;
+}
+
+/** `serving_default`, or of several subgraphs `encode (subgraph 0), decode (subgraph 1)`. */
+function signaturesText({ signatureDefs, subgraphs }: Facts): string {
+  const of = ({ name, subgraph }: Facts["signatureDefs"][number]) =>
+    subgraphs.length > 1 ? `${name} (subgraph ${subgraph})` : name;
+  return signatureDefs.map(of).join(", ");
 }
 
 function graphText(graph: SubgraphFacts, tensors: readonly Tensor[], colours: Colours): string[] {

@@ -19,6 +19,7 @@ export const quantize: Command = {
     "minmaxq quantize model.tflite --data samples.npz -o model.q8.circle",
     "minmaxq quantize model.tflite --data samples.npz --target onert -o model.q8.circle",
     "minmaxq quantize recorded.circle --dtype int16 -o model.q16.circle",
+    "minmaxq quantize model.tflite --data encode=a.npz --data decode=b.npz -o model.int8.tflite",
     "minmaxq quantize model.tflite --data samples.npz --layer 'conv1*=float32' -o model.int8.tflite",
     "minmaxq quantize model.tflite --data samples/ --input-dtype float32 --output-dtype float32 -o model.int8.tflite",
   ],

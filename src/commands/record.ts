@@ -14,9 +14,12 @@ export const record: Command = {
   examples: [
     "minmaxq record model.circle --data samples/ -o model.recorded.circle",
     "minmaxq record model.tflite --data samples.h5 --mode moving_average -o model.recorded.circle",
+    "minmaxq record model.tflite --data encode=a.npz --data decode=b.npz -o model.recorded.circle",
     "minmaxq record model.circle --data samples/ --mode mse --dtype int16 -o model.recorded.circle",
   ],
   async run([input], options, output) {
-    output.print(recordedLine(await run(recordSettings(input!, options), output)));
+    const report = await run(recordSettings(input!, options), output);
+    output.print(recordedLine(report));
+    for (const { kind, text } of report.notes) if (kind === "note") output.print(`  ${kind}: ${text}`);
   },
 };

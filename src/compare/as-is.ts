@@ -16,11 +16,12 @@ import {
   type Tensor,
   TensorType,
 } from "../model/index.ts";
+import { withSubgraphs } from "../model/references.ts";
 import type { Dtype } from "../model/tensor-types.ts";
 import { refusalText } from "../trial/refusal.ts";
 import { tryModel } from "../trial/trial.ts";
 import { dtypesOfIntegers, type Integers } from "./numbers.ts";
-import { byName, type Side, type Tap } from "./side.ts";
+import { byName, type Side, type SidePart, type Tap } from "./side.ts";
 import type { Source } from "./worker.ts";
 
 /** Why a model cannot be run as it is: a phrase. */
@@ -32,16 +33,32 @@ export interface NotAsIs {
  * The side as it is, made of the side that is run as floats (what it is fed is the same); or why that cannot be. Only where LiteRT itself
  * has run the file (src/trial) is it run so here.
  */
-export async function asIs(opened: OpenedModel, fake: Side): Promise<Side | NotAsIs> {
-  const { model, dialect, source } = opened;
+export async function asIs(
+  opened: OpenedModel,
+  fake: Side,
+  { subgraph }: SidePart = { subgraph: 0 },
+): Promise<Side | NotAsIs> {
+  const { dialect, source } = opened;
   if (dialect !== "tflite") return { reason: "it is a .circle file" };
   if (source.path === undefined) return { reason: "it is no file" };
+  const model = startingWith(opened.model, subgraph);
   const graph = model.subgraphs![0]!;
   if (fake.stepwise || needsSteps(model, 0, new Map())) return { reason: "it is run operator by operator" };
   if (openTensors(graph)) return { reason: "it leaves sizes open" };
   const trial = await tryModel(source.path);
   if (!trial.ran) return { reason: "reason" in trial ? trial.reason : refusalText(trial.refused) };
   return sideOf(model, graph, fake);
+}
+
+/** The model with a subgraph as its first one, which is the one that is run. */
+function startingWith(model: Model, subgraph: number): Model {
+  const order = [...(model.subgraphs ?? []).keys()].sort((a, b) => Number(b === subgraph) - Number(a === subgraph));
+  const move = (index: number) => order.indexOf(index);
+  const subgraphs = order.map((index) => {
+    const graph = model.subgraphs![index]!;
+    return { ...graph, operators: graph.operators?.map((operator) => withSubgraphs(operator, move)) };
+  });
+  return { ...model, subgraphs };
 }
 
 function openTensors({ tensors = [] }: SubGraph): boolean {

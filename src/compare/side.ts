@@ -82,35 +82,48 @@ export interface Shown {
   readonly sources: readonly Source[];
 }
 
+/** Which part of a model is run. */
+export interface SidePart {
+  readonly subgraph: number;
+  /** The signature whose names its inputs have; without it the first one's. */
+  readonly signature?: string;
+}
+
 /**
- * Makes a model ready. `integers`: quantized inputs are fed and quantized outputs read as integers (circle-eval-diff); otherwise as floats.
+ * Makes a part of a model ready, its first subgraph by default. `integers`: quantized inputs are fed and quantized outputs read as integers (circle-eval-diff); otherwise as floats.
  * `always`: the model is run operator by operator whatever it is. Throws MinmaxqError with every operator that cannot be run.
  */
-export async function openSide(opened: OpenedModel, integers = false, always = false): Promise<Side> {
+export async function openSide(
+  opened: OpenedModel,
+  integers = false,
+  always = false,
+  part: SidePart = { subgraph: 0 },
+): Promise<Side> {
   const space = workspace(opened, DEFAULT_SCHEME);
-  const [before] = space.graphs.map(integerIoOf);
-  const [roundings] = space.graphs.map((graph) => fakeQuantizeModel(graph, true));
+  const { subgraph, signature } = part;
+  const before = space.graphs.map(integerIoOf)[subgraph];
+  const roundings = space.graphs.map((graph) => fakeQuantizeModel(graph, true))[subgraph];
   for (const graph of space.graphs) inferDtypes(graph, space.graphs);
-  const [main] = space.graphs;
+  const main = space.graphs[subgraph];
   if (integers) restoreIntegerIo(main!, before!, roundings!);
   copyConstantOutputs(main!);
   const { model, nodes } = exportWorkspace(space);
-  const graph = subgraphOf(model, 0);
+  const graph = subgraphOf(model, subgraph);
   const outputs = Array.from(graph.outputs ?? []);
-  checkVariables(model, 0);
+  checkVariables(model, subgraph);
   const known = new Map(await constantsKnown(model, graph));
-  const stepwise = always || needsSteps(model, 0, known);
+  const stepwise = always || needsSteps(model, subgraph, known);
   // An operator whose result is an output has to run, or there is no output.
   for (const index of outputs) known.delete(index);
-  const plan = instrument(model, 0, stepwise ? undefined : known);
+  const plan = instrument(model, subgraph, stepwise ? undefined : known);
   const settle = dependsOnData(model, graph, known);
   const inputs = Array.from(graph.inputs ?? []);
-  const specs = inputSpecs(model);
+  const specs = inputSpecs(model, subgraph, signature);
   const declared = specs.map((spec, i): DeclaredInput => {
     const { dtype, quant } = before!.inputs[i]!;
     return dtype === spec.dtype ? { ...spec, quant: null } : { ...spec, dtype, quant };
   });
-  const tap = (tensor: number): Tap => tapOf(nodes[0]![tensor]!, tensor, roundings!);
+  const tap = (tensor: number): Tap => tapOf(nodes[subgraph]![tensor]!, tensor, roundings!);
   return {
     name: opened.source.name,
     inputs: specs,
@@ -122,7 +135,7 @@ export async function openSide(opened: OpenedModel, integers = false, always = f
     plan,
     stored: (plan.model.buffers ?? []).reduce((sum, { data }) => sum + (data?.length ?? 0), 0),
     stepwise,
-    byOperator: () => openSide(opened, integers, true),
+    byOperator: () => openSide(opened, integers, true, part),
     inputIndex: (tensor) => (inputs.includes(tensor) ? inputs.indexOf(tensor) : undefined),
     explain: (reason, step) => (stepwise ? explainStep(plan, step, reason) : plan.explain(reason)),
     async show(taps) {

@@ -4,7 +4,6 @@ import { runSteps } from "../base/steps.ts";
 import { counted, indented } from "../base/text.ts";
 import type { Graph } from "../graph/graph.ts";
 import { hasRange, quantParam } from "../graph/quantparam.ts";
-import { calledSubgraphs } from "../model/index.ts";
 import type { Context } from "../passes/context.ts";
 import { checkRanges } from "../passes/float/check-ranges.ts";
 import { chooseFloat, insertFloatBorders } from "../passes/float/keep-float.ts";
@@ -17,6 +16,7 @@ import { quantizeGraph } from "../passes/minmax/index.ts";
 import { canonicalDtypes } from "../passes/minmax/io-dtypes.ts";
 import { prepareSteps } from "../passes/prepare/index.ts";
 import { recognize } from "../passes/recognize.ts";
+import { shareConstants } from "../passes/share-constants.ts";
 import { fakeQuantizeWeights } from "../passes/transform/fake-quantize-weights.ts";
 import { exportWorkspace } from "../passes/workspace.ts";
 import type { Family } from "../rules/schemes.ts";
@@ -28,35 +28,15 @@ import { schemeFacts, schemesText } from "./verify-phases.ts";
 
 type Own = Run<QuantizeSettings>;
 
-/** Subgraphs that control flow runs stay float; of others only those with ranges (or the first, which samples are for). */
-export function chooseSubgraphs(run: Own): void {
-  run.facts.scheme = run.options.scheme.name;
-  run.facts.granularity = run.options.granularity;
-  const { space, settings } = run;
-  const called = calledSubgraphs(space.opened.model);
-  run.graphs = space.graphs.filter((graph, index) => {
-    const recorded = graph.nodes.some((node) => hasRange(node.quant));
-    const wanted = settings.samples !== undefined ? index === 0 : recorded || index === 0;
-    if (wanted && !called.has(index)) return true;
-    const without = recorded ? "the samples are for the first subgraph" : "it has no recorded ranges";
-    space.context.notes.push({
-      kind: "float",
-      code: called.has(index) ? "called-subgraph" : "subgraph-without-ranges",
-      subgraph: index,
-      text: `subgraph ${index}${graph.name && ` "${graph.name}"`}: ${called.has(index) ? "control flow runs it" : without}`,
-    });
-    return false;
-  });
-}
-
-/** Runs the preparation on the chosen graphs. */
-export function prepareRun({ space, graphs, settings, prepared }: Own): void | Promise<void> {
+/** Runs the preparation on the chosen graphs. What it made of weights that they share is one again. */
+export async function prepareRun({ space, graphs, settings, prepared }: Own): Promise<void> {
   const { target } = space.context.options;
   const on = [
     ...(settings.withSteps ?? []),
     ...(target ? [...target.prepare.always, ...target.prepare.quantized] : []),
   ];
-  return runSteps(prepareSteps(space, graphs, settings.withoutSteps ?? [], prepared, on), []);
+  await runSteps(prepareSteps(space, graphs, settings.withoutSteps ?? [], prepared, on), []);
+  shareConstants(graphs);
 }
 
 /** Marks what stays float. With `strict` that is an error. */
@@ -98,39 +78,36 @@ function refuseWithoutFloat(name: string, graphs: readonly Graph[]): void {
   );
 }
 
-/** Rounds the weights of the first subgraph to quantized values, still float. */
-export function fakeWeights({ space, graphs, settings }: Own): void {
-  if (!graphs[0]) throw new FileError(settings.model, "its first subgraph cannot be recorded");
-  fakeQuantizeWeights(graphs[0], space.context);
+/** Rounds the weights of the chosen subgraphs to quantized values, still float. */
+export function fakeWeights({ space, graphs }: Own): void {
+  for (const graph of graphs) fakeQuantizeWeights(graph, space.context);
   space.context.scanner.throwProblems();
 }
 
-/** Runs the model on the samples and sets the ranges of subgraph 0. */
+/** Runs the chosen subgraphs on their samples and sets their ranges. */
 export async function recordInto(run: Own): Promise<void> {
-  const { space, graphs, settings, io } = run;
+  const { space, graphs, settings, io, fed } = run;
   const { model, nodes } = exportWorkspace(space);
-  const {
-    bySubgraph,
-    from,
-    shapes,
-    notes: found,
-    passedOver,
-  } = await recordSamples(model, settings.samples!, io, fillConstants);
-  run.facts.ranges = from;
-  run.shapes = shapes;
-  space.context.notes.push(...found);
-  const how = `${from.how} of ${counted(from.samples, "sample")}`;
-  for (const [tensor, { min, max }] of bySubgraph.get(0)!) {
-    const node = nodes[0]?.[tensor];
-    if (!node || node.kind === "constant") continue;
-    node.quant = quantParam({
-      min: Float32Array.of(min),
-      max: Float32Array.of(max),
-      provenance: { from: "recorded", how },
-    });
+  const recording = await recordSamples(model, settings.samples!, fed, io, fillConstants);
+  run.facts.ranges = recording.from;
+  run.shapes = recording.shapes;
+  space.context.notes.push(...recording.notes);
+  for (const graph of graphs) {
+    const subgraph = space.graphs.indexOf(graph);
+    const how = recording.howOf.get(subgraph)!;
+    for (const [tensor, { min, max }] of recording.bySubgraph.get(subgraph)!) {
+      const node = nodes[subgraph]?.[tensor];
+      if (!node || node.kind === "constant") continue;
+      node.quant = quantParam({
+        min: Float32Array.of(min),
+        max: Float32Array.of(max),
+        provenance: { from: "recorded", how },
+      });
+    }
+    for (const node of graph.outputs) if (!node.float) node.quant = node.inputs[0]?.quant ?? null;
   }
-  for (const position of passedOver) run.passedOver.add(graphs[0]!.inputs[position]!);
-  for (const node of graphs[0]!.outputs) if (!node.float) node.quant = node.inputs[0]?.quant ?? null;
+  for (const { subgraph, position } of recording.passedOver)
+    run.passedOver.add(space.graphs[subgraph]!.inputs[position]!);
 }
 
 /** Nothing recorded at all is said once, not for every tensor. */

@@ -21,12 +21,14 @@ import { checkPaths, checkReport } from "./paths.ts";
 import { recordSamples } from "./recording.ts";
 import type { Phase, Run } from "./run.ts";
 import type { QuantizeSettings, RecordSettings } from "./settings.ts";
+import { fedBy } from "./signatures.ts";
+import { notRecorded, refuseForeignState } from "./subgraphs.ts";
 import { writeAs, writeWorkspace } from "./write.ts";
 
 /** Refuses results and reports that have no place, or would replace what is read. */
 export function checkFiles({ settings }: Run): void {
   const { samples } = settings as Partial<QuantizeSettings>;
-  const inputs = [settings.model, samples?.location, settings.layers?.config];
+  const inputs = [settings.model, ...(samples?.sources ?? []).map(({ location }) => location), settings.layers?.config];
   checkPaths(inputs, settings.output, settings.force);
   for (const [option, path] of Object.entries(settings.reports ?? {}))
     checkReport(option, path, inputs, settings.output);
@@ -171,7 +173,10 @@ export async function writeResult(run: Run, checks: readonly Phase[], whole: rea
 /** Runs the model on samples and puts the ranges into its tables. */
 export async function recordOnly(run: Run<RecordSettings>): Promise<void> {
   const { opened, settings, io } = run;
-  const { bySubgraph, from, notes } = await recordSamples(opened.model, settings.samples, io);
+  run.fed = fedBy(opened.model, settings.samples.sources);
+  for (const fed of run.fed) refuseForeignState(opened.model, fed);
+  run.found.push(...notRecorded(opened.model, run.fed));
+  const { bySubgraph, from, notes } = await recordSamples(opened.model, settings.samples, run.fed, io);
   run.found.push(...notes);
   for (const { text } of notes) io.tell(`warning: ${text}`);
   const ranges = [...bySubgraph.values()].flatMap((own) => [...own.values()]);

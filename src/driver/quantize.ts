@@ -19,7 +19,6 @@ import { NEEDS_KERNEL } from "../rules/schemes.ts";
 import { type Io, SILENT } from "./io.ts";
 import {
   checkModel,
-  chooseSubgraphs,
   clipMasksOf,
   fakeWeights,
   insertBorders,
@@ -55,6 +54,7 @@ import type { Report } from "./report.ts";
 import { type Phase, Run, runFlow, runPhases } from "./run.ts";
 import { OPERATOR_VERSIONS, RUN_IN_LITERT } from "./run-result.ts";
 import type { QuantizeSettings, RecordSettings, ReferenceSettings, Settings, TransformSettings } from "./settings.ts";
+import { chooseSubgraphs, noteCalledSubgraphs } from "./subgraphs.ts";
 import {
   checkModelFile,
   recognizeSchemes,
@@ -156,6 +156,11 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
     run: prepareRun,
   },
   REFUSE_FOR_TARGET,
+  {
+    name: "note called subgraphs",
+    why: "behind the preparation, which may put what they hold in their callers' place",
+    run: noteCalledSubgraphs,
+  },
   { name: "keep float", why: "what cannot be quantized soundly is left out of all that follows", run: keepFloat },
   { name: "check model", why: "before samples run, which may take minutes", run: checkModel },
   {

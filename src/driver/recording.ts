@@ -1,7 +1,7 @@
 /** Recording ranges for a model: what the flows of `quantize` and `record` share. */
 import { FileError, MinmaxqError } from "../base/errors.ts";
-import { firstOf } from "../base/text.ts";
-import type { InputSpec, RecordedRange, Reduction } from "../calibration/index.ts";
+import { counted, firstOf } from "../base/text.ts";
+import type { DataSet, InputSpec, RecordedRange, Reduction } from "../calibration/index.ts";
 import type { Shapes } from "../calibration/inputs.ts";
 import { expectedInputs, type Fill, type Model } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
@@ -9,37 +9,72 @@ import type { Io } from "./io.ts";
 import type { RecordedFrom } from "./report.ts";
 import { SampleFacts } from "./sample-facts.ts";
 import type { Samples } from "./settings.ts";
+import type { Fed } from "./signatures.ts";
 
 export interface Recording {
-  /** Ranges by subgraph and tensor index: of the first subgraph, and of those that it runs. */
+  /** Ranges by subgraph and tensor index: of the subgraphs that samples are for, and of those that they run. */
   readonly bySubgraph: ReadonlyMap<number, ReadonlyMap<number, RecordedRange>>;
   readonly from: RecordedFrom;
-  /** Shapes of the first sample's inputs, where the model leaves them open. */
+  /** What the Report says of a subgraph's ranges: "percentile 1–99 of 16 samples". */
+  readonly howOf: ReadonlyMap<number, string>;
+  /** Shapes of the first sample's inputs of the first subgraph, where the model leaves them open. */
   readonly shapes?: Shapes;
   /** Warnings about the samples. */
   readonly notes: readonly Note[];
-  /** Positions of inputs with −FLT_MAX in a sample: a range passes it over (reference §7.3), a mask means it. */
-  readonly passedOver: readonly number[];
+  /** By subgraph, positions of inputs with −FLT_MAX in a sample: a range passes it over (reference §7.3), a mask means it. */
+  readonly passedOver: readonly { readonly subgraph: number; readonly position: number }[];
 }
 
-/** Runs the model on samples. `fill` computes contents that the model only describes. Throws a MinmaxqError. */
-export async function recordSamples(model: Model, samples: Samples, io: Io, fill?: Fill): Promise<Recording> {
+/** Samples of a subgraph while they are open. */
+interface OpenSamples {
+  readonly fed: Fed;
+  readonly specs: readonly InputSpec[];
+  readonly data: DataSet;
+  readonly facts: SampleFacts;
+}
+
+/**
+ * Runs the subgraphs of the model that samples are for, one after the other. `fill` computes contents that the model only describes.
+ * Throws a MinmaxqError.
+ */
+export async function recordSamples(
+  model: Model,
+  samples: Samples,
+  feds: readonly Fed[],
+  io: Io,
+  fill?: Fill,
+): Promise<Recording> {
   // Loaded here: a run on recorded ranges needs nothing of it.
-  const { checkReduction, inputSpecs, isOpen, openDataSet, openSizeText, recordAllRanges, scaledInputs, withShapes } =
-    await import("../calibration/index.ts");
+  const calibration = await import("../calibration/index.ts");
+  const { checkReduction, inputSpecs, openDataSet, recordRuns, scaledInputs, withShapesOf } = calibration;
   const { reduction, workers, memoryLimit, fastMath, sequence } = samples;
   checkReduction(reduction);
-  const specs = withShapes(inputSpecs(model), samples.inputShapes);
-  const data = await openDataSet(samples.location, specs, { format: samples.format });
-  const facts = new SampleFacts(specs, expectedInputs(model), scaledInputs(model));
+  const several = feds.length > 1;
+  const parts = feds.map(({ subgraph, signature }) => ({
+    ...(signature !== undefined && { signature }),
+    inputs: inputSpecs(model, subgraph, signature),
+  }));
+  const shaped = withShapesOf(parts, samples.inputShapes);
+  const open: OpenSamples[] = [];
   try {
-    const bySubgraph = await recordAllRanges(model, facts.watch(data), {
+    for (const [i, fed] of feds.entries()) {
+      const { source, subgraph } = fed;
+      const specs = shaped[i]!;
+      const data = await openDataSet(source.location, specs, { format: source.format });
+      const facts = new SampleFacts(specs, expectedInputs(model, subgraph), scaledInputs(model, subgraph));
+      open.push({ fed, specs, data, facts });
+    }
+    const runs = open.map(({ fed: { subgraph, signature }, data, facts }) => ({
+      subgraph,
+      data: facts.watch(data),
+      onProgress: io.progress(several ? `recording ${signature ?? subgraph}` : "recording"),
+    }));
+    const bySubgraph = await recordRuns(model, runs, {
       reduction,
       workers,
       memoryLimit,
       fastMath,
       sequence,
-      onProgress: io.progress("recording"),
       onUnobserved: (names) =>
         io.tell(
           `warning: not recorded, because no sample shows them (a branch that is not taken, a result without elements): ${firstOf(names.map((name) => `"${name}"`))}`,
@@ -47,25 +82,62 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
       fill,
     });
     const how = reductionText(reduction);
-    const random = data.random === true;
     return {
       bySubgraph,
-      shapes: data.shapes?.(0),
-      from: { source: "samples", how, samples: data.count, random },
-      notes: [
-        ...facts.notes(random),
-        ...(random ? specs.filter(isOpen).map((input) => openSizeNote(input, openSizeText(input))) : []),
-      ],
-      passedOver: facts.withLowest(),
+      from: fromOf(how, open),
+      howOf: howOf(how, open),
+      shapes: open.find(({ fed }) => fed.subgraph === 0)?.data.shapes?.(0),
+      notes: open.flatMap((each) => notesOf(each, several, calibration)),
+      passedOver: open.flatMap(({ fed: { subgraph }, facts }) =>
+        facts.withLowest().map((position) => ({ subgraph, position })),
+      ),
     };
   } catch (error) {
     // Tensors without a number follow from inputs without one: those are the cause.
-    const causes = facts.notFinite();
-    if (!(error instanceof MinmaxqError) || causes.length === 0) throw error;
-    throw new FileError(samples.location, causes.join("; "), { cause: error });
+    const broken = open.find(({ facts }) => facts.notFinite().length > 0);
+    if (!(error instanceof MinmaxqError) || !broken) throw error;
+    throw new FileError(broken.fed.source.location, broken.facts.notFinite().join("; "), { cause: error });
   } finally {
-    data.close();
+    for (const { data } of open) data.close();
   }
+}
+
+function fromOf(how: string, open: readonly OpenSamples[]): RecordedFrom {
+  const bySignature = open.map(({ fed: { subgraph, signature }, data }) => ({
+    subgraph,
+    ...(signature !== undefined && { signature }),
+    samples: data.count,
+    random: data.random === true,
+  }));
+  return {
+    source: "samples",
+    how,
+    samples: bySignature.reduce((sum, { samples }) => sum + samples, 0),
+    random: bySignature.some(({ random }) => random),
+    ...(open.length > 1 && { bySignature }),
+  };
+}
+
+function howOf(how: string, open: readonly OpenSamples[]): Map<number, string> {
+  const counts = new Map<number, number>();
+  for (const { fed, data } of open) counts.set(fed.subgraph, (counts.get(fed.subgraph) ?? 0) + data.count);
+  return new Map([...counts].map(([subgraph, count]) => [subgraph, `${how} of ${counted(count, "sample")}`]));
+}
+
+/** Warnings about the samples of one subgraph, named where there are several. */
+function notesOf(
+  { fed: { subgraph, signature }, specs, data, facts }: OpenSamples,
+  several: boolean,
+  { isOpen, openSizeText }: Pick<typeof import("../calibration/index.ts"), "isOpen" | "openSizeText">,
+): Note[] {
+  const random = data.random === true;
+  const found = [
+    ...facts.notes(random),
+    ...(random ? specs.filter(isOpen).map((input) => openSizeNote(input, openSizeText(input))) : []),
+  ];
+  if (!several) return found;
+  const part = signature === undefined ? `subgraph ${subgraph}` : `signature "${signature}"`;
+  return found.map((note) => ({ ...note, subgraph, text: `${part}: ${note.text}` }));
 }
 
 function openSizeNote(input: InputSpec, text: string): Note {

@@ -69,7 +69,16 @@ export interface RecordedFrom {
   /** For people: "percentile 1–99". */
   readonly how: string;
   readonly samples: number;
-  /** The samples were made up, so the ranges mean nothing. */
+  /** Samples were made up, so their ranges mean nothing. */
+  readonly random: boolean;
+  /** Where samples were for several signatures: how many each had. `samples` is their sum, and `random` says of any. */
+  readonly bySignature?: readonly SignatureSamples[];
+}
+
+export interface SignatureSamples {
+  readonly signature?: string;
+  readonly subgraph: number;
+  readonly samples: number;
   readonly random: boolean;
 }
 

@@ -16,6 +16,7 @@ import type { Io } from "./io.ts";
 import { dialectOf } from "./paths.ts";
 import { countQuantized, type Report, reportSubgraphs } from "./report.ts";
 import type { Settings } from "./settings.ts";
+import type { Fed } from "./signatures.ts";
 
 /** Facts of the Report that steps find. */
 type Facts = {
@@ -39,6 +40,8 @@ export class Run<S extends Settings = Settings> {
   tables?: Model;
   /** Graphs that are worked on; by "import", then "choose subgraphs". */
   graphs: readonly Graph[] = [];
+  /** Which subgraphs samples are for; by "choose subgraphs" or "record". */
+  fed: readonly Fed[] = [];
   /** Lines about activations without a range, for flows that take such models (reference). */
   missing: readonly string[] = [];
   /** What a file's operators are; by "recognize". */

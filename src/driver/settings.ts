@@ -63,11 +63,19 @@ export interface ReferenceSettings extends Settings {
   readonly verified: boolean;
 }
 
-/** Samples and how ranges come from them. */
-export interface Samples {
+/** Samples of one signature. */
+export interface SampleSource {
+  /** Absent: the default one, or the first subgraph where the model has none (src/driver/signatures.ts). */
+  readonly signature?: string;
   /** File, folder, or a word such as random:8. */
   readonly location: string;
   readonly format?: string;
+}
+
+/** Samples and how ranges come from them. */
+export interface Samples {
+  /** One or more, no two for the same signature. */
+  readonly sources: readonly SampleSource[];
   /** Shapes of inputs whose sizes the model leaves open. */
   readonly inputShapes?: readonly GivenShape[];
   readonly reduction: Reduction;

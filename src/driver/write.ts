@@ -4,7 +4,7 @@ import { withRuntimeVersion } from "../graph/runtime-version.ts";
 import type { Dialect, Fill, Model, OpenedModel, WriteOptions } from "../model/index.ts";
 import { writeModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
-import { exportWorkspace } from "../passes/workspace.ts";
+import { exportWorkspace, writtenSubgraphs } from "../passes/workspace.ts";
 import { WeightStream } from "../weights/fill.ts";
 
 /**
@@ -23,7 +23,7 @@ export async function writeWorkspace(
     await stream.fill(target, placed);
     await check?.();
   };
-  const { model } = timed("write", () => exportWorkspace(space));
+  const { model } = timed("write", () => exportWorkspace(space, writtenSubgraphs(space)));
   const said = space.versioned && dialect === "tflite" ? withRuntimeVersion(model) : model;
   await writeAs(said, path, dialect, space.opened, { fill, begun: space.begun, whole });
 }

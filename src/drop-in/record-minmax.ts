@@ -39,8 +39,8 @@ export async function runRecordMinmax(words: readonly string[], output: Output):
     ...defaults(),
     output: path,
     force: true,
-    data: data ?? "random",
-    dataFormat: data === undefined ? "random" : (text("--input_data_format") ?? "h5"),
+    data: [{ location: data ?? "random" }],
+    dataFormat: [{ format: data === undefined ? "random" : (text("--input_data_format") ?? "h5") }],
     ...reductionOf(parsed),
   } as OptionValues;
   output.print(recordedLine(await record(recordSettings(input, options), output)));

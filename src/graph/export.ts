@@ -15,6 +15,7 @@ import {
   TensorType,
 } from "../model/index.ts";
 import { detailTensors, withDetailTensors } from "../model/references.ts";
+import { withOnlySubgraphs } from "../model/without-subgraphs.ts";
 import type { Constant } from "../weights/constant.ts";
 import { PendingContents } from "../weights/pending.ts";
 import { activeNodes, type Graph, type Node, resultsOf } from "./graph.ts";
@@ -31,12 +32,13 @@ export interface Exported {
 /**
  * The model with its subgraphs replaced by the graphs' contents (`graphs[i]` undefined: subgraph i stays as it is).
  * Buffers that nothing refers to any more are dropped. `model` itself is not changed. `contents`: what constants of the file are
- * already, where its contents got places before it is exported.
+ * already, where its contents got places before it is exported. `written`: numbers of the subgraphs that the result has; all without it.
  */
 export function exportModel(
   model: Model,
   graphs: readonly (Graph | undefined)[],
   contents = new PendingContents(),
+  written?: ReadonlySet<number>,
 ): Exported {
   const target: Target = {
     contents,
@@ -77,7 +79,8 @@ export function exportModel(
   });
   const next: Model = { ...model, operatorCodes: target.codes, subgraphs, buffers: target.buffers };
   if (signatureDefs) next.signatureDefs = signatureDefs;
-  return { model: withoutUnusedBuffers(target.raised ? withoutUnusedCodes(next) : next), nodes, operators };
+  const kept = written ? withOnlySubgraphs(next, written) : next;
+  return { model: withoutUnusedBuffers(target.raised ? withoutUnusedCodes(kept) : kept), nodes, operators };
 }
 
 interface Target {

@@ -54,10 +54,10 @@ const SCHEMA: DialectSchema = {
   enums: {},
 };
 
-/** For each input of the first subgraph, in its order: the values that it expects; undefined where nothing readable is said. */
-export function expectedInputs(model: Model): (ExpectedInput | undefined)[] {
-  const graph = model.subgraphs?.[0];
-  const said = metadataInputs(model);
+/** For each input of a subgraph (0 by default), in its order: the values that it expects; undefined where nothing readable is said. */
+export function expectedInputs(model: Model, subgraph = 0): (ExpectedInput | undefined)[] {
+  const graph = model.subgraphs?.[subgraph];
+  const said = metadataInputs(model, subgraph);
   return Array.from(graph?.inputs ?? [], (index, position) => said[position] ?? recordedOf(graph?.tensors?.[index]));
 }
 
@@ -68,13 +68,13 @@ function recordedOf(tensor: Tensor | undefined): ExpectedInput | undefined {
   return { min: min[0]!, max: max[0]!, by: "the range that the model has for it", recorded: true };
 }
 
-function metadataInputs({ metadata, buffers }: Model): (ExpectedInput | undefined)[] {
+function metadataInputs({ metadata, buffers }: Model, subgraph: number): (ExpectedInput | undefined)[] {
   const entry = metadata?.find(({ name }) => name === "TFLITE_METADATA");
   const data = buffers?.[entry?.buffer ?? 0]?.data;
   if (!entry || !data || isDeferred(data) || data.length === 0) return [];
   try {
     const read = readTables(new MemoryBytes(readRange(data)), SCHEMA, "ModelMetadata") as Metadata;
-    return (read.subgraphMetadata?.[0]?.inputTensorMetadata ?? []).map(expectedOf);
+    return (read.subgraphMetadata?.[subgraph]?.inputTensorMetadata ?? []).map(expectedOf);
   } catch {
     // A hint for a warning: damage there does not hinder the model.
     return [];

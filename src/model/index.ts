@@ -9,8 +9,8 @@ export { operatorName } from "./operator-codes.ts";
 export { OutputFile } from "./output-file.ts";
 export { type OpenedModel, openModel, readModel } from "./read.ts";
 export * from "./schema.gen.ts";
-export { type SignatureNames, signatureNames } from "./signatures.ts";
-export { calledSubgraphs, reachableSubgraphs, subgraphCalls } from "./subgraph-calls.ts";
+export { type Signature, type SignatureNames, signatureNames, signaturesOf } from "./signatures.ts";
+export { calledName, calledSubgraphs, reachableSubgraphs, subgraphCalls } from "./subgraph-calls.ts";
 export { byteLength, bytesPerElement, elementCount } from "./tensor-types.ts";
 export { operatorTexts, subgraphText, tensorText } from "./text.ts";
 export {

@@ -7,6 +7,12 @@ export function subgraphCalls(operator: Operator): number[] {
   return subgraphsOf(operator).flatMap(({ indices }) => indices.filter((index) => index >= 0));
 }
 
+/** What the options call an operator that stands for a subgraph ("odml.rms_norm"); empty where they do not. */
+export function calledName({ builtinOptions2 }: Operator): string {
+  const options = builtinOptions2?.value as { readonly name?: unknown } | null | undefined;
+  return typeof options?.name === "string" ? options.name : "";
+}
+
 /** Subgraphs that an operator of another one runs. */
 export function calledSubgraphs(model: Model): Set<number> {
   const called = new Set<number>();

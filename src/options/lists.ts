@@ -5,6 +5,7 @@ import { checkTargetFormat, checkTargetOptions } from "../passes/target/settings
 import { WEIGHT_SCHEMES, type WeightScheme } from "../rules/schemes.ts";
 import { targetNamed } from "../rules/targets.ts";
 import { schemeOf, weightSchemeOf } from "./scheme.ts";
+import { sourcesOf } from "./sources.ts";
 import { type OptionName, ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
 
@@ -65,6 +66,7 @@ export function checkBlock(block: number | undefined, scheme?: WeightScheme): vo
 
 /** Refuses options of `quantize` that cannot stand together, before anything is read. */
 export function checkTogether(options: OptionValues): void {
+  sourcesOf(options);
   const weights = weightSchemeOf(options);
   checkBlock(options.block, weights);
   if (options.scheme !== undefined && options.dtype !== undefined && options.scheme !== options.dtype)

@@ -5,6 +5,7 @@ import type { Scheme } from "../rules/schemes.ts";
 import { targetNamed } from "../rules/targets.ts";
 import { QUANTIZE_OPTIONS } from "./lists.ts";
 import { schemeOf } from "./scheme.ts";
+import { sourcesOf } from "./sources.ts";
 import { ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
 
@@ -59,12 +60,11 @@ export function layersOf({ config, layer }: OptionValues): QuantizeSettings["lay
 
 /** Samples and how ranges come from them; undefined without `--data`. */
 export function samplesOf(options: OptionValues, scheme = schemeOf(options)): Samples | undefined {
-  const { data, dataFormat, inputShape: inputShapes, numThreads, memoryLimit, fastMath, sequence } = options;
+  const { data, inputShape: inputShapes, numThreads, memoryLimit, fastMath, sequence } = options;
   if (data === undefined) return undefined;
   const reduction = reductionOf(options, scheme);
   return {
-    location: data,
-    format: dataFormat,
+    sources: sourcesOf(options),
     inputShapes,
     reduction,
     workers: numThreads,

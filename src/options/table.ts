@@ -34,6 +34,7 @@ import {
   whole,
 } from "./parsers.ts";
 import type { OptionRow } from "./row.ts";
+import { sampleFormat, sampleSource } from "./sources.ts";
 
 const BLOCKS = Object.fromEntries(BLOCK_SIZES.map((size) => [size, size])) as Record<string, BlockSize>;
 
@@ -47,20 +48,23 @@ export const OPTIONS = {
   },
   data: {
     file: "samples",
+    many: "repeated",
     flags: "--data <samples>",
-    help: "sample inputs: .npy, .npz, .h5, a list file, a folder, or random[:N[:SEED]]",
-    parse: filled,
+    help: "sample inputs: .npy, .npz, .h5, a list file, a folder, or random[:N[:SEED]]; SIGNATURE=SAMPLES for one of several signatures, repeatable",
+    parse: collected((text) => sampleSource(filled(text))),
   },
   dataFormat: {
+    many: "repeated",
     needs: "data",
     flags: "--data-format <format>",
-    help: "format of --data when its name does not tell: npy, npz, h5, list, dir, random",
+    help: "format of --data when its name does not tell: npy, npz, h5, list, dir, random; SIGNATURE=FORMAT for one of several, repeatable",
+    parse: collected((text) => sampleFormat(filled(text))),
   },
   inputShape: {
     many: "repeated",
     needs: "data",
     flags: "--input-shape <name=shape>",
-    help: "an input's shape where the model leaves sizes open and the samples do not tell: 'image=1,224,224,3'; repeatable",
+    help: "an input's shape where the model leaves sizes open and the samples do not tell: 'image=1,224,224,3', or 'SIGNATURE/image=…' where several have it; repeatable",
     parse: collected(inputShape),
   },
   scheme: {
@@ -265,6 +269,12 @@ export const OPTIONS = {
     flags: "--copy <to=from>",
     help: "take a tensor's parameters from another one; repeatable",
     parse: collected(copiedParameters),
+  },
+  signature: {
+    flags: "--signature <name>",
+    help: "the signature to compare, where the models have several",
+    parse: filled,
+    defaultText: "that of --data, else the first subgraph's",
   },
   runAs: {
     flags: "--run <how>",

@@ -66,6 +66,8 @@ export interface Workspace {
   readonly opened: OpenedModel;
   readonly graphs: readonly Graph[];
   readonly context: Context;
+  /** Subgraphs whose operators were put in the place of all that ran them: they are not written, unless something else names them. */
+  readonly inlined: Set<number>;
   /** What constants become in the output. */
   readonly contents: PendingContents;
   /** Profile data is written (§5.1), also when the model read has some: it would be wrong otherwise. */

@@ -12,6 +12,8 @@ export interface KindFacts {
   readonly chance?: true;
   /** It runs other subgraphs of the model. */
   readonly calls?: true;
+  /** The subgraph that it runs is what it means: its operators may stand in its place. */
+  readonly decomposes?: true;
   /** What it does is not in the model: a custom operator. */
   readonly foreign?: true;
   /** It gives its operand in another form: a constant behind it still is a constant. */
@@ -128,7 +130,7 @@ export const KIND_FACTS: Readonly<Partial<Record<keyof typeof BuiltinOperator, K
   SQUARED_DIFFERENCE: elementwise,
   SQUEEZE: moves,
   STABLEHLO_CASE: calls,
-  STABLEHLO_COMPOSITE: calls,
+  STABLEHLO_COMPOSITE: { ...calls, decomposes: true },
   STABLEHLO_CUSTOM_CALL: { ...calls, foreign: true },
   STABLEHLO_REDUCE: calls,
   STABLEHLO_REDUCE_WINDOW: calls,

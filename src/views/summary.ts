@@ -1,6 +1,6 @@
 /** The Report as lines for a terminal. */
 import { counted, sizeText } from "../base/text.ts";
-import type { Report } from "../driver/report.ts";
+import type { Report, SignatureSamples } from "../driver/report.ts";
 import { schemesText, type VerifyReport } from "../driver/verify-phases.ts";
 import { type Colours, coloursFor } from "../terminal/streams.ts";
 
@@ -103,8 +103,17 @@ export function sizes({ model, output }: Report): string {
 /** Where ranges come from: "percentile 1–99 of 16 samples". */
 function rangesText({ ranges }: Report): string {
   if (ranges?.source !== "samples") return "as recorded in the model";
+  if (ranges.bySignature) return `${ranges.how} of ${ranges.bySignature.map(signatureSamplesText).join(", ")}`;
   const what = `${ranges.how} of ${counted(ranges.samples, "sample")}`;
   return ranges.random ? `ranges of random samples mean nothing (${what})` : what;
+}
+
+/** `16 samples of "encode"`. */
+function signatureSamplesText({ signature, subgraph, samples, random }: SignatureSamples): string {
+  const of = signature === undefined ? `subgraph ${subgraph}` : `"${signature}"`;
+  return random
+    ? `${counted(samples, "random sample")} of ${of} (these ranges mean nothing)`
+    : `${counted(samples, "sample")} of ${of}`;
 }
 
 /** What `record` says it did. */

@@ -69,8 +69,8 @@ describe("what a list says", () => {
     const { jobs, cwd } = read({ jobs: [{ model: "m.circle", ...entry }] });
     expect(jobs[0]!.options).toEqual({
       output: join(cwd, "m.q8.circle"),
-      data: "random:2",
-      dataFormat: "random",
+      data: [{ location: "random:2" }],
+      dataFormat: [{ format: "random" }],
       scheme: "uint8",
       activations: "asymmetric",
       dtype: "uint8",
@@ -184,7 +184,7 @@ describe("what is wrong with a list", () => {
       "jobs[1].layer: is empty",
       "jobs[1].model: is missing",
       "jobs[2]: must be an object with a model",
-      "jobs[3].data: must be a text",
+      "jobs[3].data: must be a text, or a list of texts",
       'jobs[3].input-dtype: is ["uint8","foo"]; choose uint8 or int16 or int32 or int64 or float32 or bool or int8',
       "jobs[3].min-percentile: is 101; it must be a number from 0 to 100",
       "jobs[3].model: is empty",
@@ -290,7 +290,7 @@ describe("a folder", () => {
       ["strict", [true]],
     ]);
     const { jobs } = readJobs(cwd, join(cwd, "out"), given);
-    const options = { data: "random:3", layer: ["a=int16", "b=int16"], strict: true };
+    const options = { data: ["random:3"], layer: ["a=int16", "b=int16"], strict: true };
     expect(jobs.map(({ entry }) => entry)).toEqual(
       ["a.circle", "b.CIRCLE", "b/linked.circle", "b/x.tflite"].map((name) => ({
         ...options,

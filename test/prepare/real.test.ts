@@ -100,7 +100,7 @@ async function quantized(path: string, path2: string, off?: string[]): Promise<s
   const options = {
     ...Object.fromEntries(defaults),
     output: path2,
-    data: "random:1",
+    data: [{ location: "random:1" }],
     numThreads: 1,
     withoutSteps: off,
   };

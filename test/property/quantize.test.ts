@@ -68,7 +68,7 @@ function settingsFor(random: Random, model: string, names: readonly string[], se
       ...(random.chance(0.3) && {
         withoutSteps: random.of([["all"], ["fold-constants"], ["fuse-activation"], ["zero-bias"]]),
       }),
-      samples: { location: `random:3:${seed}`, reduction: { kind: "minmax" }, workers: 1 },
+      samples: { sources: [{ location: `random:3:${seed}` }], reduction: { kind: "minmax" }, workers: 1 },
     },
     bound: least === 8 ? 8 : 45,
   };

@@ -171,7 +171,7 @@ async function quantized(
     model: await written(FLOAT(), "float.tflite"),
     output: join(folder, output),
     options: { scheme: SCHEMES.uint8, granularity },
-    samples: { location: "random:2", reduction: { kind: "minmax" } },
+    samples: { sources: [{ location: "random:2" }], reduction: { kind: "minmax" } },
     ...more,
   });
 }

@@ -373,8 +373,16 @@ test("a layer that a person wants float stays so; its scheme cannot be another o
     const FC = { type: "FullyConnectedOptions", value: { fusedActivationFunction: 0, weightsFormat: 0 } } as const;
     graph
       .tensor("x", [1, 4])
-      .constant("v", [4, 4], Float32Array.from({ length: 16 }, (_, i) => Math.sin(i)))
-      .constant("w", [4, 4], Float32Array.from({ length: 16 }, (_, i) => Math.cos(i)))
+      .constant(
+        "v",
+        [4, 4],
+        Float32Array.from({ length: 16 }, (_, i) => Math.sin(i)),
+      )
+      .constant(
+        "w",
+        [4, 4],
+        Float32Array.from({ length: 16 }, (_, i) => Math.cos(i)),
+      )
       .tensor("m", [1, 4])
       .tensor("y", [1, 4])
       .operator("FULLY_CONNECTED", ["x", "v"], ["m"], FC)

@@ -80,11 +80,14 @@ export function variableName(operator: Operator): string {
   return [options?.container, options?.sharedName].filter(Boolean).join("/");
 }
 
-/** Throws one MinmaxqError for all variables that are read and that nothing ever assigns: converters forget their initial values. */
-export function checkVariables(model: Model, subgraph: number): void {
+/** Variables that operators of these subgraphs read and assign, by name. */
+export function variablesOf(
+  model: Model,
+  subgraphs: readonly number[],
+): { readonly read: ReadonlySet<string>; readonly assigned: ReadonlySet<string> } {
   const read = new Set<string>();
   const assigned = new Set<string>();
-  for (const number of reachableSubgraphs(model, subgraph)) {
+  for (const number of subgraphs) {
     const handles = new Map<number, string>();
     for (const operator of subgraphOf(model, number).operators ?? []) {
       const kind = nameOf(BuiltinOperator, codeOf(model, operator));
@@ -96,6 +99,12 @@ export function checkVariables(model: Model, subgraph: number): void {
       else assigned.add(name);
     }
   }
+  return { read, assigned };
+}
+
+/** Throws one MinmaxqError for all variables that are read and that nothing ever assigns: converters forget their initial values. */
+export function checkVariables(model: Model, subgraph: number): void {
+  const { read, assigned } = variablesOf(model, reachableSubgraphs(model, subgraph));
   const missing = [...read].filter((name) => !assigned.has(name));
   if (missing.length === 0) return;
   const names = missing.map((name) => `"${name}"`).join(", ");

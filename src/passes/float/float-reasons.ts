@@ -2,7 +2,9 @@
 import { type FloatCode, type FloatReason, isConstant, type Node } from "../../graph/graph.ts";
 import { fusedActivation } from "../../graph/options.ts";
 import { hasRange } from "../../graph/quantparam.ts";
+import { calledName } from "../../model/index.ts";
 import { isInteger, isOtherFloat } from "../../rules/dtypes.ts";
+import { kindFacts } from "../../rules/kind-facts.ts";
 import { hasRule, type OperatorRow, operandsWith } from "../../rules/operators.ts";
 import { FAMILIES, NEEDS_KERNEL, type Scheme } from "../../rules/schemes.ts";
 import { type Target, targetRow } from "../../rules/targets.ts";
@@ -39,6 +41,7 @@ export function reasonToStayFloat(node: Node, results: readonly Node[], context:
 
 const REASONS: readonly (readonly [code: FloatCode, reason: (one: Case) => string | null])[] = [
   ["custom-operator", customOperator],
+  ["no-rule", leftWhole],
   ["no-kernel", noKernelInFamily],
   ["no-rule", noRule],
   ["float-by-definition", floatByDefinition],
@@ -55,8 +58,11 @@ function customOperator({ node }: Case): string | null {
   return node.op === "CUSTOM" ? "custom operators cannot be quantized" : null;
 }
 
-function noRule({ node, row }: Case): string | null {
-  return row.looksAtShapeOnly || hasRule(node.row) ? null : "there is no rule to quantize this kind";
+/** What a composite computes is known by its name alone to runtimes that have a kernel for it. */
+function leftWhole({ node: { op, operator } }: Case): string | null {
+  if (!kindFacts(op).decomposes) return null;
+  const name = operator && calledName(operator);
+  return `it is left whole${name ? ` ("${name}")` : ""}; --prepare inline-composite puts its decomposition's operators in its place`;
 }
 
 /** Fused activations that an integer kernel computes by clamping its result. */
@@ -69,6 +75,10 @@ function noKernelInFamily({ node, row, scheme: { name, family, activation } }: C
   const fused = fusedActivation(node);
   if (fused === "NONE" || (CLAMPS.includes(fused) && rule.fused !== "none")) return null;
   return `${FAMILIES[family]} has no ${name} kernel for it with a fused ${fused}`;
+}
+
+function noRule({ node, row }: Case): string | null {
+  return row.looksAtShapeOnly || hasRule(node.row) ? null : "there is no rule to quantize this kind";
 }
 
 function floatByDefinition({ row }: Case): string | null {

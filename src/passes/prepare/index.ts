@@ -16,6 +16,7 @@ import { foldBatchNorm } from "./fold-batch-norm.ts";
 import { foldConstants } from "./fold-constants.ts";
 import { fuseActivation } from "./fuse-activation.ts";
 import { globalPoolToMean } from "./global-pool-to-mean.ts";
+import { inlineComposite } from "./inline-composite.ts";
 import { reluToMul } from "./relu-to-mul.ts";
 import { reshapeShape } from "./reshape-shape.ts";
 import { staticShapes } from "./static-shapes.ts";
@@ -34,6 +35,13 @@ export interface PreparePass {
 }
 
 export const PREPARE_PASSES: readonly PreparePass[] = [
+  {
+    name: "inline-composite",
+    why: "first: all that follows works on the operators",
+    onRequest: true,
+    run: inlineComposite,
+    tell: (edits) => `put decompositions in the place of ${tally(edits)}`,
+  },
   {
     name: "static-shapes",
     why: "what follows from shapes can be folded then",
