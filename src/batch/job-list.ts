@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "n
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { z } from "zod";
 import { FileError, Problems, reasonOf, UsageError } from "../base/errors.ts";
+import { schemeOf } from "../options/scheme.ts";
 import { type OptionName, ROWS } from "../options/table.ts";
 import type { Given } from "../options/values.ts";
-import { SCHEMES } from "../rules/schemes.ts";
 import {
   DEFAULTS,
   ENTRY,
@@ -168,12 +168,16 @@ function modelsBelow(folder: string, without: string, inside = ""): string[] {
   return inside === "" ? found.sort() : found;
 }
 
-/** `sub/a.tflite` → `OUT/sub/a.q8.circle` (q16 for int16); models from elsewhere lie directly in OUT. */
+/**
+ * `sub/a.tflite` → `OUT/sub/a.q8.circle` (q16 for int16), or `a.int8.tflite` in a scheme of LiteRT's; models from elsewhere lie directly in
+ * OUT.
+ */
 function withOutput(entry: Entry, folder: string, out: string): Entry {
   if (entry.output !== undefined) return entry;
   const inside = relative(folder, String(entry.model));
   const name = inside === ".." || inside.startsWith(`..${sep}`) ? basename(inside) : inside;
-  const ending = `.q${SCHEMES[optionsOf(entry).dtype].activation.bits}.circle`;
+  const { family, activation, name: scheme } = schemeOf({ ...optionsOf(entry), output: undefined });
+  const ending = family === "one" ? `.q${activation.bits}.circle` : `.${scheme}.tflite`;
   return { ...entry, output: join(out, name.slice(0, name.length - extname(name).length) + ending) };
 }
 

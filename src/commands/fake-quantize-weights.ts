@@ -3,7 +3,7 @@
 import { counted } from "../base/text.ts";
 import { activeNodes } from "../graph/graph.ts";
 import { fakeQuantizeWeights as run } from "../passes/transform/fake-quantize-weights.ts";
-import { SCHEMES } from "../rules/schemes.ts";
+import { DEFAULT_SCHEME, SCHEMES } from "../rules/schemes.ts";
 import { transformCommand } from "./transform.ts";
 
 export const fakeQuantizeWeights = transformCommand({
@@ -11,7 +11,7 @@ export const fakeQuantizeWeights = transformCommand({
   summary: "round weights to quantized values, keeping them float",
   options: ["dtype", "granularity", "config", "layer"],
   examples: ["minmaxq fake-quantize-weights model.circle --dtype int16 -o model.fqw.circle"],
-  settings: ({ dtype, granularity }) => ({ scheme: SCHEMES[dtype], granularity }),
+  settings: ({ dtype, granularity }) => ({ scheme: dtype ? SCHEMES[dtype] : DEFAULT_SCHEME.scheme, granularity }),
   change(space) {
     for (const graph of space.graphs) run(graph, space.context);
     const weights = space.graphs.flatMap(activeNodes).filter((node) => node.constant?.kind === "fake");

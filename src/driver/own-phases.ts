@@ -9,13 +9,17 @@ import type { Context } from "../passes/context.ts";
 import { checkRanges } from "../passes/float/check-ranges.ts";
 import { chooseFloat, insertFloatBorders } from "../passes/float/keep-float.ts";
 import { isWhollyQuantized } from "../passes/float/quantized-already.ts";
+import { keepOutsideDomains } from "../passes/litert/domains.ts";
+import { quantizeForLitert } from "../passes/litert/index.ts";
 import { clipMasks } from "../passes/masks/clip-masks.ts";
 import { keepInfinite } from "../passes/masks/keep-infinite.ts";
+import { quantizeGraph } from "../passes/minmax/index.ts";
 import { canonicalDtypes } from "../passes/minmax/io-dtypes.ts";
 import { prepareSteps } from "../passes/prepare/index.ts";
 import { recognize } from "../passes/recognize.ts";
 import { fakeQuantizeWeights } from "../passes/transform/fake-quantize-weights.ts";
 import { exportWorkspace } from "../passes/workspace.ts";
+import type { Family } from "../rules/schemes.ts";
 import { fillConstants } from "../weights/fill.ts";
 import { recordSamples } from "./recording.ts";
 import type { Run } from "./run.ts";
@@ -147,6 +151,23 @@ export function clipMasksOf({ space, graphs, passedOver }: Own): void {
 export function keepInfiniteOf({ space, graphs, settings }: Own): void {
   for (const graph of graphs) keepInfinite(graph, space.context);
   refuseFloat(settings, space.context);
+}
+
+/** Marks what has values that the family's kernels cannot take. With `strict` that is an error. */
+export function keepOutside({ space, graphs, settings }: Own): void {
+  for (const graph of graphs) keepOutsideDomains(graph, space.context);
+  refuseFloat(settings, space.context);
+}
+
+/** Each family's way from ranges to scales, zero points and dtypes. */
+const PIPELINES: Readonly<Record<Family, (graph: Graph, context: Context) => void>> = {
+  one: quantizeGraph,
+  litert: quantizeForLitert,
+};
+
+/** Quantizes the chosen graphs. */
+export function quantizeGraphs({ space, graphs, options }: Own): void {
+  for (const graph of graphs) PIPELINES[options.scheme.family](graph, space.context);
 }
 
 /** Puts Dequantize and Quantize at the borders of what stays float; then every activation that is left needs a range. */

@@ -15,7 +15,6 @@
 import { runSteps } from "../base/steps.ts";
 import type { OpenedModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
-import { quantizeGraph } from "../passes/minmax/index.ts";
 import { type Io, SILENT } from "./io.ts";
 import {
   checkModel,
@@ -25,7 +24,9 @@ import {
   insertBorders,
   keepFloat,
   keepInfiniteOf,
+  keepOutside,
   prepareRun,
+  quantizeGraphs,
   recordInto,
   refuseWithoutRanges,
 } from "./own-phases.ts";
@@ -166,13 +167,16 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
   { name: "check ranges", why: "from here on every quantized activation needs one", run: refuseWithoutRanges },
   { name: "clip masks", why: "what lies beyond every useful value must not decide a range", run: clipMasksOf },
   { name: "keep infinite", why: "what no consumer allows to clip; borders come around it", run: keepInfiniteOf },
+  {
+    name: "keep outside domains",
+    why: "kernels that cannot take every value; borders come around them",
+    run: keepOutside,
+  },
   { name: "insert borders", why: "their ranges are those of the float operators beside them", run: insertBorders },
   {
     name: "quantize",
-    why: "scales, zero points, dtypes: the pipeline of ONE",
-    run: ({ graphs, space }) => {
-      for (const graph of graphs) quantizeGraph(graph, space.context);
-    },
+    why: "scales, zero points, dtypes: the pipeline of the scheme's family",
+    run: quantizeGraphs,
   },
   {
     name: "refuse problems",

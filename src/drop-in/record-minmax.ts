@@ -47,10 +47,10 @@ export async function runRecordMinmax(words: readonly string[], output: Output):
 }
 
 function defaults(): Partial<OptionValues> {
-  const { mode, dtype, movingAvgBatch, movingAvgConst } = TABLE;
+  const { mode, movingAvgBatch, movingAvgConst } = TABLE;
   return {
     mode: mode.default,
-    dtype: dtype.default,
+    dtype: "uint8",
     movingAvgBatch: movingAvgBatch.default,
     movingAvgConst: movingAvgConst.default,
   };

@@ -82,6 +82,12 @@ export type FloatCode =
   /** Has a constant, or a recorded range, that is infinite and that nothing allows to clip. */
   | "infinite-constant"
   | "infinite-range"
+  /** The family of schemes has no kernel for it in this dtype, or none with its fused activation. */
+  | "no-kernel"
+  /** An operand has values that its kernel cannot take. */
+  | "outside-domain"
+  /** A person asked for it. */
+  | "asked-for"
   /** The target has no kernel for it, or none of use. */
   | "target"
   /** Lies between operators that stay float, and would only lose. */

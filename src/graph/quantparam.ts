@@ -18,6 +18,8 @@ export type Provenance =
   /** Handed down by the operator `op` that reads it, or taken over from the operand of the operator `op`. */
   | { from: "backward"; node: string; op: string }
   | { from: "forward"; node: string; op: string }
+  /** Shared by all tensors that kernels copy integers between. */
+  | { from: "tied"; tensors: readonly string[] }
   | { from: "unit channels" }
   | { from: "given" }
   | { from: "quantize-dequantize" }
@@ -108,6 +110,8 @@ export function provenanceText(provenance: Provenance): string {
       return `backward from ${titled(provenance)}`;
     case "forward":
       return `forward from ${titled(provenance)}`;
+    case "tied":
+      return `one for all of ${provenance.tensors.slice(0, 4).join(", ")}${provenance.tensors.length > 4 ? " …" : ""}`;
     case "unit channels":
       return "one unit per channel";
     case "given":

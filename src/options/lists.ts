@@ -2,8 +2,8 @@
 import { UsageError } from "../base/errors.ts";
 import { dialectOf } from "../driver/paths.ts";
 import { checkTargetFormat, checkTargetOptions } from "../passes/target/settings.ts";
-import { SCHEMES } from "../rules/schemes.ts";
 import { targetNamed } from "../rules/targets.ts";
+import { schemeOf } from "./scheme.ts";
 import { type OptionName, ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
 
@@ -26,6 +26,7 @@ export const RECORDING_OPTIONS: readonly OptionName[] = [
 export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "output",
   ...RECORDING_OPTIONS,
+  "scheme",
   "dtype",
   "granularity",
   "target",
@@ -53,13 +54,16 @@ export const SHARED_JOB_OPTIONS: readonly OptionName[] = JOB_OPTIONS.filter((nam
 
 /** Refuses options of `quantize` that cannot stand together, before anything is read. */
 export function checkTogether(options: OptionValues): void {
-  if (!SCHEMES[options.dtype].granularities.some((each) => each === options.granularity))
+  if (options.scheme !== undefined && options.dtype !== undefined)
+    throw new UsageError("--dtype: is a scheme of ONE's, and --scheme is there, too; keep one of them");
+  const scheme = schemeOf(options);
+  if (!scheme.granularities.includes(options.granularity))
     throw new UsageError(
-      `--granularity ${options.granularity}: works with uint8 only, as in ONE; use --granularity channel for ${options.dtype}`,
+      `--granularity ${options.granularity}: not with ${scheme.name}, as in ONE; use --granularity ${scheme.granularities[0]}`,
     );
   const target = targetNamed(options.target);
   if (!target) return;
-  checkTargetOptions(target, SCHEMES[options.dtype].activation.dtype, options.inputDtype, options.outputDtype);
+  checkTargetOptions(target, scheme.activation.dtype, options.inputDtype, options.outputDtype);
   // A job list names outputs later.
   if (options.output) checkTargetFormat(target, dialectOf(options.output));
 }

@@ -54,7 +54,8 @@ const refusing = <T>(parse: () => T): T => {
 /** Bytes: "500MB". */
 export const size = (text: string): number => refusing(() => parseSize(text.trim()));
 
-export const ioDtypes = listOf(oneOf(IO_DTYPES));
+/** Those of ONE, and LiteRT's int8. */
+export const ioDtypes = listOf(oneOf({ ...IO_DTYPES, int8: "INT8" as const }));
 
 /** An option that may be given several times. */
 export const collected =

@@ -1,22 +1,23 @@
 /** Values of the options → settings of the driver: what commands and a batch's jobs share. */
 import type { Reduction } from "../calibration/index.ts";
 import type { QuantizeSettings, RecordSettings, Samples } from "../driver/settings.ts";
-import { SCHEMES } from "../rules/schemes.ts";
+import type { Scheme } from "../rules/schemes.ts";
 import { targetNamed } from "../rules/targets.ts";
 import { QUANTIZE_OPTIONS } from "./lists.ts";
+import { schemeOf } from "./scheme.ts";
 import { ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
 
 /** Settings of `quantize` for a model. */
 export function quantizeSettings(model: string, options: OptionValues): QuantizeSettings {
-  const { dtype, granularity, tfStyleMaxpool, saveMinMax, maskValue } = options;
+  const { granularity, tfStyleMaxpool, saveMinMax, maskValue } = options;
   return {
     model,
     output: options.output,
     force: options.force,
     reports: Object.fromEntries(reportsOf(options).map(({ flag, path }) => [flag, path])),
     options: {
-      scheme: SCHEMES[dtype],
+      scheme: schemeOf(options),
       granularity,
       target: targetNamed(options.target),
       tfStyleMaxpool,
@@ -45,7 +46,9 @@ export function reportsOf(options: OptionValues) {
 
 /** Settings of `record` for a model. */
 export function recordSettings(model: string, options: OptionValues): RecordSettings {
-  return { model, output: options.output, force: options.force, samples: samplesOf(options)! };
+  // Ranges are for any scheme; the format of the file that has them says nothing of it.
+  const scheme = schemeOf({ ...options, output: undefined });
+  return { model, output: options.output, force: options.force, samples: samplesOf(options, scheme)! };
 }
 
 /** Layers with settings of their own; undefined when the options name none. */
@@ -54,10 +57,10 @@ export function layersOf({ config, layer }: OptionValues): QuantizeSettings["lay
 }
 
 /** Samples and how ranges come from them; undefined without `--data`. */
-export function samplesOf(options: OptionValues): Samples | undefined {
+export function samplesOf(options: OptionValues, scheme = schemeOf(options)): Samples | undefined {
   const { data, dataFormat, inputShape: inputShapes, numThreads, memoryLimit, fastMath, sequence } = options;
   if (data === undefined) return undefined;
-  const reduction = reductionOf(options);
+  const reduction = reductionOf(options, scheme);
   return {
     location: data,
     format: dataFormat,
@@ -74,7 +77,7 @@ export function samplesOf(options: OptionValues): Samples | undefined {
 const PERCENTILES = { percentile: [1, 99], percentile_all: [0.01, 99.99] } as const;
 
 /** `--mode` with its settings. */
-export function reductionOf(options: OptionValues): Reduction {
+export function reductionOf(options: OptionValues, { activation }: Scheme): Reduction {
   switch (options.mode) {
     case "percentile":
     case "percentile_all": {
@@ -83,7 +86,7 @@ export function reductionOf(options: OptionValues): Reduction {
     }
     case "entropy":
     case "mse":
-      return { kind: options.mode, quantizer: SCHEMES[options.dtype].activation };
+      return { kind: options.mode, quantizer: activation };
     case "moving_average":
       return { kind: "moving_average", batch: options.movingAvgBatch, constant: options.movingAvgConst };
     case "minmax":

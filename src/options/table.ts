@@ -6,7 +6,7 @@
  */
 import { VISQ_METRICS, type VisqMetric } from "../compare/visq.ts";
 import { PREPARE_NAMES, REQUESTED_NAMES } from "../passes/prepare/index.ts";
-import { ONE_SCHEMES, WEIGHT_QUANTIZERS } from "../rules/schemes.ts";
+import { ONE_SCHEMES, SCHEME_NAMES, WEIGHT_QUANTIZERS } from "../rules/schemes.ts";
 import { TARGET_NAMES } from "../rules/targets.ts";
 import {
   collected,
@@ -53,11 +53,17 @@ export const OPTIONS = {
     help: "an input's shape where the model leaves sizes open and the samples do not tell: 'image=1,224,224,3'; repeatable",
     parse: collected(inputShape),
   },
+  scheme: {
+    flags: "--scheme <scheme>",
+    help: `what becomes of activations and weights: ${Object.keys(SCHEME_NAMES).join(", ")}`,
+    parse: oneOf(SCHEME_NAMES),
+    defaultText: "int8 (LiteRT's) for .tflite, uint8 (ONE's) for .circle",
+  },
   dtype: {
     flags: "--dtype <dtype>",
-    help: "quantized dtype of activations and weights: uint8 or int16",
+    help: "ONE's scheme of this dtype, whatever the format: uint8 or int16",
     parse: oneOf(ONE_SCHEMES),
-    default: "uint8",
+    defaultText: "as --scheme",
   },
   target: {
     flags: "--target <runtime>",
@@ -73,16 +79,16 @@ export const OPTIONS = {
   inputDtype: {
     many: "commas",
     flags: "--input-dtype <dtypes>",
-    help: "dtype of the inputs (uint8, int16, float32), one for all or one each, separated by commas",
+    help: "dtype of the inputs (uint8, int8, int16, float32), one for all or one each, separated by commas",
     parse: ioDtypes,
-    defaultText: "that of --dtype",
+    defaultText: "that of the scheme",
   },
   outputDtype: {
     many: "commas",
     flags: "--output-dtype <dtypes>",
     help: "dtype of the outputs, as --input-dtype",
     parse: ioDtypes,
-    defaultText: "that of --dtype",
+    defaultText: "that of the scheme",
   },
   tfStyleMaxpool: { flags: "--tf-style-maxpool", help: "MAX_POOL_2D takes its input's scale and zero point" },
   saveMinMax: { flags: "--save-min-max", help: "keep the recorded ranges in the result" },
@@ -204,8 +210,8 @@ export const OPTIONS = {
   },
   layer: {
     many: "repeated",
-    flags: "--layer <name=dtype>",
-    help: "a layer's own dtype: 'NAME=int16' or 'NAME=uint8:layer'; globs match, repeatable, over --config",
+    flags: "--layer <name=scheme>",
+    help: "a layer's own scheme: 'NAME=int16', 'NAME=uint8:layer' or 'NAME=float32'; globs match, and 'kind:LOGISTIC=float32' all of a kind; repeatable, over --config",
     parse: collected(filled),
   },
   weightDtype: {

@@ -10,7 +10,7 @@ import { dtypeOption } from "../graph/options.ts";
 import { isPerTensor } from "../graph/quantparam.ts";
 import { roundHalfAway } from "../rules/arithmetic.ts";
 import { isActivationDtype, isRuntimeQuantized } from "../rules/dtypes.ts";
-import { type OperandRole, type OperatorRow, roleOf } from "../rules/operators.ts";
+import { type OperandRole, type OperatorRow, roleOf, tiedOperands } from "../rules/operators.ts";
 import type { Scheme } from "../rules/schemes.ts";
 import { type Context, granularityOf, schemeOf } from "./context.ts";
 import { predefined } from "./special.ts";
@@ -106,7 +106,8 @@ class Check {
     const rule = this.row.families?.[this.scheme.family];
     const { quant, dtype } = this.node;
     if (!rule || !quant || dtype !== this.scheme.activation.dtype) return;
-    if (rule.sameAs !== undefined) this.sameAs(rule.sameAs);
+    if (!rule.rescales?.includes(dtype))
+      for (const index of tiedOperands(this.row, this.op.inputs.length, this.scheme.family)) this.sameAs(index);
     const fixed = rule.fixed?.[dtype];
     if (fixed && (quant.scale[0] !== Math.fround(fixed.scale) || Number(quant.zeroPoint[0]) !== fixed.zeroPoint))
       this.problem(`its parameters must be scale ${fixed.scale}, zero point ${fixed.zeroPoint}`);

@@ -5,6 +5,7 @@ import { type Exported, exportModel } from "../graph/export.ts";
 import { importGraph } from "../graph/import.ts";
 import { hasProfile, withProfile } from "../graph/profile.ts";
 import type { OpenedModel } from "../model/index.ts";
+import { RULES_OF } from "../rules/operators.ts";
 import { PendingContents } from "../weights/pending.ts";
 import { ConstantScanner } from "../weights/scan.ts";
 import type { LayerSetting, Note, QuantizeOptions, Workspace } from "./context.ts";
@@ -17,7 +18,7 @@ export function workspace(opened: OpenedModel, options: QuantizeOptions, likeRef
 
 function imported(opened: OpenedModel, options: QuantizeOptions, likeReference: boolean): Workspace {
   const graphs = (opened.model.subgraphs ?? []).map((_, index) =>
-    importGraph(opened.model, index, likeReference ? "one" : "ours"),
+    importGraph(opened.model, index, likeReference ? "one" : RULES_OF[options.scheme.family]),
   );
   if (graphs.length === 0) throw new FileError(opened.source.name, "has no subgraph; there is nothing to quantize");
   for (const graph of graphs) expandConstants(graph, likeReference);

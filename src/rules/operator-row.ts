@@ -51,10 +51,22 @@ export type DtypeRule =
 
 /** What holds for an operator in the schemes of one family. */
 export interface FamilyRule {
-  /** Its result has the parameters of this operand. */
-  readonly sameAs?: number;
+  /** dtypes of quantized activations that its kernels compute with; absent = it stays float. */
+  readonly dtypes?: readonly Dtype[];
+  /** Operands that have the parameters of its result, because the kernel copies integers; `all`: every activation. */
+  readonly tied?: readonly number[] | "all";
+  /** dtypes whose kernel rescales all the same, so that nothing is tied. */
+  readonly rescales?: readonly Dtype[];
   /** Its result always has these parameters, by the dtype of its activations. */
   readonly fixed?: Readonly<Partial<Record<Dtype, FixedParameters>>>;
+  /** Values that an operand may not have: the kernel ends the run, or gives nonsense. */
+  readonly domain?: { readonly operand: number; readonly not: "negative" | "zero" };
+  /** A fused activation other than NONE: `none` = no kernel takes one; absent = those with a range of integers (RELU, RELU6, RELU_N1_TO_1). */
+  readonly fused?: "none";
+  /** A constant operand that has zero point 0, per tensor. */
+  readonly symmetricConstant?: number;
+  /** Members of its row that are others for this family. */
+  readonly row?: Partial<Omit<OperatorRow, "ours" | "families">>;
 }
 
 export interface OperatorRow {

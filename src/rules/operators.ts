@@ -7,8 +7,8 @@
  * and one golden case (test/operators fails on a row without a line and a case there).
  */
 import type { Dtype } from "../model/tensor-types.ts";
-import type { OperandRole, OperatorRow, ResultRole, SpecialKind } from "./operator-row.ts";
-import type { FixedParameters } from "./schemes.ts";
+import type { FamilyRule, OperandRole, OperatorRow, ResultRole, SpecialKind } from "./operator-row.ts";
+import type { Family, FixedParameters } from "./schemes.ts";
 
 export type { BackwardRule, DtypeRule, OperandRole, OperatorRow, ResultRole } from "./operator-row.ts";
 
@@ -25,6 +25,18 @@ const special = (kind: SpecialKind): ResultRole => ({ role: "special", kind });
 const boolean: ResultRole = { role: "boolean" };
 
 const fixed = (scale: number, zeroPoint: number): FixedParameters => ({ scale, zeroPoint });
+
+const I8: Dtype[] = ["INT8"];
+const I16: Dtype[] = ["INT8", "INT16"];
+
+/** LiteRT has kernels for quantized activations of these dtypes. */
+const litert = (dtypes: readonly Dtype[], more: Omit<FamilyRule, "dtypes"> = {}) => ({
+  families: { litert: { dtypes, ...more } },
+});
+
+/** Likewise; they copy integers of these operands. */
+const copies = (dtypes: readonly Dtype[], tied: FamilyRule["tied"] = [0], more: FamilyRule = {}) =>
+  litert(dtypes, { tied, ...more });
 
 const qdq = "quantize-dequantize";
 const nothing = "nothing";
@@ -83,10 +95,18 @@ const unruled = (more: Partial<OperatorRow> = {}): OperatorRow => ({
 });
 
 export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
-  ABS: unary({ fake: qdq }),
-  ADD: binary({ fuses: true, takesRelu: true, arithmetic: "add", verify: "roles or all integer", fake: qdq }),
+  ABS: unary({ ...litert(I16), fake: qdq }),
+  ADD: binary({
+    ...litert(I16),
+    fuses: true,
+    takesRelu: true,
+    arithmetic: "add",
+    verify: "roles or all integer",
+    fake: qdq,
+  }),
   ADD_N: variadic(),
   ARG_MAX: {
+    ...litert(I8),
     ignoresBelow: 0,
     in: [activation, raw(...INDEX)],
     out: { role: "raw" },
@@ -96,6 +116,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     dtype: { option: "outputType" },
   },
   ARG_MIN: {
+    ...litert(I8),
     ignoresAbove: 0,
     in: [activation, raw()],
     out: { role: "raw" },
@@ -103,7 +124,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     dtype: { option: "outputType" },
   },
   AVERAGE_POOL_2D: unary({
-    families: { litert: { sameAs: 0 } },
+    ...copies(I16),
     averages: "window",
     fuses: true,
     takesRelu: true,
@@ -111,12 +132,13 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     verify: "roles",
     fake: qdq,
   }),
-  BATCH_TO_SPACE_ND: unary({ passes: [0], in: [activation, raw(), raw()], verify: "roles" }),
-  BATCH_MATMUL: binary({ heavy: true, fake: qdq }),
-  BROADCAST_TO: { passes: [0], in: [activation, raw()], out: recorded, constants: "own" },
+  BATCH_TO_SPACE_ND: unary({ ...copies(I16), passes: [0], in: [activation, raw(), raw()], verify: "roles" }),
+  BATCH_MATMUL: binary({ ...litert(I16, { symmetricConstant: 1 }), heavy: true, fake: qdq }),
+  BROADCAST_TO: { ...copies(I16), passes: [0], in: [activation, raw()], out: recorded, constants: "own" },
   CAST: { in: [activation], out: recorded, constants: "refused", verify: "cast", fake: nothing, dtype: "own" },
   CEIL: { in: [activation], out: special("integer"), constants: "refused" },
   CONCATENATION: variadic({
+    ...copies(I16, "all", { fused: "none", rescales: ["UINT8"] }),
     passes: "all",
     fuses: true,
     constants: "elsewhere",
@@ -124,9 +146,13 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     verify: "roles or all integer",
     fake: nothing,
   }),
-  CONV_2D: convolution([activation, weights("filter", 0), bias], { weightsOnly: true, zeroBias: true }),
-  DEPTH_TO_SPACE: unary({ passes: [0], verify: "roles", fake: nothing }),
-  DEPTHWISE_CONV_2D: convolution([activation, weights("filter", 3), bias], { weightsOnly: true, zeroBias: true }),
+  CONV_2D: convolution([activation, weights("filter", 0), bias], { ...litert(I16), weightsOnly: true, zeroBias: true }),
+  DEPTH_TO_SPACE: unary({ ...copies(I8), passes: [0], verify: "roles", fake: nothing }),
+  DEPTHWISE_CONV_2D: convolution([activation, weights("filter", 3), bias], {
+    ...litert(I16),
+    weightsOnly: true,
+    zeroBias: true,
+  }),
   DEQUANTIZE: {
     in: [activation],
     out: { role: "raw" },
@@ -134,19 +160,37 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     fake: nothing,
     dtype: { fixed: "FLOAT32" },
   },
-  DIV: binary({ fuses: true, takesRelu: true, arithmetic: "div", verify: "roles", fake: qdq }),
-  ELU: unary({ flat: { below: -20 }, verify: "roles" }),
-  EQUAL: comparison(),
-  EXP: unary({ ignoresBelow: 20, fake: qdq }),
-  EXPAND_DIMS: { passes: [0], in: [activation, raw()], out: recorded, constants: "own", sameElements: true },
+  DIV: binary({
+    ...litert(I16, { domain: { operand: 1, not: "zero" } }),
+    fuses: true,
+    takesRelu: true,
+    arithmetic: "div",
+    verify: "roles",
+    fake: qdq,
+  }),
+  ELU: unary({ ...litert(I8), flat: { below: -20 }, verify: "roles" }),
+  EQUAL: comparison({ ...litert(I16) }),
+  EXP: unary({ ...litert(I16), ignoresBelow: 20, fake: qdq }),
+  EXPAND_DIMS: {
+    ...copies(I16),
+    passes: [0],
+    in: [activation, raw()],
+    out: recorded,
+    constants: "own",
+    sameElements: true,
+  },
   FLOOR: unary({ out: special("integer"), verify: "roles" }),
   FLOOR_DIV: binary({ out: special("integer"), verify: "roles" }),
   FLOOR_MOD: binary({ out: special("integer"), mixed: undefined }),
-  FULLY_CONNECTED: convolution([activation, weights("weights", 0), bias], { weightsOnly: true, zeroBias: true }),
-  GATHER: unary({ passes: [0], in: [activation, raw()], out: sameAs(0), fake: nothing }),
-  GELU: unary({ flat: { below: -10 }, verify: "roles", fake: qdq }),
-  GREATER: comparison({ verify: "roles" }),
-  GREATER_EQUAL: comparison({ verify: "roles" }),
+  FULLY_CONNECTED: convolution([activation, weights("weights", 0), bias], {
+    ...litert(I16),
+    weightsOnly: true,
+    zeroBias: true,
+  }),
+  GATHER: unary({ ...copies(I16), passes: [0], in: [activation, raw()], out: sameAs(0), fake: nothing }),
+  GELU: unary({ ...litert(I16), flat: { below: -10 }, verify: "roles", fake: qdq }),
+  GREATER: comparison({ ...litert(I16), verify: "roles" }),
+  GREATER_EQUAL: comparison({ ...litert(I16), verify: "roles" }),
   INSTANCE_NORM: {
     in: [activation, unit("gamma"), unit("beta")],
     out: recorded,
@@ -157,23 +201,29 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     verify: "roles",
     fake: qdq,
   },
-  LEAKY_RELU: unary({ constants: "refused", fake: qdq }),
-  LESS: comparison(),
-  LESS_EQUAL: comparison(),
+  LEAKY_RELU: unary({ ...litert(I16), constants: "refused", fake: qdq }),
+  LESS: comparison({ ...litert(I16) }),
+  LESS_EQUAL: comparison({ ...litert(I16) }),
   LOCAL_RESPONSE_NORMALIZATION: unary({ verify: "roles" }),
   LOGICAL_AND: { in: [], rest: raw(), out: boolean, constants: "elsewhere" },
   LOGICAL_NOT: { in: [], rest: raw(), out: boolean, constants: "elsewhere" },
   LOGICAL_OR: { in: [], rest: raw("BOOL"), out: boolean, constants: "elsewhere", verify: "roles" },
-  LOGISTIC: unary({ flat: { below: -20, above: 20 }, out: special("logistic"), verify: "roles", fake: qdq }),
+  LOGISTIC: unary({
+    ...litert(I16),
+    flat: { below: -20, above: 20 },
+    out: special("logistic"),
+    verify: "roles",
+    fake: qdq,
+  }),
   LOG_SOFTMAX: unary({
+    ...litert(I8, { fixed: { UINT8: fixed(16 / 256, 255), INT8: fixed(16 / 256, 127) } }),
     shiftsRows: true,
-    families: { litert: { fixed: { UINT8: fixed(16 / 256, 255), INT8: fixed(16 / 256, 127) } } },
     constants: "refused",
     mixed: undefined,
     fake: qdq,
   }),
   MAX_POOL_2D: unary({
-    families: { litert: { sameAs: 0 } },
+    ...copies(I16),
     ignoresBelow: 0,
     out: { role: "same", operand: 0, when: "tf-style-maxpool" },
     fuses: true,
@@ -182,14 +232,22 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     verify: "roles",
     fake: qdq,
   }),
-  MAXIMUM: binary({ elementwise: "max", fake: qdq }),
-  MEAN: reduction({ verify: "roles", fake: qdq }),
-  MINIMUM: binary({ elementwise: "min", fake: qdq }),
-  MIRROR_PAD: unary({ passes: [0], in: [activation, raw("INT32")], verify: "roles" }),
-  MUL: binary({ fuses: true, takesRelu: true, arithmetic: "mul", verify: "roles or all integer", fake: qdq }),
+  MAXIMUM: binary({ ...copies(I16, "all"), elementwise: "max", fake: qdq }),
+  MEAN: reduction({ ...litert(I16), verify: "roles", fake: qdq }),
+  MINIMUM: binary({ ...copies(I16, "all"), elementwise: "min", fake: qdq }),
+  MIRROR_PAD: unary({ ...copies(I16), passes: [0], in: [activation, raw("INT32")], verify: "roles" }),
+  MUL: binary({
+    ...litert(I16),
+    fuses: true,
+    takesRelu: true,
+    arithmetic: "mul",
+    verify: "roles or all integer",
+    fake: qdq,
+  }),
   NEG: unary({ negates: true, constants: "refused", fake: qdq }),
-  NOT_EQUAL: comparison({ verify: "roles" }),
+  NOT_EQUAL: comparison({ ...litert(I16), verify: "roles" }),
   ONE_HOT: {
+    ...copies(I8, [2, 3]),
     in: [raw(...INDEX), raw("INT32"), activation, activation],
     out: recorded,
     constants: "elsewhere",
@@ -199,14 +257,16 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     dtype: { operand: 2 },
   },
   PACK: variadic({
+    ...copies(I16, "all"),
     passes: "all",
     constants: "elsewhere",
     backward: { rule: "all", operands: "rest", refuseOtherConstants: true },
     verify: "roles",
     fake: nothing,
   }),
-  PAD: unary({ in: [activation, raw("INT32")], verify: "roles", fake: qdq }),
+  PAD: unary({ ...copies(I16), in: [activation, raw("INT32")], verify: "roles", fake: qdq }),
   PADV2: {
+    ...copies(I16, [0, 2]),
     passes: [0, 2],
     in: [activation, raw("INT32"), activation],
     out: recorded,
@@ -217,6 +277,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   },
   POW: binary({ verify: "roles" }),
   PRELU: {
+    ...litert(I16, { row: { in: [activation, activation] } }),
     in: [activation, unit("alpha")],
     slope: 1,
     out: recorded,
@@ -226,6 +287,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     fake: qdq,
   },
   QUANTIZE: {
+    ...litert(["INT8", "INT16", "UINT8"]),
     in: [activation],
     out: { role: "requantized", operand: 0 },
     constants: "refused",
@@ -233,12 +295,20 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     dtype: "own",
   },
   REDUCE_ANY: { in: [activation, raw()], out: recorded, constants: "own" },
-  REDUCE_MAX: reduction({ ignoresBelow: 0, verify: "roles", fake: qdq }),
-  REDUCE_MIN: reduction({ ignoresAbove: 0 }),
-  REDUCE_PROD: reduction({ fake: qdq }),
-  RELU: unary({ flat: { below: 0 }, activation: "RELU", constants: "refused", verify: "roles", fake: qdq }),
-  RELU6: unary({ flat: { below: 0, above: 6 }, activation: "RELU6", constants: "refused", fake: qdq }),
+  REDUCE_MAX: reduction({ ...copies(I16), ignoresBelow: 0, verify: "roles", fake: qdq }),
+  REDUCE_MIN: reduction({ ...copies(I16), ignoresAbove: 0 }),
+  REDUCE_PROD: reduction({ ...litert(I16), fake: qdq }),
+  RELU: unary({
+    ...litert(I16),
+    flat: { below: 0 },
+    activation: "RELU",
+    constants: "refused",
+    verify: "roles",
+    fake: qdq,
+  }),
+  RELU6: unary({ ...litert(I16), flat: { below: 0, above: 6 }, activation: "RELU6", constants: "refused", fake: qdq }),
   RESHAPE: unary({
+    ...copies(I16),
     passes: [0],
     in: [activation, raw("INT32")],
     out: sameAs(0),
@@ -248,9 +318,9 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     sameElements: true,
     shapeOperand: { operand: 1, option: "newShape" },
   }),
-  RESIZE_BILINEAR: unary({ in: [activation, raw()], verify: "roles", fake: qdq }),
-  RESIZE_NEAREST_NEIGHBOR: unary({ passes: [0], in: [activation, raw()], verify: "roles", fake: qdq }),
-  REVERSE_SEQUENCE: unary({ passes: [0], in: [activation, raw()] }),
+  RESIZE_BILINEAR: unary({ ...copies(I16), in: [activation, raw()], verify: "roles", fake: qdq }),
+  RESIZE_NEAREST_NEIGHBOR: unary({ ...copies(I16), passes: [0], in: [activation, raw()], verify: "roles", fake: qdq }),
+  REVERSE_SEQUENCE: unary({ ...copies(["INT16"]), passes: [0], in: [activation, raw()] }),
   RMS_NORM: {
     in: [activation, unit("gamma")],
     out: recorded,
@@ -259,19 +329,27 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     verify: "roles",
     fake: qdq,
   },
-  RSQRT: unary({ verify: "roles", fake: qdq }),
+  RSQRT: unary({ ...litert(I16, { domain: { operand: 0, not: "negative" } }), verify: "roles", fake: qdq }),
   SELECT_V2: {
+    ...copies(I16, [1, 2]),
     passes: [1, 2],
     in: [raw(), activation, activation],
     out: recorded,
     constants: "own",
     dtype: { operand: 1 },
   },
-  SLICE: unary({ passes: [0], in: [activation, raw(...INDEX), raw(...INDEX)], verify: "roles", fake: nothing }),
-  SOFTMAX: unary({ ignoresBelow: 20, out: special("softmax"), verify: "roles", fake: qdq }),
-  SPACE_TO_BATCH_ND: unary({ passes: [0], in: [activation, raw(), raw()], verify: "roles" }),
-  SPACE_TO_DEPTH: unary({ passes: [0], verify: "roles", fake: nothing }),
+  SLICE: unary({
+    ...copies(I16),
+    passes: [0],
+    in: [activation, raw(...INDEX), raw(...INDEX)],
+    verify: "roles",
+    fake: nothing,
+  }),
+  SOFTMAX: unary({ ...litert(I16), ignoresBelow: 20, out: special("softmax"), verify: "roles", fake: qdq }),
+  SPACE_TO_BATCH_ND: unary({ ...copies(I16), passes: [0], in: [activation, raw(), raw()], verify: "roles" }),
+  SPACE_TO_DEPTH: unary({ ...copies(I8), passes: [0], verify: "roles", fake: nothing }),
   SPLIT: unary({
+    ...copies(I16, [1]),
     passes: [1],
     in: [raw(), activation],
     out: sameAs(1),
@@ -281,6 +359,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     dtype: { operand: 1 },
   }),
   SPLIT_V: unary({
+    ...copies(I16),
     passes: [0],
     in: [activation, raw(), raw()],
     out: sameAs(0),
@@ -288,22 +367,24 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     verify: "same parameters",
     fake: nothing,
   }),
-  SQRT: unary({ verify: "roles", fake: qdq }),
-  SQUARED_DIFFERENCE: binary({ constants: "refused", mixed: undefined, fake: qdq }),
-  SQUEEZE: unary({ passes: [0], sameElements: true }),
+  SQRT: unary({ ...litert(I16, { domain: { operand: 0, not: "negative" } }), verify: "roles", fake: qdq }),
+  SQUARED_DIFFERENCE: binary({ ...litert(I8), constants: "refused", mixed: undefined, fake: qdq }),
+  SQUEEZE: unary({ ...copies(I16), passes: [0], sameElements: true }),
   STRIDED_SLICE: unary({
+    ...copies(I16),
     passes: [0],
     in: [activation, raw(), raw(), raw()],
     out: sameAs(0),
     verify: "same parameters",
     fake: nothing,
   }),
-  SUB: binary({ fuses: true, takesRelu: true, arithmetic: "sub", fake: qdq }),
-  SUM: reduction({ verify: "roles", fake: qdq }),
-  TANH: unary({ flat: { below: -10, above: 10 }, out: special("tanh"), verify: "roles", fake: qdq }),
-  TILE: unary({ passes: [0], in: [activation, raw()] }),
-  TOPK_V2: unary({ in: [activation, raw()], multiple: true }),
+  SUB: binary({ ...litert(I16), fuses: true, takesRelu: true, arithmetic: "sub", fake: qdq }),
+  SUM: reduction({ ...litert(I16), verify: "roles", fake: qdq }),
+  TANH: unary({ ...litert(I16), flat: { below: -10, above: 10 }, out: special("tanh"), verify: "roles", fake: qdq }),
+  TILE: unary({ ...copies(I16), passes: [0], in: [activation, raw()] }),
+  TOPK_V2: unary({ ...copies(I16), in: [activation, raw()], multiple: true }),
   TRANSPOSE: unary({
+    ...copies(I16),
     passes: [0],
     in: [activation, raw("INT32")],
     out: sameAs(0),
@@ -313,10 +394,17 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   }),
   TRANSPOSE_CONV: convolution(
     [{ role: "raw", dtypes: [], constant: "inputSizes" }, weights("filter", 0), activation, bias],
-    { dtype: { operand: 2 }, since: { bias: 3, activation: 4 } },
+    { ...litert(I16), dtype: { operand: 2 }, since: { bias: 3, activation: 4 } },
   ),
   UNIQUE: unary({ constants: "refused", multiple: true }),
-  UNPACK: unary({ passes: [0], out: sameAs(0), multiple: true, verify: "same parameters", fake: nothing }),
+  UNPACK: unary({
+    ...copies(I16),
+    passes: [0],
+    out: sameAs(0),
+    multiple: true,
+    verify: "same parameters",
+    fake: nothing,
+  }),
 
   // Known to the IR, no rule of quantization. Dtype inference and fused activations still matter.
   BCQ_FULLY_CONNECTED: unruled({ fuses: true, dtype: { fixed: "FLOAT32" } }),
@@ -327,31 +415,39 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   CUSTOM: unruled({ multiple: true, dtype: "own" }),
   DENSIFY: unruled(),
   FAKE_QUANT: unruled(),
-  FILL: unruled({ dtype: { operand: 1 } }),
-  GATHER_ND: unruled({ passes: [0] }),
+  FILL: unruled({ ...copies(I16, [1], { row: { in: [raw(), activation] } }), dtype: { operand: 1 } }),
+  GATHER_ND: unruled({ ...copies(I16, [0], { row: { in: [activation, raw()] } }), passes: [0] }),
   GRU: unruled(),
-  HARD_SWISH: unruled({ gated: true, ours: unary({ verify: "roles", fake: qdq }) }),
+  HARD_SWISH: unruled({ ...litert(I8), gated: true, ours: unary({ verify: "roles", fake: qdq }) }),
   IF: unruled({ multiple: true, dtype: { subgraph: "thenSubgraphIndex", side: "outputs" } }),
   L2_NORMALIZATION: unruled({
-    families: { litert: { fixed: { UINT8: fixed(1 / 128, 128), INT8: fixed(1 / 128, 0) } } },
+    ...litert(I8, {
+      fused: "none",
+      fixed: { UINT8: fixed(1 / 128, 128), INT8: fixed(1 / 128, 0) },
+      row: { in: [activation] },
+    }),
     fuses: true,
   }),
   L2_POOL_2D: unruled({ fuses: true }),
-  LOG: unruled(),
+  LOG: unruled({ ...litert(I16, { domain: { operand: 0, not: "negative" }, row: { in: [activation] } }) }),
   MATRIX_DIAG: unruled(),
   MATRIX_SET_DIAG: unruled(),
   NON_MAX_SUPPRESSION_V4: unruled({ multiple: true, dtype: { results: ["INT32", "INT32"] } }),
   NON_MAX_SUPPRESSION_V5: unruled({ multiple: true, dtype: { results: ["INT32", "FLOAT32", "INT32"] } }),
   RANGE: unruled(),
   RANK: unruled({ looksAtShapeOnly: true, dtype: { fixed: "INT32" } }),
-  RELU_0_TO_1: unruled(),
-  RELU_N1_TO_1: unruled({ activation: "RELU_N1_TO_1" }),
-  REVERSE_V2: unruled({ passes: [0] }),
+  RELU_0_TO_1: unruled({ ...litert(I8, { row: { in: [activation] } }) }),
+  RELU_N1_TO_1: unruled({ ...litert(I8, { row: { in: [activation] } }), activation: "RELU_N1_TO_1" }),
+  REVERSE_V2: unruled({ ...copies(I16, [0], { row: { in: [activation, raw()] } }), passes: [0] }),
   ROPE: unruled(),
   ROUND: unruled(),
   SCATTER_ND: unruled({ dtype: { operand: 1 } }),
   SEGMENT_SUM: unruled(),
-  SELECT: unruled({ passes: [1, 2], dtype: { operand: 1 } }),
+  SELECT: unruled({
+    ...copies(I16, [1, 2], { row: { in: [raw(), activation, activation] } }),
+    passes: [1, 2],
+    dtype: { operand: 1 },
+  }),
   SHAPE: unruled({ looksAtShapeOnly: true, dtype: { option: "outType" } }),
   SIGN: unruled(),
   SIN: unruled(),
@@ -364,20 +460,73 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   ZEROS_LIKE: unruled(),
 };
 
+/** Kinds that ONE does not know and LiteRT has integer kernels for. */
+const LITERT_ONLY: Readonly<Record<string, OperatorRow>> = {
+  DYNAMIC_UPDATE_SLICE: {
+    ...copies(I16, [0, 1]),
+    passes: [0, 1],
+    in: [activation, activation, raw()],
+    out: recorded,
+    constants: "own",
+  },
+  EMBEDDING_LOOKUP: {
+    ...copies(I8, [1]),
+    passes: [1],
+    in: [raw(), activation],
+    out: recorded,
+    constants: "own",
+    dtype: { operand: 1 },
+  },
+};
+
 /** What an operator without a row gets: its dtype and parameters stay as they are. */
 const UNKNOWN: OperatorRow = { in: [], rest: raw(), out: recorded, constants: "refused", dtype: "own" };
 
-/** Whose rules hold: ONE's alone, as for the drop-in front, or also ours where ONE has none or worse ones. */
-export type RuleSet = "one" | "ours";
+/** Whose rules hold: ONE's alone, as for the drop-in front; also ours where ONE has none or worse ones; those of LiteRT's kernels. */
+export type RuleSet = "one" | "ours" | "litert";
 
 /** The rows with our rules in them. */
 const WITH_OURS: Readonly<Record<string, OperatorRow>> = Object.fromEntries(
   Object.entries(OPERATORS).map(([op, row]) => [op, row.ours ? { ...row, ...row.ours } : row]),
 );
 
+/**
+ * The rows as LiteRT's kernels are: any activation may be a constant, quantized by its own values or tied; any layer may have a dtype of its
+ * own; nothing is handed on from ONE's rules.
+ */
+const FOR_LITERT: Readonly<Record<string, OperatorRow>> = Object.fromEntries(
+  Object.entries({ ...WITH_OURS, ...LITERT_ONLY }).map(([op, row]) => {
+    const rule = row.families?.litert;
+    if (!rule?.dtypes) return [op, row];
+    const { backward: _, ...others } = row;
+    const seen = {
+      constants: "own",
+      mixed: "activations",
+      ...(row.out.role !== "requantized" && { verify: row.verify ?? ("roles" as const) }),
+      fake: row.fake ?? qdq,
+    } as const;
+    return [op, { ...others, ...seen, ...rule.row }];
+  }),
+);
+
+const ROWS: Readonly<Record<RuleSet, Readonly<Record<string, OperatorRow>>>> = {
+  one: OPERATORS,
+  ours: WITH_OURS,
+  litert: FOR_LITERT,
+};
+
+/** Whose rules a family of schemes follows. */
+export const RULES_OF: Readonly<Record<Family, RuleSet>> = { one: "ours", litert: "litert" };
+
 /** The row of an operator name. Nodes of a graph have theirs already (`node.row`). */
 export function rowOf(op: string, rules: RuleSet = "ours"): OperatorRow {
-  return (rules === "ours" ? WITH_OURS : OPERATORS)[op] ?? UNKNOWN;
+  return ROWS[rules][op] ?? UNKNOWN;
+}
+
+/** Operands that have the parameters of an operator's results in a family, by index; `count` operands are there. */
+export function tiedOperands(row: OperatorRow, count: number, family: Family): readonly number[] {
+  const tied = row.families?.[family]?.tied ?? [];
+  return tied === "all" ? operandsWith(row, count, "activation") : tied.filter((index) => index < count);
 }
 
 /** Whether any rule of quantization exists for an operator (else it is float for `quantize`, §9.1 for the drop-in front). */

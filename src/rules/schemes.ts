@@ -5,6 +5,7 @@
  * A *quantizer* says how values become integers. A *scheme* says which quantizer the values of each role get. Rows are plain data: they
  * are sent to Workers as they are.
  */
+import type { Dialect } from "../model/index.ts";
 import type { Dtype } from "../model/tensor-types.ts";
 import { asymmetric, type ScaleAndZeroPoint, symmetric } from "./arithmetic.ts";
 
@@ -91,7 +92,7 @@ const INT16: ActivationQuantizer = {
   },
 };
 
-export const SCHEMES = {
+const ONES = {
   uint8: {
     name: "uint8",
     family: "one",
@@ -126,7 +127,8 @@ const LITERT_INT8: ActivationQuantizer = {
   symmetric: false,
   low: -128,
   high: 127,
-  smallestScale: 0,
+  // No tensor may have scale 0: delegates refuse the whole model.
+  smallestScale: f32(1e-9 / 255),
   fixed: {
     logistic: { scale: 1 / 256, zeroPoint: -128 },
     tanh: { scale: 1 / 128, zeroPoint: 0 },
@@ -135,6 +137,7 @@ const LITERT_INT8: ActivationQuantizer = {
 };
 const LITERT_INT16: ActivationQuantizer = {
   ...QUANTIZERS.int16,
+  smallestScale: f32(1e-9 / 32767),
   fixed: {
     logistic: { scale: 1 / 32768, zeroPoint: 0 },
     tanh: { scale: 1 / 32768, zeroPoint: 0 },
@@ -142,19 +145,21 @@ const LITERT_INT16: ActivationQuantizer = {
   },
 };
 
+/** Narrow and symmetric; scales may be as small as those of LiteRT's own quantizer, whose least bound is 1e-9. */
+const LITERT_WEIGHTS: Quantizer = { ...QUANTIZERS.int8, smallestScale: f32(1e-9 / 127) };
+
 /** Of convolutions per tensor, LiteRT's kernels: |input × weights − bias| ≤ 0.02 · result. */
 const BIAS_SHARE = 0.02;
 
 /**
- * LiteRT's schemes: `verify` knows them, `quantize` does not make them. Sources: TFLite's quantization specification, and the kernels' own
- * checks. uint8 is both the old per-tensor scheme and int8 whose values and zero points were moved by 128 (`requantize`).
+ * LiteRT's schemes. Sources: TFLite's quantization specification, and the kernels' own checks.
  */
-export const LITERT_SCHEMES = {
+const LITERT_SCHEMES = {
   int8: {
     name: "int8",
     family: "litert",
     activation: LITERT_INT8,
-    weights: { layer: QUANTIZERS.int8, channel: QUANTIZERS.int8 },
+    weights: { layer: LITERT_WEIGHTS, channel: LITERT_WEIGHTS },
     bias: { layer: "INT32", channel: "INT32" },
     granularities: ["channel", "layer"],
     accepts: { weights: ["INT4"], bias: [], symmetricAt: 0, biasShare: BIAS_SHARE },
@@ -163,11 +168,18 @@ export const LITERT_SCHEMES = {
     name: "int16x8",
     family: "litert",
     activation: LITERT_INT16,
-    weights: { layer: QUANTIZERS.int8, channel: QUANTIZERS.int8 },
+    weights: { layer: LITERT_WEIGHTS, channel: LITERT_WEIGHTS },
     bias: { layer: "INT64", channel: "INT64" },
     granularities: ["channel", "layer"],
     accepts: { weights: ["INT4"], bias: ["INT32"], symmetricAt: 0, biasShare: BIAS_SHARE },
   },
+} as const satisfies Record<string, Scheme>;
+
+/**
+ * A scheme that `verify` knows and `quantize` does not make: the old per-tensor scheme, or int8 whose values and zero points were moved by
+ * 128 (`requantize`). Inputs and outputs of int8 models may have it.
+ */
+const OLD_SCHEMES = {
   uint8: {
     name: "uint8",
     family: "litert",
@@ -179,7 +191,13 @@ export const LITERT_SCHEMES = {
   },
 } as const satisfies Record<string, Scheme>;
 
-const ALL_SCHEMES: readonly Scheme[] = [...Object.values<Scheme>(SCHEMES), ...Object.values<Scheme>(LITERT_SCHEMES)];
+/** What `quantize` can make of samples or ranges, by the name that people write. */
+export const SCHEMES = { ...ONES, ...LITERT_SCHEMES } as const satisfies Record<string, Scheme>;
+
+const ALL_SCHEMES: readonly Scheme[] = [...Object.values<Scheme>(SCHEMES), ...Object.values<Scheme>(OLD_SCHEMES)];
+
+/** Families whose kernels compute what rows of the operator table say and nothing else. ONE quantizes what it has a rule for. */
+export const NEEDS_KERNEL: Readonly<Record<Family, boolean>> = { one: false, litert: true };
 
 /** Whose rules a scheme follows, for people. */
 export const FAMILIES: Readonly<Record<Family, string>> = { one: "ONE", litert: "LiteRT" };
@@ -191,14 +209,27 @@ export function schemesWith(dtype: Dtype): Scheme[] {
 
 export type SchemeName = keyof typeof SCHEMES;
 
-/** What is meant where no scheme is asked for: per channel. */
+/** What is meant where no scheme is asked for, by the format that is written: what its runtime takes. */
+export const DEFAULT_SCHEMES: Readonly<Record<Dialect, Scheme>> = { circle: SCHEMES.uint8, tflite: SCHEMES.int8 };
+
+/** What is meant where no format is written: per channel. */
 export const DEFAULT_SCHEME: { readonly scheme: Scheme; readonly granularity: Granularity } = {
   scheme: SCHEMES.uint8,
   granularity: "channel",
 };
 
+/** Names that `--scheme` takes. */
+export const SCHEME_NAMES = {
+  uint8: "uint8",
+  int16: "int16",
+  int8: "int8",
+  int16x8: "int16x8",
+} as const satisfies Record<SchemeName, string>;
+
 /** Names of ONE's schemes, which are what `--dtype` takes. */
-export const ONE_SCHEMES = { uint8: "uint8", int16: "int16" } as const satisfies Partial<Record<SchemeName, string>>;
+export const ONE_SCHEMES = { uint8: "uint8", int16: "int16" } as const satisfies Partial<
+  Record<keyof typeof ONES, string>
+>;
 
 /** Weights that are quantized alone (§5.4), by the name that people write. */
 export const WEIGHT_QUANTIZERS = {
@@ -221,12 +252,12 @@ export function activationOf(family: Family, dtype: Dtype): ActivationQuantizer 
 
 /** The scheme of a family whose activations have a dtype: what the file of a quantized model says of itself. */
 export function schemeWith(family: Family, dtype: Dtype): Scheme | undefined {
-  return Object.values<Scheme>(SCHEMES).find((scheme) => scheme.family === family && scheme.activation.dtype === dtype);
+  return ALL_SCHEMES.find((scheme) => scheme.family === family && scheme.activation.dtype === dtype);
 }
 
 /** dtypes of a family's activations, in the order of the rows. */
 export function activationDtypes(family: Family): Dtype[] {
-  const rows = Object.values<Scheme>(SCHEMES).filter((scheme) => scheme.family === family);
+  const rows = ALL_SCHEMES.filter((scheme) => scheme.family === family);
   return [...new Set(rows.map(({ activation }) => activation.dtype))];
 }
 

@@ -6,6 +6,7 @@
  */
 import type { Dialect } from "../model/index.ts";
 import type { Dtype } from "../model/tensor-types.ts";
+import type { SchemeName } from "./schemes.ts";
 
 /** How many scales the weights of an operator may have. */
 export type WeightGranularity = "per tensor" | "per channel" | "any";
@@ -53,6 +54,8 @@ export interface Target {
   readonly name: string;
   /** As sentences call it. */
   readonly runtime: string;
+  /** The scheme that is meant where none is named. */
+  readonly scheme: SchemeName;
   /** Formats that it loads. */
   readonly formats: readonly Dialect[];
   /** dtypes that `quantize` may give to activations, inputs and outputs; and why not the others. */
@@ -84,6 +87,7 @@ const copies = (otherwise: Consequence = "wrong"): TargetOperator => ({
 const ONERT: Target = {
   name: "onert",
   runtime: "onert's cpu backend",
+  scheme: "uint8",
   formats: ["circle", "tflite"],
   activations: ["UINT8", "FLOAT32"],
   otherwise: "it takes uint8 (and float32) only",

@@ -7,7 +7,7 @@ import { setOptions } from "../../src/graph/options.ts";
 import { perTensor, type QuantParam, quantParam } from "../../src/graph/quantparam.ts";
 import type { BuiltinOperator, BuiltinOptions } from "../../src/model/index.ts";
 import type { Workspace } from "../../src/passes/context.ts";
-import { LITERT_SCHEMES, SCHEMES } from "../../src/rules/schemes.ts";
+import { SCHEMES } from "../../src/rules/schemes.ts";
 import { model, quantized } from "../helpers/models.ts";
 import { CASES } from "../operators/cases.ts";
 import { modelOf, parse } from "../operators/one-operator.ts";
@@ -375,7 +375,7 @@ describe("what LiteRT's kernels demand of results, and ONE does not", () => {
         .tensor("y", [1, 2, 2, 4], "INT8", parameters(...result))
         .operator(op, ["x"], ["y"], options),
     );
-    const space = await spaceOf(made, { scheme: LITERT_SCHEMES.int8 });
+    const space = await spaceOf(made, { scheme: SCHEMES.int8 });
     return verifyAll(space, true);
   };
 

@@ -1,9 +1,10 @@
 /** Why `quantize` keeps an operator float: one function a reason, the first that holds is told. */
 import { type FloatCode, type FloatReason, isConstant, type Node } from "../../graph/graph.ts";
+import { fusedActivation } from "../../graph/options.ts";
 import { hasRange } from "../../graph/quantparam.ts";
 import { isInteger, isOtherFloat } from "../../rules/dtypes.ts";
 import { hasRule, type OperatorRow, operandsWith } from "../../rules/operators.ts";
-import type { Scheme } from "../../rules/schemes.ts";
+import { FAMILIES, NEEDS_KERNEL, type Scheme } from "../../rules/schemes.ts";
 import { type Target, targetRow } from "../../rules/targets.ts";
 import { type Context, granularityOf, schemeOf } from "../context.ts";
 import { nonConstantOperands } from "../minmax/check-before.ts";
@@ -38,6 +39,7 @@ export function reasonToStayFloat(node: Node, results: readonly Node[], context:
 
 const REASONS: readonly (readonly [code: FloatCode, reason: (one: Case) => string | null])[] = [
   ["custom-operator", customOperator],
+  ["no-kernel", noKernelInFamily],
   ["no-rule", noRule],
   ["float-by-definition", floatByDefinition],
   ["constant-operand", constantOperand],
@@ -57,10 +59,25 @@ function noRule({ node, row }: Case): string | null {
   return row.looksAtShapeOnly || hasRule(node.row) ? null : "there is no rule to quantize this kind";
 }
 
+/** Fused activations that an integer kernel computes by clamping its result. */
+const CLAMPS = ["NONE", "RELU", "RELU6", "RELU_N1_TO_1"];
+
+function noKernelInFamily({ node, row, scheme: { name, family, activation } }: Case): string | null {
+  if (!NEEDS_KERNEL[family] || row.looksAtShapeOnly || row.verify === "cast" || isFloatByDefinition(row)) return null;
+  const rule = row.families?.[family];
+  if (!rule?.dtypes?.includes(activation.dtype)) return `${FAMILIES[family]} has no ${name} kernel for it`;
+  const fused = fusedActivation(node);
+  if (fused === "NONE" || (CLAMPS.includes(fused) && rule.fused !== "none")) return null;
+  return `${FAMILIES[family]} has no ${name} kernel for it with a fused ${fused}`;
+}
+
 function floatByDefinition({ row }: Case): string | null {
   if (row.verify === "cast") return "a cast keeps numbers as they are, so it has no scale";
-  const fixed = typeof row.dtype === "object" && "fixed" in row.dtype ? row.dtype.fixed : null;
-  return fixed === "FLOAT32" ? "its result is float by definition" : null;
+  return isFloatByDefinition(row) ? "its result is float by definition" : null;
+}
+
+function isFloatByDefinition({ dtype }: OperatorRow): boolean {
+  return typeof dtype === "object" && "fixed" in dtype && dtype.fixed === "FLOAT32";
 }
 
 /** No rule covers the constant: the row refuses it, or the phase that would quantize it looks at other operands only. */

@@ -1,0 +1,91 @@
+/**
+ * Operators that cannot take every value: kernels end the run where a square root sees a negative number, or a divisor is 0.
+ *
+ *     RSQRT(x: 0.1…4)    x: INT8 with the zero point −128: no integer stands for less than 0
+ *     RSQRT(x: −1…4)     stays float
+ */
+import { addQuantize } from "../../graph/edit.ts";
+import {
+  activeNodes,
+  type FloatReason,
+  type Graph,
+  isConstant,
+  type Node,
+  ownRange,
+  resultsOf,
+  setInput,
+} from "../../graph/graph.ts";
+import { perTensor, type QuantParam } from "../../graph/quantparam.ts";
+import { type ActivationQuantizer, parametersOfRange } from "../../rules/schemes.ts";
+import { type Context, noteFloat, schemeOf } from "../context.ts";
+import { ownQuantizer } from "./constants.ts";
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Marks operators whose operand has values that they cannot take. Runs when ranges are known, before borders are inserted. */
+export function keepOutsideDomains(graph: Graph, context: Context): void {
+  for (const node of activeNodes(graph)) {
+    const reason = reasonOf(node, context);
+    if (!reason) continue;
+    node.float = reason;
+    for (const result of resultsOf(node)) result.float = reason;
+    noteFloat(context, node, reason);
+  }
+}
+
+function reasonOf(node: Node, context: Context): FloatReason | null {
+  if (node.kind !== "operator" || node.float) return null;
+  const { family } = schemeOf(context, node);
+  const domain = node.row.families?.[family]?.domain;
+  const operand = domain && node.inputs[domain.operand];
+  const range = operand && valuesOf(operand, context);
+  if (!domain || !range) return null;
+  if (domain.not === "negative")
+    return range.min < 0 ? outside(operand, `goes down to ${text(range.min)}, and it takes nothing below 0`) : null;
+  // What is closer to 0 than half a step becomes 0.
+  const { scale } = parametersOfRange(ownQuantizer(context, node, domain.operand), range.min, range.max);
+  const least = isConstant(operand)
+    ? Math.min(...context.scanner.values(operand.name, operand.constant).map(Math.abs))
+    : range.min > 0
+      ? range.min
+      : range.max < 0
+        ? -range.max
+        : 0;
+  return least > scale / 2 ? null : outside(operand, "has values that would become 0, and it is a divisor");
+}
+
+function outside({ name }: Node, what: string): FloatReason {
+  return { code: "outside-domain", text: `"${name}" ${what}` };
+}
+
+function valuesOf(operand: Node, { scanner }: Context): Range | null {
+  if (isConstant(operand)) return operand.dtype === "FLOAT32" ? scanner.range(operand.name, operand.constant) : null;
+  return ownRange(operand);
+}
+
+/** Where a class of tied tensors gave an operand parameters that its operator cannot take, it gets a Quantize with its own. */
+export function keepDomains(graph: Graph, context: Context): void {
+  for (const node of activeNodes(graph)) {
+    if (node.kind !== "operator" || node.float) continue;
+    const { activation, family } = schemeOf(context, node);
+    const domain = node.row.families?.[family]?.domain;
+    const operand = domain && node.inputs[domain.operand];
+    if (!domain || !operand?.quant || isConstant(operand)) continue;
+    const own = ownRange(operand);
+    if (!own || takes(domain.not, own, operand.quant, activation)) continue;
+    const { scale, zeroPoint } = parametersOfRange(activation, own.min, own.max);
+    const range = { min: Float32Array.of(own.min), max: Float32Array.of(own.max) };
+    const quant = perTensor(scale, zeroPoint, { from: "range", of: operand.name }, range);
+    setInput(node, domain.operand, addQuantize(graph, operand, activation.dtype, quant));
+  }
+}
+
+function takes(not: "negative" | "zero", own: Range, { scale, zeroPoint }: QuantParam, quantizer: ActivationQuantizer) {
+  if (not === "negative") return quantizer.symmetric || Number(zeroPoint[0]) === quantizer.low;
+  return Math.min(Math.abs(own.min), Math.abs(own.max)) > scale[0]! / 2;
+}
+
+const text = (value: number) => String(Number(value.toPrecision(3)));
