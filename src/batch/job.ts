@@ -11,6 +11,7 @@ import { checkTogether, JOB_OPTIONS } from "../options/lists.ts";
 import type { OptionRow } from "../options/row.ts";
 import { type OptionName, ROWS } from "../options/table.ts";
 import type { OptionValues } from "../options/values.ts";
+import { DEFAULT_SCHEME } from "../rules/schemes.ts";
 import { layerArgument } from "../settings/layer-arguments.ts";
 
 /** Values of a job list; `null` takes a default back. */
@@ -200,7 +201,8 @@ export function problemsTogether(entry: Entry, place: string): string[] {
     }
   };
   refused(() => checkTogether(options));
-  for (const each of options.layer ?? []) refused(() => layerArgument(each, options.granularity));
+  for (const each of options.layer ?? [])
+    refused(() => layerArgument(each, { ...DEFAULT_SCHEME, granularity: options.granularity }));
   return problems;
 }
 

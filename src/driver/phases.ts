@@ -1,10 +1,10 @@
 /** Phases that several flows share (src/driver/quantize.ts says in which order, and why). */
-import { FileError } from "../base/errors.ts";
+import { FileError, Problems } from "../base/errors.ts";
 import { runSteps } from "../base/steps.ts";
 import { indented } from "../base/text.ts";
 import { withoutShapeOperands, withShapeOperands } from "../graph/shape-operands.ts";
 import { type Dialect, type Model, openModel } from "../model/index.ts";
-import type { Workspace } from "../passes/context.ts";
+import type { Context, Workspace } from "../passes/context.ts";
 import { missingRanges } from "../passes/float/check-ranges.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { runPrepareSteps } from "../passes/prepare/index.ts";
@@ -14,6 +14,7 @@ import { checkTargetLayers } from "../passes/target/settings.ts";
 import { verify } from "../passes/verify.ts";
 import { noteWarnings } from "../passes/warnings.ts";
 import { workspace } from "../passes/workspace.ts";
+import { FAMILIES, schemesOf } from "../rules/schemes.ts";
 import { DEFAULT_TARGETS } from "../rules/targets.ts";
 import { begin } from "./early-output.ts";
 import { checkPaths, checkReport } from "./paths.ts";
@@ -62,11 +63,23 @@ export async function setLayersOf({ space, settings, options }: Run): Promise<vo
     import("../settings/layer-arguments.ts"),
     import("../settings/layers.ts"),
   ]);
-  const lists = config === undefined ? [] : readConfig(config);
-  const parsed = (given ?? []).map((text) => layerArgument(text, options.granularity));
+  const lists = config === undefined ? [] : readConfig(config, options);
+  const parsed = (given ?? []).map((text) => layerArgument(text, options));
   const merged = given === undefined ? lists : mergeLayers(lists, layerEntries(space.graphs, parsed));
   if (merged.length === 0) return;
   for (const [name, setting] of layerSettings(space.graphs, merged)) space.context.layers.set(name, setting);
+  refuseOtherFamilies(space.context);
+}
+
+/** A layer's scheme follows the rules of the model's: tensors of the two cannot stand side by side. */
+function refuseOtherFamilies({ layers, options: { scheme } }: Context): void {
+  const problems = new Problems();
+  for (const [name, { scheme: own }] of layers)
+    if (own.family !== scheme.family)
+      problems.add(
+        `layer settings: "${name}" is ${own.name} (${FAMILIES[own.family]}'s), which cannot stand beside ${scheme.name} (${FAMILIES[scheme.family]}'s); choose ${schemesOf(scheme.family)} or float32`,
+      );
+  problems.throwIfAny("layer settings that cannot stand beside the model's scheme");
 }
 
 /** Lets a thread begin with filters of a large model. */

@@ -12,6 +12,8 @@ import type { ConstantScanner } from "../weights/scan.ts";
 export interface LayerSetting {
   readonly scheme: Scheme;
   readonly granularity: Granularity;
+  /** It stays float; the scheme is the model's. */
+  readonly float?: true;
 }
 
 export interface QuantizeOptions {

@@ -49,6 +49,8 @@ export interface Scheme {
   readonly activation: ActivationQuantizer;
   readonly weights: Readonly<Record<Granularity, Quantizer>>;
   readonly bias: Readonly<Record<Granularity, Dtype>>;
+  /** Largest integer of a bias; where one is larger, its channel's weights get a larger scale. Absent: it is set to the dtype's limit, as in ONE. */
+  readonly biasLimit?: number;
   /** Granularities that people may ask for. */
   readonly granularities: readonly Granularity[];
   /** What a runtime takes beside that, where its files are checked; absent: a file has exactly what the row says. */
@@ -161,6 +163,8 @@ const LITERT_SCHEMES = {
     activation: LITERT_INT8,
     weights: { layer: LITERT_WEIGHTS, channel: LITERT_WEIGHTS },
     bias: { layer: "INT32", channel: "INT32" },
+    // Half of what fits, as TFLite's converter: the accumulator adds products to it.
+    biasLimit: (2 ** 31 - 1) / 2,
     granularities: ["channel", "layer"],
     accepts: { weights: ["INT4"], bias: [], symmetricAt: 0, biasShare: BIAS_SHARE },
   },
@@ -170,6 +174,8 @@ const LITERT_SCHEMES = {
     activation: LITERT_INT16,
     weights: { layer: LITERT_WEIGHTS, channel: LITERT_WEIGHTS },
     bias: { layer: "INT64", channel: "INT64" },
+    // NPU compilers take biases of 40 bits.
+    biasLimit: 2 ** 39,
     granularities: ["channel", "layer"],
     accepts: { weights: ["INT4"], bias: ["INT32"], symmetricAt: 0, biasShare: BIAS_SHARE },
   },
@@ -237,6 +243,12 @@ export const WEIGHT_QUANTIZERS = {
   int8: QUANTIZERS.int8,
   int16: QUANTIZERS.int16,
 } as const satisfies Record<string, Quantizer>;
+
+/** Names of a family's schemes, for people: "int8, int16x8". */
+export function schemesOf(family: Family): string {
+  const rows = Object.values<Scheme>(SCHEMES).filter((scheme) => scheme.family === family);
+  return rows.map(({ name }) => name).join(", ");
+}
 
 /** The scheme of a name, for texts that were checked already. */
 export function schemeNamed(name: string): Scheme {

@@ -2,14 +2,22 @@
 import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import { FileError, Problems, reasonOf } from "../base/errors.ts";
-import { type Granularity, schemeNamed } from "../rules/schemes.ts";
+import type { LayerSetting } from "../passes/context.ts";
+import { DEFAULT_SCHEME, type Granularity, SCHEME_NAMES, schemeNamed } from "../rules/schemes.ts";
+import { KEEP_FLOAT } from "./layer-words.ts";
 import type { LayerEntry } from "./layers.ts";
 
-/** A word in any case, as the reference reads it. */
-const word = <T extends string>(...choices: [T, ...T[]]) =>
-  z.preprocess((value) => (typeof value === "string" ? value.toLowerCase() : value), z.enum(choices));
+const LAYER_WORDS: readonly [string, ...string[]] = [KEEP_FLOAT, ...Object.values(SCHEME_NAMES)];
 
-const dtype = word("uint8", "int16").describe("quantized dtype of the layer");
+/** A word in any case, as the reference reads it. */
+const word = <T extends string>(...choices: readonly [T, ...T[]]) =>
+  z.preprocess(
+    (value) => (typeof value === "string" ? value.toLowerCase() : value),
+    z.enum([...choices] as [T, ...T[]]),
+  );
+
+const dtype = word(...LAYER_WORDS).describe("scheme of the layer (for ONE's, its dtype), or float32: it stays float");
+const modelDtype = word("uint8", "int16");
 const granularity = word("layer", "channel").describe(
   "scales of weights: channel (per channel) or layer (one per tensor)",
 );
@@ -29,13 +37,13 @@ const layer = z.object({
 /** The file's shape; the JSON Schema for editors is made from it (scripts/generate-config-schema.ts). */
 export const CONFIG = z.object({
   layers: z.array(layer).describe("layers with settings of their own"),
-  default_quantization_dtype: dtype.optional().describe("for tools that choose the model's dtype"),
+  default_quantization_dtype: modelDtype.optional().describe("for tools that choose the model's dtype"),
   default_granularity: granularity.optional().describe("for tools that choose the model's granularity"),
   model_path: z.string().optional().describe("where the settings come from; not used"),
 });
 
 /** Reads a file of layer settings: the first list, and one for each alternate (§2.3). Throws a MinmaxqError. */
-export function readConfig(path: string): LayerEntry[][] {
+export function readConfig(path: string, model: LayerSetting = DEFAULT_SCHEME): LayerEntry[][] {
   if (!existsSync(path))
     throw new FileError(path, "there is no such file; give a JSON file of layer settings", { code: "no-such-file" });
   let value: unknown;
@@ -50,14 +58,17 @@ export function readConfig(path: string): LayerEntry[][] {
     for (const issue of parsed.error.issues) problems.add(`${path}: ${placeOf(issue.path)}: ${issue.message}`);
     problems.throwIfAny(`${path}: is no valid file of layer settings`);
   }
-  return listsOf(parsed.data!);
+  return listsOf(parsed.data!, model);
 }
 
-function listsOf(config: z.infer<typeof CONFIG>): LayerEntry[][] {
+function listsOf(config: z.infer<typeof CONFIG>, model: LayerSetting): LayerEntry[][] {
   const first: LayerEntry[] = [];
   const alternates: LayerEntry[][] = [];
   for (const { name, names, dtype, granularity, alternate } of config.layers) {
-    const setting = { scheme: schemeNamed(dtype), granularity: granularity as Granularity };
+    const setting: LayerSetting =
+      dtype === KEEP_FLOAT
+        ? { ...model, float: true }
+        : { scheme: schemeNamed(dtype), granularity: granularity as Granularity };
     const all = [...(name === undefined ? [] : [name]), ...(names ?? [])];
     if (all.length > 0) first.push({ names: all, ...setting });
     for (const others of Object.values(alternate ?? {})) alternates.push([{ names: others, ...setting }]);

@@ -4,7 +4,8 @@ import picomatch from "picomatch";
 import { MinmaxqError, Problems, UsageError } from "../base/errors.ts";
 import { activeNodes, type Graph, type Node } from "../graph/graph.ts";
 import type { LayerSetting } from "../passes/context.ts";
-import { type Granularity, SCHEMES, type Scheme } from "../rules/schemes.ts";
+import { DEFAULT_SCHEME, SCHEMES, type Scheme } from "../rules/schemes.ts";
+import { KEEP_FLOAT } from "./layer-words.ts";
 import type { LayerEntry } from "./layers.ts";
 
 /** One `--layer` as given: names that match `pattern` get `setting`. */
@@ -13,22 +14,28 @@ export interface LayerArgument {
   readonly setting: LayerSetting;
 }
 
-/** Parses `NAME=DTYPE` or `NAME=DTYPE:GRANULARITY`; names may contain both signs. Throws UsageError. */
-export function layerArgument(text: string, fallback: Granularity = "channel"): LayerArgument {
+/**
+ * Parses `NAME=SCHEME` or `NAME=SCHEME:GRANULARITY`; names may contain both signs. `model` is what the model has where the argument says
+ * nothing of it. Throws UsageError.
+ */
+export function layerArgument(text: string, model: LayerSetting = DEFAULT_SCHEME): LayerArgument {
   const cut = text.lastIndexOf("=");
-  const [dtypeName = "", granularity = fallback] = text
+  const [schemeName = "", granularity = model.granularity] = text
     .slice(cut + 1)
     .toLowerCase()
     .split(":");
-  const scheme: Scheme | undefined = Object.values(SCHEMES).find(({ name }) => name === dtypeName);
+  const pattern = text.slice(0, cut);
   const wrong = (what: string) =>
-    new UsageError(`--layer "${text}": ${what}; write 'NAME=int16' or 'NAME=uint8:layer'`);
-  if (cut <= 0) throw wrong("has no NAME=DTYPE");
-  if (!scheme) throw wrong(`"${dtypeName}" is no dtype, choose uint8 or int16`);
+    new UsageError(`--layer "${text}": ${what}; write 'NAME=int16', 'NAME=uint8:layer' or 'NAME=float32'`);
+  if (cut <= 0) throw wrong("has no NAME=SCHEME");
+  if (schemeName === KEEP_FLOAT) return { pattern, setting: { ...model, float: true } };
+  const scheme: Scheme | undefined = Object.values(SCHEMES).find(({ name }) => name === schemeName);
+  if (!scheme) throw wrong(`"${schemeName}" is no scheme, choose ${[...Object.keys(SCHEMES), KEEP_FLOAT].join(", ")}`);
   if (granularity !== "layer" && granularity !== "channel")
     throw wrong(`"${granularity}" is no granularity, choose layer or channel`);
-  if (!scheme.granularities.includes(granularity)) throw wrong(`granularity ${granularity} works with uint8 only`);
-  return { pattern: text.slice(0, cut), setting: { scheme, granularity } };
+  if (!scheme.granularities.includes(granularity))
+    throw wrong(`granularity ${granularity} does not work with ${scheme.name}`);
+  return { pattern, setting: { scheme, granularity } };
 }
 
 /**
@@ -42,10 +49,23 @@ export function layerEntries(graphs: readonly Graph[], layers: readonly LayerArg
   const eligible = [...new Set(nodes.filter(canBeSet).map((node) => node.name))];
   const chosen = new Map<string, LayerSetting>();
   const problems = new Problems();
+  const matches = (pattern: string, { float }: LayerSetting): string[] => {
+    const kind = kindOf(pattern);
+    if (kind !== undefined)
+      return nodes.filter((node) => node.op === kind && (float || canBeSet(node))).map(({ name }) => name);
+    const operators = nodes.filter(({ op }) => op !== "").map(({ name }) => name);
+    return (float ? [...new Set(operators)] : eligible).filter(matcher(pattern));
+  };
   for (const { pattern, setting } of layers) {
-    const matching = names.has(pattern) ? [pattern] : eligible.filter(matcher(pattern));
+    const matching = names.has(pattern) ? [pattern] : matches(pattern, setting);
     for (const name of matching) chosen.set(name, setting);
     if (matching.length > 0) continue;
+    const kind = kindOf(pattern);
+    if (kind !== undefined) {
+      const kinds = [...new Set(nodes.map(({ op }) => op))].filter((op) => op !== "").sort();
+      problems.add(`--layer "${pattern}": the model has no operator of that kind; it has ${kinds.join(", ")}`);
+      continue;
+    }
     const hint = eligible.length > 0 ? ` (did you mean "${closest(pattern, eligible)}"?)` : "";
     problems.add(`--layer "${pattern}": no layer is called so${hint}; see the names with 'minmaxq inspect'`);
   }
@@ -61,6 +81,11 @@ export function mergeLayers(lists: readonly (readonly LayerEntry[])[], over: rea
   const names = new Set(over.flatMap((entry) => entry.names));
   const kept = (lists[0] ?? []).map((entry) => ({ ...entry, names: entry.names.filter((name) => !names.has(name)) }));
   return [[...kept.filter((entry) => entry.names.length > 0), ...over]];
+}
+
+/** `kind:LOGISTIC` → "LOGISTIC"; undefined for other patterns. */
+function kindOf(pattern: string): string | undefined {
+  return /^kind:(\w+)$/i.exec(pattern)?.[1]?.toUpperCase();
 }
 
 function canBeSet(node: Node): boolean {

@@ -52,8 +52,8 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
   const map = new Map<string, LayerSetting>();
   const multiple = new Set<Node>();
   const seen = new Set<string>();
-  for (const { names, scheme, granularity } of list) {
-    const setting = { scheme, granularity };
+  for (const { names, ...setting } of list) {
+    const { scheme, granularity } = setting;
     for (const name of names) {
       if (seen.has(name)) {
         problems.add(twice(name));
@@ -63,7 +63,7 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
       const found = byName.get(name) ?? [];
       if (!scheme.granularities.includes(granularity))
         problems.add(
-          `layer settings: "${name}" is ${scheme.name} with granularity ${granularity}, which works with uint8 only; use channel`,
+          `layer settings: "${name}" is ${scheme.name} with granularity ${granularity}, which it does not have; use ${scheme.granularities[0]}`,
         );
       if (found.length === 0)
         problems.add(`layer settings: no tensor is called "${name}"; see the names with 'minmaxq inspect'`);
@@ -73,7 +73,7 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
       for (const operator of operators) {
         if (!operator.row.multiple) {
           map.set(name, setting);
-        } else if (!operator.row.mixed) {
+        } else if (!operator.row.mixed && !setting.float) {
           problems.add(
             `${describe(operator)}: cannot have a dtype of its own; remove "${name}" from the layer settings`,
           );
@@ -87,6 +87,10 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
   return map;
 }
 
+function isOther(a: LayerSetting, b: LayerSetting): boolean {
+  return a.scheme !== b.scheme || a.granularity !== b.granularity || a.float !== b.float;
+}
+
 /** A setting of one result is one of the operator and all its results. */
 function setAll(
   operator: Node,
@@ -97,7 +101,7 @@ function setAll(
 ): void {
   for (const node of [operator, ...resultsOf(operator)]) {
     const old = map.get(node.name);
-    if (multiple.has(operator) && old && (old.scheme !== setting.scheme || old.granularity !== setting.granularity))
+    if (multiple.has(operator) && old && isOther(old, setting))
       problems.add(`${describe(operator)}: its results are set differently; they must have one dtype and granularity`);
     map.set(node.name, setting);
   }

@@ -47,6 +47,8 @@ export type Encoding =
       inputScale: number;
       weights: Scales;
       quant: Scales;
+      /** Raise the weights' scales where a value would be beyond ±limit; they must be symmetric. */
+      raise?: { weights: Constant; limit: number; onRaise(channels: number): void };
       onOverflow(count: number): void;
     };
 

@@ -24,6 +24,7 @@ import { bytesOf, problemOf, problemOfNonFinite, setParameters } from "./encode.
 import { loadFloats } from "./floats.ts";
 import { type Block, type KernelStream, loadKernels } from "./kernels.ts";
 import { isPending, type PendingConstant } from "./pending.ts";
+import { isBiasConstant, raiseScales } from "./raise.ts";
 import { bytesRead, type Filling, fillingOf, rangesFound } from "./tasks.ts";
 import { Sharing, shareable, Threads, threadsAllowed, threadsFor, type Unusable, type Work } from "./threads.ts";
 
@@ -130,6 +131,17 @@ export class WeightStream {
         .filter((filling) => filling !== null);
       await share(new Sharing(threads, "write", usable, target.path), count);
     }
+    // Weights are shared in memory or on files; what is encoded again is encoded here, since it is little.
+    const again =
+      unusable.length === 0 ? raiseScales(stream, biases.map(({ constant }) => constant).filter(isBiasConstant)) : null;
+    if (again && again.size > 0) {
+      const redone = pending.flatMap(({ content: { name, constant }, offset }) => {
+        const known = again.get(constant);
+        const { found: _, ...filling } = fillingOf(name, constant, offset);
+        return known ? [{ ...filling, known }] : [];
+      });
+      await share(new Sharing(threads, "write", redone, target.path), 1);
+    }
     for (const { text } of unusable.sort((a, b) => a.offset - b.offset)) problems.add(text);
     for (const each of biases) fillBias(stream, target, each, problems);
     problems.throwIfAny("constants that cannot be quantized");
@@ -137,7 +149,7 @@ export class WeightStream {
 }
 
 function isBias({ constant }: PendingConstant): boolean {
-  return constant.kind === "encoded" && constant.encoding.rule === "bias";
+  return isBiasConstant(constant);
 }
 
 const isShareable = ({ constant }: Filling) => shareable(constant);

@@ -149,7 +149,7 @@ function packNibbles(values: Uint8Array, less: number): Uint8Array {
 }
 
 /** Factors f32(1/scale), one per channel. */
-export function inverses(scale: Float32Array): Float32Array {
+export function inverses(scale: Float32Array): Float32Array<ArrayBuffer> {
   const factors = new Float32Array(scale.length);
   for (let i = 0; i < scale.length; i++) factors[i] = inverse(scale[i]!);
   return factors;

@@ -39,7 +39,8 @@ export function chooseFloat(graph: Graph, context: Context): void {
       if (!hasRule(node.row) || node.row.constants === "refused") node.float = NOTHING_TO_DO;
       continue;
     }
-    const reason = reasonToStayFloat(node, yieldedBy(node), context);
+    const asked = [node, ...yieldedBy(node)].some(({ name }) => context.layers.get(name)?.float);
+    const reason = asked ? ASKED_FOR : reasonToStayFloat(node, yieldedBy(node), context);
     if (reason !== null) keep(context, node, reason);
   }
   for (const node of betweenFloat(graph, context)) keep(context, node, BETWEEN_FLOAT);
@@ -86,6 +87,7 @@ function dequantizeOperands(graph: Graph, node: Node, isFloat: (operand: Node) =
   });
 }
 
+const ASKED_FOR: FloatReason = { code: "asked-for", text: "you asked for float32" };
 const BORDER: FloatReason = { code: "border", text: "leads to a float operator" };
 
 /** Quantized operators and outputs read a Quantize with the float result's recorded range. */

@@ -13,7 +13,7 @@ import { bytesPerElement, TensorType } from "../../model/index.ts";
 import { isQuantized } from "../../rules/dtypes.ts";
 import { operandsWith } from "../../rules/operators.ts";
 import { encoded } from "../../weights/constant.ts";
-import { type Context, granularityOf, isQuantizedIn, schemeOf, warn } from "../context.ts";
+import { type Context, granularityOf, isQuantizedIn, remark, schemeOf, warn } from "../context.ts";
 import { floatConstant, quantizeByOwnValues } from "./own-values.ts";
 
 export function quantizeBias(graph: Graph, context: Context): void {
@@ -53,7 +53,8 @@ function quantizeOne(context: Context, node: Node, bias: Node, input: Node, weig
     throw new MinmaxqError(
       `${describe(node)}: bias "${bias.name}" has ${channels} values, the weights "${weights.name}" ${weights.quant!.scale.length} channels`,
     );
-  const dtype = schemeOf(context, node).bias[granularityOf(context, node)];
+  const { bias: dtypes, biasLimit } = schemeOf(context, node);
+  const dtype = dtypes[granularityOf(context, node)];
   const quant = quantParam({
     scale: new Float32Array(channels),
     zeroPoint: new BigInt64Array(channels),
@@ -66,6 +67,14 @@ function quantizeOne(context: Context, node: Node, bias: Node, input: Node, weig
     inputScale: input.quant!.scale[0]!,
     weights: weights.quant!,
     quant,
+    ...(biasLimit !== undefined &&
+      weights.constant && {
+        raise: {
+          weights: weights.constant,
+          limit: biasLimit,
+          onRaise: (count) => noteRaised(context, node, bias, count),
+        },
+      }),
     onOverflow: (count) =>
       warn(
         context,
@@ -77,4 +86,14 @@ function quantizeOne(context: Context, node: Node, bias: Node, input: Node, weig
   });
   bias.quant = quant;
   bias.dtype = dtype;
+}
+
+function noteRaised(context: Context, node: Node, bias: Node, channels: number): void {
+  remark(
+    context,
+    node,
+    "weights-raised",
+    `${channels} of ${bias.constant!.count} channels of its weights get a larger scale, so that their values of bias "${bias.name}" fit`,
+    { channels, of: bias.constant!.count },
+  );
 }
