@@ -30,7 +30,8 @@ class Case:
     words: tuple = ()  # further arguments of quantize
     reference: Callable | None = None  # the same with what LiteRT's float kernels want, where they refuse the model itself
     decibel: dict = dataclasses.field(default_factory=dict)  # least SQNR against the float model where it is not the scheme's own
-    steps: dict = dataclasses.field(default_factory=dict)  # steps that a kernel itself takes more than 2, by scheme: measured on hand-made files
+    steps: dict = dataclasses.field(default_factory=dict)  # where a kernel itself is not exact to 2 steps, by scheme: said with the row
+    unlike: str = ""  # why the reference kernels compute something else, whatever the file says
 
     def made(self):
         """The net that is quantized, and the one that LiteRT runs in float for the reference."""
@@ -169,7 +170,7 @@ row("FULLY_CONNECTED without bias", "Y", "Y", dense(bias=False), **DENSE)
 row("FULLY_CONNECTED bias -1", "Y", "Y", dense(bias=False, missing=True), **DENSE)
 row("FULLY_CONNECTED RELU", "Y", "Y", dense(act="RELU"), **DENSE)
 row("FULLY_CONNECTED RELU6", "Y", "Y", dense(act="RELU6"), **DENSE)
-row("FULLY_CONNECTED RELU_N1_TO_1", "Y", "Y", dense(act="RELU_N1_TO_1"), **DENSE)
+row("FULLY_CONNECTED RELU_N1_TO_1", "Y", "Y", dense(act="RELU_N1_TO_1"), decibel={"int16x8": 34}, **DENSE)
 row("FULLY_CONNECTED rank 3 keep dims", "Y", "Y", dense((2, 3, 64), 8, keepNumDims=True), **DENSE)
 row("FULLY_CONNECTED rank 4", "Y", "Y", dense((1, 2, 2, 16), 12), dynamic=(I8,), weights=True)
 row("FULLY_CONNECTED one row", "Y", "Y", dense((2, 32), 1), dynamic=(I8,), weights=True)
@@ -199,8 +200,10 @@ for kind, i8, i16, low, high in [
     ("RELU_0_TO_1", "Y", "-", -3, 3), ("ELU", "Y", "-", -4, 4), ("HARD_SWISH", "Y", "-", -5, 5), ("ABS", "Y", "Y", -3, 5), ("EXP", "Y", "Y", -3, 1.5),
     ("LOG", "Y", "Y", 0.2, 8), ("SQRT", "Y", "Y", 0.0, 9), ("RSQRT", "Y", "Y", 0.2, 4),
 ]:  # fmt: skip
-    row(kind, i8, i16, unary(kind, low, high))
-    row(f"{kind} rank 4", i8, i16, unary(kind, low, high, (1, 4, 4, 3)))
+    # LOG and RSQRT of int16 are tables of 513 entries, straight between them: too coarse where the curve is steep.
+    more = {"LOG": {"steps": {"int16x8": 48}}, "RSQRT": {"steps": {"int16x8": 256}, "decibel": {"int16x8": 45}}}.get(kind, {})
+    row(kind, i8, i16, unary(kind, low, high), **more)
+    row(f"{kind} rank 4", i8, i16, unary(kind, low, high, (1, 4, 4, 3)), **more)
 row("LOGISTIC narrow input", "Y", "Y", unary("LOGISTIC", -0.5, 0.25))
 row("LOGISTIC wide input", "Y", "Y", unary("LOGISTIC", -20, 30))
 row("TANH wide input", "Y", "Y", unary("TANH", -20, 30))
@@ -243,6 +246,15 @@ def with_constant(kind, shape=(1, 4, 4, 3), other=(3,), low=-1.0, high=1.5, left
     return build
 
 
+def cancelling(kind, factor):
+    def build(net, r):
+        x = r(-100, 100, 2, 8)
+        y = (x if kind == "SUB" else -x) + r(-100 / factor, 100 / factor, 2, 8)
+        net.op(kind, [net.input("x", x), net.input("y", y.astype(np.float32))])
+
+    return build
+
+
 for kind, i8, i16 in [("ADD", "Y", "Y"), ("SUB", "Y", "Y"), ("MUL", "Y", "Y"), ("SQUARED_DIFFERENCE", "Y", "-"), ("MAXIMUM", "Y", "Y"), ("MINIMUM", "Y", "Y")]:
     row(kind, i8, i16, binary(kind))
     row(f"{kind} ranges far apart", i8, i16, binary(kind, (-20, 30), (-0.5, 1)), decibel={"int8": 15})
@@ -254,18 +266,44 @@ for kind in ("ADD", "SUB", "MUL"):
     for act in ("RELU", "RELU6", "RELU_N1_TO_1"):
         row(f"{kind} {act}", "Y", "Y", binary(kind, (-8, 9), (-3, 4), act=act))
 row("ADD powers of two", "Y", "Y", binary("ADD", (-32767 / 2**14, 32767 / 2**14), (-32767 / 2**13, 32767 / 2**13)))
+for kind in ("ADD", "SUB"):
+    # The result is much finer than its operands: kernels have limits for that.
+    for factor in (30, 3000, 300000):
+        row(f"{kind} cancels to 1/{factor}", "?", "?", cancelling(kind, factor), decibel={"int8": -200, "int16x8": -200})
 row("ADD same input twice", "Y", "Y", lambda net, r: net.op("ADD", [x := net.input("x", r(-2, 3, 2, 5)), x]))
 row("MUL same input twice", "Y", "Y", lambda net, r: net.op("MUL", [x := net.input("x", r(-2, 3, 2, 5)), x]))
+row("MUL small and large", "Y", "Y", binary("MUL", (-1e-4, 1e-4), (-2000, 3000)))
+row("SOFTMAX large logits", "Y", "Y", unary("SOFTMAX", -300, 400, shape=(2, 10), beta=1.0), decibel={"int8": 20}, steps={"int16x8": 24})  # exp is a table of 513 entries
+row("TANH narrow input", "Y", "Y", unary("TANH", -0.01, 0.02), decibel={"int8": -9, "int16x8": 40})
+row("LEAKY_RELU of large to small", "Y", "Y", unary("LEAKY_RELU", -900, 0.5, alpha=0.001), decibel={"int8": 10, "int16x8": 45})
 row("MUL result finer than its operands", "Y", "Y", binary("MUL", (-0.01, 0.01), (-0.02, 0.02)))
 row("DIV", "Y", "Y", binary("DIV", (-2, 3), (1.0, 4.0)))
 row("DIV negative denominator", "Y", "Y", binary("DIV", (-2, 3), (-4.0, -1.0)))
 row("DIV constant", "Y", "Y", with_constant("DIV", low=1.0, high=4.0))
 row("DIV RELU", "Y", "Y", binary("DIV", (-2, 3), (1.0, 4.0), act="RELU"))
-row("DIV denominator near zero", "-", "-", lambda net, r: net.op("DIV", [net.input("x", r(-2, 3, 2, 5)), net.input("y", np.where(r.bools(2, 5), 1, -1).astype(np.float32) * r(0.001, 4.0, 2, 5))]))
+row("DIV denominator near zero", "-", "-", lambda net, r: net.op("DIV", [net.input("x", r(-2, 3, 2, 5)), net.input("y", np.where(r.bools(2, 5), 1, -1).astype(np.float32) * r(0.001, 4.0, 2, 5))]), decibel={"int8": -9})
+
+
+def compared(kind, step, other=None):
+    """Both sides from one grid, so that what is equal stays equal and what differs does so by many steps; `other`: a constant between two values."""
+
+    def build(net, r):
+        x = net.input("x", r.grid(step, 3, 16))
+        net.op(kind, [x, net.input("y", r.grid(step, 3, 16)) if other is None else net.const(np.float32([other * step]), "c")], (BOOL,))
+
+    return build
+
+
+# The int8 kernels, and EQUAL and NOT_EQUAL of int16, compare round(256 · value) and go wrong from a scale of 1 up; the others of int16 compare
+# codes. So small and large values can only stay float, except where codes are compared and both sides have one scale.
 for kind in ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"):
-    # Both sides from one grid with both ends, so that what is equal stays equal and what differs does so by many steps.
-    row(kind, "Y", "Y", lambda net, r, kind=kind: net.op(kind, [net.input("x", r.grid(0.5, 3, 16)), net.input("y", r.grid(0.5, 3, 16))], (BOOL,)))
-    row(f"{kind} constant", "Y", "Y", lambda net, r, kind=kind: net.op(kind, [net.input("x", r.grid(0.5, 3, 16)), net.const(np.float32([0.25]), "c")], (BOOL,)))
+    i16 = "?" if kind in ("EQUAL", "NOT_EQUAL") else "Y"
+    row(kind, "Y", i16, compared(kind, 0.5))
+    row(f"{kind} constant", "Y", i16, compared(kind, 0.5, 0.5))
+    row(f"{kind} small values", "?", "?", compared(kind, 0.01))
+    row(f"{kind} small values, constant", "?", "?", compared(kind, 0.01, 1.5))
+    row(f"{kind} large values", "?", "?", compared(kind, 50.0))
+    row(f"{kind} large values, constant", "?", "?", compared(kind, 50.0, 1.5))
 
 
 # ------------------------------------------------------------------------------------------------ what only moves values
@@ -307,6 +345,7 @@ def joined(kind, ranges, shape, **options):
 
 row("CONCATENATION same range", "Y", "Y", joined("CONCATENATION", [(-1, 1), (-1, 1)], (2, 3), axis=1))
 row("CONCATENATION ranges", "Y", "Y", joined("CONCATENATION", [(-1, 1), (-4, 3), (0, 2)], (2, 3), axis=1))
+row("CONCATENATION ranges far apart", "Y", "Y", joined("CONCATENATION", [(0, 640), (0, 1), (-0.001, 0.001)], (2, 3), axis=1))
 row("CONCATENATION constant", "Y", "Y", lambda net, r: net.op("CONCATENATION", [net.input("x", r(-1, 1, 2, 3)), net.const(r.w(2, 2, size=3))], axis=1))
 row("CONCATENATION input twice", "Y", "Y", lambda net, r: net.op("CONCATENATION", [x := net.input("x", r(-1, 1, 2, 3)), x], axis=1))
 row("PACK", "Y", "Y", joined("PACK", [(-1, 1), (-4, 3)], (2, 3), valuesCount=2, axis=0))
@@ -328,7 +367,9 @@ for kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
     row(f"{kind} SAME 3x3", "Y", "Y", mover(kind, (1, 5, 5, 3), padding="SAME", strideH=2, strideW=2, filterHeight=3, filterWidth=3))
 for kind in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"):
     for options in ({}, {"alignCorners": True}, {"halfPixelCenters": True}):
-        row(f"{kind} {' '.join(options)}".strip(), "Y", "Y", mover(kind, (1, 4, 4, 3), [7, 9], **options))
+        # The int16 kernel interpolates with ten bits behind the point: 2^-10 of the difference, on either axis.
+        more = {"steps": {"int16x8": 128}, "decibel": {"int16x8": 50}} if kind == "RESIZE_BILINEAR" else {}
+        row(f"{kind} {' '.join(options)}".strip(), "Y", "Y", mover(kind, (1, 4, 4, 3), [7, 9], **options), **more)
 for kind in ("REDUCE_MAX", "REDUCE_MIN"):
     row(kind, "Y", "Y", mover(kind, (2, 4, 3), [1]))
     row(f"{kind} keep dims", "Y", "Y", mover(kind, (1, 4, 4, 3), [1, 2], keepDims=True))
@@ -356,24 +397,28 @@ row("READ_VARIABLE", "Y", "Y", variable)
 # ------------------------------------------------------------------------------------------------ reductions
 
 for kind in ("MEAN", "SUM"):
-    row(kind, "Y", "Y", mover(kind, (2, 4, 3), [1]))
-    row(f"{kind} rank 4 keep dims", "Y", "Y", mover(kind, (1, 4, 4, 3), [1, 2], keepDims=True))
-    row(f"{kind} all", "Y", "Y", mover(kind, (2, 5), [0, 1]))
+    more = {"unlike": "sums up integers without rescaling them"} if kind == "SUM" else {}
+    row(kind, "Y", "Y", mover(kind, (2, 4, 3), [1]), **more)
+    row(f"{kind} rank 4 keep dims", "Y", "Y", mover(kind, (1, 4, 4, 3), [1, 2], keepDims=True), **more)
+    row(f"{kind} all", "Y", "Y", mover(kind, (2, 5), [0, 1]), **more)
 row("REDUCE_PROD", "Y", "Y", mover("REDUCE_PROD", (2, 3, 4), [1], low=0.5, high=1.5))
 
 
 # ------------------------------------------------------------------------------------------------ float only
 
-for kind, low, high in [("SIN", -3, 3), ("COS", -3, 3), ("SIGN", -2, 2), ("FLOOR", -3, 3), ("CEIL", -3, 3), ("ROUND", -3, 3), ("NEG", -2, 3), ("SQUARE", -2, 3)]:
+for kind, low, high in [("SIN", -3, 3), ("COS", -3, 3), ("SIGN", -2, 2), ("NEG", -2, 3), ("SQUARE", -2, 3)]:
     row(kind, "-", "-", unary(kind, low, high))
+# Jumps lie between the values, so that rounding an input does not change on which side it is.
+for kind, offset in (("FLOOR", 0.5), ("CEIL", 0.5), ("ROUND", 0.2)):
+    row(kind, "-", "-", lambda net, r, kind=kind, offset=offset: net.op(kind, [net.input("x", r.grid(1.0, 3, 8) + np.float32(offset))]))
 for kind in ("FLOOR_DIV", "FLOOR_MOD"):
-    row(kind, "-", "-", binary(kind, (-6, 6), (1, 3)))
+    row(kind, "-", "-", lambda net, r, kind=kind: net.op(kind, [net.input("x", r.grid(1.0, 3, 8) + np.float32(0.5)), net.input("y", r.integers(1, 4, 3, 8).astype(np.float32))]), decibel={"int8": 25, "int16x8": 55})
 row("POW", "-", "-", binary("POW", (0.5, 2), (-1, 2)))
 row("ATAN2", "-", "-", binary("ATAN2", shape=(2, 3)))
 row("ADD_N", "-", "-", joined("ADD_N", [(-1, 1), (-4, 3), (0, 2)], (2, 3)))
 row("CUMSUM", "-", "-", mover("CUMSUM", (2, 6), 1))
 row("L2_POOL_2D", "-", "-", mover("L2_POOL_2D", (1, 4, 4, 3), padding="VALID", strideH=2, strideW=2, filterHeight=2, filterWidth=2))
-row("LOCAL_RESPONSE_NORMALIZATION", "-", "-", mover("LOCAL_RESPONSE_NORMALIZATION", (1, 2, 2, 8), radius=2, bias=1.0, alpha=0.1, beta=0.5))
+row("LOCAL_RESPONSE_NORMALIZATION", "-", "-", mover("LOCAL_RESPONSE_NORMALIZATION", (1, 2, 2, 8), radius=2, bias=1.0, alpha=0.1, beta=0.5), unlike="another normalization")
 row("MATRIX_DIAG", "-", "-", mover("MATRIX_DIAG", (2, 3)))
 row("MATRIX_SET_DIAG", "-", "-", lambda net, r: net.op("MATRIX_SET_DIAG", [net.input("x", r(-2, 3, 2, 3, 3)), net.input("d", r(-1, 1, 2, 3))]))
 row("SEGMENT_SUM", "-", "-", mover("SEGMENT_SUM", (4, 3), [0, 0, 1, 2]))

@@ -20,6 +20,12 @@ DYNAMIC = {"FULLY_CONNECTED": (0, 1), "CONV_2D": (0, 1), "DEPTHWISE_CONV_2D": (0
 RECURRENT = {"LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "RNN", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_RNN", "SVDF"}
 
 
+# Where float32 would lose what an int16 kernel keeps: the difference of large numbers.
+EXACT = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply}
+CLIPS = {"NONE": (-np.inf, np.inf), "RELU": (0, np.inf), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}
+ACTIVATIONS = {code: name for name, code in vars(schema.ActivationFunctionType).items() if not name.startswith("_")}
+
+
 class OneOperator:
     """An operator of a model as a float model: call it with the real numbers of its computed operands."""
 
@@ -122,6 +128,9 @@ class File:
                 continue
             elif kind == "READ_VARIABLE":
                 results = [variables.get(values[ins[0]], 0)]
+            elif kind in EXACT and flat.is_quantized(self.tensors[outs[0]]):
+                exact = EXACT[kind](*(np.asarray(values[i], np.float64) for i in ins))
+                results = [np.clip(exact, *CLIPS[ACTIVATIONS[operator.builtinOptions.fusedActivationFunction]])]
             else:
                 results = self.single(at, values)(values)
                 if kind in DYNAMIC and self.is_dynamic(kind, operator):
