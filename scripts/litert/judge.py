@@ -104,7 +104,7 @@ def unlike_others(file):
                 continue
             wanted = flat.scales_of(activation)[0] * flat.scales_of(weight)
             told = flat.scales_of(bias)
-            if told is None or len(told) not in (1, len(wanted)) or (np.abs(told / wanted - 1) > 1e-5).any():
+            if told is None or len(told) not in (1, len(wanted)) or (np.abs(told - wanted) > 1e-5 * wanted).any():
                 problems.append(f"{flat.text(bias.name)}: scale of the bias is not input · weight")
             if bias.type != (TYPE.INT64 if activation.type == TYPE.INT16 else TYPE.INT32):
                 problems.append(f"{flat.text(bias.name)}: {flat.NAME_OF[bias.type]} bias")
