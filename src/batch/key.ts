@@ -11,7 +11,10 @@ import pkg from "../../package.json" with { type: "json" };
 import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
 import { dialectOf } from "../driver/paths.ts";
 import { JOB_OPTIONS } from "../options/lists.ts";
+import { schemeOf } from "../options/scheme.ts";
 import { ROWS } from "../options/table.ts";
+import type { OptionValues } from "../options/values.ts";
+import type { SchemeName } from "../rules/schemes.ts";
 import { dataFiles } from "./data-files.ts";
 import { type Job, writtenBy } from "./job.ts";
 
@@ -106,9 +109,15 @@ const one = (path: unknown) => ({ word: "", names: [], files: [String(path)] });
 export async function keyOfJob({ model, output, options }: Job, hashes: Hashes, signal?: AbortSignal): Promise<Key> {
   const inputs: FileFacts[] = [await hashes.of(model, signal)];
   const parts: unknown[] = [pkg.version, dialectOf(output), inputs[0]!.sha256];
+  // The scheme that is meant counts, however it was said.
+  const meant: OptionValues = {
+    ...options,
+    scheme: schemeOf({ ...options, output }).name as SchemeName,
+    dtype: undefined,
+  };
   for (const name of [...JOB_OPTIONS].sort()) {
     const { file, sameResult } = ROWS[name];
-    const value = options[name];
+    const value = meant[name];
     if (value === undefined || sameResult) continue;
     if (file === undefined) parts.push([name, value]);
     // What is written beside the model does not change it, but has to be made, too.

@@ -51,6 +51,15 @@ export interface Instance {
    * when LiteRT refuses the model.
    */
   load(model: Uint8Array, outputNames: readonly string[]): Promise<Loaded>;
+  /** Loads and prepares a model of so many bytes, which `write` puts into LiteRT's memory, with all its signatures. Throws EngineError. */
+  loadFile(size: number, write: (into: Uint8Array) => void): Promise<LoadedFile>;
+}
+
+/** A model as its file is. A model without signatures has one, of its first subgraph, with the tensors' own names. */
+export interface LoadedFile {
+  readonly signatures: number;
+  /** Runs a signature; `fillInput` gets each input's zeroed bytes and its name. Results are dropped. Throws EngineError. */
+  run(signature: number, fillInput: (name: string, bytes: Uint8Array) => void): Promise<void>;
 }
 
 /** A model in an instance. */
@@ -91,15 +100,16 @@ export const MEMORY_LIMIT = 2 ** 31;
 /** This thread's instance; there is one per build. */
 export async function openInstance(library: WebAssembly.Module, fastMath: boolean): Promise<Instance> {
   const bound = await bindings(library, fastMath);
-  return { memory: bound.memory, load: (model, outputNames) => load(bound, model, outputNames) };
+  return {
+    memory: bound.memory,
+    load: (model, outputNames) => load(bound, model, outputNames),
+    loadFile: (size, write) => loadFile(bound, size, write),
+  };
 }
 
-async function load(
-  { wasm, log, environment }: Bound,
-  model: Uint8Array,
-  outputNames: readonly string[],
-): Promise<Loaded> {
-  const attempt = <T>(what: string, action: () => T | Promise<T>): T | Promise<T> => {
+/** Does what LiteRT may refuse; `what` is said of a failure, with its reason. */
+function attemptIn(log: string[]) {
+  return <T>(what: string, action: () => T | Promise<T>): T | Promise<T> => {
     const failed = (error: unknown): never => {
       throw new EngineError(`${what}: ${[...log, textOf(error)].join("; ")}`, { cause: error });
     };
@@ -117,17 +127,53 @@ async function load(
     }
     return given instanceof Promise ? given.then(checked, failed) : checked(given);
   };
+}
 
-  const pointer = wasm._malloc(model.byteLength);
-  if (pointer === 0) throw new EngineError(`no memory for a model of ${model.byteLength} bytes (${MEMORY_TEXT})`);
-  wasm.HEAPU8.set(model, pointer);
-  const loaded = await attempt("the model cannot be loaded", () =>
-    wasm.loadModel(environment, pointer, model.byteLength),
-  );
+async function compile({ wasm, log, environment }: Bound, size: number, write: (into: Uint8Array) => void) {
+  const attempt = attemptIn(log);
+  const pointer = wasm._malloc(size);
+  if (pointer === 0) throw new EngineError(`no memory for a model of ${size} bytes (${MEMORY_TEXT})`);
+  write(wasm.HEAPU8.subarray(pointer, pointer + size));
+  const loaded = await attempt("the model cannot be loaded", () => wasm.loadModel(environment, pointer, size));
   const compiled = await attempt("the model cannot be prepared", () =>
     wasm.compileModel(environment, loaded, COMPILE_OPTIONS),
   );
+  return { attempt, pointer, loaded, compiled };
+}
 
+async function loadFile(bound: Bound, size: number, write: (into: Uint8Array) => void): Promise<LoadedFile> {
+  const { wasm, environment } = bound;
+  const { attempt, loaded, compiled } = await compile(bound, size, write);
+  return {
+    signatures: loaded.getNumSignatures(),
+    async run(number, fillInput) {
+      const inputs = await attempt("the inputs cannot be made", () => {
+        const signature = loaded.getSignature(number);
+        const names = signature.inputNames();
+        const kind = wasm.LiteRtTensorBufferType.HOST_MEMORY;
+        return Array.from({ length: names.size() }, (_, i) => {
+          const type = loaded.getInputTensorType(number, i);
+          const buffer = wasm.LiteRtTensorBuffer.createManaged(environment, kind, type, type.bytes());
+          const tensor = new TensorInMemory(wasm, buffer, buffer.packedSize());
+          tensor.look((lent) => fillInput(String(names.get(i)), lent.bytes().fill(0)));
+          return tensor;
+        });
+      });
+      const outputs = await attempt("the model cannot be run", () =>
+        compiled.run(
+          number,
+          inputs.map(({ buffer }) => buffer),
+        ),
+      );
+      for (const output of outputs) output.delete();
+      for (const input of inputs) input.release();
+    },
+  };
+}
+
+async function load(bound: Bound, model: Uint8Array, outputNames: readonly string[]): Promise<Loaded> {
+  const { wasm, environment } = bound;
+  const { attempt, pointer, loaded, compiled } = await compile(bound, model.byteLength, (into) => into.set(model));
   const signature = loaded.getSignature(0);
   const names = signature.outputNames();
   const places = Array.from({ length: names.size() }, (_, i) => outputNames.indexOf(String(names.get(i))));

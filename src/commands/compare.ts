@@ -4,14 +4,15 @@ import { FileError, reasonOf } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
 import { type DataSet, type InputSpec, isOpen, openDataSet, openSizeText, withShapes } from "../calibration/index.ts";
+import { asIs } from "../compare/as-is.ts";
 import { type Comparison, compareModels } from "../compare/compare.ts";
 import { brokenLimits, holdTo } from "../compare/limits.ts";
-import { openSide, type Side } from "../compare/side.ts";
+import { hasIntegers, openSide, type Side } from "../compare/side.ts";
 import { table } from "../compare/table.ts";
 import { visqFile } from "../compare/visq.ts";
 import { about } from "../driver/about.ts";
 import { checkInput, checkReport } from "../driver/paths.ts";
-import { openModel } from "../model/index.ts";
+import { type OpenedModel, openModel } from "../model/index.ts";
 import type { OptionValues } from "../options/values.ts";
 import { coloursFor } from "../terminal/streams.ts";
 import type { Command } from "./command.ts";
@@ -25,6 +26,7 @@ export const compare: Command = {
     "dataFormat",
     "inputShape",
     "layers",
+    "runAs",
     "failBelow",
     "failAbove",
     "visq",
@@ -55,7 +57,8 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
       for (const line of model.unknown) output.tell(`warning: ${paths[i]}: ${line}`);
       sides.push(await about(paths[i]!, () => openSide(model)));
     }
-    const comparison = await compareModels([sides[0]!, sides[1]!], (inputs) => openSamples(inputs, options, output), {
+    const { side, why } = await secondSide(opened[1]!, sides[1]!, options.runAs);
+    const comparison = await compareModels([sides[0]!, side], (inputs) => openSamples(inputs, options, output), {
       layers: options.layers || options.visq !== undefined,
       workers: options.numThreads,
       memoryLimit: options.memoryLimit,
@@ -63,7 +66,7 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
       fastMath: options.fastMath,
       onProgress: output.progress("comparing"),
     });
-    print(paths, comparison, options, output);
+    print(paths, comparison, why, options, output);
     if (options.visq !== undefined) {
       await write(options.visq, visqFile(paths[0], comparison.layers, options.visqMetric));
       output.tell(`${options.visq}: ${options.visqMetric} of the tensors, for visq`);
@@ -72,6 +75,24 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
   } finally {
     for (const model of opened) model.close();
   }
+}
+
+/** The second model as it is run, and why not as it is. Throws a FileError where it was asked for and cannot be. */
+async function secondSide(
+  opened: OpenedModel,
+  fake: Side,
+  how: OptionValues["runAs"],
+): Promise<{ side: Side; why?: string }> {
+  if (how === "fake" || (how === undefined && !hasIntegers(opened.model))) return { side: fake };
+  const side = await asIs(opened, fake);
+  if (!("reason" in side)) return { side };
+  const why = side.reason;
+  // A .circle is for another runtime: that needs no reason.
+  if (how === "as-is")
+    throw new FileError(opened.source.name, `cannot be run as it is: ${why}; leave --run out, or --run fake`, {
+      code: "not-as-is",
+    });
+  return opened.dialect === "tflite" ? { side: fake, why } : { side: fake };
 }
 
 /** The samples; made-up ones for inputs of open size are said to mean nothing. */
@@ -86,16 +107,34 @@ function limitsOf({ failBelow = [], failAbove = [] }: OptionValues) {
   return [...failBelow, ...failAbove];
 }
 
-function print(paths: readonly [string, string], comparison: Comparison, options: OptionValues, output: Output): void {
+function print(
+  paths: readonly [string, string],
+  comparison: Comparison,
+  why: string | undefined,
+  options: OptionValues,
+  output: Output,
+): void {
   if (options.json) {
-    const { records, outputs, layers, notCompared } = comparison;
+    const { records, ran, outputs, layers, notCompared } = comparison;
     const asked = options.layers ? { layers: layers.map(({ visq: _, ...layer }) => layer), notCompared } : {};
     const broken = brokenLimits(outputs, limitsOf(options));
-    const facts = { float: paths[0], quantized: paths[1], samples: records, outputs, ...asked, broken };
+    const facts = {
+      float: paths[0],
+      quantized: paths[1],
+      samples: records,
+      ran,
+      ...(why && { notAsItIs: why }),
+      outputs,
+      ...asked,
+      broken,
+    };
     return output.print(JSON.stringify(facts, null, 2));
   }
   const colours = coloursFor(1);
-  output.print(`${colours.bold(paths[0])} and ${colours.bold(paths[1])}, ${counted(comparison.records, "sample")}`);
+  output.print(
+    `${colours.bold(paths[0])} and ${colours.bold(paths[1])}, ${counted(comparison.records, "sample")}; the second ${comparison.ran}`,
+  );
+  if (why) output.print(`  not as it is: ${why}`);
   for (const line of table(comparison, options.layers === true, colours)) output.print(line);
 }
 

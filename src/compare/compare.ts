@@ -9,7 +9,7 @@ import { openFloatsOrIntegers } from "./integer-data.ts";
 import { type Metrics, Totals, type VisqMetrics } from "./metrics.ts";
 import { hasNumbers } from "./numbers.ts";
 import { type Pair, type RunOptions, runPairs, type Sides } from "./run.ts";
-import { MODEL_LIMIT, type Tap } from "./side.ts";
+import { MODEL_LIMIT, type Ran, type Tap } from "./side.ts";
 
 export interface ComparedTensor {
   /** Name in the first model. */
@@ -31,6 +31,8 @@ export interface ComparedLayer extends ComparedTensor {
 
 export interface Comparison {
   readonly records: number;
+  /** How the second model was run. */
+  readonly ran: Ran;
   readonly outputs: readonly ComparedOutput[];
   /** Empty unless asked for. In the first model's order. */
   readonly layers: readonly ComparedLayer[];
@@ -88,6 +90,7 @@ async function compareSides(
     };
     return {
       records: data.count,
+      ran: sides[1].ran,
       outputs: outputs.map(([, other], i) => ({ ...compared(i), other: other.name })),
       layers: matched.pairs.map(([, { rounding }], i) => ({
         ...compared(outputs.length + i),

@@ -73,10 +73,19 @@ export async function runPairsInParts(
         if (input === undefined ? !outputs.has(b.tensor) : number > 0) return [];
         const own = sides[0].inputIndex(a.tensor);
         const from = own === undefined ? { place: first.spill.of(a.tensor) } : { input: own };
-        return [{ pair, dtypes: [a.dtype, b.dtype], first: from, second: input === undefined ? b.tensor : { input } }];
+        const { integers } = b;
+        return [
+          {
+            pair,
+            dtypes: [a.dtype, b.dtype],
+            integers,
+            first: from,
+            second: input === undefined ? b.tensor : { input },
+          },
+        ];
       });
       const chain = chainOf(part, second, sides[1], part.writes);
-      const job: PartJob = { measure: "part", chain, library, fastMath, looked };
+      const job: PartJob = { measure: "part", chain, library, fastMath, looked, integerInputs: sides[1].integerInputs };
       await runRecords(
         job,
         data,

@@ -48,7 +48,12 @@ export async function runPairs(sides: Sides, pairs: readonly Pair[], data: DataS
   for (const [index, side] of sides.entries()) {
     const count = side.inputs.length;
     const from = index === 1 && run.ownInputs ? sides[0].inputs.length : 0;
-    jobs.push({ ...(await side.show(pairs.map((pair) => pair[index]!))), from, count });
+    jobs.push({
+      ...(await side.show(pairs.map((pair) => pair[index]!))),
+      from,
+      count,
+      integerInputs: side.integerInputs,
+    });
   }
   const job: CompareJob = {
     library: await compileLibrary(fastMath),

@@ -4,14 +4,14 @@
  */
 
 import { constantsKnown, dependsOnData } from "../calibration/fold.ts";
-import { subgraphOf } from "../calibration/graph-facts.ts";
+import { isFloat32, subgraphOf } from "../calibration/graph-facts.ts";
 import { elementCount, type InputSpec } from "../calibration/inputs.ts";
 import { type Instrumented, inputSpecs, instrument } from "../calibration/instrument.ts";
 import { checkVariables, needsSteps } from "../calibration/stepwise/needs.ts";
 import { explainStep, sharedBytes } from "../calibration/stepwise/run.ts";
 import { addNode, type Dtype, type Graph, type Node, setInput } from "../graph/graph.ts";
 import { rangeOf } from "../model/bytes.ts";
-import type { OpenedModel } from "../model/index.ts";
+import type { Model, OpenedModel } from "../model/index.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { fakeQuantizeModel, type Rounding } from "../passes/transform/fake-quantize-model.ts";
 import { exportWorkspace, workspace } from "../passes/workspace.ts";
@@ -20,6 +20,7 @@ import { stored } from "../weights/constant.ts";
 import { fillConstants } from "../weights/fill.ts";
 import type { DeclaredInput } from "./integer-data.ts";
 import { integerIoOf, restoreIntegerIo } from "./integer-io.ts";
+import type { Integers } from "./numbers.ts";
 import type { Source } from "./worker.ts";
 
 /** A tensor whose values can be had. */
@@ -32,12 +33,20 @@ export interface Tap {
   readonly rounding: { readonly dtype: Dtype; readonly scale: number } | null;
   /** Tensor of the copy. */
   readonly tensor: number;
+  /** Where it is integers in the copy, how they are read as floats. */
+  readonly integers?: Integers;
 }
+
+/** How a side is run: with its own integer kernels, or as the float model that rounds as it does. */
+export type Ran = "as it is" | "fake-quantized";
 
 export interface Side {
   /** What messages call it. */
   readonly name: string;
   readonly inputs: readonly InputSpec[];
+  readonly ran: Ran;
+  /** How the floats of each input become what the copy wants; null for those that it takes as they are. Absent: all. */
+  readonly integerInputs?: readonly (Integers | null)[];
   /** Its inputs before it was made a float model. */
   readonly declared: readonly DeclaredInput[];
   readonly outputs: readonly Tap[];
@@ -105,6 +114,7 @@ export async function openSide(opened: OpenedModel, integers = false, always = f
   return {
     name: opened.source.name,
     inputs: specs,
+    ran: hasIntegers(opened.model) ? "fake-quantized" : "as it is",
     declared,
     outputs: outputs.map((tensor, i) => ({ ...tap(tensor), name: main!.outputs[i]!.name })),
     layers: byName([...plan.inputs, ...plan.outputs].map(({ tensor }) => tap(tensor))),
@@ -169,7 +179,15 @@ function tapOf(node: Node, tensor: number, roundings: ReadonlyMap<Node, Rounding
   return { name: of.name, dtype, shape, rounding, tensor };
 }
 
-function byName(taps: readonly Tap[]): Map<string, Tap | null> {
+/** Whether anything of a model has integers with scales; otherwise it is the same either way. */
+export function hasIntegers({ subgraphs = [] }: Model): boolean {
+  return subgraphs.some(({ tensors = [] }) =>
+    tensors.some((tensor) => !isFloat32(tensor) && (tensor.quantization?.scale?.length ?? 0) > 0),
+  );
+}
+
+/** Taps by name. */
+export function byName(taps: readonly Tap[]): Map<string, Tap | null> {
   const rounded = new Set(taps.filter(({ rounding }) => rounding).map(({ name }) => name));
   const found = new Map<string, Tap | null>();
   for (const tap of taps) {

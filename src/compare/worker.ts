@@ -22,11 +22,13 @@ import type { FromWorker, ToWorker } from "../calibration/worker.ts";
 import type { Dtype } from "../graph/graph.ts";
 import { EvalDiff } from "./eval-diff.ts";
 import { PACKED, pack, sumsOf } from "./metrics.ts";
-import { numbersOf } from "./numbers.ts";
+import { type Integers, numbersOf, quantizedBytes, valuesOf } from "./numbers.ts";
 
 /** Where a tensor's values come from: a model input's data, or a result of the copy (its place among `outputNames`). */
 export interface Source {
   readonly dtype: Dtype;
+  /** The bytes are integers that stand for floats. */
+  readonly integers?: Integers;
   readonly input?: number;
   readonly result?: number;
 }
@@ -39,6 +41,8 @@ export interface SideJob {
   /** The side's arrays in a record. */
   readonly from: number;
   readonly count: number;
+  /** How the floats of its inputs become integers. */
+  readonly integerInputs?: readonly (Integers | null)[];
   readonly sources: readonly Source[];
 }
 
@@ -64,6 +68,8 @@ export interface Looked {
   /** Its place among the pairs; for the main thread. */
   readonly pair: number;
   readonly dtypes: readonly [Dtype, Dtype];
+  /** The second model's bytes are integers that stand for floats. */
+  readonly integers?: Integers;
   /** Where the first model's values are: kept, or an input's data. */
   readonly first: { readonly place: SpilledTensor } | { readonly input: number };
   /** The second model's tensor, or an input's data. */
@@ -77,6 +83,8 @@ export interface PartJob {
   readonly library: WebAssembly.Module;
   readonly fastMath: boolean;
   readonly looked: readonly Looked[];
+  /** How the floats of the second model's inputs become integers. */
+  readonly integerInputs?: readonly (Integers | null)[];
 }
 
 /** A model in this worker; without one its data are all there is to look at. */
@@ -150,20 +158,21 @@ class PartRunner {
   }
 
   async run(record: number, inputs: readonly Uint8Array[]): Promise<Float64Array> {
+    const own = fed(inputs, this.job.integerInputs);
     const sums = new Float64Array(this.job.looked.length * PACKED);
     const compare = (place: number, b: Uint8Array): void => {
-      const { first, dtypes } = this.job.looked[place]!;
+      const { first, dtypes, integers } = this.job.looked[place]!;
       let a: Uint8Array;
       if ("input" in first) a = inputs[first.input]!;
       else {
         a = new Uint8Array(first.place.bytes);
         this.spill.read(first.place, record, a);
       }
-      pack(sums, place, sumsOf(numbersOf(a, dtypes[0]), numbersOf(b, dtypes[1])));
+      pack(sums, place, sumsOf(numbersOf(a, dtypes[0]), valuesOf(b, dtypes[1], integers)));
     };
     for (const [place, { second }] of this.job.looked.entries())
-      if (typeof second !== "number") compare(place, inputs[second.input]!);
-    await this.chain.run(record, inputs, (tensor, lent) => {
+      if (typeof second !== "number") compare(place, own[second.input]!);
+    await this.chain.run(record, own, (tensor, lent) => {
       for (const place of this.places.get(tensor) ?? []) compare(place, lent.bytes());
     });
     return sums;
@@ -192,13 +201,14 @@ async function compareRecord(
   shapes?: Shapes,
 ): Promise<Float64Array | undefined> {
   const held: (Held | null)[] = [];
+  const own = job.sides.map(({ from, count, integerInputs }) => fed(inputs.slice(from, from + count), integerInputs));
   try {
-    for (const index of SIDES) held.push(await of(index, () => run(runners[index]!, inputs, shapes)));
+    for (const index of SIDES) held.push(await of(index, () => run(runners[index]!, own[index]!, shapes)));
     const pairs = job.sides[0].sources.length;
     const sums = job.measure === "sums" ? new Float64Array(pairs * PACKED) : undefined;
     for (let pair = 0; pair < pairs; pair++) {
-      look(0, pair, held[0]!, inputs, (bytesOfA, a) =>
-        look(1, pair, held[1]!, inputs, (bytesOfB, b) => {
+      look(0, pair, held[0]!, own[0]!, (bytesOfA, a) =>
+        look(1, pair, held[1]!, own[1]!, (bytesOfB, b) => {
           if (sums) return pack(sums, pair, sumsOf(a(), b()));
           if (record === 0) evals.push(new EvalDiff(a().length));
           evals[pair]!.add(a(), b());
@@ -213,10 +223,14 @@ async function compareRecord(
   }
 }
 
-async function run(runner: Runner, inputs: readonly Uint8Array[], shapes?: Shapes): Promise<Held | null> {
+/** What a side is fed: floats, or the integers that stand for them. */
+function fed(inputs: readonly Uint8Array[], integers: SideJob["integerInputs"]): readonly Uint8Array[] {
+  return integers ? inputs.map((bytes, i) => (integers[i] ? quantizedBytes(bytes, integers[i]) : bytes)) : inputs;
+}
+
+async function run(runner: Runner, own: readonly Uint8Array[], shapes?: Shapes): Promise<Held | null> {
   const { side, engine } = runner;
   if (!engine) return null;
-  const own = inputs.slice(side.from, side.from + side.count);
   // The first record is run twice where shapes follow from data (src/calibration/worker.ts).
   if (side.settle && !side.stepwise && !runner.settled) (await engine.hold(own)).release();
   runner.settled = true;
@@ -228,19 +242,18 @@ function look(
   index: 0 | 1,
   pair: number,
   held: Held | null,
-  inputs: readonly Uint8Array[],
+  own: readonly Uint8Array[],
   see: (bytes: () => Uint8Array, numbers: () => ArrayLike<number>) => void,
 ): void {
-  const { sources, from } = job.sides[index];
-  const { dtype, input, result } = sources[pair]!;
+  const { dtype, integers, input, result } = job.sides[index].sources[pair]!;
   if (input !== undefined) {
-    const bytes = inputs[from + input]!;
+    const bytes = own[input]!;
     return see(
       () => bytes,
-      () => numbersOf(bytes, dtype),
+      () => valuesOf(bytes, dtype, integers),
     );
   }
-  held!.look(result!, (bytes) => see(bytes, () => numbersOf(bytes(), dtype)));
+  held!.look(result!, (bytes) => see(bytes, () => valuesOf(bytes(), dtype, integers)));
 }
 
 function dump(record: number, which: "first" | "second", output: number, bytes: Uint8Array): void {

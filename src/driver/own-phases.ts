@@ -112,10 +112,12 @@ export async function recordInto(run: Own): Promise<void> {
   const {
     bySubgraph,
     from,
+    shapes,
     notes: found,
     passedOver,
   } = await recordSamples(model, settings.samples!, io, fillConstants);
   run.facts.ranges = from;
+  run.shapes = shapes;
   space.context.notes.push(...found);
   const how = `${from.how} of ${counted(from.samples, "sample")}`;
   for (const [tensor, { min, max }] of bySubgraph.get(0)!) {

@@ -149,10 +149,23 @@ export function warnOfResults({ graphs, space }: Run): void {
   for (const graph of graphs) noteWarnings(graph, space.context);
 }
 
-/** Writes the graphs, as Circle with RESHAPE's shape as an operand, as the reference does; `checks` run when all weights are known, before the file gets its name. */
-export async function writeResult(run: Run, checks: readonly Phase[]): Promise<void> {
+/**
+ * Writes the graphs, as Circle with RESHAPE's shape as an operand, as the reference does; `checks` run when all weights are known, `whole`
+ * when all is written to `run.temporary`; both before the file gets its name.
+ */
+export async function writeResult(run: Run, checks: readonly Phase[], whole: readonly Phase[] = []): Promise<void> {
   if (run.dialect === "circle") for (const graph of run.space.graphs) reshapeShape(graph);
-  await writeWorkspace(run.space, run.settings.output, run.dialect, () => runSteps(checks, [run]), run.stream);
+  await writeWorkspace(
+    run.space,
+    run.settings.output,
+    run.dialect,
+    () => runSteps(checks, [run]),
+    run.stream,
+    (path) => {
+      run.temporary = path;
+      return runSteps(whole, [run]);
+    },
+  );
 }
 
 /** Runs the model on samples and puts the ranges into its tables. */

@@ -52,6 +52,7 @@ import {
 } from "./phases.ts";
 import type { Report } from "./report.ts";
 import { type Phase, Run, runFlow, runPhases } from "./run.ts";
+import { runInLiteRT } from "./run-result.ts";
 import type { QuantizeSettings, RecordSettings, ReferenceSettings, Settings, TransformSettings } from "./settings.ts";
 import {
   checkModelFile,
@@ -131,6 +132,15 @@ const OWN_CHECKS: readonly Phase[] = [
   WARN,
 ];
 
+/** Between the last byte and the name of the file. */
+const RUN_IN_LITERT: Phase<QuantizeSettings> = {
+  name: "run in LiteRT",
+  span: "run",
+  when: ({ dialect, settings }) => dialect === "tflite" && !settings.withoutRun,
+  why: "the last word has the runtime: what it refuses gets no name",
+  run: runInLiteRT,
+};
+
 export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
   CHECK_FILES,
   { ...START_THREADS, when: hasNoSamples },
@@ -188,7 +198,7 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
     name: "write",
     files: true,
     why: "weights are encoded on their way into the file",
-    run: (run) => writeResult(run, OWN_CHECKS),
+    run: (run) => writeResult(run, OWN_CHECKS, [RUN_IN_LITERT]),
   },
 ];
 

@@ -2,6 +2,7 @@
 import { FileError, MinmaxqError } from "../base/errors.ts";
 import { firstOf } from "../base/text.ts";
 import type { InputSpec, RecordedRange, Reduction } from "../calibration/index.ts";
+import type { Shapes } from "../calibration/inputs.ts";
 import { expectedInputs, type Fill, type Model } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
 import type { Io } from "./io.ts";
@@ -13,6 +14,8 @@ export interface Recording {
   /** Ranges by subgraph and tensor index: of the first subgraph, and of those that it runs. */
   readonly bySubgraph: ReadonlyMap<number, ReadonlyMap<number, RecordedRange>>;
   readonly from: RecordedFrom;
+  /** Shapes of the first sample's inputs, where the model leaves them open. */
+  readonly shapes?: Shapes;
   /** Warnings about the samples. */
   readonly notes: readonly Note[];
   /** Positions of inputs with −FLT_MAX in a sample: a range passes it over (reference §7.3), a mask means it. */
@@ -47,6 +50,7 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
     const random = data.random === true;
     return {
       bySubgraph,
+      shapes: data.shapes?.(0),
       from: { source: "samples", how, samples: data.count, random },
       notes: [
         ...facts.notes(random),

@@ -33,6 +33,8 @@ export interface Report {
   readonly done?: string;
   /** The result was held to the rules of its operators. */
   readonly verified: boolean;
+  /** Whether the runtime inside of minmaxq ran the result once; absent where it is not for that runtime, or was not asked to. */
+  readonly run?: RunReport;
   /** Where ranges come from; absent where none were used. */
   readonly ranges?: RecordedFrom | { readonly source: "file" };
   /** Number of ranges written by `record`. */
@@ -47,6 +49,13 @@ export interface Report {
   readonly steps: readonly StepTime[];
   /** Every tensor of the result. Computed when it is asked for: most views need none of it. */
   readonly subgraphs: readonly SubgraphReport[];
+}
+
+export interface RunReport {
+  readonly runtime: string;
+  readonly ran: boolean;
+  /** Why it was not run, or not to its end. */
+  readonly reason?: string;
 }
 
 export interface FileReport {

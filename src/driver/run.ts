@@ -3,6 +3,7 @@
  */
 import { statSync } from "node:fs";
 import { runSteps, type Step, type StepTime } from "../base/steps.ts";
+import type { Shapes } from "../calibration/inputs.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import type { Model, OpenedModel } from "../model/index.ts";
 import type { Note, QuantizeOptions, Workspace } from "../passes/context.ts";
@@ -18,7 +19,14 @@ import type { Settings } from "./settings.ts";
 
 /** Facts of the Report that steps find. */
 type Facts = {
-  -readonly [Name in "scheme" | "granularity" | "done" | "ranges" | "rangesWritten" | "targetHint"]?: Report[Name];
+  -readonly [Name in
+    | "scheme"
+    | "granularity"
+    | "done"
+    | "ranges"
+    | "rangesWritten"
+    | "targetHint"
+    | "run"]?: Report[Name];
 };
 
 /** What the steps of a flow work on. Members without a value are set by the step that the comment names. */
@@ -43,6 +51,10 @@ export class Run<S extends Settings = Settings> {
   /** Inputs whose recorded range passes −FLT_MAX over; by "record". */
   readonly passedOver = new Set<Node>();
   verified = false;
+  /** Where the result is when it is whole and has no name yet; by "write". */
+  temporary?: string;
+  /** Shapes of the first sample's inputs, where the model leaves them open; by "record". */
+  shapes?: Shapes;
   readonly times: StepTime[] = [];
   /** Threads of the weight stream, and what they have begun of the output. */
   readonly stream = new WeightStream();

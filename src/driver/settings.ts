@@ -40,6 +40,8 @@ export interface QuantizeSettings extends Settings {
   readonly withSteps?: readonly string[];
   /** Refuse a model with parts that would stay float. */
   readonly strict?: boolean;
+  /** Do not load and run a .tflite result in LiteRT. */
+  readonly withoutRun?: boolean;
 }
 
 /** Settings of `record`. */

@@ -1,6 +1,6 @@
 /** The end of a flow: graphs → tables → file. */
 import { timed } from "../base/timings.ts";
-import type { BegunFile, Dialect, Fill, Model, OpenedModel } from "../model/index.ts";
+import type { Dialect, Fill, Model, OpenedModel, WriteOptions } from "../model/index.ts";
 import { writeModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
 import { exportWorkspace } from "../passes/workspace.ts";
@@ -8,7 +8,7 @@ import { WeightStream } from "../weights/fill.ts";
 
 /**
  * Writes the workspace's model. `check` runs once all weights are known and before the file gets its name. `stream` is that of the
- * run, where it has one: what it has begun is continued.
+ * run, where it has one: what it has begun is continued. `whole` runs when the file is whole, before it gets its name.
  */
 export async function writeWorkspace(
   space: Workspace,
@@ -16,13 +16,14 @@ export async function writeWorkspace(
   dialect: Dialect,
   check?: () => void | Promise<void>,
   stream = new WeightStream(),
+  whole?: (path: string) => void | Promise<void>,
 ): Promise<void> {
   const fill: Fill = async (target, placed) => {
     await stream.fill(target, placed);
     await check?.();
   };
   const { model } = timed("write", () => exportWorkspace(space));
-  await writeAs(model, path, dialect, space.opened, fill, space.begun);
+  await writeAs(model, path, dialect, space.opened, { fill, begun: space.begun, whole });
 }
 
 /** Writes a model in a format, laid out as `opened` was: weights inside or behind the tables, then the archive it had. */
@@ -31,10 +32,9 @@ export async function writeAs(
   path: string,
   dialect: Dialect,
   { external, archive }: Pick<OpenedModel, "external" | "archive">,
-  fill?: Fill,
-  begun?: BegunFile,
+  more: Pick<WriteOptions, "fill" | "begun" | "whole"> = {},
 ): Promise<void> {
-  await writeModel({ ...model, version: VERSIONS[dialect] }, path, { dialect, fill, external, archive, begun });
+  await writeModel({ ...model, version: VERSIONS[dialect] }, path, { dialect, external, archive, ...more });
 }
 
 /** Model.version as the formats' tools write it. */

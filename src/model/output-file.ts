@@ -38,11 +38,12 @@ export class OutputFile {
     writeAll(this.fd!, bytes, offset);
   }
 
-  /** Gives the file its size in bytes and its name. */
-  async finish(size: number): Promise<void> {
+  /** Gives the file its size in bytes and its name; `whole` is told in between, and what it throws leaves no file. */
+  async finish(size: number, whole?: (path: string) => void | Promise<void>): Promise<void> {
     // Here and not before: ext4 writes into a file of the final size at half the speed of one that grows.
     ftruncateSync(this.fd!, size);
     this.close();
+    await whole?.(this.temporary);
     // The last moment at which Ctrl-C leaves no file.
     await new Promise((resume) => setImmediate(resume));
     renameSync(this.temporary, this.final);

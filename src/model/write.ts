@@ -47,6 +47,8 @@ export interface WriteOptions {
   archive?: ByteRange;
   /** Size in bytes from which weights lie behind the FlatBuffer. For tests. */
   limit?: number;
+  /** Called when the file is whole and has no name yet, with the path where it is; what it throws leaves no file. Not in memory. */
+  whole?: (path: string) => void | Promise<void>;
   /** The file, with contents that had their places before the tables were known. Those that are not as planned are filled anew. */
   begun?: BegunFile;
 }
@@ -77,7 +79,7 @@ async function writeBeside(model: Model, path: string, options: WriteOptions): P
       }
       return { path: file.temporary, write: (bytes, offset) => file.write(bytes, offset) };
     });
-    await file.finish(size!);
+    await file.finish(size!, options.whole);
   } catch (error) {
     file.discard();
     throw writeError(path, size, error);

@@ -27,6 +27,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "output",
   ...RECORDING_OPTIONS,
   "scheme",
+  "activations",
   "dtype",
   "granularity",
   "target",
@@ -40,6 +41,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "withSteps",
   "withoutSteps",
   "strict",
+  "withoutRun",
   "explain",
   "profileData",
   "json",
@@ -54,8 +56,10 @@ export const SHARED_JOB_OPTIONS: readonly OptionName[] = JOB_OPTIONS.filter((nam
 
 /** Refuses options of `quantize` that cannot stand together, before anything is read. */
 export function checkTogether(options: OptionValues): void {
-  if (options.scheme !== undefined && options.dtype !== undefined)
-    throw new UsageError("--dtype: is a scheme of ONE's, and --scheme is there, too; keep one of them");
+  if (options.scheme !== undefined && options.dtype !== undefined && options.scheme !== options.dtype)
+    throw new UsageError(
+      `--dtype ${options.dtype}: is a scheme of ONE's, and --scheme ${options.scheme} is another one; keep one of them`,
+    );
   const scheme = schemeOf(options);
   if (!scheme.granularities.includes(options.granularity))
     throw new UsageError(

@@ -4,6 +4,7 @@ import { closest } from "fastest-levenshtein";
 import { reasonOf } from "../base/errors.ts";
 import type { GivenShape } from "../calibration/index.ts";
 import { type Limit, limitsFromText } from "../compare/limits.ts";
+import type { Dtype } from "../graph/graph.ts";
 import { type ForcedParameters, parametersFromText } from "../passes/transform/set-parameters.ts";
 import { IO_DTYPES } from "./dtypes.ts";
 import { parseSize } from "./sizes.ts";
@@ -55,7 +56,7 @@ const refusing = <T>(parse: () => T): T => {
 export const size = (text: string): number => refusing(() => parseSize(text.trim()));
 
 /** Those of ONE, and LiteRT's int8. */
-export const ioDtypes = listOf(oneOf({ ...IO_DTYPES, int8: "INT8" as const }));
+export const ioDtypes = listOf(oneOf<Dtype>({ ...IO_DTYPES, int8: "INT8" }));
 
 /** An option that may be given several times. */
 export const collected =

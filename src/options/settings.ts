@@ -32,6 +32,7 @@ export function quantizeSettings(model: string, options: OptionValues): Quantize
     withSteps: options.withSteps,
     withoutSteps: options.withoutSteps,
     strict: options.strict,
+    withoutRun: options.withoutRun,
   };
 }
 

@@ -59,6 +59,12 @@ export const OPTIONS = {
     parse: oneOf(SCHEME_NAMES),
     defaultText: "int8 (LiteRT's) for .tflite, uint8 (ONE's) for .circle",
   },
+  activations: {
+    flags: "--activations <kind>",
+    help: "zero points of activations: asymmetric (chosen) or symmetric (0, as some NPUs want int8)",
+    parse: oneOf({ asymmetric: "asymmetric", symmetric: "symmetric" } as const),
+    defaultText: "as the scheme has them",
+  },
   dtype: {
     flags: "--dtype <dtype>",
     help: "ONE's scheme of this dtype, whatever the format: uint8 or int16",
@@ -111,6 +117,7 @@ export const OPTIONS = {
     parse: namesOf("step", PREPARE_NAMES),
   },
   strict: { flags: "--strict", help: "refuse a model with operators that would stay float, naming all of them" },
+  withoutRun: { flags: "--no-run", help: "do not load and run a .tflite result in LiteRT before it gets its name" },
   force: { ofCommand: true, flags: "--force", help: "allow the output to replace the input" },
   mode: {
     needs: "data",
@@ -230,6 +237,12 @@ export const OPTIONS = {
     flags: "--copy <to=from>",
     help: "take a tensor's parameters from another one; repeatable",
     parse: collected(copiedParameters),
+  },
+  runAs: {
+    flags: "--run <how>",
+    help: "how the second model is run: as-is (its own integer kernels) or fake (the float model that rounds as it does)",
+    parse: oneOf({ "as-is": "as-is", fake: "fake" } as const),
+    defaultText: "as-is where LiteRT has kernels for it",
   },
   layers: { flags: "--layers", help: "also compare every float tensor with the quantized model's of its name" },
   visq: {

@@ -10,7 +10,7 @@ import { dtypeOption } from "../graph/options.ts";
 import { isPerTensor } from "../graph/quantparam.ts";
 import { roundHalfAway } from "../rules/arithmetic.ts";
 import { isActivationDtype, isRuntimeQuantized } from "../rules/dtypes.ts";
-import { type OperandRole, type OperatorRow, roleOf, tiedOperands } from "../rules/operators.ts";
+import { type OperandRole, type OperatorRow, RULES_OF, roleOf, rowOf, tiedOperands } from "../rules/operators.ts";
 import type { Scheme } from "../rules/schemes.ts";
 import { type Context, granularityOf, schemeOf } from "./context.ts";
 import { predefined } from "./special.ts";
@@ -28,8 +28,10 @@ export function verify(graph: Graph, context: Context, options: VerifyOptions): 
   for (const node of activeNodes(graph)) {
     const operator = node.kind === "result" ? node.inputs[0]! : node;
     if (operator.kind !== "operator" || operator.float) continue;
-    const row = operator.row;
-    const check = new Check(node, operator, row, schemeOf(context, node), problems);
+    const scheme = schemeOf(context, node);
+    // A file's family is known only now; the reference has rows of its own.
+    const row = graph.rules === "one" ? operator.row : rowOf(operator.op, RULES_OF[scheme.family]);
+    const check = new Check(node, operator, row, scheme, problems);
     check.family();
     if (!row.verify) continue;
     if (options.allowFloat && hasNothingQuantized(operator)) continue;
@@ -130,9 +132,12 @@ class Check {
         if (role.dtypes.length > 0 && !role.dtypes.includes(operand.dtype) && this.rawMatters(operand))
           this.problem(`${what} "${operand.name}" is ${operand.dtype}, expected ${role.dtypes.join(" or ")}`);
         return;
-      case "activation":
-        this.dtype(operand, what, this.scheme.activation.dtype);
+      case "activation": {
+        const { activation, weights } = this.scheme;
+        const asWeights = role.constant && isConstant(operand);
+        this.dtype(operand, what, (asWeights ? weights.layer : activation).dtype);
         return this.perTensor(operand, what);
+      }
       case "unit":
         this.dtype(operand, role.name, this.scheme.activation.dtype);
         return perChannel && !this.scheme.accepts

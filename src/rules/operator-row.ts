@@ -8,7 +8,7 @@ export type SpecialKind = PredefinedKind | "integer";
 /** What an operand is for. */
 export type OperandRole =
   /** Feature map: quantized per tensor. */
-  | { role: "activation" }
+  | { role: "activation" /** A constant is quantized per tensor like weights. */; constant?: "as weights" }
   /** Filter or weight matrix: quantized by its own values, per tensor or along `axis`. */
   | { role: "weights"; name: string; axis: number }
   /** Quantized with scale (input × weights), to the accumulator's width. */
@@ -63,8 +63,6 @@ export interface FamilyRule {
   readonly domain?: { readonly operand: number; readonly not: "negative" | "zero" };
   /** A fused activation other than NONE: `none` = no kernel takes one; absent = those with a range of integers (RELU, RELU6, RELU_N1_TO_1). */
   readonly fused?: "none";
-  /** A constant operand that has zero point 0, per tensor. */
-  readonly symmetricConstant?: number;
   /** Members of its row that are others for this family. */
   readonly row?: Partial<Omit<OperatorRow, "ours" | "families">>;
 }

@@ -13,6 +13,7 @@ import type { Family, FixedParameters } from "./schemes.ts";
 export type { BackwardRule, DtypeRule, OperandRole, OperatorRow, ResultRole } from "./operator-row.ts";
 
 const activation: OperandRole = { role: "activation" };
+const asWeights: OperandRole = { role: "activation", constant: "as weights" };
 const weights = (name: string, axis: number): OperandRole => ({ role: "weights", name, axis });
 const bias: OperandRole = { role: "bias", name: "bias" };
 const unit = (name: string): OperandRole => ({ role: "unit", name });
@@ -133,7 +134,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     fake: qdq,
   }),
   BATCH_TO_SPACE_ND: unary({ ...copies(I16), passes: [0], in: [activation, raw(), raw()], verify: "roles" }),
-  BATCH_MATMUL: binary({ ...litert(I16, { symmetricConstant: 1 }), heavy: true, fake: qdq }),
+  BATCH_MATMUL: binary({ ...litert(I16, { row: { in: [activation, asWeights] } }), heavy: true, fake: qdq }),
   BROADCAST_TO: { ...copies(I16), passes: [0], in: [activation, raw()], out: recorded, constants: "own" },
   CAST: { in: [activation], out: recorded, constants: "refused", verify: "cast", fake: nothing, dtype: "own" },
   CEIL: { in: [activation], out: special("integer"), constants: "refused" },
@@ -277,7 +278,7 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   },
   POW: binary({ verify: "roles" }),
   PRELU: {
-    ...litert(I16, { row: { in: [activation, activation] } }),
+    ...litert(I16, { row: { in: [activation, asWeights] } }),
     in: [activation, unit("alpha")],
     slope: 1,
     out: recorded,

@@ -47,6 +47,8 @@ export interface Scheme {
   readonly name: string;
   readonly family: Family;
   readonly activation: ActivationQuantizer;
+  /** Activations with zero point 0, where they may be asked for instead: some NPUs take no others. */
+  readonly symmetricActivation?: ActivationQuantizer;
   readonly weights: Readonly<Record<Granularity, Quantizer>>;
   readonly bias: Readonly<Record<Granularity, Dtype>>;
   /** Largest integer of a bias; where one is larger, its channel's weights get a larger scale. Absent: it is set to the dtype's limit, as in ONE. */
@@ -161,6 +163,7 @@ const LITERT_SCHEMES = {
     name: "int8",
     family: "litert",
     activation: LITERT_INT8,
+    symmetricActivation: { ...LITERT_INT8, symmetric: true, low: -127 },
     weights: { layer: LITERT_WEIGHTS, channel: LITERT_WEIGHTS },
     bias: { layer: "INT32", channel: "INT32" },
     // Half of what fits, as TFLite's converter: the accumulator adds products to it.

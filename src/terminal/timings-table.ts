@@ -5,7 +5,7 @@ import { sizeText } from "../base/text.ts";
 import type { Span } from "../base/timings.ts";
 
 /** The phases of the table in the order of the work; everything else is detail for the trace. */
-const PHASES = ["start", "open", "prepare", "scan", "record", "passes", "stream", "write"] as const;
+const PHASES = ["start", "open", "prepare", "scan", "record", "passes", "stream", "write", "run"] as const;
 /** What a thread does with each piece, see src/weights/encode.ts. */
 const PIECE_WORK = ["read", "scan piece", "scan and encode", "encode", "wait", "write piece"] as const;
 

@@ -10,7 +10,7 @@ export function summary(report: Report): string[] {
   const { output, counts } = report;
   const lines = [
     `${colours.bold(output.path)}: ${report.scheme}, weights per ${report.granularity === "layer" ? "tensor" : report.granularity}${report.target ? `, for ${report.target}` : ""}, ${sizes(report)}, ${report.seconds.toFixed(1)} s`,
-    `  ${counted(counts.activations, "activation")} and ${counted(counts.constants, "constant")} quantized${report.verified ? "; verified" : ""}`,
+    `  ${counted(counts.activations, "activation")} and ${counted(counts.constants, "constant")} quantized${report.verified ? "; verified" : ""}${runText(report)}`,
     `  ranges: ${rangesText(report)}`,
   ];
   lines.push(...preparedLines(report));
@@ -31,6 +31,12 @@ export function summary(report: Report): string[] {
   lines.push(...warningLines(report, colours));
   if (report.targetHint) lines.push(`  ${report.targetHint}`);
   return lines;
+}
+
+/** What the runtime said of the result. */
+function runText({ run }: Report): string {
+  if (!run) return "";
+  return run.ran ? `; runs in ${run.runtime}` : `; not run in ${run.runtime}: ${run.reason}`;
 }
 
 /** So many of a kind are listed, then their number. */

@@ -28,6 +28,7 @@ describe("a job's key", () => {
     { "memory-limit": "500MB" },
     // Defaults that are written out.
     { dtype: "uint8", mode: "percentile", granularity: "channel" },
+    { scheme: "uint8" },
   ];
   for (const more of same)
     test(`does not depend on ${JSON.stringify(Object.keys(more))}`, async () =>
@@ -37,6 +38,8 @@ describe("a job's key", () => {
     { output: join(cwd, "q.tflite") },
     { data: "random:3" },
     { dtype: "int16" },
+    { scheme: "int8" },
+    { scheme: "int8", activations: "symmetric" },
     { granularity: "layer" },
     { mode: "minmax" },
     { "min-percentile": 2 },
@@ -48,6 +51,7 @@ describe("a job's key", () => {
     { "max-percentile": 98 },
     { "fast-math": true },
     { strict: true },
+    { "no-run": true },
     { "save-min-max": true },
     { "mask-value": -50 },
     { sequence: true },

@@ -39,6 +39,8 @@ describe("what a list says", () => {
       data: "random:2",
       dataFormat: "random",
       // The one that the target below takes; another one is in the next tests.
+      scheme: "uint8",
+      activations: "asymmetric",
       dtype: "uint8",
       granularity: "channel",
       target: "onert",
@@ -67,6 +69,8 @@ describe("what a list says", () => {
       output: join(cwd, "m.q8.circle"),
       data: "random:2",
       dataFormat: "random",
+      scheme: "uint8",
+      activations: "asymmetric",
       dtype: "uint8",
       granularity: "channel",
       target: "onert",
@@ -90,6 +94,7 @@ describe("what a list says", () => {
       maskValue: -50,
       inputShape: [{ name: "x", shape: [1, 8, 8, 3] }],
       strict: true,
+      withoutRun: true,
       explain: join(cwd, "why.json"),
       profileData: true,
     } as never);
@@ -178,7 +183,7 @@ describe("what is wrong with a list", () => {
       "jobs[1].model: is missing",
       "jobs[2]: must be an object with a model",
       "jobs[3].data: must be a text",
-      'jobs[3].input-dtype: is ["uint8","foo"]; choose uint8 or int16 or int32 or int64 or float32 or bool',
+      'jobs[3].input-dtype: is ["uint8","foo"]; choose uint8 or int16 or int32 or int64 or float32 or bool or int8',
       "jobs[3].min-percentile: is 101; it must be a number from 0 to 100",
       "jobs[3].model: is empty",
       'jobs[3].no-prepare: is ["nope"]; there is no step "nope"',
@@ -196,8 +201,8 @@ describe("what is wrong with a list", () => {
         ],
       }),
     ).toEqual([
-      "jobs[0]: --granularity layer: works with uint8 only, as in ONE; use --granularity channel for int16",
-      expect.stringContaining('jobs[1]: --layer "conv": has no NAME=DTYPE'),
+      "jobs[0]: --granularity layer: not with int16, as in ONE; use --granularity channel",
+      expect.stringContaining('jobs[1]: --layer "conv": has no NAME=SCHEME'),
     ]);
   });
 

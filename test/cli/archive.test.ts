@@ -33,7 +33,7 @@ test("labels.txt stays, and inspect lists it", async () => {
   };
   const writers = [
     ["convert", "m.tflite", "-o", "convert.circle"],
-    ["quantize", "m.tflite", "-o", "quantize.tflite"],
+    ["quantize", "m.tflite", "--no-run", "-o", "quantize.tflite"],
     ["record", "m.tflite", "--data", "random:2", "-o", "record.circle"],
     ["quantize-weights", "m.tflite", "-o", "weights.tflite"],
     ["fake-quantize", "quantize.tflite", "-o", "fake.tflite"],

@@ -55,7 +55,7 @@ describe("compare", () => {
     const { out } = await succeeded([...RUN, "--layers"], { cwd });
     const lines = out.trimEnd().split("\n");
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
-    expect(lines[0]).toBe("float.circle and byte.circle, 2 samples");
+    expect(lines[0]).toBe("float.circle and byte.circle, 2 samples; the second fake-quantized");
     expect(lines[1]).toMatch(/^ +SQNR dB +cosine +MAE +MSE +MAPE % +MPEIR +top-1 +top-5$/);
     expect(lines[2]).toBe("output y");
     expect(out).toContain("\nx (uint8)\n");

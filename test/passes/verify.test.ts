@@ -352,7 +352,7 @@ test("a layer of its own dtype is held to that", async () => {
 test("a single layer of int16 by layer, which cannot verify (§2.3), is refused before anything is done", async () => {
   const layers = { y0: { dtype: "INT16", granularity: "layer" } } as const;
   const made = dropIn(modelOf("CONV_2D", parse(CASES.CONV_2D!)), { layers });
-  await expect(made).rejects.toThrow('"y0" is int16 with granularity layer, which works with uint8 only');
+  await expect(made).rejects.toThrow('"y0" is int16 with granularity layer, which it does not have; use channel');
 });
 
 test("tensors without a range are told with the cause", async () => {

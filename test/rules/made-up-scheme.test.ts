@@ -39,7 +39,7 @@ const SYMMETRIC_INT8: ActivationQuantizer = { ...QUANTIZERS.int8, fixed: INT8.fi
 const ROWS: readonly Scheme[] = [
   {
     name: "int16 with int8 weights and int64 biases",
-    family: "litert",
+    family: "one",
     activation: SCHEMES.int16.activation,
     weights: { layer: QUANTIZERS.int8, channel: QUANTIZERS.int8 },
     bias: { layer: "INT64", channel: "INT64" },
@@ -47,7 +47,7 @@ const ROWS: readonly Scheme[] = [
   },
   {
     name: "asymmetric int8 with narrow weights",
-    family: "litert",
+    family: "one",
     activation: INT8,
     weights: { layer: QUANTIZERS.int8, channel: QUANTIZERS.int8 },
     bias: { layer: "INT32", channel: "INT32" },
@@ -55,7 +55,7 @@ const ROWS: readonly Scheme[] = [
   },
   {
     name: "symmetric int8",
-    family: "litert",
+    family: "one",
     activation: SYMMETRIC_INT8,
     weights: { layer: QUANTIZERS.int8, channel: QUANTIZERS.int8 },
     bias: { layer: "INT32", channel: "INT32" },
@@ -63,7 +63,7 @@ const ROWS: readonly Scheme[] = [
   },
   {
     name: "int8 with asymmetric weights",
-    family: "litert",
+    family: "one",
     activation: INT8,
     weights: { layer: INT8, channel: INT8 },
     bias: { layer: "INT32", channel: "INT32" },

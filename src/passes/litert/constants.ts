@@ -8,7 +8,7 @@
 import { ownConstant } from "../../graph/edit.ts";
 import { activeNodes, type Graph, isConstant, type Node, yieldedBy } from "../../graph/graph.ts";
 import { quantParam } from "../../graph/quantparam.ts";
-import { operandsWith, tiedOperands } from "../../rules/operators.ts";
+import { operandsWith, roleOf, tiedOperands } from "../../rules/operators.ts";
 import type { Quantizer } from "../../rules/schemes.ts";
 import { type Context, schemeOf } from "../context.ts";
 import { quantizeByOwnValues, quantizeByParameters } from "../minmax/own-values.ts";
@@ -31,9 +31,9 @@ export function quantizeConstantsFor(graph: Graph, context: Context): void {
   }
 }
 
-/** How a constant operand is quantized by its own values. */
+/** How a constant operand is quantized by its own values: kernels want zero point 0 of some, which then are as weights are. */
 export function ownQuantizer(context: Context, node: Node, index: number): Quantizer {
-  const { activation, weights, family } = schemeOf(context, node);
-  const symmetric = node.row.families?.[family]?.symmetricConstant === index;
-  return symmetric && !activation.symmetric ? weights.layer : activation;
+  const { activation, weights } = schemeOf(context, node);
+  const role = roleOf(node.row, index);
+  return role.role === "activation" && role.constant ? weights.layer : activation;
 }

@@ -1,0 +1,152 @@
+/**
+ * The last word has the runtime: a .tflite file is loaded and run once in the LiteRT inside the executable, on made-up inputs.
+ *
+ *     the file ─▶ all signatures at once ─▶ ran, or refused with an operator's name
+ *                  └ LiteRT's bindings cannot (sizes that only the run knows, a trap) ─▶ operator by operator ─▶ ran, or refused
+ *
+ * In a Worker of its own, whose memory is given back at once. What cannot be tried here (custom operators, a model that is too large for
+ * WASM) is no refusal: it is said, and nothing more.
+ */
+import { statSync } from "node:fs";
+import { sizeText } from "../base/text.ts";
+import type { Failure } from "../calibration/failure.ts";
+import type { Shapes } from "../calibration/inputs.ts";
+import { compileLibrary } from "../calibration/litert.ts";
+import { freeMemory } from "../calibration/pool.ts";
+import { type Model, nameOf, openModel, TensorType } from "../model/index.ts";
+import { startWorker } from "../workers.ts";
+import { type Refusal, refusalOf } from "./refusal.ts";
+import type { TrialJob, TrialResult } from "./worker.ts";
+
+/** What a try says of a file. */
+export type Trial =
+  | { readonly ran: true }
+  /** It could not be tried, or not to its end, and why: a phrase behind "not run in LiteRT: ". */
+  | { readonly ran: false; readonly reason: string }
+  | { readonly ran: false; readonly refused: Refusal };
+
+/** Bytes of a file that WASM's 2 GiB hold beside what XNNPACK packs of it and what activations take. */
+export const LARGEST = 0.8e9;
+/** LiteRT's memory for a file: the file, its packed weights, and a start. */
+const needOf = (size: number) => 2 * size + 60e6;
+
+export interface TrialOptions {
+  /** Shapes of the inputs, where the model leaves them open and samples tell. */
+  readonly shapes?: Shapes;
+  /** Bytes that the process may have resident; by default what is free. */
+  readonly memoryLimit?: number;
+}
+
+/**
+ * Runs a .tflite file once. Never throws for anything that
+ * LiteRT says; throws a MinmaxqError for a file that is none.
+ */
+export async function tryModel(path: string, { shapes, memoryLimit }: TrialOptions = {}): Promise<Trial> {
+  const { size } = statSync(path);
+  if (size > LARGEST) return notRun(`it has ${sizeText(size)}, and LiteRT's WASM memory ends at 2 GiB`);
+  const resident = process.memoryUsage.rss();
+  if (memoryLimit !== undefined && resident + needOf(size) > memoryLimit)
+    return notRun(
+      `it needs ${sizeText(needOf(size))} of memory beside what is in use, more than --memory-limit leaves`,
+    );
+  if (needOf(size) > freeMemory()) return notRun(`it needs ${sizeText(needOf(size))} of memory, which are not free`);
+  const opened = openModel(path);
+  try {
+    const { model } = opened;
+    const reason = cannotBeTried(model);
+    if (reason !== undefined) return notRun(reason);
+    return await trialOf(model, path, shapes);
+  } finally {
+    opened.close();
+  }
+}
+
+async function trialOf(model: Model, path: string, shapes?: Shapes): Promise<Trial> {
+  const library = await compileLibrary(false);
+  const whole = await runJob({ path, library });
+  if (!whole.failure) return RAN;
+  const { reason } = whole.failure;
+  const custom = customOperator(reason);
+  if (custom !== undefined) return notRun(`it has custom operators (${custom})`);
+  if (isLackOfMemory(reason, whole)) return notRun("LiteRT's WASM memory of 2 GiB is too small for it");
+  const open = openInputs(model);
+  const refused = refusalOf(model, reason);
+  if (open.length === 0 && refused.operator !== undefined) return judged(refused, reason);
+  if (open.length > 0 && !shapes) return notRun(`${open.join(", ")}: sizes that the model leaves open`);
+  const steps = await runJob({ path, library, steps: { shapes } });
+  if (!steps.failure) return RAN;
+  return stepTrial(model, steps.failure);
+}
+
+const RAN: Trial = { ran: true };
+const notRun = (reason: string): Trial => ({ ran: false, reason });
+
+function stepTrial(model: Model, { reason, place }: Failure): Trial {
+  const refused = refusalOf(model, reason, place);
+  const custom = customOperator(reason);
+  if (custom !== undefined) return notRun(`it has custom operators (${custom})`);
+  // Without a place it is the interpreter that cannot, not LiteRT.
+  return place === undefined ? notRun(refused.said) : judged(refused, reason);
+}
+
+/** What cannot be prepared is refused whatever is fed; what stops while it runs may do so for made-up inputs alone. */
+function judged(refused: Refusal, reason: string): Trial {
+  const values = /failed to invoke/i.test(reason) && !/\btype\b|types\b|not supported|unsupported/i.test(reason);
+  return values
+    ? notRun(`it loads, but made-up inputs stop ${refused.operator}: ${refused.said}`)
+    : { ran: false, refused };
+}
+
+function cannotBeTried({ subgraphs = [] }: Model): string | undefined {
+  for (const { tensors = [], inputs = [] } of subgraphs) {
+    for (const index of inputs) {
+      const { type = TensorType.FLOAT32, name = "" } = tensors[index]!;
+      if (STRANGE.has(type)) return `input "${name}" is ${nameOf(TensorType, type)}`;
+    }
+    const state = tensors.find(({ isVariable }) => isVariable);
+    if (state)
+      return `it keeps a state in variable tensors ("${state.name ?? ""}"), which LiteRT's WASM build does not load`;
+  }
+  return undefined;
+}
+
+/** Types of inputs that no numbers stand for. */
+const STRANGE: ReadonlySet<TensorType> = new Set([TensorType.STRING, TensorType.RESOURCE, TensorType.VARIANT]);
+
+function openInputs({ subgraphs = [] }: Model): string[] {
+  const { tensors = [], inputs = [] } = subgraphs[0] ?? {};
+  return Array.from(inputs).flatMap((index) => {
+    const { shape = new Int32Array(), shapeSignature = shape, name = "" } = tensors[index]!;
+    // An open batch is 1 and leaves nothing open.
+    return shapeSignature.some((dim, axis) => dim < 0 && (axis > 0 || shapeSignature.length === 1))
+      ? [`input "${name}"`]
+      : [];
+  });
+}
+
+/** The custom operator that LiteRT does not know. */
+function customOperator(reason: string): string | undefined {
+  const custom = /unresolved custom op: '?([^\s';]+?)'?\.?(?:;|\s|$)/.exec(reason)?.[1];
+  if (custom !== undefined) return custom;
+  return /Select TensorFlow op|Flex delegate/.test(reason) ? (/\((Flex\w+)\)/.exec(reason)?.[1] ?? "Flex") : undefined;
+}
+
+function isLackOfMemory(reason: string, { memory }: TrialResult): boolean {
+  return /no memory|bad_alloc|out of memory|Cannot enlarge/i.test(reason) || memory > 1.6e9;
+}
+
+/** Runs a job in a Worker that ends with it. */
+function runJob(job: TrialJob): Promise<TrialResult> {
+  const worker = startWorker("trial");
+  const result = new Promise<TrialResult>((resolve) => {
+    const failed = (reason: string) => resolve({ failure: { reason }, prepared: false, memory: 0 });
+    worker.onmessage = (event: MessageEvent<TrialResult>) => resolve(event.data);
+    worker.onerror = (event: ErrorEvent) => {
+      event.preventDefault?.();
+      failed(`LiteRT crashed: ${event.message || "no reason given"}`);
+    };
+    worker.addEventListener("close", () => failed("LiteRT crashed (out of memory?)"));
+    worker.postMessage(job);
+  });
+  return result.finally(() => worker.terminate());
+}
