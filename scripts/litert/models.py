@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 
-from . import flat, judge, run
+from . import cases, each, flat, judge, run
 
 FLOAT_IO = ("--input-dtype", "float32", "--output-dtype", "float32")
 # What is shown: scheme and further words.
@@ -54,6 +54,11 @@ def samples_of(model, content, data, folder, count):
             if s[i].size == int(np.prod(shape)):
                 s[i] = s[i].reshape(shape)
     return path, few, first
+
+
+def case_limit(kind, scheme):
+    """Steps that an operator of that kind may be off: what its rows in the table of operators say."""
+    return max((case.steps.get(scheme, judge.STEPS) for case in cases.CASES if case.kind == kind), default=judge.STEPS)
 
 
 def outputs_of(content, samples, resolver):
@@ -122,6 +127,17 @@ def check(minmaxq, model, data, folder, count, schemes):
                 row[resolver] = decibels(wanted, outputs_of(made, samples, resolver))
             except run.Refused as refused:
                 row["problem"] = f"{resolver}: {refused}"
+        if scheme in judge.STATIC and "builtin" in row:
+            inputs = [flat.opened(made).subgraphs[0].tensors[int(i)] for i in flat.opened(made).subgraphs[0].inputs]
+            given = [flat.encoded(t, x) if flat.is_quantized(t) and x.dtype.kind == "f" else x for t, x in zip(inputs, samples[0])]
+            try:
+                off = each.worst(made, given)
+                row["operators"] = off[:8]
+                wrong = [f"{kind} {name}: {steps:.0f} steps" for steps, kind, name in off if steps > case_limit(kind, scheme)]
+                if wrong:
+                    row["problem"] = f"{len(wrong)} operators are off: {'; '.join(wrong[:4])}"
+            except run.Refused as refused:
+                row["operators"] = [str(refused)]
     for scheme in ONE:
         rows.append({"model": model, "scheme": f"ONE's {scheme}, predicted", "builtin": predicted(minmaxq, model, scheme, path, few, folder)})
     return rows

@@ -79,7 +79,12 @@ def _outputs(content, samples, resolver):
         if list(detail["shape"]) != list(values.shape):
             interpreter.resize_tensor_input(detail["index"], values.shape)
     interpreter.allocate_tensors()
+    # Resource variables outlive a reset.
+    lasting = any(flat.KIND["VAR_HANDLE"] == code.builtinCode for code in flat.opened(content).operatorCodes)
     for sample in samples:
+        if lasting and results:
+            interpreter = interpreter_of(content, resolver)
+            interpreter.allocate_tensors()
         interpreter.reset_all_variables()
         for detail, values in zip(details, sample):
             interpreter.set_tensor(detail["index"], np.asarray(values, detail["dtype"], order="C"))

@@ -111,6 +111,15 @@ class File:
         sizes = lambda i, constant: np.abs(constant) if i == weight else np.zeros_like(constant) if np.issubdtype(constant.dtype, np.floating) else constant
         return self.single(at, values, sizes)({**values, activation: np.full(np.shape(values[activation]), step)})[0]
 
+    def results(self, at, kind, operator, values):
+        """What the operator gives for real numbers of its operands."""
+        if kind in ("QUANTIZE", "DEQUANTIZE"):
+            return [values[int(operator.inputs[0])]]
+        if kind in EXACT and flat.is_quantized(self.tensors[int(operator.outputs[0])]):
+            exact = EXACT[kind](*(np.asarray(values[int(i)], np.float64) for i in operator.inputs))
+            return [np.clip(exact, *CLIPS[ACTIVATIONS[operator.builtinOptions.fusedActivationFunction]])]
+        return self.single(at, values)(values)
+
     def run(self, inputs):
         """Real numbers of all tensors by index, and the slack of those that have one. `inputs` as the file takes them (integers where it does)."""
         values, slack, variables = dict(self.constants), {}, {}
@@ -119,20 +128,15 @@ class File:
             values[int(i)] = flat.dequantized(tensor, given) if flat.is_quantized(tensor) else given
         for at, (kind, operator) in enumerate(self.operators()):
             ins, outs = [int(i) for i in operator.inputs], [int(i) for i in operator.outputs]
-            if kind in ("QUANTIZE", "DEQUANTIZE"):
-                results = [values[ins[0]]]
-            elif kind == "VAR_HANDLE":
+            if kind == "VAR_HANDLE":
                 results = [("variable", operator.builtinOptions.container, operator.builtinOptions.sharedName)]
             elif kind == "ASSIGN_VARIABLE":
                 variables[values[ins[0]]] = values[ins[1]]
                 continue
             elif kind == "READ_VARIABLE":
                 results = [variables.get(values[ins[0]], 0)]
-            elif kind in EXACT and flat.is_quantized(self.tensors[outs[0]]):
-                exact = EXACT[kind](*(np.asarray(values[i], np.float64) for i in ins))
-                results = [np.clip(exact, *CLIPS[ACTIVATIONS[operator.builtinOptions.fusedActivationFunction]])]
             else:
-                results = self.single(at, values)(values)
+                results = self.results(at, kind, operator, values)
                 if kind in DYNAMIC and self.is_dynamic(kind, operator):
                     slack[outs[0]] = self.slack(at, kind, operator, values)
             for i, result in zip(outs, results):
