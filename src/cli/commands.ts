@@ -77,6 +77,10 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     runsModels: "never",
     load: async () => (await import("../commands/requantize.ts")).requantize,
   },
+  dequantize: {
+    runsModels: "never",
+    load: async () => (await import("../commands/dequantize.ts")).dequantize,
+  },
   "set-parameters": {
     runsModels: "never",
     load: async () => (await import("../commands/set-parameters.ts")).setParameters,

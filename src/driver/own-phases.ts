@@ -93,7 +93,7 @@ function refuseWithoutFloat(name: string, graphs: readonly Graph[]): void {
   throw new FileError(
     name,
     quantized
-      ? `is quantized already (${schemesText(schemeFacts(recognize(graphs).schemes)) || quantized.dtype}; "${quantized.name}"); give the float model`
+      ? `is quantized already (${schemesText(schemeFacts(recognize(graphs).schemes)) || quantized.dtype}; "${quantized.name}"); give the float model, or make one of it with 'minmaxq dequantize'`
       : "has no float32 tensors; there is nothing to quantize",
   );
 }

@@ -90,7 +90,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
       choice(name, to!, { uint8: true });
       return DEFAULTS;
     },
-    run: eachGraph((graph) => void requantize(graph, true)),
+    run: eachGraph((graph) => void requantize(graph, "uint8")),
   },
   "--force_quantparam": {
     words: 3,

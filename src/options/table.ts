@@ -116,7 +116,10 @@ export const OPTIONS = {
     help: `leave out steps before quantization: ${PREPARE_NAMES.join(", ")}; repeatable, or separated by commas`,
     parse: namesOf("step", PREPARE_NAMES),
   },
-  strict: { flags: "--strict", help: "refuse a model with operators that would stay float, naming all of them" },
+  strict: {
+    flags: "--strict",
+    help: "refuse a model with operators that would stay as they are (float; quantized where it is dequantized), naming all of them",
+  },
   withoutRun: { flags: "--no-run", help: "do not load and run a .tflite result in LiteRT before it gets its name" },
   force: { ofCommand: true, flags: "--force", help: "allow the output to replace the input" },
   mode: {
@@ -227,6 +230,16 @@ export const OPTIONS = {
     parse: oneOf(WEIGHT_QUANTIZERS),
     default: WEIGHT_QUANTIZERS.int8,
     defaultText: "int8",
+  },
+  toDtype: {
+    flags: "--to-dtype <dtype>",
+    help: "uint8 (from int8) or int8 (from uint8)",
+    parse: oneOf({ uint8: "uint8", int8: "int8" } as const),
+    default: "uint8",
+  },
+  keepRanges: {
+    flags: "--keep-ranges",
+    help: "write a range on every tensor that was quantized: the one recorded in the file, or all that its integers can stand for, so that 'quantize' works without samples",
   },
   set: {
     flags: "--set <name=scale,zero>",

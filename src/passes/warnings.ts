@@ -3,9 +3,9 @@
  * docs/warnings.md says what to do about each.
  */
 import { activeNodes, describe, type Graph, isConstant, type Node, ownRange } from "../graph/graph.ts";
-import type { OperatorRow } from "../rules/operators.ts";
+import { tiedOperands } from "../rules/operators.ts";
 import type { Quantizer } from "../rules/schemes.ts";
-import { type Context, quantizerOf, warn } from "./context.ts";
+import { type Context, quantizerOf, schemeOf, warn } from "./context.ts";
 
 interface Warning {
   /** Stable. */
@@ -83,9 +83,9 @@ const FEW_BITS = 4;
 function fewLevels(graph: Graph, context: Context): Finding[] {
   return activeNodes(graph).flatMap((node) => {
     const quantizer = quantizerOf(context, node);
-    if (node.kind !== "operator" || !quantizer || !node.quant?.scale.length || !joins(node.row)) return [];
+    if (node.kind !== "operator" || !quantizer || !node.quant?.scale.length || !joins(node, context)) return [];
     const scale = node.quant.scale[0]!;
-    return [...new Set(node.inputs)].flatMap((operand) => {
+    return [...new Set(node.inputs.map(source))].flatMap((operand) => {
       const range = operand && !isConstant(operand) ? ownRange(operand) : null;
       const bits = range ? bitsOf(range, scale) : Number.POSITIVE_INFINITY;
       if (!operand || bits >= FEW_BITS || range!.max === range!.min) return [];
@@ -95,9 +95,18 @@ function fewLevels(graph: Graph, context: Context): Finding[] {
   });
 }
 
-/** Hands its parameters to all operands, which may have ranges of any width. */
-function joins({ backward }: OperatorRow): boolean {
-  return backward?.rule === "concat" || (backward?.rule === "all" && backward.operands === "rest");
+/** Its operands, which may have ranges of any width, have its parameters: ONE hands them on, LiteRT ties them. */
+function joins(node: Node, context: Context): boolean {
+  const { backward, passes } = node.row;
+  const { family } = schemeOf(context, node);
+  if (backward) return backward.rule === "concat" || (backward.rule === "all" && backward.operands === "rest");
+  return passes !== undefined && tiedOperands(node.row, node.inputs.length, family).length > 1;
+}
+
+/** What a Quantize of ours was put behind. */
+function source(operand: Node | null): Node | null {
+  const between = operand?.row.out.role === "requantized" && operand.operator === null;
+  return (between && operand.inputs[0]) || operand;
 }
 
 /** Outputs with fewer bits than the layer was given that yields them. */

@@ -9,6 +9,8 @@ interface DtypeFacts {
   readonly activation?: true;
   /** Parameters may stand for floats: such a constant can be dequantized. */
   readonly dequantizable?: true;
+  /** Indices, counts and shapes have it, too. */
+  readonly counts?: true;
   /** Least and largest zero point. */
   readonly zeroPoints?: readonly [number, number];
 }
@@ -35,10 +37,11 @@ const FACTS: Partial<Readonly<Record<Dtype, DtypeFacts>>> = {
     zeroPoints: [-32768, 32767],
   },
   INT8: { kind: "integer", activation: true, dequantizable: true, zeroPoints: [-128, 127] },
-  INT32: { kind: "integer", countsAsQuantized: true, dequantizable: true },
-  INT64: { kind: "integer", countsAsQuantized: true, dequantizable: true },
+  INT32: { kind: "integer", countsAsQuantized: true, dequantizable: true, counts: true },
+  INT64: { kind: "integer", countsAsQuantized: true, dequantizable: true, counts: true },
   INT4: { kind: "integer", dequantizable: true },
   UINT4: { kind: "integer", dequantizable: true },
+  INT2: { kind: "integer", dequantizable: true },
   UINT16: { kind: "integer" },
   UINT32: { kind: "integer" },
 };
@@ -70,6 +73,11 @@ export function isRuntimeQuantized({ quant, dtype }: { readonly quant: unknown; 
 /** Whether integers of this type can stand for floats. */
 export function isDequantizable(dtype: Dtype): boolean {
   return FACTS[dtype]?.dequantizable === true;
+}
+
+/** Whether integers of this type are there to stand for floats: not the types that indices, counts and shapes have as well. */
+export function isSmallInteger(dtype: Dtype): boolean {
+  return isDequantizable(dtype) && FACTS[dtype]?.counts !== true;
 }
 
 /** Least and largest zero point of a type; undefined where any will do. */

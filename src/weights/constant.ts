@@ -52,6 +52,9 @@ export type Encoding =
       onOverflow(count: number): void;
     };
 
+/** Integers of less than a byte. */
+export type PackedKind = "INT4" | "UINT4" | "INT2";
+
 /** What a constant holds. `count` is the number of elements, `length` the number of bytes of the described form. */
 export type Constant =
   /** Bytes as they are in a file or in memory. */
@@ -81,10 +84,23 @@ export type Constant =
   | {
       readonly kind: "dequantized";
       readonly of: Constant;
-      readonly dtype: IntegerKind | "INT4" | "UINT4";
+      readonly dtype: IntegerKind | PackedKind;
       readonly layout: ChannelLayout;
       readonly scale: Float32Array;
       readonly zeroPoint: BigInt64Array;
+      readonly count: number;
+      readonly length: number;
+    }
+  /**
+   * Integers as the float32 values they stand for, each run of `block` elements with a scale of its own: f32(q) · scale. There may be
+   * millions of scales, so they are a constant (float32 elements), read with their blocks.
+   */
+  | {
+      readonly kind: "blockwise";
+      readonly of: Constant;
+      readonly dtype: IntegerKind | PackedKind;
+      readonly block: number;
+      readonly scales: Constant;
       readonly count: number;
       readonly length: number;
     }
@@ -124,7 +140,7 @@ export type Constant =
       readonly count: number;
       readonly length: number;
     }
-  /** int8 bytes plus 128, as uint8 (§5.5). */
+  /** int8 bytes plus 128, as uint8 (§5.5), or uint8 bytes less 128, as int8. */
   | { readonly kind: "shifted"; readonly of: Constant; readonly count: number; readonly length: number }
   /** float32 encoded as integers. `bytes` is the size of one; ½ = two a byte. */
   | {

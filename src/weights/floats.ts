@@ -2,7 +2,7 @@
 
 import { readRange } from "../model/bytes.ts";
 import { inverse, roundHalfAway } from "../rules/arithmetic.ts";
-import type { Constant } from "./constant.ts";
+import type { ChannelLayout, Constant, PackedKind } from "./constant.ts";
 import { expander } from "./densify.ts";
 import type { Block, IntegerKind, KernelStream } from "./kernels.ts";
 import { type Piece, partsOf } from "./pieces.ts";
@@ -30,6 +30,8 @@ export function loadFloats(stream: KernelStream, constant: Constant, piece: Piec
     }
     case "dequantized":
       return loadDequantized(stream, constant, piece);
+    case "blockwise":
+      return loadBlocks(stream, constant, piece);
     case "scaled": {
       const values = loadFloats(stream, constant.of, piece);
       const bytes = values.bytes();
@@ -62,14 +64,30 @@ function scale(values: Float32Array, { layout, factor }: Constant & { kind: "sca
 
 /** The piece may be cut along other channels than those that the scales belong to. */
 function loadDequantized(stream: KernelStream, constant: Constant & { kind: "dequantized" }, piece: Piece): Block {
-  const parts = [...partsOf(piece, constant.layout)];
-  const load = (part: Piece): Block => {
+  return loadParts(stream, piece, constant.layout, (part) => {
     const to = part.channel + part.channels;
     const scales = constant.scale.subarray(part.channel, to);
     const zeroPoint = constant.zeroPoint.subarray(part.channel, to);
     const { block, kind } = loadIntegers(stream, constant, part);
     return stream.blockOf(stream.dequantize(block, kind, part, scales, zeroPoint));
-  };
+  });
+}
+
+/** Blocks are channels one after the other, whose scales are read with them. */
+function loadBlocks(stream: KernelStream, constant: Constant & { kind: "blockwise" }, piece: Piece): Block {
+  const { block: inner, scales, count } = constant;
+  return loadParts(stream, piece, { outer: 1, channels: count / inner, inner }, (part) => {
+    const { channel: first, channels } = part;
+    const loaded = loadFloats(stream, scales, { first, count: channels, channel: 0, channels: 1, inner: channels });
+    const scale = new Float32Array(loaded.bytes().slice().buffer);
+    const { block, kind } = loadIntegers(stream, constant, part);
+    return stream.blockOf(stream.dequantize(block, kind, part, scale, new BigInt64Array(channels)));
+  });
+}
+
+/** A piece that was cut along other channels than `layout`'s, part by part. */
+function loadParts(stream: KernelStream, piece: Piece, layout: ChannelLayout, load: (part: Piece) => Block): Block {
+  const parts = [...partsOf(piece, layout)];
   if (parts.length === 1) return load(parts[0]!);
   const whole = stream.reserve(piece.count * 4);
   for (const part of parts)
@@ -80,12 +98,18 @@ function loadDequantized(stream: KernelStream, constant: Constant & { kind: "deq
   return whole;
 }
 
-/** The integers of a piece; 4-bit ones, which may begin within a byte, one per byte. */
+/** The integers of a piece; packed ones, which may begin within a byte, one per byte. */
 function loadIntegers(
   stream: KernelStream,
-  { of, dtype }: Constant & { kind: "dequantized" },
+  { of, dtype }: { readonly of: Constant; readonly dtype: IntegerKind | PackedKind },
   piece: Piece,
 ): { block: Block; kind: IntegerKind } {
+  if (dtype === "INT2") {
+    const from = piece.first >> 2;
+    const odd = piece.first % 4;
+    const packed = loadBytes(stream, of, from, Math.ceil((odd + piece.count) / 4));
+    return { block: stream.copyIn(crumbs(packed.bytes(), odd, piece.count)), kind: "INT8" };
+  }
   if (dtype === "INT4" || dtype === "UINT4") {
     const from = Math.floor(piece.first / 2);
     const odd = piece.first % 2;
@@ -98,6 +122,13 @@ function loadIntegers(
   return { block: loadBytes(stream, of, piece.first * size, piece.count * size), kind: dtype };
 }
 
+/** int2 values one per byte: four in a byte, the first in the lowest bits. */
+function crumbs(packed: Uint8Array, first: number, count: number): Int8Array {
+  const values = new Int8Array(count);
+  for (let i = 0, at = first; i < count; i++, at++) values[i] = (packed[at >> 2]! << (30 - 2 * (at & 3))) >> 30;
+  return values;
+}
+
 /** Bytes of a stored or dense constant in the kernels' memory. */
 export function loadBytes(stream: KernelStream, constant: Constant, offset: number, length: number): Block {
   const block = stream.reserve(length);
@@ -108,7 +139,7 @@ export function loadBytes(stream: KernelStream, constant: Constant, offset: numb
   } else if (constant.kind === "shifted") {
     const shifted = loadBytes(stream, constant.of, offset, length);
     const bytes = shifted.bytes();
-    // int8 + 128 as uint8 turns the sign bit.
+    // int8 + 128 as uint8 turns the sign bit, and so does uint8 − 128 as int8.
     for (let i = 0; i < bytes.length; i++) bytes[i]! ^= 0x80;
     return shifted;
   } else if (constant.kind === "divided") {

@@ -62,7 +62,8 @@ export function threadsFor(bytes: number, most: number): number {
 
 /** Whether a constant can be read by another thread: its bytes are in a file. */
 export function shareable(constant: Constant): boolean {
-  return constant.kind === "stored" ? constant.content.source.path !== undefined : shareable(constant.of);
+  if (constant.kind === "stored") return constant.content.source.path !== undefined;
+  return shareable(constant.of) && (constant.kind !== "blockwise" || shareable(constant.scales));
 }
 
 /** A description whose source is only a path, for the message to a Worker; with sources put back there. */
@@ -71,7 +72,8 @@ function overSources(constant: Constant, source: (path: string) => unknown): Con
     const { content } = constant;
     return { ...constant, content: { ...content, source: source(content.source.path!) as never } };
   }
-  return { ...constant, of: overSources(constant.of, source) } as Constant;
+  const over = { ...constant, of: overSources(constant.of, source) } as Constant;
+  return over.kind === "blockwise" ? { ...over, scales: overSources(over.scales, source) } : over;
 }
 
 /** The Workers of one weight stream. They are started when work is given to them, and kept for what comes next. */

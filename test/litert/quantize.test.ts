@@ -1,6 +1,7 @@
 /** LiteRT's schemes on small graphs: classes of tied tensors, domains, borders of a model, biases that do not fit. Oracles are naive. */
 import { describe, expect, test } from "bun:test";
 import type { Model } from "../../src/model/index.ts";
+import { noteWarnings } from "../../src/passes/warnings.ts";
 import { SCHEMES } from "../../src/rules/schemes.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
 import { asymmetricOf, hex, symmetricOf } from "../operators/oracle.ts";
@@ -143,7 +144,7 @@ describe("operators that cannot take every value", () => {
   test("stay float below 0", async () => {
     const space = await quantize(root(-0.5), INT8);
     const file = await written(space);
-    expect(file.operators.find((text) => text.startsWith("RSQRT"))).toBe("RSQRT(x_Dequantize) -> y");
+    expect(file.operators.find((text) => text.startsWith("RSQRT"))).toBe("RSQRT(x) -> y");
     expect(space.context.notes.map(({ code }) => code)).toEqual(["outside-domain"]);
   });
 
@@ -298,4 +299,35 @@ describe("a kind without a kernel stays float, and says so", () => {
     expect(await codes(INT8)).toEqual([]);
     expect(await codes(INT16X8)).toEqual(["no-kernel"]);
   });
+});
+
+test("an operand that keeps few bits where it is joined is told, also behind a Quantize", async () => {
+  const boxes = model(["x", "w"], ["y", "z"], (graph) => {
+    activation(graph, "x", 0, 1);
+    activation(graph, "w", 0, 640);
+    activation(graph, "y", 0, 640, [1, 8]).operator("CONCATENATION", ["x", "w"], ["y"], CONCAT);
+    activation(graph, "z", 0, 2).operator("ADD", ["x", "x"], ["z"], PLAIN_ADD);
+  });
+  const space = await quantize(boxes, INT8);
+  await written(space);
+  noteWarnings(space.graphs[0]!, space.context);
+  const told = space.context.notes.filter(({ code }) => code === "few-levels");
+  expect(told.map(({ tensor, numbers }) => [tensor, numbers!.bits! < 1])).toEqual([["x", true]]);
+});
+
+test("an input that float operators alone read, and an output that one yields, stay float unless asked for", async () => {
+  const cosine = () =>
+    model(["x", "w"], ["y", "z"], (graph) => {
+      activation(graph, "x", -1, 1);
+      activation(graph, "w", -1, 1);
+      activation(graph, "y", 0.5, 1).operator("COS", ["x"], ["y"]);
+      activation(graph, "z", -2, 2).operator("ADD", ["w", "w"], ["z"], PLAIN_ADD);
+    });
+  const dtypes = async (setup: Setup) =>
+    all(await result(cosine(), setup), "x", "w", "z")
+      .map(({ dtype }) => dtype)
+      .join();
+  expect(await dtypes(INT8)).toBe("FLOAT32,INT8,INT8");
+  expect((await result(cosine())).operators).toEqual(["COS(x) -> y", "ADD(w, w) -> z"]);
+  expect(await dtypes({ ...INT8, inputDtypes: ["INT8"] })).toBe("INT8,INT8,INT8");
 });

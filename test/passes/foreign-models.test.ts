@@ -151,7 +151,7 @@ describe("requantize", () => {
 
   test("leaves weights under int16 activations as they are", async () => {
     const space = await spaceOf(model(["x16"], ["y16"], (graph) => void int16x8(graph)));
-    expect(space.graphs.map((graph) => requantize(graph))).toEqual([0]);
+    expect(space.graphs.map((graph) => requantize(graph, "uint8", space.context))).toEqual([0]);
     expect((await written(space)).tensors.get("w")).toMatchObject({ dtype: "INT8", values: [1, -2, 3, -4] });
   });
 
@@ -163,7 +163,7 @@ describe("requantize", () => {
         .operator("FULLY_CONNECTED", ["x8", "w"], ["y8"], { type: "FullyConnectedOptions", value: {} }),
     );
     const space = await spaceOf(made);
-    for (const graph of space.graphs) requantize(graph);
+    for (const graph of space.graphs) requantize(graph, "uint8", space.context);
     const { tensors, operators } = await written(space);
     const weightsOf = (result: string) => {
       const [, name] = /\(\S+, ([^,)]+)/.exec(operators.find((line) => line.endsWith(`-> ${result}`))!)!;
@@ -175,11 +175,56 @@ describe("requantize", () => {
     expect(tensors.get("y8")).toMatchObject({ dtype: "UINT8", zeroPoint: [125] });
   });
 
+  test("int8 becomes uint8 and the same int8 again: values and zero points move by 128, scales stay", async () => {
+    const made = model(["x"], ["y"], (graph) =>
+      graph
+        .tensor("x", [1, 2], "INT8", quantized(0.01, 3))
+        .constant("w", [2, 2], Int8Array.of(-128, -1, 0, 127), quantizedAs("INT8", [0.5, 0.25], [0, 0]))
+        .constant("b", [2], Int32Array.of(7, -9), quantizedAs("INT32", [0.005, 0.0025], [0, 0]))
+        .tensor("y", [1, 2], "INT8", quantized(0.02, -128))
+        .operator("FULLY_CONNECTED", ["x", "w", "b"], ["y"], { type: "FullyConnectedOptions", value: {} }),
+    );
+    const turned = async (from: Model, to: "uint8" | "int8") => {
+      const space = await spaceOf(from);
+      for (const graph of space.graphs) requantize(graph, to, space.context);
+      return { ...(await written(space)), notes: space.context.notes };
+    };
+    const before = await written(await spaceOf(made));
+    const uint8 = await turned(made, "uint8");
+    expect(uint8.tensors.get("x")).toMatchObject({ dtype: "UINT8", zeroPoint: [131] });
+    expect(uint8.tensors.get("y")).toMatchObject({ dtype: "UINT8", zeroPoint: [0] });
+    expect(uint8.tensors.get("w")).toMatchObject({ dtype: "UINT8", zeroPoint: [128, 128], values: [0, 127, 128, 255] });
+    expect(uint8.tensors.get("w")!.scale).toEqual(before.tensors.get("w")!.scale);
+    const again = await turned(uint8.model, "int8");
+    expect(again.tensors).toEqual(before.tensors);
+    expect(again.notes).toEqual([]);
+  });
+
+  test("uint8 weights around another zero point than 128 are warned of: int8 kernels take 0 only", async () => {
+    const space = await spaceOf(
+      model(["x"], ["y"], (graph) =>
+        graph
+          .tensor("x", [1, 2], "UINT8", quantized(0.01, 3))
+          .constant("w", [2, 2], Uint8Array.of(0, 1, 200, 255), quantizedAs("UINT8", [0.5, 0.25], [128, 100]))
+          .tensor("y", [1, 2], "UINT8", quantized(0.02, 0))
+          .operator("FULLY_CONNECTED", ["x", "w"], ["y"], { type: "FullyConnectedOptions", value: {} }),
+      ),
+    );
+    for (const graph of space.graphs) requantize(graph, "int8", space.context);
+    expect(space.context.notes.map(({ code, numbers }) => [code, numbers])).toEqual([
+      ["int8-weights-asymmetric", { zeroPoint: -28 }],
+    ]);
+    expect((await written(space)).tensors.get("w")).toMatchObject({
+      zeroPoint: [0, -28],
+      values: [-128, -127, 72, 127],
+    });
+  });
+
   const path = caseModel("26");
   test.if(path !== undefined)("turns nothing of conv_int16x8", () => {
     const opened = openModel(path!);
     const space = workspace(opened, DEFAULT_SCHEME);
-    expect(space.graphs.map((graph) => requantize(graph))).toEqual([0]);
+    expect(space.graphs.map((graph) => requantize(graph, "uint8", space.context))).toEqual([0]);
     opened.close();
   });
 });

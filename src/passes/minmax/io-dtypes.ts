@@ -11,6 +11,7 @@ import { hasRange, quantParam } from "../../graph/quantparam.ts";
 import {
   type ActivationQuantizer,
   activationDtypes,
+  NEEDS_KERNEL,
   parametersOfRange,
   type Quantizer,
   type Scheme,
@@ -31,9 +32,11 @@ export function canonicalDtypes(
     throw new MinmaxqError(
       `${what} dtypes: ${list.length} are given for ${nodes.length} ${what}${nodes.length === 1 ? "" : "s"}; give one for all or one for each, in their order`,
     );
-  const expanded = nodes.map((node, i) =>
-    list.length > 1 ? list[i]! : node.dtype === "FLOAT32" ? list[0]! : node.dtype,
-  );
+  const expanded = nodes.map((node, i): Dtype => {
+    if (list.length > 1) return list[i]!;
+    if (node.dtype !== "FLOAT32") return node.dtype;
+    return !asked?.length && NEEDS_KERNEL[family] && touchesFloatOnly(node) ? "FLOAT32" : list[0]!;
+  });
   const problems = new Problems();
   nodes.forEach((node, i) => {
     const dtype = expanded[i]!;
@@ -44,6 +47,13 @@ export function canonicalDtypes(
   });
   problems.throwIfAny(`wrong ${what} dtypes`);
   return expanded;
+}
+
+/** An input that float operators alone read, an output that one yields: integers there would be turned into floats at once, or lose. */
+export function touchesFloatOnly(node: Node): boolean {
+  if (node.kind === "output") return node.inputs[0]?.float != null;
+  const readers = [...node.users].filter(({ kind }) => kind === "operator");
+  return readers.length > 0 && readers.every(({ float }) => float !== null);
 }
 
 /** "uint8, int16 or float32". */

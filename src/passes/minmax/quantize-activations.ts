@@ -42,7 +42,7 @@ function withParameters(
 }
 
 /** A CAST names the dtypes it converts between; they follow its operand and result. */
-function declareCastDtypes(node: Node): void {
+export function declareCastDtypes(node: Node): void {
   const operand = node.inputs[0];
   setOptions(node, {
     inDataType: operand ? TensorType[operand.dtype] : dtypeOption(node, "inDataType"),

@@ -14,9 +14,11 @@ import { exportModel } from "../../graph/export.ts";
 import { activeNodes, type Dtype, type Graph, isConstant, type Node, yieldedBy } from "../../graph/graph.ts";
 import { rangeOf } from "../../model/bytes.ts";
 import { byteLength, type Operator, TensorType } from "../../model/index.ts";
+import { isDequantizable, isSmallInteger } from "../../rules/dtypes.ts";
 import { canBeComputed, kindFacts } from "../../rules/kind-facts.ts";
-import { type Constant, channelsAlong, stored, wholeTensor } from "../../weights/constant.ts";
+import { type Constant, channelsAlong, type PackedKind, stored, wholeTensor } from "../../weights/constant.ts";
 import { fillConstants } from "../../weights/fill.ts";
+import type { IntegerKind } from "../../weights/kernels.ts";
 import type { Workspace } from "../context.ts";
 import { becomeConstant, countOf, type Edit, hasScale, isStatic, retire } from "./edit.ts";
 
@@ -134,20 +136,20 @@ function followsFromShapes(node: Node, known: Map<Node, boolean>): boolean {
   return node.inputs.every((operand) => operand === null || followsFromShapes(operand, known));
 }
 
-/** Integers with a scale seen as floats: the kernel computes as TFLite does, f32(q − zero point) · scale. Null where the scales do not fit. */
+/** As `describedAsFloats`, of the small integers that weights are; null for others. */
 export function dequantizedConstant(source: Pick<Node, "dtype" | "shape" | "quant">, of: Constant): Constant | null {
+  return isSmallInteger(source.dtype) ? describedAsFloats(source, of) : null;
+}
+
+/** Integers with a scale seen as floats: the kernel computes as TFLite does, f32(q − zero point) · scale. Null where the scales do not fit. */
+export function describedAsFloats(source: Pick<Node, "dtype" | "shape" | "quant">, of: Constant): Constant | null {
   const { quant, dtype, shape } = source;
-  if (!quant || !isSmallInteger(dtype)) return null;
+  if (!quant || !isDequantizable(dtype)) return null;
   const { scale, zeroPoint, axis } = quant;
   const layout = scale.length === 1 ? wholeTensor(of.count) : channelsAlong(shape, axis);
   if (scale.length !== layout.channels || zeroPoint.length !== layout.channels) return null;
-  return { kind: "dequantized", of, dtype, layout, scale, zeroPoint, count: of.count, length: of.count * 4 };
-}
-
-type SmallInteger = "INT8" | "UINT8" | "INT16" | "INT4" | "UINT4";
-
-function isSmallInteger(dtype: Dtype): dtype is SmallInteger {
-  return ["INT8", "UINT8", "INT16", "INT4", "UINT4"].includes(dtype);
+  const kind = dtype as IntegerKind | PackedKind;
+  return { kind: "dequantized", of, dtype: kind, layout, scale, zeroPoint, count: of.count, length: of.count * 4 };
 }
 
 /** Element types that LiteRT can be given and asked for. */

@@ -1,23 +1,51 @@
 /**
- * int8 → uint8: every int8 value and zero point plus 128, scales as they are (§5.5).
+ * int8 → uint8: every int8 value and zero point plus 128, scales as they are (§5.5); uint8 → int8: the same minus 128. Every tensor
+ * stands for the same floats as before.
  *
- *     x: INT8, scale s, zero point −3   →   x: UINT8, scale s, zero point 125
+ *     x: INT8, scale s, zero point −3   ⇄   x: UINT8, scale s, zero point 125
  */
-import { activeNodes, addNode, type Graph, type Node, resultsOf, setInput } from "../../graph/graph.ts";
+import {
+  activeNodes,
+  addNode,
+  type Dtype,
+  type Graph,
+  isConstant,
+  type Node,
+  resultsOf,
+  setInput,
+} from "../../graph/graph.ts";
 import { quantParam } from "../../graph/quantparam.ts";
+import { operandsWith } from "../../rules/operators.ts";
+import { type Context, warn } from "../context.ts";
+
+interface Direction {
+  readonly from: Dtype;
+  readonly to: Dtype;
+  /** What zero points and values become more. */
+  readonly plus: bigint;
+}
+
+/** Directions by the dtype that people ask for. */
+export const REQUANTIZED = {
+  uint8: { from: "INT8", to: "UINT8", plus: 128n },
+  int8: { from: "UINT8", to: "INT8", plus: -128n },
+} as const satisfies Record<string, Direction>;
+
+export type RequantizedTo = keyof typeof REQUANTIZED;
 
 /**
- * Gives the number of tensors turned. `likeReference`: every int8 tensor, as the reference does, which knows no others than those of int8
- * models.
+ * Gives the number of tensors turned. Without a context: every such tensor, as the reference does, which knows no others than those of
+ * int8 models. With one, weights that become int8 with a zero point other than 0 are warned of.
  */
-export function requantize(graph: Graph, likeReference = false): number {
+export function requantize(graph: Graph, wanted: RequantizedTo, context?: Context): number {
+  const { from, to, plus } = REQUANTIZED[wanted];
   const active = activeNodes(graph);
-  const all = active.filter(({ dtype, quant }) => dtype === "INT8" && quant);
-  const turned = likeReference ? all : ofInt8Activations(graph, all);
+  const all = active.filter(({ dtype, quant }) => dtype === from && quant);
+  const turned = context ? ofActivations(graph, all) : all;
   for (const node of turned) {
     const quant = node.quant!;
-    node.quant = quantParam({ ...quant, zeroPoint: quant.zeroPoint.map((zeroPoint) => zeroPoint + 128n) });
-    node.dtype = "UINT8";
+    node.quant = quantParam({ ...quant, zeroPoint: quant.zeroPoint.map((zeroPoint) => zeroPoint + plus) });
+    node.dtype = to;
     if (!node.constant) continue;
     const { count, length } = node.constant;
     node.constant = { kind: "shifted", of: node.constant, count, length };
@@ -28,16 +56,17 @@ export function requantize(graph: Graph, likeReference = false): number {
       node.quant = quantParam({ ...node.quant, axis: 0 });
   }
   graph.outputs.forEach((output, i) => {
-    if (output.inputs[0]?.dtype === "UINT8") graph.outputDtypes[i] = output.dtype = "UINT8";
+    if (output.inputs[0]?.dtype === to) graph.outputDtypes[i] = output.dtype = to;
   });
+  if (context && wanted === "int8") warnOfWeights(context, active);
   return turned.filter(({ kind }) => kind !== "output").length;
 }
 
 /**
- * The tensors to turn: int8 activations, and int8 constants that an operator reads together with some. Weights under int16 or float
+ * The tensors to turn: activations of the dtype, and constants that an operator reads together with some. Weights under int16 or float
  * activations stay: no kernel has them in uint8. A constant that operators of both sorts read is doubled.
  */
-function ofInt8Activations(graph: Graph, all: readonly Node[]): Node[] {
+function ofActivations(graph: Graph, all: readonly Node[]): Node[] {
   const activations = new Set<Node | null>(all.filter(({ kind }) => kind !== "constant"));
   const turned = [...activations] as Node[];
   for (const node of all) {
@@ -57,4 +86,19 @@ function ofInt8Activations(graph: Graph, all: readonly Node[]): Node[] {
       });
   }
   return turned;
+}
+
+/** int8 kernels want weights around 0; uint8 weights that were made asymmetric are not. */
+function warnOfWeights(context: Context, nodes: readonly Node[]): void {
+  for (const node of nodes) {
+    if (node.kind !== "operator") continue;
+    for (const index of operandsWith(node.row, node.inputs.length, "weights")) {
+      const weights = node.inputs[index];
+      const zeroPoint =
+        isConstant(weights) && weights.dtype === "INT8" && weights.quant?.zeroPoint.find((z) => z !== 0n);
+      if (typeof zeroPoint !== "bigint") continue;
+      const text = `weights "${weights!.name}" have zero point ${zeroPoint}, and int8 kernels take 0 only; 'minmaxq dequantize' and quantize anew`;
+      warn(context, node, "int8-weights-asymmetric", text, { zeroPoint: Number(zeroPoint) });
+    }
+  }
 }
