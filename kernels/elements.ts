@@ -125,6 +125,11 @@ function run<Q, O, C>(
   }
 }
 
+/** QS0 into bytes within ±limit: `count` elements with the same parameters, whatever they are. */
+export function runLimited(from: usize, to: usize, count: usize, inverse: f32, limit: i32): void {
+  run<i16, i8, void>(from, to, count, 0, 0, 0, inverse, 0, f32x4.splat(<f32>limit));
+}
+
 /** First half for four elements at byte `at` of the parameter rows. */
 // @ts-ignore: decorator
 @inline

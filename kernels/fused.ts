@@ -11,9 +11,10 @@ import { asymparameter, inverseOf, nudgedMinOf, reserveLists, storeLists, sympar
 import { scan, scannedMax, scannedMin } from "./ranges";
 
 const INT16_LIMIT: i32 = 32767;
+const INT8_LIMIT: i32 = 127;
 
-/** [1, channels, inner] as Q = u8 by QA or i16 by QS. → (list<Q>, the five lists of parameters, nans, infinite, near) */
-function quantizeChannels<Q>(values: usize, count: usize, channels: u32, inner: u32, smallest: f32): usize {
+/** [1, channels, inner] as Q = u8 by QA, or i16 or i8 by QS within ±limit. → (list<Q>, the five lists of parameters, nans, infinite, near) */
+function quantizeChannels<Q>(values: usize, count: usize, channels: u32, inner: u32, limit: i32, smallest: f32): usize {
   demand(channels > 0 && inner > 0 && <u64>count == <u64>channels * <u64>inner);
   const output = elementsResult(count * sizeof<Q>());
   reserveLists(channels);
@@ -30,7 +31,7 @@ function quantizeChannels<Q>(values: usize, count: usize, channels: u32, inner: 
     const most = scannedMax;
     if (least <= -f32.MAX_VALUE || most >= f32.MAX_VALUE) infinite = 1;
     const fits = isSigned<Q>()
-      ? symparameter(channel, least, most, INT16_LIMIT, smallest)
+      ? symparameter(channel, least, most, limit, smallest)
       : asymparameter(channel, least, most);
     if (!fits) near = false;
     if (near) {
@@ -49,10 +50,16 @@ function quantizeChannels<Q>(values: usize, count: usize, channels: u32, inner: 
 
 /** Ranges (§3.1), QA parameters (§3.2) and integers (§3.4). */
 export function fusedasym(values: usize, count: usize, channels: u32, inner: u32): usize {
-  return quantizeChannels<u8>(values, count, channels, inner, 0);
+  return quantizeChannels<u8>(values, count, channels, inner, 255, 0);
 }
 
 /** The same by QS with limit 32767 and no scale below `smallest` (§3.3). */
 export function fusedsym(values: usize, count: usize, channels: u32, inner: u32, smallest: f32): usize {
-  return quantizeChannels<i16>(values, count, channels, inner, smallest);
+  return quantizeChannels<i16>(values, count, channels, inner, INT16_LIMIT, smallest);
+}
+
+/** The same by QS into bytes: limit 127 (int8), 7 (int4) or 1 (int2). */
+export function fusedbyte(values: usize, count: usize, channels: u32, inner: u32, limit: i32, smallest: f32): usize {
+  demand(limit > 0 && limit <= INT8_LIMIT);
+  return quantizeChannels<i8>(values, count, channels, inner, limit, smallest);
 }

@@ -5,14 +5,15 @@
  */
 
 export { bias, biaslong } from "./bias";
+export { blocks } from "./blocks";
 export { dequantize } from "./dequantize";
 export { fakeasym, fakesym } from "./fake";
-export { fusedasym, fusedsym } from "./fused";
-export { half } from "./half";
+export { fusedasym, fusedbyte, fusedsym } from "./fused";
+export { half, tohalf } from "./half";
 export { histogram } from "./histogram";
 export { cabi_realloc, mark, place, release, reserve, reset } from "./memory";
 export { asymnear, symnear } from "./near";
-export { nibbles, unpack } from "./nibbles";
+export { crumbs, nibbles, unpack } from "./nibbles";
 export { asymparameters, symparameters } from "./parameters";
 export { propagatebyte, propagateshort } from "./propagate";
 export { asym, asym0, sym, sym0, symbyte } from "./quantize";
@@ -94,5 +95,17 @@ export function cabi_post_dequantize(_area: usize): void {
   reset();
 }
 export function cabi_post_histogram(_area: usize): void {
+  reset();
+}
+export function cabi_post_fusedbyte(_area: usize): void {
+  reset();
+}
+export function cabi_post_crumbs(_area: usize): void {
+  reset();
+}
+export function cabi_post_tohalf(_area: usize): void {
+  reset();
+}
+export function cabi_post_blocks(_area: usize): void {
   reset();
 }

@@ -106,7 +106,10 @@ export function asymparameter(i: usize, least: f32, most: f32): bool {
   );
 }
 
-/** QS of channel `i` for integers -limit..limit and no scale below `smallest`, §3.3. Whether its values are near (symnear). */
+/**
+ * QS of channel `i` for integers -limit..limit and no scale below `smallest`, §3.3. Whether its values are near: none becomes an
+ * integer beyond the limit, so no clipping is needed.
+ */
 export function symparameter(i: usize, least: f32, most: f32, limit: i32, smallest: f32): bool {
   const steps = <f64>limit;
   const low = min<f64>(0, <f64>least);
@@ -118,14 +121,9 @@ export function symparameter(i: usize, least: f32, most: f32, limit: i32, smalle
   put(i, scale, 0, <f32>(-steps * <f64>scale), nudgedMax);
   const inv = inverseOf(i);
   const last = nudgedMax * inv + ALMOST_HALF;
-  // symnear saturates at the limits of i16, so other limits are never near in its sense.
-  return (
-    limit == i16.MAX_VALUE &&
-    last >= 32767 &&
-    last < 32768 &&
-    most * inv + ALMOST_HALF < 32768 &&
-    -least * inv + ALMOST_HALF < 32768
-  );
+  const largest = <f32>limit;
+  const beyond = <f32>(limit + 1);
+  return last >= largest && last < beyond && most * inv + ALMOST_HALF < beyond && -least * inv + ALMOST_HALF < beyond;
 }
 
 /** QA, §3.2. → (scale, zero point, nudged min, nudged max, inverse, near) */
@@ -152,5 +150,6 @@ export function symparameters(
   let near = true;
   for (let i: usize = 0; i < minCount; i++)
     if (!symparameter(i, load<f32>(mins + (i << 2)), load<f32>(maxs + (i << 2)), limit, smallest)) near = false;
+  // Near in the sense of symnear, which saturates at the limits of i16.
   return parametersResult(minCount, near && limit == i16.MAX_VALUE);
 }

@@ -7,10 +7,9 @@ import { dirname } from "node:path";
 import { FileError, MinmaxqError, reasonOf } from "../base/errors.ts";
 import { removeTemporaryFiles, temporaryDone, temporaryPath } from "../base/temporary.ts";
 import type { Io } from "../driver/io.ts";
-import { quantize } from "../driver/quantize.ts";
 import type { Report as RunReport } from "../driver/report.ts";
 import { checkTogether } from "../options/lists.ts";
-import { quantizeSettings } from "../options/settings.ts";
+import { quantizeBy } from "../options/quantize.ts";
 import { writeReports } from "../views/reports.ts";
 import { summary } from "../views/summary.ts";
 import { type Job, jobOf, writtenBy } from "./job.ts";
@@ -69,7 +68,7 @@ async function run(job: Job, io: Io): Promise<RunReport> {
   const { model, options } = job;
   for (const path of writtenBy(job)) makeFolder(dirname(path));
   checkTogether(options);
-  const report = await quantize(quantizeSettings(model, options), io);
+  const report = await quantizeBy(model, options, io);
   await writeReports(options, report, writeWhole);
   return report;
 }

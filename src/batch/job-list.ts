@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "n
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { z } from "zod";
 import { FileError, Problems, reasonOf, UsageError } from "../base/errors.ts";
-import { schemeOf } from "../options/scheme.ts";
+import { schemeNameOf, schemeOf, weightSchemeOf } from "../options/scheme.ts";
 import { type OptionName, ROWS } from "../options/table.ts";
 import type { Given } from "../options/values.ts";
 import {
@@ -176,8 +176,10 @@ function withOutput(entry: Entry, folder: string, out: string): Entry {
   if (entry.output !== undefined) return entry;
   const inside = relative(folder, String(entry.model));
   const name = inside === ".." || inside.startsWith(`..${sep}`) ? basename(inside) : inside;
-  const { family, activation, name: scheme } = schemeOf({ ...optionsOf(entry), output: undefined });
-  const ending = family === "one" ? `.q${activation.bits}.circle` : `.${scheme}.tflite`;
+  const options = { ...optionsOf(entry), output: undefined };
+  const { family, activation } = schemeOf(options);
+  const isOnes = family === "one" && !weightSchemeOf(options);
+  const ending = isOnes ? `.q${activation.bits}.circle` : `.${schemeNameOf(options)}.tflite`;
   return { ...entry, output: join(out, name.slice(0, name.length - extname(name).length) + ending) };
 }
 

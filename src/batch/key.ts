@@ -11,7 +11,7 @@ import pkg from "../../package.json" with { type: "json" };
 import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
 import { dialectOf } from "../driver/paths.ts";
 import { JOB_OPTIONS } from "../options/lists.ts";
-import { schemeOf } from "../options/scheme.ts";
+import { schemeNameOf } from "../options/scheme.ts";
 import { ROWS } from "../options/table.ts";
 import type { OptionValues } from "../options/values.ts";
 import type { SchemeName } from "../rules/schemes.ts";
@@ -112,7 +112,7 @@ export async function keyOfJob({ model, output, options }: Job, hashes: Hashes, 
   // The scheme that is meant counts, however it was said.
   const meant: OptionValues = {
     ...options,
-    scheme: schemeOf({ ...options, output }).name as SchemeName,
+    scheme: schemeNameOf({ ...options, output }) as SchemeName,
     dtype: undefined,
   };
   for (const name of [...JOB_OPTIONS].sort()) {

@@ -2,9 +2,8 @@
  * `minmaxq quantize`: the main job. With samples: fake-quantize weights → record → quantize, in memory; without: recorded
  * ranges of the file.
  */
-import { quantize as run } from "../driver/quantize.ts";
 import { checkTogether, QUANTIZE_OPTIONS } from "../options/lists.ts";
-import { quantizeSettings } from "../options/settings.ts";
+import { quantizeBy } from "../options/quantize.ts";
 import { writeReports } from "../views/reports.ts";
 import { summary } from "../views/summary.ts";
 import type { Command } from "./command.ts";
@@ -15,15 +14,17 @@ export const quantize: Command = {
   positionals: ["model"],
   options: QUANTIZE_OPTIONS,
   examples: [
+    "minmaxq quantize model.tflite --data samples.npz -o model.int8.tflite",
+    "minmaxq quantize model.tflite --scheme dynamic-int8 -o model.dynamic.tflite",
     "minmaxq quantize model.tflite --data samples.npz -o model.q8.circle",
-    "minmaxq quantize recorded.circle --dtype int16 -o model.q16.circle",
-    "minmaxq quantize model.tflite --data samples.npz --layer 'conv1*=int16' -o model.mixed.circle",
     "minmaxq quantize model.tflite --data samples.npz --target onert -o model.q8.circle",
-    "minmaxq quantize model.tflite --data samples/ --input-dtype float32 --output-dtype float32 -o model.q8.circle",
+    "minmaxq quantize recorded.circle --dtype int16 -o model.q16.circle",
+    "minmaxq quantize model.tflite --data samples.npz --layer 'conv1*=float32' -o model.int8.tflite",
+    "minmaxq quantize model.tflite --data samples/ --input-dtype float32 --output-dtype float32 -o model.int8.tflite",
   ],
   async run([input], options, output) {
     checkTogether(options);
-    const report = await run(quantizeSettings(input!, options), output);
+    const report = await quantizeBy(input!, options, output);
     await writeReports(options, report);
     if (options.json) output.print(JSON.stringify(report, null, 2));
     else for (const line of summary(report)) output.print(line);

@@ -6,7 +6,7 @@ import { throwProblems } from "../driver/phases.ts";
 import { verify as run } from "../driver/quantize.ts";
 import { schemesText } from "../driver/verify-phases.ts";
 import { targetNamed } from "../rules/targets.ts";
-import { verifyLine } from "../views/summary.ts";
+import { verifyLine, verifyWarnings } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
 export const verify: Command = {
@@ -22,6 +22,6 @@ export const verify: Command = {
     if (options.json && problems.length > 0) throw new FileError(input!, counted(problems.length, "problem"));
     const held = schemesText(report.schemes);
     throwProblems(input!, problems, held && `held to ${held}: `);
-    if (!options.json) output.print(verifyLine(report));
+    if (!options.json) for (const line of [verifyLine(report), ...verifyWarnings(report)]) output.print(line);
   },
 };

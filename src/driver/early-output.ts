@@ -11,8 +11,9 @@
 import { timed } from "../base/timings.ts";
 import type { Graph } from "../graph/graph.ts";
 import { FLATBUFFER_LIMIT, type OpenedModel, OutputFile, planContents } from "../model/index.ts";
-import type { Workspace } from "../passes/context.ts";
+import type { Context, Workspace } from "../passes/context.ts";
 import { expectedFilters } from "../passes/minmax/quantize-weights.ts";
+import type { Constant } from "../weights/constant.ts";
 import type { WeightStream } from "../weights/fill.ts";
 import { bytesRead, fillingOf } from "../weights/tasks.ts";
 import { shareable, WORTH_A_WORKER } from "../weights/threads.ts";
@@ -27,6 +28,12 @@ const SPARE = 64 << 10;
 /** Room is made in pages of the system. */
 const PAGE = 4096;
 
+/** What becomes of a graph's filters, by the descriptions that passes will find; `tables`: bytes that the tables grow by, beside its scales. */
+export type Expecting = (
+  graph: Graph,
+  context: Context,
+) => { name: string; constant: Constant; scales: number; tables?: number }[];
+
 /**
  * Plans the output of a workspace before its passes, where its filters are large enough (`space.begun`), and gives the filters to the
  * stream's Worker. Call the function that it returns when the output is written or given up: it removes what is under way.
@@ -36,13 +43,14 @@ export function begin(
   graphs: readonly Graph[],
   path: string,
   stream: WeightStream,
+  expected: Expecting = expectedFilters,
 ): () => Promise<void> {
   const abandon = async () => {
     space.begun?.file.discard();
     await stream.close();
   };
   try {
-    timed("prepare", () => beginWith(space, graphs, path, stream));
+    timed("prepare", () => beginWith(space, graphs, path, stream, expected));
   } catch (error) {
     void abandon();
     throw error;
@@ -50,10 +58,16 @@ export function begin(
   return abandon;
 }
 
-function beginWith(space: Workspace, graphs: readonly Graph[], path: string, stream: WeightStream): void {
+function beginWith(
+  space: Workspace,
+  graphs: readonly Graph[],
+  path: string,
+  stream: WeightStream,
+  expected: Expecting,
+): void {
   const filters = new Map(
     graphs
-      .flatMap((graph) => expectedFilters(graph, space.context))
+      .flatMap((graph) => expected(graph, space.context))
       .filter(({ constant }) => constant.count > 0 && shareable(constant))
       .map((filter) => [filter.constant, { ...filter, filling: fillingOf(filter.name, filter.constant, 0) }]),
   );
@@ -65,8 +79,8 @@ function beginWith(space: Workspace, graphs: readonly Graph[], path: string, str
   if (space.opened.external) return;
   const direct = all.filter(({ filling }) => !filling.found);
   const contents = direct.map(({ constant, name }) => space.contents.of(constant, name));
-  const channels = direct.reduce((sum, { scales }) => sum + scales, 0);
-  const room = roomForTables(space.opened, channels);
+  const parameters = direct.reduce((sum, { scales, tables = 0 }) => sum + scales * CHANNEL + tables, 0);
+  const room = roomForTables(space.opened, parameters);
   if (room === null) return;
   const plan = planContents(contents, room);
   if (plan.end >= FLATBUFFER_LIMIT) return;
@@ -76,15 +90,15 @@ function beginWith(space: Workspace, graphs: readonly Graph[], path: string, str
 }
 
 /**
- * Bytes that the tables will hardly need more of: those of the input and a quarter, and the parameters of channels. Null where the
+ * Bytes that the tables will hardly need more of: those of the input and a quarter, and `parameters` of channels and the like. Null where the
  * input has so much beside its contents (indices of sparse filters) that room for it would be a waste.
  */
-function roomForTables({ model, source, archive }: OpenedModel, channels: number): number | null {
+function roomForTables({ model, source, archive }: OpenedModel, parameters: number): number | null {
   // Buffers may share their bytes.
   const lengths = new Map<number, number>();
   for (const { data } of model.buffers ?? []) if (data && "offset" in data) lengths.set(data.offset, data.length);
   const contents = [...lengths.values()].reduce((sum, length) => sum + length, 0);
   const tables = source.size - (archive?.length ?? 0) - contents;
   if (tables < 0 || tables > SOME_TABLES + contents * TABLE_SHARE) return null;
-  return Math.ceil((tables * 1.25 + channels * CHANNEL + SPARE) / PAGE) * PAGE;
+  return Math.ceil((tables * 1.25 + parameters + SPARE) / PAGE) * PAGE;
 }

@@ -15,6 +15,7 @@
 import { runSteps } from "../base/steps.ts";
 import type { OpenedModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
+import { NEEDS_KERNEL } from "../rules/schemes.ts";
 import { type Io, SILENT } from "./io.ts";
 import {
   checkModel,
@@ -52,7 +53,7 @@ import {
 } from "./phases.ts";
 import type { Report } from "./report.ts";
 import { type Phase, Run, runFlow, runPhases } from "./run.ts";
-import { runInLiteRT } from "./run-result.ts";
+import { OPERATOR_VERSIONS, RUN_IN_LITERT } from "./run-result.ts";
 import type { QuantizeSettings, RecordSettings, ReferenceSettings, Settings, TransformSettings } from "./settings.ts";
 import {
   checkModelFile,
@@ -132,15 +133,6 @@ const OWN_CHECKS: readonly Phase[] = [
   WARN,
 ];
 
-/** Between the last byte and the name of the file. */
-const RUN_IN_LITERT: Phase<QuantizeSettings> = {
-  name: "run in LiteRT",
-  span: "run",
-  when: ({ dialect, settings }) => dialect === "tflite" && !settings.withoutRun,
-  why: "the last word has the runtime: what it refuses gets no name",
-  run: runInLiteRT,
-};
-
 export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
   CHECK_FILES,
   { ...START_THREADS, when: hasNoSamples },
@@ -194,6 +186,7 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
     run: refuseProblems,
   },
   INFER,
+  { ...OPERATOR_VERSIONS, when: ({ options }) => NEEDS_KERNEL[options.scheme.family] },
   {
     name: "write",
     files: true,

@@ -42,6 +42,8 @@ export interface VerifyReport {
   readonly floatOperatorsWithQuantizedWeights: number;
   /** One line each. */
   readonly problems: readonly string[];
+  /** What works, but is worth a look; one line each. */
+  readonly warnings: readonly string[];
 }
 
 /** Refuses a file that is not there. */
@@ -59,15 +61,18 @@ export function recognizeSchemes(run: Run): void {
 export function verifyFile(run: Run<VerifySettings & Settings>): void {
   const { context } = run.space;
   const { target } = run.settings;
-  const options = { allowFloat: true, allowFloatWithWeights: true };
+  const { model, dialect } = run.opened;
   run.problems = [
-    ...run.graphs.flatMap((graph) => verify(graph, context, options)),
+    ...run.graphs.flatMap((graph) => {
+      const tables = dialect === "tflite" ? model.subgraphs?.[context.graphs.indexOf(graph)]?.tensors : undefined;
+      return verify(graph, context, { allowFloat: true, allowFloatWithWeights: true, tables });
+    }),
     ...(target ? targetProblems(context, target) : []),
   ];
 }
 
 /** The report of a run. Throws a MinmaxqError where nothing is quantized. */
-export function verifyReportOf({ settings, recognized, problems }: Run): VerifyReport {
+export function verifyReportOf({ settings, recognized, problems, space }: Run): VerifyReport {
   const { schemes, activations, float, floatWithWeights } = recognized!;
   if (activations === 0 && floatWithWeights === 0 && problems.length === 0)
     throw new FileError(settings.model, "has no quantized activations; run 'minmaxq quantize' first");
@@ -79,6 +84,7 @@ export function verifyReportOf({ settings, recognized, problems }: Run): VerifyR
     floatOperators: float + floatWithWeights,
     floatOperatorsWithQuantizedWeights: floatWithWeights,
     problems,
+    warnings: space.context.notes.filter(({ kind }) => kind === "warning").map(({ text }) => text),
   };
 }
 

@@ -1,5 +1,6 @@
 /** The end of a flow: graphs → tables → file. */
 import { timed } from "../base/timings.ts";
+import { withRuntimeVersion } from "../graph/runtime-version.ts";
 import type { Dialect, Fill, Model, OpenedModel, WriteOptions } from "../model/index.ts";
 import { writeModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
@@ -23,7 +24,8 @@ export async function writeWorkspace(
     await check?.();
   };
   const { model } = timed("write", () => exportWorkspace(space));
-  await writeAs(model, path, dialect, space.opened, { fill, begun: space.begun, whole });
+  const said = space.versioned && dialect === "tflite" ? withRuntimeVersion(model) : model;
+  await writeAs(said, path, dialect, space.opened, { fill, begun: space.begun, whole });
 }
 
 /** Writes a model in a format, laid out as `opened` was: weights inside or behind the tables, then the archive it had. */

@@ -18,7 +18,7 @@ import { detailTensors, withDetailTensors } from "../model/references.ts";
 import type { Constant } from "../weights/constant.ts";
 import { PendingContents } from "../weights/pending.ts";
 import { activeNodes, type Graph, type Node, resultsOf } from "./graph.ts";
-import type { QuantParam } from "./quantparam.ts";
+import type { Blocks, QuantParam } from "./quantparam.ts";
 
 export interface Exported {
   readonly model: Model;
@@ -44,6 +44,7 @@ export function exportModel(
     model,
     codes: [...(model.operatorCodes ?? [])],
     buffers: [...(model.buffers ?? [])],
+    raised: false,
   };
   const renumbered: (Map<Tensor, number> | undefined)[] = [];
   const outputs: (Map<number, number> | undefined)[] = [];
@@ -76,7 +77,7 @@ export function exportModel(
   });
   const next: Model = { ...model, operatorCodes: target.codes, subgraphs, buffers: target.buffers };
   if (signatureDefs) next.signatureDefs = signatureDefs;
-  return { model: withoutUnusedBuffers(next), nodes, operators };
+  return { model: withoutUnusedBuffers(target.raised ? withoutUnusedCodes(next) : next), nodes, operators };
 }
 
 interface Target {
@@ -86,6 +87,8 @@ interface Target {
   readonly model: Model;
   readonly codes: OperatorCode[];
   readonly buffers: Buffer[];
+  /** Some operator has another version than it was read with. */
+  raised: boolean;
 }
 
 function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
@@ -109,6 +112,10 @@ function exportGraph(target: Target, subgraph: SubGraph, graph: Graph) {
   const moved = (old: number) => indexOfTable.get(subgraph.tensors![old]!) ?? -1;
   for (const tensor of tensors)
     if (tensor.quantization) tensor.quantization = withDetailTensors(tensor.quantization, moved);
+  for (const [node, index] of indexOf) {
+    const { blocks } = node.quant ?? {};
+    if (blocks) tensors[index]!.quantization!.details = blockDetails(blocks, indexOf.get(blocks.scales as Node)!);
+  }
   const at = (node: Node | null) => (node ? indexOf.get(node)! : -1);
   // A result without users has a node of its own all the same, so only results the file did not have are −1.
   const written = operators.map((node): Operator => {
@@ -182,6 +189,7 @@ function tensorNodes(graph: Graph, subgraph: SubGraph, operators: readonly Node[
     else for (const result of resultsOf(node)) needed.add(result);
   }
   for (const output of graph.outputs) needed.add(output.inputs[0]!);
+  for (const node of [...needed]) if (node.quant?.blocks) needed.add(node.quant.blocks.scales as Node);
   for (const node of needed)
     if (node.tensor && node.quant === node.quantAsRead)
       for (const { index } of detailTensors(node.tensor)) named.add(subgraph.tensors![index]!);
@@ -247,15 +255,47 @@ function quantizationOf(quant: QuantParam): QuantizationParameters {
   return table;
 }
 
+/** What a table says of scales in a tensor. Symmetric: without zero points. */
+function blockDetails({ size }: Blocks, scales: number): QuantizationParameters["details"] {
+  return { type: "BlockwiseQuantization", value: { scales, zeroPoints: -1, blockSize: size } };
+}
+
+/** The operator's code as read, while it has that version; else one of its kind, name and version, made where there is none. */
 function codeIndex(target: Target, node: Node): number {
-  if (node.operator) return node.operator.opcodeIndex ?? 0;
-  const builtinCode = BuiltinOperator[node.op as keyof typeof BuiltinOperator];
+  const asRead = node.operator && target.codes[node.operator.opcodeIndex ?? 0];
+  if (asRead && (asRead.version ?? 1) === node.version) return node.operator!.opcodeIndex ?? 0;
+  const builtinCode = asRead?.builtinCode ?? BuiltinOperator[node.op as keyof typeof BuiltinOperator];
   if (builtinCode === undefined) throw new MinmaxqError(`${node.op} is no operator of the schema`);
+  if (asRead) target.raised = true;
+  const { version } = node;
   const found = target.codes.findIndex(
-    (code) => code.builtinCode === builtinCode && (code.version ?? 1) === node.version,
+    (code) =>
+      (code.builtinCode ?? 0) === builtinCode &&
+      (code.version ?? 1) === version &&
+      (!asRead || (code.customCode ?? "") === node.customCode),
   );
   if (found >= 0) return found;
-  return target.codes.push({ builtinCode, version: node.version }) - 1;
+  return target.codes.push({ ...asRead, builtinCode, version }) - 1;
+}
+
+/** Runtimes look up all codes of a file, so none stays that every operator left for a later version. */
+function withoutUnusedCodes(model: Model): Model {
+  const codes = model.operatorCodes ?? [];
+  const used = new Set(
+    (model.subgraphs ?? []).flatMap(({ operators = [] }) => operators.map(({ opcodeIndex }) => opcodeIndex ?? 0)),
+  );
+  const moved = new Map([...codes.keys()].filter((index) => used.has(index)).map((index, to) => [index, to]));
+  return {
+    ...model,
+    operatorCodes: codes.filter((_, index) => used.has(index)),
+    subgraphs: model.subgraphs?.map((subgraph) => ({
+      ...subgraph,
+      operators: subgraph.operators?.map((operator) => ({
+        ...operator,
+        opcodeIndex: moved.get(operator.opcodeIndex ?? 0)!,
+      })),
+    })),
+  };
 }
 
 /** Buffer 0 is the empty sentinel and stays; metadata keeps its buffers. */

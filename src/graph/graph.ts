@@ -43,8 +43,9 @@ export interface Node {
   readonly operator: Operator | null;
   /** The operator's option table; a pass that changes it replaces it. */
   options: Operator["builtinOptions"] | null;
-  /** Opcode version and custom name as read. */
-  readonly version: number;
+  /** Opcode version: as read, until a pass raises it. */
+  version: number;
+  /** Custom name as read. */
   readonly customCode: string;
   /** The tensor's table as read; null for tensors that passes made. A pass that changes it replaces it. */
   tensor: Tensor | null;
@@ -139,7 +140,7 @@ class GraphNode implements Node {
   readonly resultIndex: number;
   readonly operator: Operator | null;
   options: Operator["builtinOptions"] | null;
-  readonly version: number;
+  version: number;
   readonly customCode: string;
   readonly tensor: Tensor | null;
   readonly quantAsRead: QuantParam | null;

@@ -35,6 +35,14 @@ export interface QuantParam {
   /** Per-channel axis; 0 when per tensor. */
   readonly axis: number;
   readonly provenance: Provenance;
+  /** Scales of blocks along the last axis, instead of the lists above. */
+  readonly blocks?: Blocks;
+}
+
+/** Scales outside the table: a constant of the graph [rows, columns / size], which no operator has to read. */
+export interface Blocks {
+  readonly size: number;
+  readonly scales: object;
 }
 
 const NO_FLOATS = new Float32Array(0);

@@ -2,8 +2,9 @@
 import { UsageError } from "../base/errors.ts";
 import { dialectOf } from "../driver/paths.ts";
 import { checkTargetFormat, checkTargetOptions } from "../passes/target/settings.ts";
+import { WEIGHT_SCHEMES, type WeightScheme } from "../rules/schemes.ts";
 import { targetNamed } from "../rules/targets.ts";
-import { schemeOf } from "./scheme.ts";
+import { schemeOf, weightSchemeOf } from "./scheme.ts";
 import { type OptionName, ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
 
@@ -30,6 +31,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "activations",
   "dtype",
   "granularity",
+  "block",
   "target",
   "config",
   "layer",
@@ -54,12 +56,22 @@ export const JOB_OPTIONS: readonly OptionName[] = QUANTIZE_OPTIONS.filter((name)
 /** Those that can be said once for all models of a folder: not the files that are written for one. */
 export const SHARED_JOB_OPTIONS: readonly OptionName[] = JOB_OPTIONS.filter((name) => ROWS[name].file !== "written");
 
+/** Refuses a size of blocks for a scheme without blocks; `scheme`: that of weights alone, where there is one. */
+export function checkBlock(block: number | undefined, scheme?: WeightScheme): void {
+  if (block === undefined || scheme?.inBlocks) return;
+  const names = Object.values<WeightScheme>(WEIGHT_SCHEMES).flatMap(({ name, inBlocks }) => (inBlocks ? [name] : []));
+  throw new UsageError(`--block: works with --scheme ${names.join(" or ")} only; add that or leave it out`);
+}
+
 /** Refuses options of `quantize` that cannot stand together, before anything is read. */
 export function checkTogether(options: OptionValues): void {
+  const weights = weightSchemeOf(options);
+  checkBlock(options.block, weights);
   if (options.scheme !== undefined && options.dtype !== undefined && options.scheme !== options.dtype)
     throw new UsageError(
       `--dtype ${options.dtype}: is a scheme of ONE's, and --scheme ${options.scheme} is another one; keep one of them`,
     );
+  if (weights) return checkWeightsAlone(weights, options);
   const scheme = schemeOf(options);
   if (!scheme.granularities.includes(options.granularity))
     throw new UsageError(
@@ -71,3 +83,29 @@ export function checkTogether(options: OptionValues): void {
   // A job list names outputs later.
   if (options.output) checkTargetFormat(target, dialectOf(options.output));
 }
+
+/** What has to do with activations is of no use where they stay float, and nothing is ignored in silence. */
+function checkWeightsAlone({ name, kind }: WeightScheme, options: OptionValues): void {
+  const useless = OF_ACTIVATIONS.find((each) => options[each] !== undefined && options[each] !== false);
+  if (useless)
+    throw new UsageError(
+      `${ROWS[useless].flags.split(" ")[0]}: not with --scheme ${name}, whose activations stay float (no samples are needed); leave it out`,
+    );
+  const target = targetNamed(options.target);
+  if (target && !target.weightSchemes.includes(kind))
+    throw new UsageError(`--scheme ${name}: not for ${target.runtime}; ${target.otherwise}`);
+  if (options.output && dialectOf(options.output) !== "tflite")
+    throw new UsageError(
+      `--scheme ${name}: is LiteRT's; give an output that ends in .tflite (for circle: 'minmaxq quantize-weights')`,
+    );
+}
+
+const OF_ACTIVATIONS: readonly OptionName[] = [
+  "data",
+  "inputDtype",
+  "outputDtype",
+  "tfStyleMaxpool",
+  "saveMinMax",
+  "maskValue",
+  "activations",
+];

@@ -6,7 +6,15 @@
  */
 import { VISQ_METRICS, type VisqMetric } from "../compare/visq.ts";
 import { PREPARE_NAMES, REQUESTED_NAMES } from "../passes/prepare/index.ts";
-import { ONE_SCHEMES, SCHEME_NAMES, WEIGHT_QUANTIZERS } from "../rules/schemes.ts";
+import {
+  BLOCK_SIZES,
+  type BlockSize,
+  ONE_SCHEMES,
+  SCHEME_NAMES,
+  WEIGHT_QUANTIZERS,
+  WEIGHT_SCHEME_NAMES,
+  WEIGHT_SCHEMES,
+} from "../rules/schemes.ts";
 import { TARGET_NAMES } from "../rules/targets.ts";
 import {
   collected,
@@ -26,6 +34,8 @@ import {
   whole,
 } from "./parsers.ts";
 import type { OptionRow } from "./row.ts";
+
+const BLOCKS = Object.fromEntries(BLOCK_SIZES.map((size) => [size, size])) as Record<string, BlockSize>;
 
 export const OPTIONS = {
   output: {
@@ -55,8 +65,8 @@ export const OPTIONS = {
   },
   scheme: {
     flags: "--scheme <scheme>",
-    help: `what becomes of activations and weights: ${Object.keys(SCHEME_NAMES).join(", ")}`,
-    parse: oneOf(SCHEME_NAMES),
+    help: `what becomes of activations and weights: ${Object.keys(SCHEME_NAMES).join(", ")}; of weights alone, without samples: ${Object.keys(WEIGHT_SCHEMES).join(", ")}`,
+    parse: oneOf({ ...SCHEME_NAMES, ...WEIGHT_SCHEME_NAMES }),
     defaultText: "int8 (LiteRT's) for .tflite, uint8 (ONE's) for .circle",
   },
   activations: {
@@ -81,6 +91,11 @@ export const OPTIONS = {
     help: "scales of weights: channel (per channel) or layer (one per tensor)",
     parse: oneOf({ layer: "layer", channel: "channel" } as const),
     default: "channel",
+  },
+  block: {
+    flags: "--block <n>",
+    help: "int4 weights with a scale for each block of 32, 64, 128 or 256 values of a row, where kernels exist (dynamic-int4)",
+    parse: oneOf(BLOCKS),
   },
   inputDtype: {
     many: "commas",

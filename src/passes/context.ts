@@ -70,6 +70,8 @@ export interface Workspace {
   readonly contents: PendingContents;
   /** Profile data is written (§5.1), also when the model read has some: it would be wrong otherwise. */
   profile: boolean;
+  /** Operator versions were set for LiteRT (src/passes/litert/operator-versions.ts): a .tflite says the least runtime that knows them. */
+  versioned?: boolean;
   /** The output, when it was begun before all is decided (src/driver/early-output.ts). */
   begun?: BegunFile;
 }

@@ -8,11 +8,14 @@
 import { activeNodes, type Dtype, describe, type Graph, isConstant, type Node, resultsOf } from "../graph/graph.ts";
 import { dtypeOption } from "../graph/options.ts";
 import { isPerTensor } from "../graph/quantparam.ts";
+import type { Tensor } from "../model/index.ts";
 import { roundHalfAway } from "../rules/arithmetic.ts";
 import { isActivationDtype, isRuntimeQuantized } from "../rules/dtypes.ts";
 import { type OperandRole, type OperatorRow, RULES_OF, roleOf, rowOf, tiedOperands } from "../rules/operators.ts";
 import type { Scheme } from "../rules/schemes.ts";
 import { type Context, granularityOf, schemeOf } from "./context.ts";
+import { variableTraps, warnOfVersions } from "./litert/verify-graph.ts";
+import { trapsOf } from "./litert/verify-traps.ts";
 import { predefined } from "./special.ts";
 
 export interface VerifyOptions {
@@ -20,11 +23,14 @@ export interface VerifyOptions {
   readonly allowFloat: boolean;
   /** So may those that compute in float and have quantized constants only (dynamic range). */
   readonly allowFloatWithWeights?: boolean;
+  /** The graph's tensors as read, of a .tflite file: what computes in float with integer weights is held to LiteRT's kernels as well. */
+  readonly tables?: readonly Tensor[];
 }
 
 /** All problems of a graph, one line each, with tensor names; empty when it verifies. */
 export function verify(graph: Graph, context: Context, options: VerifyOptions): string[] {
   const problems: string[] = [];
+  const forLitert: Node[] = [];
   for (const node of activeNodes(graph)) {
     const operator = node.kind === "result" ? node.inputs[0]! : node;
     if (operator.kind !== "operator" || operator.float) continue;
@@ -33,13 +39,24 @@ export function verify(graph: Graph, context: Context, options: VerifyOptions): 
     const row = graph.rules === "one" ? operator.row : rowOf(operator.op, RULES_OF[scheme.family]);
     const check = new Check(node, operator, row, scheme, problems);
     check.family();
+    if (node === operator && isForLitert(operator, scheme, options)) {
+      forLitert.push(node);
+      const found = trapsOf(node, rowOf(node.op, RULES_OF.litert), context, options.tables);
+      problems.push(...found.map((text) => `${describe(node)}: ${text}`));
+    }
     if (!row.verify) continue;
     if (options.allowFloat && hasNothingQuantized(operator)) continue;
     if (options.allowFloatWithWeights && quantizedTensors(operator).every(isConstant)) continue;
     if (node.kind === "result") check.result();
     else check.operator(granularityOf(context, node) === "channel");
   }
-  return problems;
+  warnOfVersions(forLitert, context);
+  return [...problems, ...variableTraps(forLitert)];
+}
+
+/** Its scheme is LiteRT's, or it computes in float in a file of LiteRT's format. */
+function isForLitert(operator: Node, { family }: Scheme, { tables }: VerifyOptions): boolean {
+  return family === "litert" || (tables !== undefined && quantizedTensors(operator).every(isConstant));
 }
 
 /** All float, or all plain numbers: integers of an activation's dtype without parameters belong beside floats nowhere. */

@@ -49,6 +49,29 @@ export type DtypeRule =
   | { subgraph: string; side: "inputs" | "outputs" }
   | "own";
 
+/** Constants of an operator that weights alone are made of (WEIGHT_SCHEMES), in schemes whose kernels compute in float. */
+export interface WeightsRule {
+  readonly operands: readonly number[];
+  /** Dimension of the channels, below 0 from the end; another one where an option is set. */
+  readonly axis: number | { readonly usually: number; readonly option: string; readonly otherwise: number };
+  /** Smaller ones are no tables: so many elements at least. */
+  readonly least?: number;
+}
+
+/** What the hybrid kernels of an operator take: float activations and results, integer weights. They round activations themselves. */
+export interface DynamicRule {
+  /** dtypes of weights, and what they demand of the weights' shape; all weights of one operator have the same. */
+  readonly dtypes: Readonly<Partial<Record<Dtype, { readonly columns?: number }>>>;
+  /** One scale for each operand; else one for each channel. */
+  readonly perTensor?: true;
+  /** Has the option to round activations asymmetrically (`asymmetricQuantizeInputs`), which is closer. */
+  readonly asymmetric?: true;
+  /** Rounds nothing: it gives the values that the integers stand for. */
+  readonly exact?: true;
+  /** Takes a scale for each block of a row of its matrix, with so many rows at least; `plain`: it forgets a fused activation then. */
+  readonly blocks?: { readonly rows: number; readonly plain?: true };
+}
+
 /** What holds for an operator in the schemes of one family. */
 export interface FamilyRule {
   /** dtypes of quantized activations that its kernels compute with; absent = it stays float. */
@@ -65,6 +88,10 @@ export interface FamilyRule {
   readonly fused?: "none";
   /** Members of its row that are others for this family. */
   readonly row?: Partial<Omit<OperatorRow, "ours" | "families">>;
+  /** Its weights, for schemes of weights alone. */
+  readonly weights?: WeightsRule;
+  /** Its kernels for integer weights with float activations; absent: it has none. */
+  readonly dynamic?: DynamicRule;
 }
 
 export interface OperatorRow {

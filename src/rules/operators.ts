@@ -7,7 +7,7 @@
  * and one golden case (test/operators fails on a row without a line and a case there).
  */
 import type { Dtype } from "../model/tensor-types.ts";
-import type { FamilyRule, OperandRole, OperatorRow, ResultRole, SpecialKind } from "./operator-row.ts";
+import type { DynamicRule, FamilyRule, OperandRole, OperatorRow, ResultRole, SpecialKind } from "./operator-row.ts";
 import type { Family, FixedParameters } from "./schemes.ts";
 
 export type { BackwardRule, DtypeRule, OperandRole, OperatorRow, ResultRole } from "./operator-row.ts";
@@ -38,6 +38,20 @@ const litert = (dtypes: readonly Dtype[], more: Omit<FamilyRule, "dtypes"> = {})
 /** Likewise; they copy integers of these operands. */
 const copies = (dtypes: readonly Dtype[], tied: FamilyRule["tied"] = [0], more: FamilyRule = {}) =>
   litert(dtypes, { tied, ...more });
+/**
+ * Weights alone (LiteRT's kernels, `Prepare` and `Eval` of each; tried with ai-edge-litert 2.3, default and built-in kernels): operands,
+ * axis, and what hybrid kernels there are.
+ */
+const weightsAlone = (operands: readonly number[], axis: number, dynamic?: DynamicRule): FamilyRule => ({
+  weights: { operands, axis },
+  ...(dynamic && { dynamic }),
+});
+const BYTES: DynamicRule = { dtypes: { INT8: {} } };
+/** Rows begin with a byte: optimized kernels take no others. */
+const MATRIX: DynamicRule["dtypes"] = { INT8: {}, INT4: { columns: 2 }, INT2: { columns: 4 } };
+/** Matrices of all gates, peepholes and projections: kernels read one scale of each. */
+const RECURRENT: DynamicRule = { dtypes: { INT8: {} }, perTensor: true, asymmetric: true };
+const upTo = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
 const qdq = "quantize-dequantize";
 const nothing = "nothing";
@@ -134,7 +148,15 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     fake: qdq,
   }),
   BATCH_TO_SPACE_ND: unary({ ...copies(I16), passes: [0], in: [activation, raw(), raw()], verify: "roles" }),
-  BATCH_MATMUL: binary({ ...litert(I16, { row: { in: [activation, asWeights] } }), heavy: true, fake: qdq }),
+  BATCH_MATMUL: binary({
+    ...litert(I16, {
+      row: { in: [activation, asWeights] },
+      weights: { operands: [1], axis: { usually: -1, option: "adjointRhs", otherwise: -2 } },
+      dynamic: { dtypes: { INT8: {} }, asymmetric: true },
+    }),
+    heavy: true,
+    fake: qdq,
+  }),
   BROADCAST_TO: { ...copies(I16), passes: [0], in: [activation, raw()], out: recorded, constants: "own" },
   CAST: { in: [activation], out: recorded, constants: "refused", verify: "cast", fake: nothing, dtype: "own" },
   CEIL: { in: [activation], out: special("integer"), constants: "refused" },
@@ -147,10 +169,14 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     verify: "roles or all integer",
     fake: nothing,
   }),
-  CONV_2D: convolution([activation, weights("filter", 0), bias], { ...litert(I16), weightsOnly: true, zeroBias: true }),
+  CONV_2D: convolution([activation, weights("filter", 0), bias], {
+    ...litert(I16, weightsAlone([1], 0, { dtypes: { INT8: {}, INT4: {} } })),
+    weightsOnly: true,
+    zeroBias: true,
+  }),
   DEPTH_TO_SPACE: unary({ ...copies(I8), passes: [0], verify: "roles", fake: nothing }),
   DEPTHWISE_CONV_2D: convolution([activation, weights("filter", 3), bias], {
-    ...litert(I16),
+    ...litert(I16, weightsAlone([1], 3, BYTES)),
     weightsOnly: true,
     zeroBias: true,
   }),
@@ -184,11 +210,18 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   FLOOR_DIV: binary({ out: special("integer"), verify: "roles" }),
   FLOOR_MOD: binary({ out: special("integer"), mixed: undefined }),
   FULLY_CONNECTED: convolution([activation, weights("weights", 0), bias], {
-    ...litert(I16),
+    ...litert(I16, weightsAlone([1], 0, { dtypes: MATRIX, asymmetric: true, blocks: { rows: 4, plain: true } })),
     weightsOnly: true,
     zeroBias: true,
   }),
-  GATHER: unary({ ...copies(I16), passes: [0], in: [activation, raw()], out: sameAs(0), fake: nothing }),
+  GATHER: unary({
+    // A table of embeddings, or small change.
+    ...copies(I16, [0], { weights: { operands: [0], axis: 0, least: 1024 } }),
+    passes: [0],
+    in: [activation, raw()],
+    out: sameAs(0),
+    fake: nothing,
+  }),
   GELU: unary({ ...litert(I16), flat: { below: -10 }, verify: "roles", fake: qdq }),
   GREATER: comparison({ ...litert(I16), verify: "roles" }),
   GREATER_EQUAL: comparison({ ...litert(I16), verify: "roles" }),
@@ -395,7 +428,11 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   }),
   TRANSPOSE_CONV: convolution(
     [{ role: "raw", dtypes: [], constant: "inputSizes" }, weights("filter", 0), activation, bias],
-    { ...litert(I16), dtype: { operand: 2 }, since: { bias: 3, activation: 4 } },
+    {
+      ...litert(I16, weightsAlone([1], 0, BYTES)),
+      dtype: { operand: 2 },
+      since: { bias: 3, activation: 4 },
+    },
   ),
   UNIQUE: unary({ constants: "refused", multiple: true }),
   UNPACK: unary({
@@ -410,7 +447,13 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   // Known to the IR, no rule of quantization. Dtype inference and fused activations still matter.
   BCQ_FULLY_CONNECTED: unruled({ fuses: true, dtype: { fixed: "FLOAT32" } }),
   BCQ_GATHER: unruled({ dtype: { fixed: "FLOAT32" } }),
-  BIDIRECTIONAL_SEQUENCE_LSTM: unruled({ fuses: true, multiple: true }),
+  BIDIRECTIONAL_SEQUENCE_LSTM: unruled({
+    families: {
+      litert: weightsAlone([...upTo(1, 11), 16, ...upTo(18, 28), 33, ...upTo(40, 47)], 0, RECURRENT),
+    },
+    fuses: true,
+    multiple: true,
+  }),
   COS: unruled(),
   CUMSUM: unruled(),
   CUSTOM: unruled({ multiple: true, dtype: "own" }),
@@ -454,34 +497,42 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   SIN: unruled(),
   SPARSE_TO_DENSE: unruled({ dtype: { operand: 2 } }),
   SQUARE: unruled(),
-  SVDF: unruled({ fuses: true }),
-  UNIDIRECTIONAL_SEQUENCE_LSTM: unruled({ fuses: true }),
+  SVDF: unruled({ families: { litert: weightsAlone([1, 2], 0, RECURRENT) }, fuses: true }),
+  UNIDIRECTIONAL_SEQUENCE_LSTM: unruled({
+    families: { litert: weightsAlone([...upTo(1, 11), 16], 0, RECURRENT) },
+    fuses: true,
+  }),
   WHERE: unruled({ dtype: { fixed: "INT64" } }),
   WHILE: unruled({ multiple: true, dtype: { subgraph: "condSubgraphIndex", side: "inputs" } }),
   ZEROS_LIKE: unruled(),
 };
 
-/** Kinds that ONE does not know and LiteRT has integer kernels for. */
-const LITERT_ONLY: Readonly<Record<string, OperatorRow>> = {
-  DYNAMIC_UPDATE_SLICE: {
-    ...copies(I16, [0, 1]),
-    passes: [0, 1],
-    in: [activation, activation, raw()],
-    out: recorded,
-    constants: "own",
-  },
-  EMBEDDING_LOOKUP: {
-    ...copies(I8, [1]),
-    passes: [1],
-    in: [raw(), activation],
-    out: recorded,
-    constants: "own",
-    dtype: { operand: 1 },
-  },
-};
-
 /** What an operator without a row gets: its dtype and parameters stay as they are. */
 const UNKNOWN: OperatorRow = { in: [], rest: raw(), out: recorded, constants: "refused", dtype: "own" };
+
+/** A kind that ONE does not know; LiteRT's kernels take its weights. */
+const beyondOne = (litert: FamilyRule): OperatorRow => ({ ...UNKNOWN, families: { litert } });
+
+/** Rows of kinds that the reference's text does not have: unknown to all but the schemes of a family. */
+export const BEYOND_ONE: Readonly<Record<string, OperatorRow>> = {
+  BIDIRECTIONAL_SEQUENCE_RNN: beyondOne(weightsAlone([1, 2, 5, 6, 10, 11], 0, RECURRENT)),
+  CONV_3D: beyondOne(weightsAlone([1], 4)),
+  CONV_3D_TRANSPOSE: beyondOne(weightsAlone([1], 3)),
+  DYNAMIC_UPDATE_SLICE: beyondOne({
+    dtypes: I16,
+    tied: [0, 1],
+    row: { passes: [0, 1], in: [activation, activation, raw()] },
+  }),
+  EMBEDDING_LOOKUP: beyondOne({
+    dtypes: I8,
+    tied: [1],
+    row: { passes: [1], in: [raw(), activation], dtype: { operand: 1 } },
+    ...weightsAlone([1], 0, { dtypes: MATRIX, exact: true, blocks: { rows: 1 } }),
+  }),
+  LSTM: beyondOne(weightsAlone([...upTo(1, 11), 16], 0, RECURRENT)),
+  RNN: beyondOne(weightsAlone([1, 2], 0, RECURRENT)),
+  UNIDIRECTIONAL_SEQUENCE_RNN: beyondOne(weightsAlone([1, 2], 0, RECURRENT)),
+};
 
 /** Whose rules hold: ONE's alone, as for the drop-in front; also ours where ONE has none or worse ones; those of LiteRT's kernels. */
 export type RuleSet = "one" | "ours" | "litert";
@@ -496,7 +547,7 @@ const WITH_OURS: Readonly<Record<string, OperatorRow>> = Object.fromEntries(
  * own; nothing is handed on from ONE's rules.
  */
 const FOR_LITERT: Readonly<Record<string, OperatorRow>> = Object.fromEntries(
-  Object.entries({ ...WITH_OURS, ...LITERT_ONLY }).map(([op, row]) => {
+  Object.entries({ ...WITH_OURS, ...BEYOND_ONE }).map(([op, row]) => {
     const rule = row.families?.litert;
     if (!rule?.dtypes) return [op, row];
     const { backward: _, ...others } = row;
@@ -521,7 +572,7 @@ export const RULES_OF: Readonly<Record<Family, RuleSet>> = { one: "ours", litert
 
 /** The row of an operator name. Nodes of a graph have theirs already (`node.row`). */
 export function rowOf(op: string, rules: RuleSet = "ours"): OperatorRow {
-  return ROWS[rules][op] ?? UNKNOWN;
+  return ROWS[rules][op] ?? BEYOND_ONE[op] ?? UNKNOWN;
 }
 
 /** Operands that have the parameters of an operator's results in a family, by index; `count` operands are there. */

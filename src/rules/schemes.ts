@@ -149,8 +149,17 @@ const LITERT_INT16: ActivationQuantizer = {
   },
 };
 
-/** Narrow and symmetric; scales may be as small as those of LiteRT's own quantizer, whose least bound is 1e-9. */
-const LITERT_WEIGHTS: Quantizer = { ...QUANTIZERS.int8, smallestScale: f32(1e-9 / 127) };
+/** No channel counts as narrower than this (litert-quantizer), so the scale of zeros is a normal float: runtimes refuse others. */
+const LEAST_BOUND = 1e-9;
+
+/** LiteRT's weights: symmetric, narrow, zero point 0. The scale of a channel of zeros is 1e-9 / high. */
+const litertWeights = (dtype: Dtype, bits: number): Quantizer => {
+  const high = 2 ** (bits - 1) - 1;
+  return { dtype, bits, symmetric: true, low: -high, high, smallestScale: LEAST_BOUND / high };
+};
+const W8 = litertWeights("INT8", 8);
+const W4 = litertWeights("INT4", 4);
+const W2 = litertWeights("INT2", 2);
 
 /** Of convolutions per tensor, LiteRT's kernels: |input × weights − bias| ≤ 0.02 · result. */
 const BIAS_SHARE = 0.02;
@@ -164,7 +173,7 @@ const LITERT_SCHEMES = {
     family: "litert",
     activation: LITERT_INT8,
     symmetricActivation: { ...LITERT_INT8, symmetric: true, low: -127 },
-    weights: { layer: LITERT_WEIGHTS, channel: LITERT_WEIGHTS },
+    weights: { layer: W8, channel: W8 },
     bias: { layer: "INT32", channel: "INT32" },
     // Half of what fits, as TFLite's converter: the accumulator adds products to it.
     biasLimit: (2 ** 31 - 1) / 2,
@@ -175,7 +184,7 @@ const LITERT_SCHEMES = {
     name: "int16x8",
     family: "litert",
     activation: LITERT_INT16,
-    weights: { layer: LITERT_WEIGHTS, channel: LITERT_WEIGHTS },
+    weights: { layer: W8, channel: W8 },
     bias: { layer: "INT64", channel: "INT64" },
     // NPU compilers take biases of 40 bits.
     biasLimit: 2 ** 39,
@@ -227,7 +236,7 @@ export const DEFAULT_SCHEME: { readonly scheme: Scheme; readonly granularity: Gr
   granularity: "channel",
 };
 
-/** Names that `--scheme` takes. */
+/** Names of schemes that samples or ranges are needed for. */
 export const SCHEME_NAMES = {
   uint8: "uint8",
   int16: "int16",
@@ -292,3 +301,38 @@ export function parametersOfRange(quantizer: Quantizer, min: number, max: number
 export function rangeOfParameters({ low, high }: Quantizer, scale: number, zeroPoint: number): [number, number] {
   return [f32(scale * (low - zeroPoint)), f32(scale * (high - zeroPoint))];
 }
+
+/** Sizes of blocks that runtimes take. */
+export const BLOCK_SIZES = [32, 64, 128, 256] as const;
+export type BlockSize = (typeof BLOCK_SIZES)[number];
+
+/**
+ * A scheme of weights alone: activations stay float, so it needs no samples.
+ * - `dynamic`: the float operator's own kernel takes the integers, rounds its activations while it runs, and computes in integers.
+ * - `weights`: a DEQUANTIZE stands before the float operator.
+ */
+export interface WeightScheme {
+  /** As people write it. */
+  readonly name: string;
+  readonly kind: "dynamic" | "weights";
+  /** What weights become: the first that the operator takes. None: float16. */
+  readonly quantizers: readonly Quantizer[];
+  /** Blocks may have scales of their own, where the first quantizer is taken. */
+  readonly inBlocks?: true;
+}
+
+export const WEIGHT_SCHEMES = {
+  "dynamic-int8": { name: "dynamic-int8", kind: "dynamic", quantizers: [W8] },
+  "dynamic-int4": { name: "dynamic-int4", kind: "dynamic", quantizers: [W4, W8], inBlocks: true },
+  "dynamic-int2": { name: "dynamic-int2", kind: "dynamic", quantizers: [W2, W8] },
+  "weights-int8": { name: "weights-int8", kind: "weights", quantizers: [W8] },
+  "weights-int4": { name: "weights-int4", kind: "weights", quantizers: [W4] },
+  "weights-float16": { name: "weights-float16", kind: "weights", quantizers: [] },
+} as const satisfies Record<string, WeightScheme>;
+
+export type WeightSchemeName = keyof typeof WEIGHT_SCHEMES;
+
+/** Their names, as `--scheme` takes them. */
+export const WEIGHT_SCHEME_NAMES = Object.fromEntries(Object.keys(WEIGHT_SCHEMES).map((name) => [name, name])) as {
+  readonly [Name in WeightSchemeName]: Name;
+};

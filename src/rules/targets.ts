@@ -6,7 +6,7 @@
  */
 import type { Dialect } from "../model/index.ts";
 import type { Dtype } from "../model/tensor-types.ts";
-import type { SchemeName } from "./schemes.ts";
+import type { SchemeName, WeightScheme } from "./schemes.ts";
 
 /** How many scales the weights of an operator may have. */
 export type WeightGranularity = "per tensor" | "per channel" | "any";
@@ -56,6 +56,8 @@ export interface Target {
   readonly runtime: string;
   /** The scheme that is meant where none is named. */
   readonly scheme: SchemeName;
+  /** Kinds of schemes of weights alone that it has kernels for. */
+  readonly weightSchemes: readonly WeightScheme["kind"][];
   /** Formats that it loads. */
   readonly formats: readonly Dialect[];
   /** dtypes that `quantize` may give to activations, inputs and outputs; and why not the others. */
@@ -88,6 +90,7 @@ const ONERT: Target = {
   name: "onert",
   runtime: "onert's cpu backend",
   scheme: "uint8",
+  weightSchemes: [],
   formats: ["circle", "tflite"],
   activations: ["UINT8", "FLOAT32"],
   otherwise: "it takes uint8 (and float32) only",

@@ -8,11 +8,16 @@ import { type Colours, coloursFor } from "../terminal/streams.ts";
 export function summary(report: Report): string[] {
   const colours = coloursFor(1);
   const { output, counts } = report;
-  const lines = [
+  const weightsAlone = [
+    `${colours.bold(output.path)}: ${report.scheme}, ${sizes(report)}, ${report.seconds.toFixed(1)} s`,
+    `  ${report.done}${runText(report)}`,
+  ];
+  const all = () => [
     `${colours.bold(output.path)}: ${report.scheme}, weights per ${report.granularity === "layer" ? "tensor" : report.granularity}${report.target ? `, for ${report.target}` : ""}, ${sizes(report)}, ${report.seconds.toFixed(1)} s`,
     `  ${counted(counts.activations, "activation")} and ${counted(counts.constants, "constant")} quantized${report.verified ? "; verified" : ""}${runText(report)}`,
     `  ranges: ${rangesText(report)}`,
   ];
+  const lines = report.done === undefined ? all() : weightsAlone;
   lines.push(...preparedLines(report));
   const float = report.notes.filter((note) => note.kind === "float");
   if (float.length > 0) {
@@ -79,6 +84,15 @@ export function verifyLine({ model, quantized, schemes, ...counts }: VerifyRepor
   if (hybrid > 0) said.push(`${counted(hybrid, "float operator")} with quantized weights`);
   if (rest > 0) said.push(counted(rest, hybrid > 0 ? "other float operator" : "float operator"));
   return `${model}: verified, ${[...said, counted(quantized, "quantized activation")].join(", ")}`;
+}
+
+/** What `verify` warns of: a line each, the first few. */
+export function verifyWarnings({ warnings }: VerifyReport): string[] {
+  const more = warnings.length - FEW;
+  return [
+    ...warnings.slice(0, FEW).map((text) => `  warning: ${text}`),
+    ...(more > 0 ? [`  warning: and ${more} more (--json has all)`] : []),
+  ];
 }
 
 /** "229 KB → 76 KB". */

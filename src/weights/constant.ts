@@ -34,6 +34,7 @@ export interface Scales {
  * - `clip`: the same with parameters known already.
  * - `known`: QA0/QS0, no clipping, parameters from the fake-quantization before.
  * - `propagated`: QP, parameters from a neighbour.
+ * - `blocks`: blocks along the last axis, each with a float16 scale that the stream writes to a constant of its own (`block scales`).
  * - `bias`: QB (§3.6), scales from input and weights; `quant.scale` is filled in by the stream.
  */
 export type Encoding =
@@ -41,6 +42,7 @@ export type Encoding =
   | { rule: "clip"; quantizer: Quantizer; layout: ChannelLayout; parameters: ChannelParameters }
   | { rule: "known"; quantizer: Quantizer; layout: ChannelLayout; min: Float32Array; scale: Float32Array }
   | { rule: "propagated"; quantizer: Quantizer; scale: number; zeroPoint: number }
+  | { rule: "blocks"; quantizer: Quantizer; layout: ChannelLayout }
   | {
       rule: "bias";
       wide: boolean;
@@ -54,6 +56,8 @@ export type Encoding =
 
 /** Integers of less than a byte. */
 export type PackedKind = "INT4" | "UINT4" | "INT2";
+/** Rules that look at each element alone, once parameters are there. */
+export type ElementEncoding = Exclude<Encoding, { rule: "bias" } | { rule: "blocks" }>;
 
 /** What a constant holds. `count` is the number of elements, `length` the number of bytes of the described form. */
 export type Constant =
@@ -142,7 +146,17 @@ export type Constant =
     }
   /** int8 bytes plus 128, as uint8 (§5.5), or uint8 bytes less 128, as int8. */
   | { readonly kind: "shifted"; readonly of: Constant; readonly count: number; readonly length: number }
-  /** float32 encoded as integers. `bytes` is the size of one; ½ = two a byte. */
+  /** float32 rounded to float16. `overflowed`, in shared memory: how many numbers were too large; counted by the stream. */
+  | {
+      readonly kind: "halved";
+      readonly of: Constant;
+      readonly overflowed: Int32Array;
+      readonly count: number;
+      readonly length: number;
+    }
+  /** The float16 scales of the blocks of a constant; written while that one is. */
+  | { readonly kind: "block scales"; readonly of: Constant; readonly count: number; readonly length: number }
+  /** float32 encoded as integers. `bytes` is the size of one; ½ = two a byte, ¼ = four. */
   | {
       readonly kind: "encoded";
       readonly of: Constant;
@@ -161,6 +175,22 @@ export function stored(content: ByteRange, count: number): Constant {
 export function encoded(of: Constant, encoding: Encoding): Constant {
   const bytes = encoding.rule === "bias" ? (encoding.wide ? 8 : 4) : encoding.quantizer.bits / 8;
   return { kind: "encoded", of, encoding, bytes, count: of.count, length: Math.ceil(of.count * bytes) };
+}
+
+/** A constant that rounds `of` to float16. */
+export function halved(of: Constant): Constant & { kind: "halved" } {
+  const overflowed = new Int32Array(new SharedArrayBuffer(4));
+  return { kind: "halved", of, overflowed, count: of.count, length: of.count * 2 };
+}
+
+/**
+ * A constant [rows, columns] whose rows consist of blocks of `block` elements, a divisor of columns, with the constant of their scales
+ * [rows, columns / block].
+ */
+export function inBlocks(of: Constant, block: number, quantizer: Quantizer): { integers: Constant; scales: Constant } {
+  const channels = of.count / block;
+  const integers = encoded(of, { rule: "blocks", quantizer, layout: { outer: 1, channels, inner: block } });
+  return { integers, scales: { kind: "block scales", of: integers, count: channels, length: channels * 2 } };
 }
 
 /** One channel over everything. */

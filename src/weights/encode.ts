@@ -3,7 +3,7 @@
 import { timed } from "../base/timings.ts";
 import { FLT_MAX, inverse } from "../rules/arithmetic.ts";
 import type { Quantizer } from "../rules/schemes.ts";
-import type { ChannelLayout, ChannelParameters, Constant, Encoding } from "./constant.ts";
+import type { ChannelLayout, ChannelParameters, Constant, ElementEncoding } from "./constant.ts";
 import { inverses, loadFloats } from "./floats.ts";
 import { type Block, type ChannelRanges, type KernelStream, laterStart, type Parameters } from "./kernels.ts";
 import type { Sink } from "./output.ts";
@@ -12,7 +12,7 @@ import { blocksOf, type Piece, piecesOf } from "./pieces.ts";
 /** Largest number of elements that a thread takes at once: 4 MiB of float32. */
 export const PIECE_LIMIT = 1 << 20;
 /** Elements that are read, scanned and encoded together where channels allow it: 512 KiB, which stay in a core's cache. */
-const BLOCK_LIMIT = 1 << 17;
+export const BLOCK_LIMIT = 1 << 17;
 /** Tensors up to this many elements are read once even when their channels are interleaved: 32 MiB of float32. */
 export const WHOLE_LIMIT = 1 << 23;
 
@@ -23,7 +23,8 @@ export function problemOf(name: string, { mins, maxs, nans }: ChannelRanges): st
   return problemOfFound(name, nans, infinite);
 }
 
-function problemOfFound(name: string, nans: number, infinite: boolean): string | null {
+/** The same of a block whose kernel has counted NaN and looked for ±FLT_MAX. */
+export function problemOfFound(name: string, nans: number, infinite: boolean): string | null {
   if (nans === 0 && !infinite) return null;
   const what = [nans > 0 ? `${nans} NaN` : null, infinite ? "infinite values" : null].filter(Boolean).join(" and ");
   return `constant "${name}": has ${what}; it cannot be quantized. Mend the model or its training`;
@@ -112,7 +113,7 @@ const LONG_RUN = 64;
 export function encodePiece(
   stream: KernelStream,
   values: Block,
-  encoding: Exclude<Encoding, { rule: "bias" }>,
+  encoding: ElementEncoding,
   piece: Piece,
   computed: Parameters | null,
 ): Uint8Array | Int16Array | Int8Array {
@@ -124,7 +125,7 @@ export function encodePiece(
 function counted(
   stream: KernelStream,
   values: Block,
-  encoding: Exclude<Encoding, { rule: "bias" }>,
+  encoding: ElementEncoding,
   piece: Piece,
   computed: Parameters | null,
 ): Uint8Array | Int16Array | Int8Array {
@@ -208,8 +209,7 @@ function partOf({ near, ...lists }: Parameters, { channel, channels }: Piece): P
 /** Whether a block is one row of channels that are worth the call that does everything in one (kernels/fused.ts). */
 function canBeFused({ encoding }: Constant & { kind: "encoded" }, { count, channels, inner }: Piece): boolean {
   if (encoding.rule !== "scan") return false;
-  const { quantizer } = encoding;
-  if (isMoved(quantizer) || (quantizer.symmetric && !isShort(quantizer))) return false;
+  if (isMoved(encoding.quantizer)) return false;
   return count === channels * inner && (channels === 1 || inner >= LONG_RUN);
 }
 
@@ -228,14 +228,17 @@ function scanAndEncode(
     const bytes = block.count * 4;
     const values = timed("read", () => loadFloats(stream, constant.of, block), bytes, name);
     const offset = to.offset + block.first * to.size;
-    const room = canBeFused(constant, block) ? to.sink.room(block.count * to.size, offset) : null;
-    if (room) {
-      const found = timed("scan and encode", () => stream.fused(values, block, quantizer, room), bytes, name);
+    if (canBeFused(constant, block)) {
+      const length = block.count * to.size;
+      const room = to.sink.room(length, offset);
+      const place = room ?? stream.reserve(length);
+      const found = timed("scan and encode", () => stream.fused(values, block, quantizer, place), bytes, name);
       setParameters(parameters, found, block.channel);
       const problem = problemOfFound(name, found.nans, found.infinite);
-      if (problem || found.near) return problem;
+      if (problem) return problem;
       const encode = () => encodePiece(stream, values, encoding, block, null);
-      timed("encode", () => stream.into(room, encode), bytes, name);
+      if (!found.near) timed("encode", () => stream.into(place, encode), bytes, name);
+      if (!room) to.sink.add(place.bytes(), offset);
       return null;
     }
     const ranges = timed("scan piece", () => stream.channels(values, block), bytes, name);
@@ -253,7 +256,7 @@ function encodeBlock(
   stream: KernelStream,
   name: string,
   values: Block,
-  encoding: Exclude<Encoding, { rule: "bias" }>,
+  encoding: ElementEncoding,
   block: Piece,
   computed: Parameters | null,
   { sink, offset, size }: Destination,
@@ -278,7 +281,8 @@ function encodeOnly(
   to: Destination,
 ): null {
   const { encoding } = constant;
-  if (encoding.rule === "bias") throw new Error("biases are not encoded in pieces");
+  if (encoding.rule === "bias" || encoding.rule === "blocks")
+    throw new Error(`${encoding.rule}: not encoded element by element`);
   return stream.scoped(() => {
     const bytes = block.count * 4;
     const values = timed("read", () => loadFloats(stream, constant.of, block), bytes, name);

@@ -108,11 +108,19 @@ export class WeightStream {
     const begun = new Map(early?.fillings.map((filling) => [filling.constant, filling]));
     const fillings: Filling[] = [];
     const biases: PendingConstant[] = [];
+    const scales = new Map<Constant, number>();
+    for (const { content, offset } of pending)
+      if (content.constant.kind === "block scales") scales.set(content.constant.of, offset);
     for (const { content, offset } of pending) {
       const { name, constant } = content;
+      if (constant.kind === "block scales") continue;
       if (isBias(content)) biases.push(content);
       else if (constant.count > 0 && !(early?.work === "write" && begun.has(constant)))
-        fillings.push({ ...(begun.get(constant) ?? fillingOf(name, constant, offset)), offset });
+        fillings.push({
+          ...(begun.get(constant) ?? fillingOf(name, constant, offset)),
+          offset,
+          scalesOffset: scales.get(constant),
+        });
     }
     // All told in the order of the file, whichever thread found them.
     const unusable: Unusable[] = [];

@@ -38,6 +38,14 @@ export interface Fused extends Parameters {
   readonly infinite: boolean;
 }
 
+/** What blocks of values became: a byte each, and the bits of a float16 scale for each block. */
+export interface Blocks {
+  readonly integers: Int8Array<ArrayBuffer>;
+  readonly scales: Uint16Array<ArrayBuffer>;
+  readonly nans: number;
+  readonly infinite: boolean;
+}
+
 export class KernelStream extends KernelMemory {
   /** Sparse constants that were laid out densely, by their description: all pieces of one are read one after the other. */
   readonly expanded = new WeakMap<object, Uint8Array>();
@@ -115,19 +123,21 @@ export class KernelStream extends KernelMemory {
   }
 
   /**
-   * Ranges, parameters and integers of whole channels in one call (kernels/fused.ts): QA, or QS of int16. Integers go to `to`;
-   * where the channels are not near, they are not there. The lists are views of kernel memory.
+   * Ranges, parameters and integers of whole channels in one call (kernels/fused.ts): QA, or QS into two bytes or one. Integers go
+   * to `to`; where the channels are not near, they are not there. The lists are views of kernel memory.
    */
   fused(
     values: Block,
     layout: KernelLayout,
-    { symmetric, smallestScale }: Pick<Quantizer, "symmetric" | "smallestScale">,
+    { symmetric, bits, high, smallestScale }: Pick<Quantizer, "symmetric" | "bits" | "high" | "smallestScale">,
     to: Block,
   ): Fused {
     const blocks = this.layout(values, layout);
-    const words = this.into(to, () =>
-      symmetric ? this.record("fusedsym", 15, ...blocks, smallestScale) : this.record("fusedasym", 15, ...blocks),
-    );
+    const words = this.into(to, () => {
+      if (!symmetric) return this.record("fusedasym", 15, ...blocks);
+      if (bits === 16) return this.record("fusedsym", 15, ...blocks, smallestScale);
+      return this.record("fusedbyte", 15, ...blocks, high, smallestScale);
+    });
     const lists = this.parameterViews(words.subarray(2), layout.channels);
     return { ...lists, nans: words[12]!, infinite: words[13] === 1, near: words[14] === 1 };
   }
@@ -176,6 +186,18 @@ export class KernelStream extends KernelMemory {
   ): Int8Array<ArrayBuffer> {
     const lists = this.lists(layout, nmin, nmax, inv);
     return this.result(Int8Array, "symbyte", ...this.layout(values, layout), ...lists, limit);
+  }
+
+  /** Integers of blocks of values, a byte each, and the blocks' float16 scales (kernels/blocks.ts): views of kernel memory. */
+  blocks(values: Block, block: number, limit: number): Blocks {
+    const words = this.record("blocks", 6, ...floats(values), block, limit);
+    const buffer = this.memory.buffer as ArrayBuffer;
+    return {
+      integers: new Int8Array(buffer, words[0]!, words[1]!),
+      scales: new Uint16Array(buffer, words[2]!, words[3]!),
+      nans: words[4]!,
+      infinite: words[5] === 1,
+    };
   }
 
   /** QP, §3.4: 0..255 with given scale and zero point. */
@@ -244,6 +266,20 @@ export class KernelStream extends KernelMemory {
   /** float16 bit patterns as float32, exact. */
   half(values: Block): Float32Array<ArrayBuffer> {
     return this.result<Float32Array<ArrayBuffer>>(Float32Array, "half", values.pointer, elements(values, 2));
+  }
+
+  /** float16 bit patterns of float32 values, to the nearest, and how many became infinite. */
+  tohalf(values: Block): { halves: Uint16Array<ArrayBuffer>; overflowed: number } {
+    const [pointer, length, overflowed] = this.record("tohalf", 3, ...floats(values));
+    return {
+      halves: new Uint16Array(this.memory.buffer as ArrayBuffer, pointer!, length!),
+      overflowed: overflowed!,
+    };
+  }
+
+  /** int2 values, one per byte, packed four per byte, the first in the lowest two bits. */
+  crumbs(values: Block): Uint8Array<ArrayBuffer> {
+    return this.result(Uint8Array, "crumbs", values.pointer, values.byteLength);
   }
 
   /** int4 values, one per byte, packed two per byte, the first in the low four bits (§5.4). */

@@ -92,12 +92,14 @@ function fusedLists<T>(
   values: Float32Array,
   channels: number,
   inner: number,
+  high: number,
   smallestScale = 0,
 ): [T, ...Lists, number, number, number] {
   return stream.scoped(() => {
-    const to = stream.reserve(values.length * Integers.BYTES_PER_ELEMENT);
-    const symmetric = Integers.BYTES_PER_ELEMENT === 2;
-    const found = stream.fused(stream.copyIn(values), { channels, inner }, { symmetric, smallestScale }, to);
+    const size = Integers.BYTES_PER_ELEMENT;
+    const to = stream.reserve(values.length * size);
+    const quantizer = { symmetric: high !== 255, bits: size * 8, high, smallestScale };
+    const found = stream.fused(stream.copyIn(values), { channels, inner }, quantizer, to);
     const { scale, zeroPoint, nudgedMin, nudgedMax, inv } = found;
     const flags = [found.nans, Number(found.infinite), Number(found.near)] as const;
     const lists: Lists = [scale.slice(), zeroPoint.slice(), nudgedMin.slice(), nudgedMax.slice(), inv.slice()];
@@ -133,8 +135,16 @@ function copying(stream: KernelStream): Kernels {
       on(values, (block) => stream.asymnear(block, { channels, inner }, nmin, inv), list),
     symnear: (values, channels, inner, inv) =>
       on(values, (block) => stream.symnear(block, { channels, inner }, inv), list),
-    fusedasym: (values, channels, inner) => fusedLists(stream, Uint8Array, values, channels, inner),
-    fusedsym: (values, channels, inner, smallest) => fusedLists(stream, Int16Array, values, channels, inner, smallest),
+    fusedasym: (values, channels, inner) => fusedLists(stream, Uint8Array, values, channels, inner, 255),
+    fusedsym: (values, channels, inner, smallest) =>
+      fusedLists(stream, Int16Array, values, channels, inner, 32767, smallest),
+    fusedbyte: (values, channels, inner, limit, smallest) =>
+      fusedLists(stream, Int8Array, values, channels, inner, limit, smallest),
+    blocks: (values, block, limit) =>
+      stream.scoped(() => {
+        const { integers, scales, nans, infinite } = stream.blocks(stream.copyIn(values), block, limit);
+        return [integers.slice(), scales.slice(), nans, Number(infinite)];
+      }),
     asym0: (values, channels, inner, min, inv) =>
       on(values, (block) => stream.asym0(block, { channels, inner }, min, inv), list),
     sym: (values, channels, inner, nmin, nmax, inv, limit) =>
@@ -159,6 +169,12 @@ function copying(stream: KernelStream): Kernels {
         (block) => stream.dequantize(block, INTEGER_KINDS[kind]!, { channels, inner }, scale, zeroPoint),
         list,
       ),
+    tohalf: (values) =>
+      stream.scoped(() => {
+        const { halves, overflowed } = stream.tohalf(stream.copyIn(values));
+        return [halves.slice(), overflowed];
+      }),
+    crumbs: (values) => on(values, (block) => stream.crumbs(block), list),
     nibbles: (values) => on(values, (block) => stream.nibbles(block), list),
     histogram: (values, pages, counts) =>
       stream.scoped(() => {

@@ -8,19 +8,15 @@
  * pieces are scanned first; what was found lies in shared memory, piece by piece, and is merged in storage order, because
  * equal zeros of different sign are not the same.
  */
+
+import { streamBlocks, streamHalves } from "./blocks.ts";
 import type { ChannelLayout, Constant } from "./constant.ts";
 import { wholeTensor } from "./constant.ts";
 import { type Destination, PIECE_LIMIT, scanPiece, streamPiece, WHOLE_LIMIT } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";
-import {
-  type Block,
-  type ChannelRanges,
-  type KernelStream,
-  laterStart,
-  mergeRanges,
-  type Parameters,
-} from "./kernels.ts";
+import { type ChannelRanges, type KernelStream, laterStart, mergeRanges, type Parameters } from "./kernels.ts";
 import type { Sink } from "./output.ts";
+import { BitPacker } from "./packer.ts";
 import { type Piece, piecesAreIndependent, piecesOf } from "./pieces.ts";
 
 /** Ranges of pieces, one row of `channels` values a piece, in shared memory. */
@@ -36,6 +32,8 @@ export interface Filling {
   readonly constant: Constant;
   /** Of its first byte in the new file. */
   readonly offset: number;
+  /** Of the first scale of its blocks, where it has some. */
+  readonly scalesOffset?: number;
   readonly pieces: readonly Piece[];
   /** Set when all pieces have to be scanned before any is encoded. */
   readonly found?: Found;
@@ -76,11 +74,11 @@ function nothingFound(pieces: number, channels: number): Found {
 
 /**
  * The tasks of fillings, in file order. A sparse constant is one task, because it is laid out densely as a whole; so is one of
- * 4-bit values whose pieces would begin within a byte.
+ * values below a byte whose pieces would begin within one.
  */
 export function tasksOf(fillings: readonly Filling[]): Task[] {
   return fillings.flatMap(({ constant, pieces }, filling): Task[] => {
-    const odd = bytesEach(constant) < 1 && pieces.some(({ first }) => first % 2 !== 0);
+    const odd = bytesEach(constant) < 1 && pieces.some(({ first }) => (first * bytesEach(constant)) % 1 !== 0);
     if (odd || isSparse(constant)) return [{ filling, from: 0, to: pieces.length }];
     return pieces.map((_, piece) => ({ filling, from: piece, to: piece + 1 }));
   });
@@ -99,7 +97,7 @@ function bytesStored(constant: Constant): number {
   return constant.kind === "stored" ? constant.length : bytesStored(constant.of);
 }
 
-/** Bytes of one element in the file; ½ = two a byte. */
+/** Bytes of one element in the file; ½ = two a byte, ¼ = four. */
 function bytesEach(constant: Constant): number {
   if (constant.kind === "encoded") return constant.bytes;
   return constant.kind === "nibbles" ? 0.5 : constant.length / constant.count;
@@ -137,14 +135,21 @@ export function rangesFound({ pieces, found }: Filling): ChannelRanges {
 export function writeTask(stream: KernelStream, filling: Filling, { from, to }: Task, sink: Sink): string | null {
   const { name, constant, offset } = filling;
   const size = bytesEach(constant);
-  const packer = constant.kind === "encoded" && size < 1 ? new NibblePacker(stream, sink, offset) : null;
+  const packer = constant.kind === "encoded" && size < 1 ? new BitPacker(stream, sink, offset, size) : null;
   const destination: Destination = packer ? { sink: packer, offset: 0, size: 1 } : { sink, offset, size };
   for (const piece of filling.pieces.slice(from, to)) {
+    if (constant.kind === "halved") {
+      streamHalves(stream, name, constant, piece, sink, offset);
+      continue;
+    }
     if (constant.kind !== "encoded") {
       giveFloats(stream, constant, piece, size, (bytes) => sink.add(bytes, offset + piece.first * size));
       continue;
     }
-    const problem = streamPiece(stream, name, constant, piece, filling.known ?? null, destination);
+    const problem =
+      constant.encoding.rule === "blocks"
+        ? streamBlocks(stream, name, constant, piece, destination, { sink, offset: filling.scalesOffset! })
+        : streamPiece(stream, name, constant, piece, filling.known ?? null, destination);
     if (problem) return problem;
   }
   packer?.end();
@@ -168,51 +173,4 @@ function giveFloats(
       : loadFloats(stream, constant, piece);
     give(block.bytes());
   });
-}
-
-/** Packs 4-bit values that come in parts of any length, in order, two a byte. Parts lie in kernel memory, and so does what is done here. */
-class NibblePacker implements Sink {
-  /** The last value when there was an odd number of them. */
-  private left: number | null = null;
-  /** Where it belongs, in bytes of the packed constant; unknown before the first part. */
-  private at = -1;
-
-  /** Packed bytes go to the sink, the constant's first one to `offset`. */
-  constructor(
-    private readonly stream: KernelStream,
-    private readonly sink: Sink,
-    private readonly offset: number,
-  ) {}
-
-  /** `first` is the number of the first value; that of the first part is even. */
-  add(values: Uint8Array<ArrayBuffer>, first: number): void {
-    if (this.at < 0) this.at = first / 2;
-    const { stream } = this;
-    const part = stream.blockOf(values);
-    stream.scoped(() => {
-      const before = this.left === null ? 0 : 1;
-      const all = stream.reserve(before + part.byteLength);
-      const bytes = all.bytes();
-      if (this.left !== null) bytes[0] = this.left;
-      bytes.set(part.bytes(), before);
-      this.left = bytes.length % 2 ? bytes[bytes.length - 1]! : null;
-      this.pack(stream.part(all, 0, bytes.length & ~1));
-    });
-  }
-
-  room(): null {
-    return null;
-  }
-
-  end(): void {
-    const { left, stream } = this;
-    if (left !== null) stream.scoped(() => this.pack(stream.copyIn(Uint8Array.of(left))));
-  }
-
-  private pack(values: Block): void {
-    if (values.byteLength === 0) return;
-    const packed = this.stream.nibbles(values);
-    this.sink.add(packed, this.offset + this.at);
-    this.at += packed.length;
-  }
 }

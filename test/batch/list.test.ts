@@ -61,7 +61,9 @@ describe("what a list says", () => {
       withoutSteps: ["all", "zero-bias"],
       explain: "why.json",
     };
-    const names = quantize.options.filter((name) => name !== "output" && name !== "force" && name !== "json");
+    // Blocks are for schemes that the other options do not go with.
+    const left = ["output", "force", "json", "block"];
+    const names = quantize.options.filter((name) => !left.includes(name));
     const key = (name: OptionName) => OPTIONS[name].flags.split(" ")[0]!.slice(2);
     const entry = Object.fromEntries(names.map((name) => [key(name), values[name] ?? true]));
     const { jobs, cwd } = read({ jobs: [{ model: "m.circle", ...entry }] });

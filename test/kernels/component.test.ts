@@ -62,6 +62,14 @@ test("the component, called through jco, gives what the module gives", async () 
     const pages = Int32Array.from({ length: 512 }, (_, octave) => (octave % 7 === 0 ? -1 : 1024 * (octave % 3)));
     const counts = Uint32Array.from({ length: 3072 }, (_, i) => i);
     expect(component.histogram(values, pages, counts)).toEqual(kernels.histogram(values, pages, counts));
+    expect(component.tohalf(Float32Array.of(1, 65520, -(2 ** -24)))).toEqual([
+      Uint16Array.of(0x3c00, 0x7c00, 0x8001),
+      1,
+    ]);
+    const byte = component.fusedbyte(values.map(Math.sign), 7, 12, 7, 1e-9);
+    expect(byte).toEqual(kernels.fusedbyte(values.map(Math.sign), 7, 12, 7, 1e-9));
+    expect(component.blocks(values.map(Math.sign), 12, 7)).toEqual(kernels.blocks(values.map(Math.sign), 12, 7));
+    expect(component.crumbs(Int8Array.of(1, -1, 0, 1, -1))).toEqual(Uint8Array.of(0x4d, 0x03));
     expect(component.nibbles(Int8Array.of(1, -1, 7))).toEqual(Uint8Array.of(0xf1, 0x07));
   }
 });

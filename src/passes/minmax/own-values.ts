@@ -6,7 +6,14 @@ import { perTensor, type QuantParam, quantParam } from "../../graph/quantparam.t
 import { inverse } from "../../rules/arithmetic.ts";
 import type { OperandRole } from "../../rules/operators.ts";
 import { type Granularity, parametersOfRange, type Quantizer, quantizerKey } from "../../rules/schemes.ts";
-import { type ChannelLayout, type Constant, channelsAlong, encoded, wholeTensor } from "../../weights/constant.ts";
+import {
+  type ChannelLayout,
+  type Constant,
+  channelsAlong,
+  emptyParameters,
+  encoded,
+  wholeTensor,
+} from "../../weights/constant.ts";
 import { type Context, shared } from "../context.ts";
 
 /**
@@ -45,6 +52,19 @@ export function quantizeByParameters(context: Context, node: Node, quantizer: Qu
   node.constant = encoded(constant, { rule: "propagated", quantizer, scale, zeroPoint: Number(quant.zeroPoint[0]) });
   node.quant = quant;
   node.dtype = quantizer.dtype;
+}
+
+/** Weights by the ranges of their channels, which are scanned when the file is written: description and parameters, to be filled in then. */
+export function scannedWeights(
+  values: Constant,
+  quantizer: Quantizer,
+  layout: ChannelLayout,
+  axis: number,
+): { constant: Constant; quant: QuantParam } {
+  const parameters = emptyParameters(layout.channels);
+  const constant = encoded(values, { rule: "scan", quantizer, layout, parameters });
+  const { scale, zeroPoint } = parameters;
+  return { constant, quant: quantParam({ scale, zeroPoint, axis, provenance: { from: "own values" } }) };
 }
 
 /** How weights are seen: one channel per tensor, else channels along the axis that their role says (§3.5.1). */

@@ -13,9 +13,9 @@ import { type QuantParam, quantParam } from "../../graph/quantparam.ts";
 import { isQuantized } from "../../rules/dtypes.ts";
 import { type OperandRole, roleOf } from "../../rules/operators.ts";
 import { type Quantizer, quantizerKey } from "../../rules/schemes.ts";
-import { type Constant, emptyParameters, encoded } from "../../weights/constant.ts";
+import { type Constant, encoded } from "../../weights/constant.ts";
 import { type Context, granularityOf, schemeOf, shared, warn } from "../context.ts";
-import { axisProblem, floatConstant, quantizeByOwnValues, weightLayout } from "./own-values.ts";
+import { axisProblem, floatConstant, quantizeByOwnValues, scannedWeights, weightLayout } from "./own-values.ts";
 
 export function quantizeWeights(graph: Graph, context: Context): void {
   for (const { node, index, role } of weightsOf(graph)) {
@@ -92,10 +92,7 @@ function filterOf(
       const constant = encoded(values, { rule: "known", quantizer, layout, min, scale });
       return { constant, quant: quantParam({ ...fake, axis }) };
     }
-    const parameters = emptyParameters(layout.channels);
-    const constant = encoded(values, { rule: "scan", quantizer, layout, parameters });
-    const { scale, zeroPoint } = parameters;
-    return { constant, quant: quantParam({ scale, zeroPoint, axis, provenance: { from: "own values" } }) };
+    return scannedWeights(values, quantizer, layout, axis);
   });
   return { ...made, dtype: quantizer.dtype };
 }

@@ -7,13 +7,11 @@
  */
 import { ownConstant } from "../../graph/edit.ts";
 import { activeNodes, type Graph, isConstant } from "../../graph/graph.ts";
-import { quantParam } from "../../graph/quantparam.ts";
 import { roleOf } from "../../rules/operators.ts";
 import type { Quantizer } from "../../rules/schemes.ts";
 import { targetRow } from "../../rules/targets.ts";
-import { emptyParameters, encoded } from "../../weights/constant.ts";
 import { type Context, warn } from "../context.ts";
-import { floatConstant, weightLayout } from "../minmax/own-values.ts";
+import { floatConstant, scannedWeights, weightLayout } from "../minmax/own-values.ts";
 
 export function quantizeWeightsOnly(graph: Graph, context: Context, quantizer: Quantizer): void {
   for (const node of activeNodes(graph)) {
@@ -40,16 +38,8 @@ export function quantizeWeightsOnly(graph: Graph, context: Context, quantizer: Q
       const weights = ownConstant(graph, node, index);
       const values = floatConstant(weights);
       const layout = weightLayout(node, weights, role, perTensor ? "layer" : "channel");
-      const parameters = emptyParameters(layout.channels);
-      weights.constant = encoded(values, { rule: "scan", quantizer, layout, parameters });
-      const { scale, zeroPoint } = parameters;
-      weights.quant = quantParam({
-        scale,
-        zeroPoint,
-        axis: perTensor ? 0 : role.axis,
-        provenance: { from: "own values" },
-      });
-      weights.dtype = quantizer.dtype;
+      const { constant, quant } = scannedWeights(values, quantizer, layout, perTensor ? 0 : role.axis);
+      Object.assign(weights, { constant, quant, dtype: quantizer.dtype });
     }
   }
 }

@@ -1,0 +1,150 @@
+/**
+ * Weights alone: a float model with weights of one of LiteRT's schemes that need no samples (WEIGHT_SCHEMES).
+ *
+ *     quantizeWeightsAlone(settings, io) → Report
+ *
+ * float16 is tried: whether a number is too large is known when it is encoded. Then all is done once more, and that constant stays float32.
+ */
+import { FileError, UsageError } from "../base/errors.ts";
+import { counted, indented } from "../base/text.ts";
+import { runPrepareSteps } from "../passes/prepare/index.ts";
+import {
+  type Done,
+  doneText,
+  expectedWeights,
+  quantizeWeightsAlone as quantizeWeightsOf,
+  valuesTooLarge,
+} from "../passes/transform/quantize-weights-alone.ts";
+import type { Kept, WeightsAlone } from "../passes/transform/weights-plan.ts";
+import { begin } from "./early-output.ts";
+import { type Io, SILENT } from "./io.ts";
+import { prepareRun } from "./own-phases.ts";
+import {
+  checkFiles,
+  importGraphs,
+  openInput,
+  refuseProblems,
+  setLayersOf,
+  startThreads,
+  writeResult,
+} from "./phases.ts";
+import type { Report } from "./report.ts";
+import { type Phase, Run, runFlow } from "./run.ts";
+import { OPERATOR_VERSIONS, RUN_IN_LITERT } from "./run-result.ts";
+import type { QuantizeSettings } from "./settings.ts";
+
+/** Settings of a model whose weights alone are quantized; samples are of no use. */
+export interface WeightsAloneSettings extends Omit<QuantizeSettings, "samples"> {
+  readonly weights: Omit<WeightsAlone, "tooLarge">;
+}
+
+/** A run that knows what does not fit, and finds out. */
+interface Attempt {
+  readonly tooLarge: Kept;
+  readonly done: Done[];
+}
+
+/** Thrown when a file is whole but for its name, and has numbers that became infinite. */
+class TooLarge extends Error {
+  constructor(readonly constants: Kept) {
+    super("values beyond float16");
+  }
+}
+
+function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase<WeightsAloneSettings>[] {
+  const refuseTooLarge: Phase = {
+    name: "refuse infinite",
+    why: "float16 ends at 65504, and only now all values were seen",
+    run() {
+      const found = valuesTooLarge(done);
+      if (found.size > 0) throw new TooLarge(found);
+    },
+  };
+  return [
+    { name: "check files", files: true, why: "before any work: a result that has no place", run: checkWeightsFiles },
+    { name: "start threads", files: true, why: "they load kernels while tables are read", run: startThreads },
+    { name: "open", files: true, why: "everything starts with the tables", run: openInput },
+    { name: "import", span: "prepare", why: "passes work on graphs, not on tables", run: importGraphs },
+    { name: "set layers", why: "before any pass", run: setLayersOf },
+    {
+      name: "begin output",
+      files: true,
+      span: "prepare",
+      why: "a thread streams weights that are known already, while the rest is prepared",
+      run(run) {
+        const expected: Parameters<typeof begin>[4] = (graph, context) => expectedWeights(graph, context, weights);
+        run.atEnd(begin(run.space, run.graphs, run.settings.output, run.stream, expected));
+      },
+    },
+    {
+      name: "prepare",
+      span: "prepare",
+      why: "what becomes part of weights must be there before they are rounded",
+      run: prepareRun,
+    },
+    {
+      name: "zero bias",
+      span: "prepare",
+      why: "stock kernels want one, whatever steps are left out",
+      run: ({ space, prepared }) => runPrepareSteps(space, ["zero-bias"], prepared),
+    },
+    {
+      name: "quantize weights",
+      span: "passes",
+      why: "what the scheme is for",
+      run: (run) => quantizeRun(run, weights, done),
+    },
+    { name: "refuse problems", why: "constants that decisions looked at: all at once", run: refuseProblems },
+    OPERATOR_VERSIONS,
+    {
+      name: "write",
+      files: true,
+      why: "weights are encoded on their way into the file",
+      run: (run) => writeResult(run, [refuseTooLarge], [RUN_IN_LITERT]),
+    },
+  ];
+}
+
+/** Also refuses a format whose runtimes have no such kernels. */
+function checkWeightsFiles(run: Run<WeightsAloneSettings>): void {
+  const { scheme } = run.settings.weights;
+  if (run.dialect !== "tflite")
+    throw new UsageError(
+      `${run.settings.output}: ${scheme.name} is a scheme of LiteRT; give an output that ends in .tflite (for circle: 'minmaxq quantize-weights')`,
+    );
+  checkFiles(run);
+}
+
+function quantizeRun(run: Run<WeightsAloneSettings>, weights: WeightsAlone, done: Done[]): void {
+  const { space, graphs, settings } = run;
+  done.push(...graphs.map((graph) => quantizeWeightsOf(graph, space.context, weights)));
+  run.facts.scheme = weights.scheme.name;
+  const operators = done.reduce((sum, each) => sum + each.operators.length, 0);
+  if (operators === 0)
+    throw new FileError(
+      settings.model,
+      `has no float weights that ${weights.scheme.name} is for; give the float model`,
+    );
+  run.facts.done = `${counted(operators, "operator")} with ${doneText(done)}`;
+  const float = space.context.notes.filter(({ kind }) => kind === "float");
+  if (settings.strict && float.length > 0)
+    throw new FileError(
+      settings.model,
+      `weights of ${counted(float.length, "operator")} cannot be quantized; without --strict they stay float:\n${indented(float.map(({ text }) => text))}`,
+    );
+}
+
+/** Quantizes weights and writes the model. Throws a MinmaxqError; then nothing is left behind. */
+export async function quantizeWeightsAlone(settings: WeightsAloneSettings, io: Io = SILENT): Promise<Report> {
+  let tooLarge: Kept = new Set();
+  for (;;) {
+    const attempt: Attempt = { tooLarge, done: [] };
+    const run = new Run(settings, io);
+    try {
+      return await runFlow(flowOf({ ...settings.weights, tooLarge }, attempt), run);
+    } catch (error) {
+      if (!(error instanceof TooLarge)) throw error;
+      tooLarge = new Set([...tooLarge, ...error.constants]);
+    }
+  }
+}
