@@ -100,6 +100,21 @@ def conv(inputs=(1, 8, 8, 4), weights=(6, 3, 3, 4), bias=True, zeros=False, **op
     return build
 
 
+def dead_channel(kind):
+    """Training leaves such channels: weights of next to nothing, and a bias that is all of the result."""
+
+    def build(net, r):
+        x = net.input("x", r(-1.5, 2.5, 1, 6, 6, 4))
+        axis = 3 if kind == "DEPTHWISE_CONV_2D" else 0
+        w = r.channels(*((1, 3, 3, 4) if axis == 3 else (4, 3, 3, 4)), axis=axis)
+        np.moveaxis(w, axis, 0)[1] *= 1e-9
+        np.moveaxis(w, axis, 0)[2] = 0
+        operands = [x, net.const(w, "w"), net.const(np.float32([0.2, 0.02, 0.8, -0.1]), "b")]
+        net.op(kind, operands, padding="SAME", **({"depthMultiplier": 1} if axis == 3 else {}))
+
+    return build
+
+
 def depthwise(channels=4, multiplier=1, bias=True, zeros=False, **options):
     def build(net, r):
         x = net.input("x", r(-1.5, 2.5, 1, 8, 8, channels))
@@ -153,6 +168,8 @@ row("CONV_2D RELU_N1_TO_1 dilated", "Y", "Y", conv(act="RELU_N1_TO_1", dilationH
 row("CONV_2D 1x1 batch 3", "Y", "Y", conv((3, 5, 5, 8), (16, 1, 1, 8)), **CONV)
 row("CONV_2D one channel out", "Y", "Y", conv((1, 6, 6, 4), (1, 3, 3, 4)), dynamic=(I8,), weights=True)
 row("CONV_2D grouped", "Y", "Y", conv((1, 6, 6, 8), (8, 3, 3, 2)), dynamic=(I8,), weights=True)
+row("CONV_2D dead channels", "Y", "Y", dead_channel("CONV_2D"), weights=True)
+row("DEPTHWISE_CONV_2D dead channels", "Y", "Y", dead_channel("DEPTHWISE_CONV_2D"), weights=True)
 row("CONV_2D per tensor", "Y", "Y", conv(), words=("--granularity", "layer"), decibel={"int8": 25, "int16x8": 30})
 row("DEPTHWISE_CONV_2D", "Y", "Y", depthwise(), dynamic=(I8,), weights=True)
 row("DEPTHWISE_CONV_2D multiplier 2 RELU6", "Y", "Y", depthwise(multiplier=2, act="RELU6"), dynamic=(I8,), weights=True)

@@ -18,7 +18,9 @@ ONE = ("uint8", "int16")
 
 def _inputs(content):
     interpreter = run.interpreter_of(content)
-    return [(detail["name"], [max(1, int(d)) for d in detail["shape"]], np.dtype(detail["dtype"])) for detail in interpreter.get_input_details()]
+    # Open sizes are 1 for the batch and 16 for others: pictures of one pixel make statistics of some models NaN.
+    shape = lambda detail: [int(d) if known >= 0 else 16 if i else 1 for i, (d, known) in enumerate(zip(detail["shape"], detail["shape_signature"]))] if len(detail["shape_signature"]) else [int(d) for d in detail["shape"]]
+    return [(detail["name"], shape(detail), np.dtype(detail["dtype"])) for detail in interpreter.get_input_details()]
 
 
 def made_up(inputs, count):

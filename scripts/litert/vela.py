@@ -14,8 +14,9 @@ def compiled(vela, path, folder, accelerator="ethos-u55-256"):
     cpu, npu = (re.search(rf"{name} operators = (\d+)", text) for name in ("CPU", "NPU"))
     if said.returncode or not (cpu and npu):
         return (text.strip().split("\n") or ["?"])[-1][:300]
-    kinds = sorted(set(re.findall(r"CPU operator = (\w+)|Warning: (\w+) ", text)))
-    return int(cpu[1]), int(npu[1]), sorted({a or b for a, b in kinds}), [line.strip() for line in text.split("\n") if line.strip().startswith("- ") or "Warning" in line][:12]
+    kinds = sorted(set(re.findall(r"^ *CPU: (\w+) =", text, re.M)))
+    why = re.findall(r"^Warning \(\w[\w ]*\) operator: .*(?:\n(?!Warning|\n).*)*", text, re.M)
+    return int(cpu[1]), int(npu[1]), kinds, [" ".join(one.split()) for one in why][:12]
 
 
 def run_all(vela, minmaxq, paths, data, folder, schemes=("int8",)):
