@@ -139,6 +139,8 @@ class File:
                 results = self.results(at, kind, operator, values)
                 if kind in DYNAMIC and self.is_dynamic(kind, operator):
                     slack[outs[0]] = self.slack(at, kind, operator, values)
+                elif kind in ("RELU", "RELU6", "RELU_N1_TO_1") and ins[0] in slack:
+                    slack[outs[0]] = slack[ins[0]]  # makes no difference larger
             for i, result in zip(outs, results):
                 tensor = self.tensors[i]
                 if flat.is_quantized(tensor):
@@ -172,7 +174,7 @@ def simulated(content, samples):
 
 def with_rounded_constants(float_content, quantized):
     """The float model, its float constants replaced by what the quantized file says of those of the same name; and how many were."""
-    said = {flat.text(tensor.name): quantized.constants[i] for i, tensor in enumerate(quantized.tensors) if i in quantized.constants and flat.is_quantized(tensor)}
+    said = {flat.text(tensor.name): quantized.constants[i] for i, tensor in enumerate(quantized.tensors) if i in quantized.constants and (flat.is_quantized(tensor) or tensor.type == TYPE.FLOAT16)}
     model = flat.opened(float_content)
     count = 0
     for graph in model.subgraphs:
