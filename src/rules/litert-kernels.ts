@@ -15,8 +15,8 @@ export interface LitertKernel {
    * they say (`never`); or right in the optimized kernel alone (`risky`).
    */
   readonly bias32?: "option" | "never" | "risky";
-  /** Weights with a scale for each block of a row; fewer rows than `rows` give zeros. */
-  readonly blocks?: { readonly dtypes: readonly Dtype[]; readonly rows: number };
+  /** dtypes of weights with a scale for each block of a row; how many rows and whose activation: `dynamic.blocks` of the operator table. */
+  readonly blocks?: readonly Dtype[];
   /** Rows of packed weights that have to be whole bytes, or a delegate leaves the operator alone. */
   readonly evenRows?: true;
   /** It has no kernel for quantized values: it takes integers for the numbers they are. */
@@ -59,7 +59,7 @@ export const LITERT_KERNELS: Readonly<Record<string, LitertKernel>> = {
       FLOAT16: TO_FLOAT,
     },
   },
-  EMBEDDING_LOOKUP: { blocks: { dtypes: ["INT4", "INT2"], rows: 1 } },
+  EMBEDDING_LOOKUP: { blocks: ["INT4", "INT2"] },
   FLOOR: plain,
   FLOOR_DIV: plain,
   FLOOR_MOD: plain,
@@ -70,7 +70,7 @@ export const LITERT_KERNELS: Readonly<Record<string, LitertKernel>> = {
       FLOAT32: ["INT8", "INT4", "INT2", "UINT8"],
     },
     bias32: "risky",
-    blocks: { dtypes: ["INT4"], rows: 4 },
+    blocks: ["INT4"],
     evenRows: true,
   },
   L2_POOL_2D: plain,

@@ -40,6 +40,8 @@ describe("a job's key", () => {
     { dtype: "int16" },
     { scheme: "int8" },
     { scheme: "int8", activations: "symmetric" },
+    { scheme: "dynamic-int4", data: null, output: join(cwd, "q.tflite") },
+    { scheme: "dynamic-int4", data: null, output: join(cwd, "q.tflite"), block: 32 },
     { granularity: "layer" },
     { mode: "minmax" },
     { "min-percentile": 2 },
@@ -70,8 +72,7 @@ describe("a job's key", () => {
     const keys = await Promise.all([{}, ...other].map(key));
     expect(new Set(keys).size).toBe(other.length + 1);
     const tried = new Set([...same, ...other].flatMap(Object.keys));
-    // Refused in a job without a scheme that has blocks.
-    expect(JOB_OPTIONS.map(keyOf).filter((name) => !tried.has(name))).toEqual(["block"]);
+    expect(JOB_OPTIONS.map(keyOf).filter((name) => !tried.has(name))).toEqual([]);
   });
 
   test("depends on the contents of the model, of data and of layer settings, not on their names", async () => {

@@ -193,6 +193,7 @@ describe("standard output", () => {
       floatOperators: 0,
       floatOperatorsWithQuantizedWeights: 0,
       problems: [],
+      warnings: [],
     });
   });
 });

@@ -92,7 +92,7 @@ describe("wrong command lines", () => {
     [["quantize", model, "-o", "x", "--dtype", "int8"], "--dtype", "'int8'", "uint8 or int16"],
     [["quantize", model, "-o", "x", "--dtype", "constructor"], "--dtype", "uint8 or int16"],
     [["quantize", model, "-o", "x", "--granularity", "tensor"], "--granularity", "layer or channel"],
-    [["quantize", model, "-o", "x", "--granularity", "layer", "--dtype", "int16"], "uint8 only", "channel"],
+    [["quantize", model, "-o", "x", "--granularity", "layer", "--dtype", "int16"], "not with int16", "channel"],
     [["quantize", model, "-o", "x", "--block", "48"], "--block", "32 or 64 or 128 or 256"],
     [["quantize", model, "-o", "x", "--block", "32"], "--block", "--scheme dynamic-int4"],
     [["quantize", model, "-o", "x", "--input-dtype", "uint8,half"], "--input-dtype", "float32"],

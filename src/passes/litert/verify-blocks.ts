@@ -10,21 +10,21 @@ import type { Case } from "./verify-case.ts";
 const VECTOR = 32;
 
 /** The first thing that is wrong with an operand whose scales are block-wise. */
-export function blockTraps({ node, kernel, context, tables }: Case): string | null {
+export function blockTraps({ node, kernel, rule, context, tables }: Case): string | null {
   for (const tensor of node.inputs) {
     const details = tensor && detailsOf(tensor);
     if (!details) continue;
     const { name, dtype, shape } = tensor;
-    const taken = kernel.blocks;
-    if (!taken?.dtypes.includes(dtype))
+    if (!kernel.blocks?.includes(dtype))
       return `its operand "${name}" is ${dtype} with a scale for each block, which LiteRT's ${node.op} does not take; quantize it per channel`;
     const [rows = 0, columns = 0] = shape;
     const size = details.blockSize ?? 0;
     if (size <= 0 || size % VECTOR !== 0 || columns % size !== 0)
       return `its weights "${name}" have blocks of ${size} in rows of ${columns}; LiteRT needs multiples of ${VECTOR} that divide a row: choose another --block`;
-    if (rows < taken.rows)
-      return `its weights "${name}" have ${rows} rows, and with fewer than ${taken.rows} LiteRT gives zeros for block-wise ones; quantize them per channel`;
-    if (fusedActivation(node) !== "NONE")
+    const { rows: least = 1, plain } = rule.dynamic?.blocks ?? {};
+    if (rows < least)
+      return `its weights "${name}" have ${rows} rows, and with fewer than ${least} LiteRT gives zeros for block-wise ones; quantize them per channel`;
+    if (plain && fusedActivation(node) !== "NONE")
       return `carries ${fusedActivation(node)}, which LiteRT leaves out beside block-wise weights ("${name}"); make it an operator of its own`;
     const table = tables[details.scales ?? 0];
     if (!table) continue;
