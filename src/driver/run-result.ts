@@ -14,6 +14,14 @@ export async function runInLiteRT(run: Run<Tried>): Promise<void> {
   // Loaded here: a .circle result needs nothing of it.
   const { tryModel } = await import("../trial/trial.ts");
   const trial = await tryModel(run.temporary!, { shapes: run.shapes, memoryLimit: run.settings.samples?.memoryLimit });
+  // What LiteRT cannot do with the float model either is no fault of the result (recurrent loops that its delegate does not prepare).
+  if ("refused" in trial && run.opened.dialect === "tflite") {
+    const before = await tryModel(run.settings.model, { shapes: run.shapes });
+    if (!before.ran) {
+      run.facts.run = { runtime: "LiteRT", ran: false, reason: "the one inside does not run the float model either" };
+      return;
+    }
+  }
   refuse(run.settings.model, trial, "the quantized model: ");
   run.facts.run = { runtime: "LiteRT", ...(trial.ran ? { ran: true } : { ran: false, reason: notRunReason(trial) }) };
 }

@@ -110,6 +110,8 @@ class Check {
         if (this.row.multiple) return this.operands(perChannel);
         this.sameAsOperand();
     }
+    // Results are nodes of their own then.
+    if (this.row.multiple) return this.operands(perChannel);
     if (this.row.out.role === "boolean") {
       this.dtype(this.node, "result", "BOOL");
     } else {

@@ -120,6 +120,7 @@ export const KIND_FACTS: Readonly<Partial<Record<keyof typeof BuiltinOperator, K
   REVERSE_SEQUENCE: chooses,
   REVERSE_V2: moves,
   RIGHT_SHIFT: elementwise,
+  SEGMENT_SUM: fromValues,
   SELECT: chooses,
   SELECT_V2: chooses,
   SLICE: moves,

@@ -84,6 +84,10 @@ export interface FamilyRule {
   readonly fixed?: Readonly<Partial<Record<Dtype, FixedParameters>>>;
   /** Values that an operand may not have: the kernel ends the run, or gives nonsense. */
   readonly domain?: { readonly operand: number; readonly not: "negative" | "zero" };
+  /** The result's scale is at least so many of the larger scale of its operands, by dtype. */
+  readonly finest?: Readonly<Partial<Record<Dtype, number>>>;
+  /** The scale of operand 0 is below this, by dtype. */
+  readonly coarsest?: Readonly<Partial<Record<Dtype, number>>>;
   /** A fused activation other than NONE: `none` = no kernel takes one; absent = those with a range of integers (RELU, RELU6, RELU_N1_TO_1). */
   readonly fused?: "none";
   /** Members of its row that are others for this family. */

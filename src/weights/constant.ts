@@ -49,8 +49,11 @@ export type Encoding =
       inputScale: number;
       weights: Scales;
       quant: Scales;
-      /** Raise the weights' scales where a value would be beyond ±limit; they must be symmetric. */
-      raise?: { weights: Constant; limit: number; onRaise(channels: number): void };
+      /**
+       * Raise the weights' scales where a value would be beyond ±limit, and, of channels that have a bias, those below `least`: kernels take
+       * the share of such a channel in the result for 0. They must be symmetric.
+       */
+      raise?: { weights: Constant; limit: number; least: number; onRaise(channels: number): void };
       onOverflow(count: number): void;
     };
 

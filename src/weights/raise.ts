@@ -1,7 +1,8 @@
 /**
  * Biases that do not fit: a channel whose input scale × weight scale is too fine for its bias gets a larger weight scale.
  *
- *     |bias| / (input scale × weight scale) > limit   →   weight scale = |bias| / (input scale × limit)
+ *     |bias| / (input scale × weight scale) > limit          →   weight scale = |bias| / (input scale × limit)
+ *     input scale × weight scale / result scale < 2⁻³¹       →   weight scale = 2⁻³¹ × result scale / input scale
  *
  * Known only when the weights' scales are; such weights are encoded once more. Rare: channels that training has switched off.
  */
@@ -23,7 +24,7 @@ export function raiseScales(stream: KernelStream, biases: readonly BiasConstant[
   for (const bias of biases) {
     const { raise } = bias.encoding;
     if (!raise || bias.count === 0) continue;
-    const raised = raiseOne(floatsOf(stream, bias.of), bias.encoding, raise.limit);
+    const raised = raiseOne(floatsOf(stream, bias.of), bias.encoding, raise);
     if (raised === 0) continue;
     raise.onRaise(raised);
     again.set(raise.weights, parametersOf(raise.weights));
@@ -32,12 +33,16 @@ export function raiseScales(stream: KernelStream, biases: readonly BiasConstant[
 }
 
 /** How many channels got a larger scale. Values that are no numbers are told elsewhere. */
-function raiseOne(values: Float32Array, { inputScale, weights }: BiasEncoding, limit: number): number {
+function raiseOne(
+  values: Float32Array,
+  { inputScale, weights }: BiasEncoding,
+  { limit, least: smallest }: { readonly limit: number; readonly least: number },
+): number {
   const { scale } = weights;
   let raised = 0;
   for (const [i, value] of values.entries()) {
     const channel = scale.length === 1 ? 0 : i;
-    const least = Math.abs(value) / (inputScale * limit);
+    const least = value === 0 ? 0 : Math.max(Math.abs(value) / (inputScale * limit), smallest);
     if (!Number.isFinite(least) || !(scale[channel]! < least)) continue;
     scale[channel] = least;
     raised++;

@@ -3,6 +3,7 @@
  *
  *     RSQRT(x: 0.1…4)    x: INT8 with the zero point −128: no integer stands for less than 0
  *     RSQRT(x: −1…4)     stays float
+ *     ADD(x: ±1e6) ─▶ y: ±1 in int16   stays float: y is too fine beside x
  */
 import { addQuantize } from "../../graph/edit.ts";
 import {
@@ -38,6 +39,10 @@ export function keepOutsideDomains(graph: Graph, context: Context): void {
 
 function reasonOf(node: Node, context: Context): FloatReason | null {
   if (node.kind !== "operator" || node.float) return null;
+  return reasonOfValues(node, context) ?? reasonOfScales(node, context);
+}
+
+function reasonOfValues(node: Node, context: Context): FloatReason | null {
   const { family } = schemeOf(context, node);
   const domain = node.row.families?.[family]?.domain;
   const operand = domain && node.inputs[domain.operand];
@@ -46,15 +51,43 @@ function reasonOf(node: Node, context: Context): FloatReason | null {
   if (domain.not === "negative")
     return range.min < 0 ? outside(operand, `goes down to ${text(range.min)}, and it takes nothing below 0`) : null;
   // What is closer to 0 than half a step becomes 0.
-  const { scale } = parametersOfRange(ownQuantizer(context, node, domain.operand), range.min, range.max);
-  const least = isConstant(operand)
-    ? Math.min(...context.scanner.values(operand.name, operand.constant).map(Math.abs))
-    : range.min > 0
-      ? range.min
-      : range.max < 0
-        ? -range.max
-        : 0;
-  return least > scale / 2 ? null : outside(operand, "has values that would become 0, and it is a divisor");
+  const least = leastSize(operand, range, context);
+  return least > scaleOf(node, domain.operand, range, context) / 2
+    ? null
+    : outside(operand, "has values that would become 0, and it is a divisor");
+}
+
+/** The size of the value that is closest to 0. */
+function leastSize(operand: Node, { min, max }: Range, { scanner }: Context): number {
+  if (isConstant(operand)) return Math.min(...scanner.values(operand.name, operand.constant).map(Math.abs));
+  return min > 0 ? min : max < 0 ? -max : 0;
+}
+
+function scaleOf(node: Node, index: number, { min, max }: Range, context: Context): number {
+  return parametersOfRange(ownQuantizer(context, node, index), min, max).scale;
+}
+
+/** Kernels shift integers by a fixed number of bits: what they cannot hold is wrong, or ends the run. */
+function reasonOfScales(node: Node, context: Context): FloatReason | null {
+  const { family, activation } = schemeOf(context, node);
+  const { finest, coarsest } = node.row.families?.[family] ?? {};
+  const scales = node.inputs.map((operand, index) => {
+    const range = operand && (operand.dtype === "FLOAT32" || isConstant(operand)) ? valuesOf(operand, context) : null;
+    return range ? scaleOf(node, index, range, context) : 0;
+  });
+  const most = coarsest?.[activation.dtype];
+  if (most !== undefined && scales[0]! >= most)
+    return outside(node.inputs[0]!, `has steps of ${text(scales[0]!)}, and its kernel takes less than ${most}`);
+  const share = finest?.[activation.dtype];
+  const own = ownRange(node);
+  if (share === undefined || !own) return null;
+  const { scale } = parametersOfRange(activation, own.min, own.max);
+  const coarse = scales.indexOf(Math.max(...scales));
+  if (scale >= scales[coarse]! * share) return null;
+  return outside(
+    node,
+    `has steps of ${text(scale)}, too fine beside those of "${node.inputs[coarse]!.name}" (${text(scales[coarse]!)})`,
+  );
 }
 
 function outside({ name }: Node, what: string): FloatReason {

@@ -40,6 +40,9 @@ export function quantizeBias(graph: Graph, context: Context): void {
   }
 }
 
+/** Below 2⁻³² kernels take input scale × weight scale / result scale for 0 (QuantizeMultiplier), and the bias with it. */
+const LEAST_MULTIPLIER = 2 ** -31;
+
 function quantizeOne(context: Context, node: Node, bias: Node, input: Node, weights: Node): void {
   const perChannel = granularityOf(context, node) === "channel";
   const values = floatConstant(bias);
@@ -72,6 +75,7 @@ function quantizeOne(context: Context, node: Node, bias: Node, input: Node, weig
         raise: {
           weights: weights.constant,
           limit: biasLimit,
+          least: (LEAST_MULTIPLIER * (node.quant?.scale[0] ?? 0)) / input.quant!.scale[0]!,
           onRaise: (count) => noteRaised(context, node, bias, count),
         },
       }),
