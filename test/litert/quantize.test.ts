@@ -286,6 +286,24 @@ describe("inputs and outputs", () => {
   });
 });
 
+test("an output of a layer with a scheme of its own keeps its name; that its bits are lost is told", async () => {
+  const sum = model(["x"], ["y"], (graph) => {
+    activation(graph, "x", -1, 2);
+    activation(graph, "y", -2, 4).operator("ADD", ["x", "x"], ["y"], PLAIN_ADD);
+  });
+  const space = await quantize(sum, { ...INT8, layers: { y: { scheme: SCHEMES.int16x8, granularity: "channel" } } });
+  const file = await written(space);
+  expect(verifyAll(space, true)).toEqual([]);
+  expect(file.operators).toEqual([
+    "QUANTIZE(x) -> x_Quantize",
+    "ADD(x_Quantize, x_Quantize) -> y_quantized",
+    "QUANTIZE(y_quantized) -> y",
+  ]);
+  expect(["x", "y_quantized", "y"].map((name) => file.tensors.get(name)!.dtype)).toEqual(["INT8", "INT16", "INT8"]);
+  noteWarnings(space.graphs[0]!, space.context);
+  expect(space.context.notes.map(({ code }) => code)).toEqual(["output-undoes-layer"]);
+});
+
 describe("biases that do not fit", () => {
   const WEIGHTS = Float32Array.of(1, -0.5, 1e-9, 2e-9, 0, 0);
   const BIAS = Float32Array.of(0.25, 3, -2);

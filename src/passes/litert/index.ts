@@ -17,7 +17,7 @@ import { type PassStep, runPasses } from "../steps.ts";
 import { quantizeConstantsFor } from "./constants.ts";
 import { keepDomains } from "./domains.ts";
 import { fixParameters } from "./fixed.ts";
-import { giveInputDtypes, giveOutputDtypes } from "./io-dtypes.ts";
+import { giveInputDtypes, giveOutputDtypes, keepOutputNames } from "./io-dtypes.ts";
 import { tieParameters } from "./ties.ts";
 
 function steps(graph: Graph, { options }: Context): PassStep[] {
@@ -51,6 +51,7 @@ function steps(graph: Graph, { options }: Context): PassStep[] {
       run: (g, c) => giveOutputDtypes(g, c, outputs),
       why: "needs ranges, so before they are dropped",
     },
+    { name: "keep output names", run: keepOutputNames, why: "when nothing is put behind them any more" },
     { name: "drop ranges", run: dropRanges, why: "nothing needs them any more" },
     {
       name: "infer dtypes",

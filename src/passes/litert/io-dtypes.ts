@@ -38,7 +38,6 @@ export function giveOutputDtypes(graph: Graph, context: Context, wanted: readonl
   graph.outputs.forEach((output, i) => {
     const dtype = wanted[i]!;
     let producer = output.inputs[0]!;
-    const { name } = output;
     if (output.dtype === dtype || output.dtype === "BOOL" || !producer.quant) return;
     const to = quantizerOf(context, { dtype });
     for (const between of to ? wayFrom(producer, to, context) : []) {
@@ -46,17 +45,33 @@ export function giveOutputDtypes(graph: Graph, context: Context, wanted: readonl
       producer = addQuantize(graph, producer, between, inOther(producer, quantizerOf(context, producer)!, step));
     }
     if (!to) producer = addDequantize(graph, producer);
-    const before = output.inputs[0]!;
-    // An input keeps its name; whatever else yielded the output hands it on.
-    if (before.kind !== "input" && before.name === name) {
-      before.name = `${name}_quantized`;
-      producer.name = name;
-    }
     setInput(output, 0, producer);
     output.quant = producer.quant;
     output.dtype = dtype;
     graph.outputDtypes[i] = dtype;
   });
+}
+
+/**
+ * Outputs keep their names, whatever operator of ours yields them now: what yielded one before has another name. An input keeps its own.
+ *
+ *     y: INT16 ─▶ Quantize y_Quantize: INT8 (output)   →   y_quantized: INT16 ─▶ Quantize y: INT8
+ */
+export function keepOutputNames(graph: Graph, { layers }: Context): void {
+  for (const output of graph.outputs) {
+    const { name } = output;
+    const yields = output.inputs[0]!;
+    let before: Node | null | undefined = yields;
+    while (before && before.name !== name && before.operator === null) before = before.inputs[0];
+    if (!before || before === yields || before.kind === "input" || before.name !== name) continue;
+    before.name = `${name}_quantized`;
+    yields.name = name;
+    // Settings of layers are found by name.
+    const setting = layers.get(name);
+    if (!setting) continue;
+    layers.set(before.name, setting);
+    layers.delete(name);
+  }
 }
 
 /** dtypes on the way: there is no kernel from 16 bits to 8 asymmetric ones that count from 0, so it leads through INT8. */
