@@ -2,8 +2,7 @@
 import { UsageError } from "../base/errors.ts";
 import { dialectOf } from "../driver/paths.ts";
 import { checkTargetFormat, checkTargetOptions } from "../passes/target/settings.ts";
-import { targetNamed } from "../rules/targets.ts";
-import { schemeOf } from "./scheme.ts";
+import { schemeOf, targetOf } from "./scheme.ts";
 import { type OptionName, ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
 
@@ -30,6 +29,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "dtype",
   "granularity",
   "target",
+  "customOperators",
   "config",
   "layer",
   "inputDtype",
@@ -61,9 +61,11 @@ export function checkTogether(options: OptionValues): void {
     throw new UsageError(
       `--granularity ${options.granularity}: not with ${scheme.name}, as in ONE; use --granularity ${scheme.granularities[0]}`,
     );
-  const target = targetNamed(options.target);
+  const target = targetOf(options);
   if (!target) return;
-  checkTargetOptions(target, scheme.activation.dtype, options.inputDtype, options.outputDtype);
+  const flag = options.scheme === undefined && options.dtype !== undefined ? "--dtype" : "--scheme";
+  const { activation, name: value } = scheme;
+  checkTargetOptions(target, activation.dtype, options.inputDtype, options.outputDtype, { flag, value });
   // A job list names outputs later.
   if (options.output) checkTargetFormat(target, dialectOf(options.output));
 }

@@ -525,7 +525,11 @@ export function rowOf(op: string, rules: RuleSet = "ours"): OperatorRow {
 
 /** Operands that have the parameters of an operator's results in a family, by index; `count` operands are there. */
 export function tiedOperands(row: OperatorRow, count: number, family: Family): readonly number[] {
-  const tied = row.families?.[family]?.tied ?? [];
+  return tiedIn(row.families?.[family]?.tied ?? [], row, count);
+}
+
+/** The indices that a list of tied operands means; `all` = every activation. */
+export function tiedIn(tied: readonly number[] | "all", row: OperatorRow, count: number): readonly number[] {
   return tied === "all" ? operandsWith(row, count, "activation") : tied.filter((index) => index < count);
 }
 

@@ -69,5 +69,8 @@ test("every target names operators, steps and formats that there are", () => {
     expect(steps.filter((step) => !PREPARE_NAMES.includes(step))).toEqual([]);
     for (const row of Object.values(target.operators)) if (row.keepFloat) expect(row.dtypes).toContain("FLOAT32");
   }
-  expect(DEFAULT_TARGETS.circle).toBe(TARGETS.onert);
+  expect(DEFAULT_TARGETS).toEqual({
+    circle: { target: TARGETS.onert, obeyed: false },
+    tflite: { target: TARGETS.litert, obeyed: true },
+  });
 });

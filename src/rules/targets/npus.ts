@@ -1,0 +1,120 @@
+/**
+ * NPUs behind a compiler: what it does not take runs on the CPU, by the rows of `host`. Rows here are the compiler's own demands.
+ *
+ * Sources: Vela 5.2 (ethosu/vela/tflite_supported_operators.py, tflite_model_semantic.py); coral.ai, "TensorFlow models on the Edge TPU".
+ */
+import type { Dtype } from "../../model/tensor-types.ts";
+import { LITERT } from "./litert.ts";
+import type { Limit, Target, TargetOperator } from "./target.ts";
+import { TFLM } from "./tflm.ts";
+
+const I8: readonly Dtype[] = ["INT8", "UINT8"];
+const I16: readonly Dtype[] = ["INT8", "UINT8", "INT16"];
+
+const most = (of: Limit["of"], limit: number, more: Partial<Limit> = {}): Limit => ({ of, most: limit, ...more });
+
+/** Any tensor: Vela's are 1 to 65,535 a dimension. */
+const SIZE: Limit = { of: "dimension", least: 1, most: 65_535 };
+const BATCH: Limit = { of: "batch", only: [1] };
+const STRIDES: readonly Limit[] = [most("stride height", 3), most("stride width", 3)];
+const FILTER: readonly Limit[] = [
+  most("dilated kernel height", 64),
+  most("dilated kernel elements", 64 * 64),
+  most("sum of a filter's weights", 127 * 65_536),
+];
+const BIAS: readonly Limit[] = [most("rank of the bias", 1), most("bits of a bias", 40)];
+
+const kinds = (names: string, row: TargetOperator) =>
+  Object.fromEntries(names.split(/\s+/).map((op): [string, TargetOperator] => [op, row]));
+
+const row = (dtypes: readonly Dtype[], ...limits: readonly Limit[]): TargetOperator => ({
+  dtypes,
+  limits: [SIZE, ...limits],
+});
+const weighted = (...limits: readonly Limit[]): TargetOperator => ({
+  ...row(I16, ...limits),
+  weightDtypes: { INT8: ["INT8"], UINT8: ["UINT8"], INT16: ["INT8"] },
+  biasDtypes: { INT8: ["INT32", "INT64"], UINT8: ["INT32", "INT64"], INT16: ["INT32", "INT64"] },
+  absentOperands: true,
+});
+
+export const ETHOS_U: Target = {
+  ...LITERT,
+  name: "ethos-u",
+  runtime: "Vela for Ethos-U",
+  otherwise: "it takes int8 and int16 (uint8 and float32 at inputs and outputs)",
+  host: TFLM,
+  operators: {
+    ...kinds(
+      "ABS ADD MUL SUB CONCATENATION EXP EXPAND_DIMS LEAKY_RELU LOGISTIC MIRROR_PAD PACK PAD PRELU RELU RELU6 TANH TRANSPOSE",
+      row(I16, BATCH),
+    ),
+    ...kinds("RELU_0_TO_1 RELU_N1_TO_1 SQUARED_DIFFERENCE HARD_SWISH RSQRT", row(I8, BATCH)),
+    ...kinds("RESHAPE SQUEEZE SLICE SPLIT SPLIT_V UNPACK SOFTMAX", row(I16)),
+    MAXIMUM: { ...row(I16, BATCH), broadcasts: true },
+    MINIMUM: { ...row(I16, BATCH), broadcasts: true },
+    ARG_MAX: row(I8, BATCH, most("last dimension", 127)),
+    AVERAGE_POOL_2D: row(
+      I16,
+      BATCH,
+      most("stride height", 3),
+      most("stride width", 3, { padding: "SAME" }),
+      most("kernel height", 8, { padding: "SAME" }),
+      most("kernel width", 8, { padding: "SAME" }),
+      most("kernel height", 256, { padding: "VALID" }),
+      most("kernel elements", 256 * 256, { padding: "VALID" }),
+    ),
+    MAX_POOL_2D: row(I16, BATCH, ...STRIDES, most("kernel height", 256), most("kernel elements", 256 * 256)),
+    CONV_2D: weighted(BATCH, most("stride height", 3), ...FILTER, ...BIAS),
+    DEPTHWISE_CONV_2D: weighted(BATCH, ...STRIDES, ...FILTER, ...BIAS),
+    TRANSPOSE_CONV: weighted(BATCH, most("stride height", 2), most("stride width", 2), ...FILTER, ...BIAS),
+    FULLY_CONNECTED: weighted(...BIAS),
+    MEAN: row(
+      I16,
+      BATCH,
+      most("elements that are reduced", 2 ** 24, { dtypes: ["INT8"] }),
+      most("elements that are reduced", 2 ** 23, { dtypes: ["UINT8"] }),
+      most("elements that are reduced", 2 ** 16, { dtypes: ["INT16"] }),
+    ),
+    QUANTIZE: { ...row(I16, BATCH), results: I16 },
+    RESIZE_BILINEAR: row(I16, BATCH, { of: "enlargement", only: [1, 2, 4, 8] }),
+    RESIZE_NEAREST_NEIGHBOR: row(I16, BATCH, { of: "enlargement", only: [1, 2, 4, 8] }),
+    STRIDED_SLICE: row(I16),
+    SHAPE: row(I16),
+  },
+  others: { dtypes: [] },
+};
+
+/** The compiler of Coral's Edge TPU; it takes static shapes and 8 bits. */
+const THREE_INNERMOST: Limit = { of: "dimensions above 1 beside the last three", most: 0 };
+const edge = (...limits: readonly Limit[]): TargetOperator => ({
+  dtypes: I8,
+  limits: [THREE_INNERMOST, ...limits],
+  absentOperands: true,
+});
+const UNFUSED = { fused: ["NONE"] } as const;
+
+export const EDGETPU: Target = {
+  ...LITERT,
+  name: "edgetpu",
+  runtime: "the Edge TPU compiler",
+  schemes: ["int8"],
+  activations: ["INT8", "UINT8", "FLOAT32"],
+  otherwise: "it takes int8 (uint8 and float32 at inputs and outputs)",
+  host: { ...LITERT, operators: { ...LITERT.operators, QUANTIZE: { ...LITERT.operators.QUANTIZE!, version: 2 } } },
+  operators: {
+    ...kinds(
+      `ADD DEPTHWISE_CONV_2D CONV_2D EXPAND_DIMS L2_NORMALIZATION LOGISTIC MAXIMUM MEAN MINIMUM MUL PACK PAD PRELU QUANTIZE REDUCE_MAX
+      REDUCE_MIN RELU RELU6 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SLICE SPACE_TO_DEPTH SPLIT SQUEEZE SUB SUM
+      SQUARED_DIFFERENCE TANH TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM`,
+      edge(),
+    ),
+    AVERAGE_POOL_2D: { ...edge(), ...UNFUSED },
+    CONCATENATION: { ...edge(), ...UNFUSED },
+    MAX_POOL_2D: { ...edge(), ...UNFUSED },
+    FULLY_CONNECTED: { ...edge(most("dimensions above 1 of the result", 1)), weights: "per tensor" },
+    SOFTMAX: edge(most("last dimension", 16_000), most("dimensions above 1 of the result", 1)),
+    STRIDED_SLICE: edge({ of: "slice strides", only: [1] }),
+  },
+  others: { dtypes: [] },
+};
