@@ -46,8 +46,9 @@ export function targetNamed(name: TargetName | undefined, custom?: readonly stri
 /** The target with custom operators; `all` is every one. */
 export function withCustom(target: Target, custom: readonly string[] | undefined): Target {
   if (!custom) return target;
-  const all = custom.includes("all") ? ("all" as const) : custom;
-  return { ...target, custom: all, ...(target.host && { host: withCustom(target.host, custom) }) };
+  // An NPU takes none: they are its host's.
+  if (target.host) return { ...target, host: withCustom(target.host, custom) };
+  return { ...target, custom: custom.includes("all") ? "all" : custom };
 }
 
 /**

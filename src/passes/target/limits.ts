@@ -115,6 +115,8 @@ const QUANTITIES: Readonly<Record<Quantity, (one: Case) => readonly number[]>> =
   "dimensions above 1 of the result": ({ results }) => results.map(({ shape }) => above1(shape)),
   "last dimension": ({ node }) => activationsOf(node).flatMap(({ shape }) => shape.at(-1) ?? []),
   "stride height": ({ node }) => [count(node, "strideH", 1)],
+  "stride height between several rows": ({ node, results: [result] }) =>
+    result?.shape[1] === 1 ? [] : [count(node, "strideH", 1)],
   "stride width": ({ node }) => [count(node, "strideW", 1)],
   "slice strides": (one) => integersOf(one, one.node.inputs[3]),
   "kernel height": ({ node }) => [kernelOf(node)[0]],

@@ -66,7 +66,7 @@ const RULES: readonly ((one: Case) => Problem | null)[] = [
 
 function noKernel({ node, row, target }: Case): Problem | null {
   if (row.dtypes.length > 0) return null;
-  if (node.op === "CUSTOM" && target.leavesPlain)
+  if (node.op === "CUSTOM" && target.leavesPlain && !target.host)
     return refused(
       "which is custom",
       `${target.runtime} has no ${nameOf(node)} of its own; where yours has, say --custom-operators ${node.customCode}`,

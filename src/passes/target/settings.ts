@@ -47,7 +47,7 @@ export function checkTargetScheme({ options, graphs }: Context, chosen: readonly
     "--target none for this file all the same",
   ];
   throw new MinmaxqError(
-    `${target.runtime} does not run ${scheme.name} of ${FAMILIES[scheme.family]}'s scheme with ${weights} (${operators}); choose ${ways.join(", ")}`,
+    `${target.runtime} does not run ${scheme.name} of ${FAMILIES[scheme.family]}'s scheme with ${weights} (${operators}); choose ${ways.join(", or ")}`,
     { code: "not-for-target" },
   );
 }

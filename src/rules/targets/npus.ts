@@ -57,7 +57,7 @@ export const ETHOS_U: Target = {
     AVERAGE_POOL_2D: row(
       I16,
       BATCH,
-      most("stride height", 3),
+      most("stride height between several rows", 3),
       most("stride width", 3, { padding: "SAME" }),
       most("kernel height", 8, { padding: "SAME" }),
       most("kernel width", 8, { padding: "SAME" }),
@@ -65,7 +65,7 @@ export const ETHOS_U: Target = {
       most("kernel elements", 256 * 256, { padding: "VALID" }),
     ),
     MAX_POOL_2D: row(I16, BATCH, ...STRIDES, most("kernel height", 256), most("kernel elements", 256 * 256)),
-    CONV_2D: weighted(BATCH, most("stride height", 3), ...FILTER, ...BIAS),
+    CONV_2D: weighted(BATCH, most("stride height between several rows", 3), ...FILTER, ...BIAS),
     DEPTHWISE_CONV_2D: weighted(BATCH, ...STRIDES, ...FILTER, ...BIAS),
     TRANSPOSE_CONV: weighted(BATCH, most("stride height", 2), most("stride width", 2), ...FILTER, ...BIAS),
     FULLY_CONNECTED: weighted(...BIAS),

@@ -20,6 +20,7 @@ export type Quantity =
   | "dimensions above 1 of the result"
   | "last dimension"
   | "stride height"
+  | "stride height between several rows"
   | "stride width"
   | "slice strides"
   | "kernel height"
