@@ -86,7 +86,12 @@ describe("quantize", () => {
     const words = ["quantize", "m.tflite", "--target", "onert", "-o", "q.circle"];
     await refused([...words, "--dtype", "int16"], { cwd }, 2, "--dtype int16: not for onert's cpu backend");
     await refused([...words, "--output-dtype", "int16"], { cwd }, 2, "--output-dtype int16: not for");
-    await refused(["quantize", "m.tflite", "--target", "onrt", "-o", "q.circle"], { cwd }, 2, "Choose litert or litert-portable or tflm or ethos-u or edgetpu or onert or none");
+    await refused(
+      ["quantize", "m.tflite", "--target", "onrt", "-o", "q.circle"],
+      { cwd },
+      2,
+      "Choose litert or litert-portable or tflm or ethos-u or edgetpu or onert or none",
+    );
     const other = await withModel("m.circle", (graph) =>
       graph
         .tensor("c", [1, 8])
