@@ -130,7 +130,11 @@ export function rewriteForTarget({ space, options, prepared }: Run): Promise<voi
 export function refuseForTarget({ space, settings, verified }: Run): void {
   const { options } = space.context;
   if (!options.target) return;
-  const problems = targetProblems(space.context, options.target);
+  const problems = targetProblems(
+    space.context,
+    options.target,
+    verified ? undefined : options.scheme.activation.dtype,
+  );
   if (problems.length === 0) return;
   const what = verified ? "the quantized model: " : "";
   const text = `${what}${options.target.runtime} cannot run it (${problems.length}):\n${indented(problems)}`;

@@ -12,7 +12,7 @@ import type { Target } from "./targets/target.ts";
 import { TFLM } from "./targets/tflm.ts";
 
 export type { Consequence, Limit, Quantity, Target, TargetOperator, WeightGranularity } from "./targets/target.ts";
-export { kernelRow, targetRow } from "./targets/target.ts";
+export { hasKernel, kernelRow, targetRow } from "./targets/target.ts";
 
 export const TARGETS = {
   litert: LITERT,

@@ -11,6 +11,8 @@ export interface Problem {
   readonly kind: string;
   /** What is wrong, and what to do, for this one. */
   readonly text: string;
+  /** There is no kernel for it at all: no matter where another computes it. */
+  readonly missing?: true;
 }
 
 /** An operator as its target's rules look at it. */

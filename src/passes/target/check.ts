@@ -3,11 +3,11 @@
  *
  *     FULLY_CONNECTED with a scale for each channel   →   wrong: onert uses the first one for all
  */
-import { activeNodes, describe, type Graph, isConstant, type Node } from "../../graph/graph.ts";
+import { activeNodes, type Dtype, describe, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { importGraph } from "../../graph/import.ts";
 import type { Model } from "../../model/index.ts";
 import { operandsWith, RULES_OF } from "../../rules/operators.ts";
-import { type Consequence, type Target, targetRow } from "../../rules/targets.ts";
+import { type Consequence, hasKernel, type Target, targetRow } from "../../rules/targets.ts";
 import type { ConstantScanner } from "../../weights/scan.ts";
 import type { Context } from "../context.ts";
 import { isInteger, nameOf, type Problem } from "./case.ts";
@@ -38,11 +38,20 @@ export function checkTarget(graph: Graph, target: Target, scanner: ConstantScann
   return found;
 }
 
-/** A line for each finding in some graphs. */
-export function targetProblems({ graphs, scanner }: Pick<Context, "graphs" | "scanner">, target: Target): string[] {
+/**
+ * A line for each fault in some graphs. `planned`: the dtype that float activations are to get; an NPU may have a kernel for that where its host has
+ * none for float.
+ */
+export function targetProblems(
+  { graphs, scanner }: Pick<Context, "graphs" | "scanner">,
+  target: Target,
+  planned?: Dtype,
+): string[] {
+  const later = ({ node, missing }: Finding) =>
+    planned !== undefined && missing && target.host && hasKernel(target, node.op, planned);
   return graphs
     .flatMap((graph) => checkTarget(graph, target, scanner))
-    .filter(isFault)
+    .filter((finding) => isFault(finding) && !later(finding))
     .map(({ node, text }) => `${describe(node)}: ${text}`);
 }
 

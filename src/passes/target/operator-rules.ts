@@ -21,13 +21,13 @@ import { parameterProblem } from "./parameter-rules.ts";
 
 /**
  * The first rule that an operator of a graph breaks; null where its target takes it. What an NPU does not take its host runs, if it breaks no
- * rule of that.
+ * rule of that; what it takes needs no kernel there.
  */
 export function problemOf(node: Node, target: Target, scanner: ConstantScanner): Problem | null {
   if (!target.host) return brokenRule(node, target, scanner);
   const problem = brokenRule(node, target.host, scanner);
-  if (problem) return problem;
   const why = brokenRule(node, target, scanner);
+  if (problem && (why || !problem.missing)) return problem;
   // There is nothing to mend: what follows the reason is a remedy.
   return why && { ...why, consequence: "on the CPU", text: why.text.split("; ")[0]! };
 }
@@ -72,7 +72,7 @@ function noKernel({ node, row, target }: Case): Problem | null {
       `${target.runtime} has no ${nameOf(node)} of its own; where yours has, say --custom-operators ${node.customCode}`,
     );
   const text = `${target.runtime} has no kernel for ${nameOf(node)}; ${IN_THE_MODEL}`;
-  return refused("without a kernel", text);
+  return { ...refused("without a kernel", text), missing: true };
 }
 
 function noKernelForDtype({ node, row, results, target }: Case): Problem | null {
@@ -90,6 +90,7 @@ function noKernelForDtype({ node, row, results, target }: Case): Problem | null 
     };
   return {
     consequence: "refused",
+    missing: true,
     kind: `with ${dtype}`,
     text: `${target.runtime} does not compute it with ${dtype} ("${odd.name}"); ${remedyFor(odd.dtype, target)}`,
   };
@@ -122,6 +123,11 @@ function remedyFor(dtype: Dtype, { name, activations, scheme, foldsFloat16 }: Ta
 function otherOperandCount({ node, row, target }: Case): Problem | null {
   const { least = 0, most = node.inputs.length } = row.operands ?? {};
   const count = node.inputs.filter(Boolean).length;
+  if (row.places !== undefined && node.inputs.length !== row.places)
+    return refused(
+      `with ${counted(node.inputs.length, "operand")}`,
+      `${target.runtime} wants ${row.places} operands, absent ones included, and it has ${node.inputs.length}; ${IN_THE_MODEL}`,
+    );
   const absent = count < node.inputs.length && !row.absentOperands;
   if (absent && count >= least)
     return refused("with an absent operand", `${target.runtime} does not take absent operands here; ${IN_THE_MODEL}`);

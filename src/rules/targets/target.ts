@@ -89,6 +89,8 @@ export interface TargetOperator {
   readonly operands?: { readonly least?: number; readonly most?: number };
   /** As many operands as it wants with quantized activations. */
   readonly operandsQuantized?: number;
+  /** So many places for operands, absent ones included. */
+  readonly places?: number;
   /** It takes operands that are absent in between (−1 in the file). */
   readonly absentOperands?: true;
   /** Integers that are no quantized values (INT32 …) are not computed with. */
@@ -159,9 +161,14 @@ export function targetRow(target: Target, op: string, customCode?: string): Targ
   return target.operators[op] ?? target.others;
 }
 
-/** What computes an operator with quantized or float activations: the target, or behind an NPU's compiler the CPU. */
+/** The row of what computes an operator: the target, or behind an NPU's compiler the CPU. */
 export function kernelRow(target: Target, op: string, customCode?: string): TargetOperator {
   return targetRow(target.host ?? target, op, customCode);
+}
+
+/** Whether an operator is computed with activations of a dtype, by the NPU or by the CPU. */
+export function hasKernel(target: Target, op: string, dtype: Dtype): boolean {
+  return targetRow(target, op).dtypes.includes(dtype) || kernelRow(target, op).dtypes.includes(dtype);
 }
 
 function isKnown({ custom = [] }: Target, name: string): boolean {

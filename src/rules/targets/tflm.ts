@@ -81,7 +81,7 @@ export const TFLM: Target = {
     DEQUANTIZE: { dtypes: ["INT8", "UINT8", "INT16"], results: ["FLOAT32"] },
     UNIDIRECTIONAL_SEQUENCE_LSTM: {
       dtypes: ["FLOAT32", "INT8", "INT16"],
-      operands: { most: 24 },
+      places: 24,
       absentOperands: true,
     },
   },
