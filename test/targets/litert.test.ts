@@ -45,6 +45,20 @@ describe("tflm: operators as its interpreter ran them", () => {
     });
 });
 
+describe("ethos-u: where Vela put operators", () => {
+  for (const [op = "", float = "", ...put] of lines("vela-operators.tsv"))
+    test(op, () => {
+      const row = targetRow(TARGETS["ethos-u"], op);
+      if (float) expect({ op, never: row.neverFloat !== undefined }).toEqual({ op, never: float === "ends" });
+      (["INT8", "INT16"] as const).forEach((dtype, i) => {
+        // Those models enlarge by 2.5, which is another rule.
+        if (!put[i] || op.startsWith("RESIZE_")) return;
+        expect({ op, dtype, npu: row.dtypes.includes(dtype) }).toEqual({ op, dtype, npu: put[i].includes("npu") });
+        expect({ op, ends: row.keepFloat !== undefined }).toEqual({ op, ends: put[i] === "ends" });
+      });
+    });
+});
+
 /** What a target says of a model, as "consequence kind". */
 async function said(of: Model, name: TargetName, custom?: string[]): Promise<string[]> {
   const target = targetNamed(name, custom)!;
@@ -264,14 +278,19 @@ const RULES: Row[] = [
     ["refused with int16"],
   ],
   // Vela: what it does not take runs on the CPU.
-  ["a batch of 2", "ethos-u", unary("RELU", "INT8", { shape: [2, 4, 4, 2] }), ["on the CPU with batch 2"]],
+  [
+    "a LESS, at which it ends",
+    "ethos-u",
+    unary("LESS", "INT8", { to: "BOOL", operands: ["x", "x"] }),
+    ["refused that is quantized"],
+  ],
   [
     "a stride of 4",
     "ethos-u",
     unary("MAX_POOL_2D", "INT8", {
       shape: [1, 8, 8, 2],
       result: [1, 2, 2, 2],
-      options: pool({ strideH: 4, strideW: 4 }),
+      options: pool({ padding: 0, strideH: 4, strideW: 4 }),
     }),
     ["on the CPU with stride height 4"],
   ],

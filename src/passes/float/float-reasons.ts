@@ -5,7 +5,7 @@ import { hasRange } from "../../graph/quantparam.ts";
 import { isInteger, isOtherFloat } from "../../rules/dtypes.ts";
 import { hasRule, type OperatorRow, operandsWith } from "../../rules/operators.ts";
 import { FAMILIES, NEEDS_KERNEL, type Scheme } from "../../rules/schemes.ts";
-import { hasKernel, kernelRow, type Target } from "../../rules/targets.ts";
+import { hasKernel, kernelRow, type Target, targetRow } from "../../rules/targets.ts";
 import { type Context, granularityOf, schemeOf } from "../context.ts";
 import { nonConstantOperands } from "../minmax/check-before.ts";
 import { axisProblem } from "../minmax/own-values.ts";
@@ -144,7 +144,7 @@ function valuesThatDoNotFit({ node, row, perChannel }: Case): string | null {
 /** The target computes it in float only. */
 function noKernel({ node, target, scheme }: Case): string | null {
   if (!target) return null;
-  const { keepFloat } = kernelRow(target, node.op);
+  const keepFloat = targetRow(target, node.op).keepFloat ?? kernelRow(target, node.op).keepFloat;
   if (keepFloat) return `${keepFloat} (${target.name})`;
   return hasKernel(target, node.op, scheme.activation.dtype)
     ? null

@@ -53,12 +53,6 @@ function kernelOf(node: Node): [number, number] {
   return [count(node, "filterHeight", 1), count(node, "filterWidth", 1)];
 }
 
-/** The same with the room that dilation leaves between its elements. */
-function dilatedKernelOf(node: Node): [number, number] {
-  const [height, width] = kernelOf(node);
-  return [(height - 1) * count(node, "dilationHFactor", 1) + 1, (width - 1) * count(node, "dilationWFactor", 1) + 1];
-}
-
 const product = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
 const above1 = (dims: readonly number[]) => dims.filter((dim) => dim > 1).length;
 
@@ -109,21 +103,17 @@ function enlargement(node: Node, result: Node | undefined): number[] {
 
 const QUANTITIES: Readonly<Record<Quantity, (one: Case) => readonly number[]>> = {
   batch: ({ node }) => activationsOf(node).flatMap(({ shape }) => (shape.length === 4 ? [shape[0]!] : [])),
-  dimension: ({ node, results }) => [...activationsOf(node), ...results].flatMap(({ shape }) => shape),
   "dimensions above 1 beside the last three": ({ node, results }) =>
     [...activationsOf(node), ...results].map(({ shape }) => above1(shape.slice(0, -3))),
   "dimensions above 1 of the result": ({ results }) => results.map(({ shape }) => above1(shape)),
+  "rank of the result": ({ results }) => results.map(({ shape }) => shape.length),
   "last dimension": ({ node }) => activationsOf(node).flatMap(({ shape }) => shape.at(-1) ?? []),
   "stride height": ({ node }) => [count(node, "strideH", 1)],
-  "stride height between several rows": ({ node, results: [result] }) =>
-    result?.shape[1] === 1 ? [] : [count(node, "strideH", 1)],
   "stride width": ({ node }) => [count(node, "strideW", 1)],
   "slice strides": (one) => integersOf(one, one.node.inputs[3]),
   "kernel height": ({ node }) => [kernelOf(node)[0]],
   "kernel width": ({ node }) => [kernelOf(node)[1]],
   "kernel elements": ({ node }) => [product(kernelOf(node))],
-  "dilated kernel height": ({ node }) => [dilatedKernelOf(node)[0]],
-  "dilated kernel elements": ({ node }) => [product(dilatedKernelOf(node))],
   "elements that are reduced": ({ node, results: [result] }) => {
     const [from] = activationsOf(node);
     return from && result ? [product(from.shape) / Math.max(1, product(result.shape))] : [];

@@ -27,6 +27,17 @@ export function problemOf(node: Node, target: Target, scanner: ConstantScanner):
   if (!target.host) return brokenRule(node, target, scanner);
   const problem = brokenRule(node, target.host, scanner);
   const why = brokenRule(node, target, scanner);
+  const { keepFloat, neverFloat } = targetRow(target, node.op);
+  if (neverFloat && !isQuantizedNode(node))
+    return {
+      ...refused("that is float", `${neverFloat}; quantize it with ${target.scheme}, or ${IN_THE_MODEL}`),
+      missing: true,
+    };
+  if (keepFloat && isQuantizedNode(node))
+    return refused(
+      "that is quantized",
+      `${keepFloat}; keep it float (--layer '${node.name}=float32', or quantize the float model with --target ${target.name})`,
+    );
   if (problem && (why || !problem.missing)) return problem;
   // There is nothing to mend: what follows the reason is a remedy.
   return why && { ...why, consequence: "on the CPU", text: why.text.split("; ")[0]! };

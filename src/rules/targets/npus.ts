@@ -1,7 +1,7 @@
 /**
  * NPUs behind a compiler: what it does not take runs on the CPU, by the rows of `host`. Rows here are the compiler's own demands.
  *
- * Sources: Vela 5.2 (ethosu/vela/tflite_supported_operators.py, tflite_model_semantic.py); coral.ai, "TensorFlow models on the Edge TPU".
+ * Sources: Vela 5.2 (`vela --supported-ops-report`, and what it did with models of single operators: test/targets/vela-operators.tsv); coral.ai, "TensorFlow models on the Edge TPU".
  */
 import type { Dtype } from "../../model/tensor-types.ts";
 import { LITERT } from "./litert.ts";
@@ -13,30 +13,37 @@ const I16: readonly Dtype[] = ["INT8", "UINT8", "INT16"];
 
 const most = (of: Limit["of"], limit: number, more: Partial<Limit> = {}): Limit => ({ of, most: limit, ...more });
 
-/** Any tensor: Vela's are 1 to 65,535 a dimension. */
-const SIZE: Limit = { of: "dimension", least: 1, most: 65_535 };
-const BATCH: Limit = { of: "batch", only: [1] };
-const STRIDES: readonly Limit[] = [most("stride height", 3), most("stride width", 3)];
-const FILTER: readonly Limit[] = [
-  most("dilated kernel height", 64),
-  most("dilated kernel elements", 64 * 64),
-  most("sum of a filter's weights", 127 * 65_536),
-];
-const BIAS: readonly Limit[] = [most("rank of the bias", 1), most("bits of a bias", 40)];
-
 const kinds = (names: string, row: TargetOperator) =>
   Object.fromEntries(names.split(/\s+/).map((op): [string, TargetOperator] => [op, row]));
 
 const row = (dtypes: readonly Dtype[], ...limits: readonly Limit[]): TargetOperator => ({
   dtypes,
-  limits: [SIZE, ...limits],
-});
-const weighted = (...limits: readonly Limit[]): TargetOperator => ({
-  ...row(I16, ...limits),
-  weightDtypes: { INT8: ["INT8"], UINT8: ["UINT8"], INT16: ["INT8"] },
-  biasDtypes: { INT8: ["INT32", "INT64"], UINT8: ["INT32", "INT64"], INT16: ["INT32", "INT64"] },
+  limits: [{ of: "rank of the result", least: 1 }, ...limits],
   absentOperands: true,
 });
+
+/** Vela rewrites longer strides where nothing is padded. */
+const STRIDES: readonly Limit[] = [
+  most("stride height", 3, { padding: "SAME" }),
+  most("stride width", 3, { padding: "SAME" }),
+];
+const WEIGHTS: readonly Limit[] = [
+  most("sum of a filter's weights", 127 * 65_536),
+  most("rank of the bias", 1),
+  most("bits of a bias", 40),
+];
+const weighted = (...limits: readonly Limit[]): TargetOperator => ({
+  ...row(I16, ...WEIGHTS, ...limits),
+  weightDtypes: { INT8: ["INT8"], UINT8: ["UINT8"], INT16: ["INT8"] },
+  biasDtypes: { INT8: ["INT32", "INT64"], UINT8: ["INT32", "INT64"], INT16: ["INT32", "INT64"] },
+});
+
+/** Enlarging by another factor, or by several. */
+const RESIZE = row(I16, { of: "enlargement", only: [1, 2, 4, 8] });
+
+/** It rewrites them to operators that it then cannot place, and ends. */
+const FLOAT_ENDS = { neverFloat: "Vela 5.2 ends where it is float" } as const;
+const ENDS: TargetOperator = { dtypes: [], keepFloat: "Vela 5.2 ends where it is quantized" };
 
 export const ETHOS_U: Target = {
   ...LITERT,
@@ -46,41 +53,44 @@ export const ETHOS_U: Target = {
   host: TFLM,
   operators: {
     ...kinds(
-      "ABS ADD MUL SUB CONCATENATION EXP EXPAND_DIMS LEAKY_RELU LOGISTIC MIRROR_PAD PACK PAD PRELU RELU RELU6 TANH TRANSPOSE",
-      row(I16, BATCH),
+      `ABS ADD MUL SUB CONCATENATION EXP EXPAND_DIMS LEAKY_RELU LOGISTIC MAXIMUM MINIMUM MIRROR_PAD NEG PACK PAD PADV2 PRELU
+      REDUCE_MAX REDUCE_MIN RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 RESHAPE SLICE SOFTMAX SPLIT SPLIT_V SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUM
+      TANH TILE TRANSPOSE UNPACK`,
+      row(I16),
     ),
-    ...kinds("RELU_0_TO_1 RELU_N1_TO_1 SQUARED_DIFFERENCE HARD_SWISH RSQRT", row(I8, BATCH)),
-    ...kinds("RESHAPE SQUEEZE SLICE SPLIT SPLIT_V UNPACK SOFTMAX", row(I16)),
-    MAXIMUM: { ...row(I16, BATCH), broadcasts: true },
-    MINIMUM: { ...row(I16, BATCH), broadcasts: true },
-    ARG_MAX: row(I8, BATCH, most("last dimension", 127)),
+    ...kinds("EQUAL NOT_EQUAL LESS LESS_EQUAL GREATER GREATER_EQUAL SELECT SELECT_V2", ENDS),
+    ARG_MAX: { ...row(I8, most("last dimension", 127)), ...FLOAT_ENDS },
+    HARD_SWISH: { ...row(I8), ...FLOAT_ENDS },
+    UNIDIRECTIONAL_SEQUENCE_LSTM: { ...row(I16), ...FLOAT_ENDS },
     AVERAGE_POOL_2D: row(
       I16,
-      BATCH,
-      most("stride height between several rows", 3),
-      most("stride width", 3, { padding: "SAME" }),
+      ...STRIDES,
       most("kernel height", 8, { padding: "SAME" }),
       most("kernel width", 8, { padding: "SAME" }),
       most("kernel height", 256, { padding: "VALID" }),
       most("kernel elements", 256 * 256, { padding: "VALID" }),
     ),
-    MAX_POOL_2D: row(I16, BATCH, ...STRIDES, most("kernel height", 256), most("kernel elements", 256 * 256)),
-    CONV_2D: weighted(BATCH, most("stride height between several rows", 3), ...FILTER, ...BIAS),
-    DEPTHWISE_CONV_2D: weighted(BATCH, ...STRIDES, ...FILTER, ...BIAS),
-    TRANSPOSE_CONV: weighted(BATCH, most("stride height", 2), most("stride width", 2), ...FILTER, ...BIAS),
-    FULLY_CONNECTED: weighted(...BIAS),
+    BATCH_MATMUL: row(["INT8"]),
+    CONV_2D: weighted(...STRIDES),
+    DEPTHWISE_CONV_2D: weighted(most("stride height", 3), most("stride width", 3)),
+    ELU: row(["INT8"]),
+    FULLY_CONNECTED: weighted(),
+    GELU: row(I8),
+    LOG: row(["INT8", "INT16"]),
+    MAX_POOL_2D: row(I16, ...STRIDES, most("kernel height", 256), most("kernel elements", 256 * 256)),
     MEAN: row(
       I16,
-      BATCH,
+      { of: "batch", only: [1] },
       most("elements that are reduced", 2 ** 24, { dtypes: ["INT8"] }),
       most("elements that are reduced", 2 ** 23, { dtypes: ["UINT8"] }),
       most("elements that are reduced", 2 ** 16, { dtypes: ["INT16"] }),
     ),
-    QUANTIZE: { ...row(I16, BATCH), results: I16 },
-    RESIZE_BILINEAR: row(I16, BATCH, { of: "enlargement", only: [1, 2, 4, 8] }),
-    RESIZE_NEAREST_NEIGHBOR: row(I16, BATCH, { of: "enlargement", only: [1, 2, 4, 8] }),
-    STRIDED_SLICE: row(I16),
+    QUANTIZE: { ...row(I16), results: I16 },
+    RESIZE_BILINEAR: RESIZE,
+    RESIZE_NEAREST_NEIGHBOR: RESIZE,
+    RSQRT: row(["INT8", "INT16"]),
     SHAPE: row(I16),
+    TRANSPOSE_CONV: weighted(most("stride height", 2), most("stride width", 2)),
   },
   others: { dtypes: [] },
 };

@@ -15,19 +15,16 @@ export type Consequence = "refused" | "wrong" | "on the CPU";
 /** A number of an operator that a limit is about (src/passes/target/limits.ts). */
 export type Quantity =
   | "batch"
-  | "dimension"
   | "dimensions above 1 beside the last three"
   | "dimensions above 1 of the result"
+  | "rank of the result"
   | "last dimension"
   | "stride height"
-  | "stride height between several rows"
   | "stride width"
   | "slice strides"
   | "kernel height"
   | "kernel width"
   | "kernel elements"
-  | "dilated kernel height"
-  | "dilated kernel elements"
   | "elements that are reduced"
   | "enlargement"
   | "sum of a filter's weights"
@@ -107,6 +104,8 @@ export interface TargetOperator {
   readonly broadcasts?: true;
   /** It has a kernel for quantized activations that is of no use; `quantize` keeps the operator float. */
   readonly keepFloat?: string;
+  /** Of an NPU: its compiler ends where the operator is float, instead of leaving it to the CPU; why. */
+  readonly neverFloat?: string;
   /** Its results are other ones whatever the dtypes are. */
   readonly alwaysWrong?: string;
   /** Highest operator version that the kernel knows; absent = any. */
