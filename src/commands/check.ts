@@ -1,13 +1,12 @@
 /** `minmaxq check`: will a runtime load a model and compute it rightly? Lists every operator that it will not, and what to do. */
-import { FileError } from "../base/errors.ts";
+import { FileError, UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { counted, indented } from "../base/text.ts";
 import { checkInput } from "../driver/paths.ts";
 import { activeNodes, describe } from "../graph/graph.ts";
-import { importGraph } from "../graph/import.ts";
 import { openModel } from "../model/index.ts";
 import type { OptionValues } from "../options/values.ts";
-import { checkTarget, remarksOn } from "../passes/target/check.ts";
+import { checkTarget, graphsFor, isFault, remarksOn } from "../passes/target/check.ts";
 import { targetNamed } from "../rules/targets.ts";
 import { ConstantScanner } from "../weights/scan.ts";
 import type { Command } from "./command.ts";
@@ -16,26 +15,29 @@ export const check: Command = {
   name: "check",
   summary: "check whether a runtime loads a model and computes it rightly",
   positionals: ["model"],
-  options: ["target", "json"],
+  options: ["target", "customOperators", "json"],
   demands: ["target"],
-  examples: ["minmaxq check model.q8.circle --target onert"],
+  examples: ["minmaxq check model.int8.tflite --target tflm", "minmaxq check model.q8.circle --target onert"],
   run,
 };
 
 async function run([input]: readonly string[], options: OptionValues, output: Output): Promise<void> {
-  const target = targetNamed(options.target)!;
+  const target = targetNamed(options.target, options.customOperators);
+  if (!target) throw new UsageError("--target none: check needs a runtime to hold the file to");
   checkInput(input!);
   const opened = openModel(input!);
   try {
     // As it is in the file: what preparing would mend is what the runtime meets.
-    const graphs = (opened.model.subgraphs ?? []).map((_, index) => importGraph(opened.model, index));
+    const graphs = graphsFor(opened.model, target);
     const scanner = new ConstantScanner();
     const operators = graphs.flatMap(activeNodes).filter((node) => node.kind === "operator").length;
     const findings = graphs.flatMap((graph) => checkTarget(graph, target, scanner));
-    const remarks = graphs.flatMap((graph) => remarksOn(graph, target));
+    const remarks = graphs.flatMap((graph) => remarksOn(graph, target, scanner));
+    const lines = (some: typeof findings) => some.map(({ node, text }) => `${describe(node)}: ${text}`);
+    const elsewhere = lines(findings.filter((finding) => !isFault(finding)));
     const loads = target.formats.includes(opened.dialect);
     const format = loads ? [] : [`${target.runtime} does not load .${opened.dialect} files; convert it first`];
-    const problems = [...format, ...findings.map(({ node, text }) => `${describe(node)}: ${text}`)];
+    const problems = [...format, ...lines(findings.filter(isFault))];
     if (options.json) {
       const found = findings.map(({ node, consequence, text }) => ({
         operator: node.op === "CUSTOM" ? node.customCode : node.op,
@@ -59,7 +61,10 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       });
     }
     if (options.json) return;
-    output.print(`${input}: ${target.runtime} loads it and computes it rightly (${counted(operators, "operator")})`);
+    const does = target.host ? "takes it" : "loads it and computes it rightly";
+    output.print(`${input}: ${target.runtime} ${does} (${counted(operators, "operator")})`);
+    if (elsewhere.length > 0)
+      output.print(`  on the CPU (${elsewhere.length}):\n${indented(indented(elsewhere).split("\n"))}`);
     for (const remark of remarks) output.print(`  ${remark}`);
   } finally {
     opened.close();

@@ -6,7 +6,7 @@ import { sizeText } from "../base/text.ts";
 import { dialectOf } from "../driver/paths.ts";
 import { convert as run } from "../driver/quantize.ts";
 import { checkTargetFormat } from "../passes/target/settings.ts";
-import { DEFAULT_SCHEME } from "../rules/schemes.ts";
+import { DEFAULT_SCHEME, SCHEMES } from "../rules/schemes.ts";
 import { targetNamed } from "../rules/targets.ts";
 import { noteLines, preparedLines } from "../views/summary.ts";
 import type { Command } from "./command.ts";
@@ -15,16 +15,16 @@ export const convert: Command = {
   name: "convert",
   summary: "convert between .tflite and .circle, keeping everything",
   positionals: ["model"],
-  options: ["output", "to", "target", "force"],
+  options: ["output", "to", "target", "customOperators", "force"],
   examples: [
     "minmaxq convert model.tflite -o model.circle",
     "minmaxq convert model.circle -o model.tflite",
     "minmaxq convert model.tflite --target onert -o model.circle",
   ],
-  async run([input], { output: path, force, to, target: name }, output) {
-    const target = targetNamed(name);
+  async run([input], { output: path, force, to, target: name, customOperators }, output) {
+    const target = targetNamed(name, customOperators);
     if (target) checkTargetFormat(target, dialectOf(path, to));
-    const options = target && { ...DEFAULT_SCHEME, target };
+    const options = target && { ...DEFAULT_SCHEME, scheme: SCHEMES[target.scheme], target };
     const report = await run({ model: input!, output: path, force, dialect: to, options }, output);
     const { model, output: written } = report;
     const forWhom = target ? `, for ${target.name}` : "";

@@ -12,13 +12,13 @@ import { transformCommand } from "./transform.ts";
 export const quantizeWeights = transformCommand({
   name: "quantize-weights",
   summary: "quantize weights only, per channel; activations stay float",
-  options: ["weightDtype", "target"],
+  options: ["weightDtype", "target", "customOperators"],
   examples: [
     "minmaxq quantize-weights model.tflite --weight-dtype int8 -o model.w8.circle",
     "minmaxq quantize-weights model.tflite --target onert -o model.w8.circle",
     "minmaxq quantize-weights model.circle --weight-dtype int4 -o model.w4.circle",
   ],
-  settings: ({ target }) => ({ ...DEFAULT_SCHEME, target: targetNamed(target) }),
+  settings: ({ target, customOperators }) => ({ ...DEFAULT_SCHEME, target: targetNamed(target, customOperators) }),
   change(space, { weightDtype, target }) {
     checkTargetWeights(targetNamed(target), weightDtype);
     for (const graph of space.graphs) quantizeWeightsOnly(graph, space.context, weightDtype);

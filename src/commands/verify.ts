@@ -13,10 +13,10 @@ export const verify: Command = {
   name: "verify",
   summary: "check a quantized model and list all problems",
   positionals: ["model"],
-  options: ["target", "json"],
+  options: ["target", "customOperators", "json"],
   examples: ["minmaxq verify model.q8.circle", "minmaxq verify model.q8.circle --target onert"],
   async run([input], options, output) {
-    const report = await run({ model: input!, target: targetNamed(options.target) }, output);
+    const report = await run({ model: input!, target: targetNamed(options.target, options.customOperators) }, output);
     const { problems } = report;
     if (options.json) output.print(JSON.stringify(report, null, 2));
     if (options.json && problems.length > 0) throw new FileError(input!, counted(problems.length, "problem"));

@@ -9,8 +9,8 @@ import { missingRanges } from "../passes/float/check-ranges.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { runPrepareSteps } from "../passes/prepare/index.ts";
 import { reshapeShape } from "../passes/prepare/reshape-shape.ts";
-import { targetHint, targetProblems } from "../passes/target/check.ts";
-import { checkTargetLayers } from "../passes/target/settings.ts";
+import { onTheCpu, targetHint, targetProblems } from "../passes/target/check.ts";
+import { checkTargetLayers, checkTargetScheme } from "../passes/target/settings.ts";
 import { verify } from "../passes/verify.ts";
 import { noteWarnings } from "../passes/warnings.ts";
 import { workspace } from "../passes/workspace.ts";
@@ -132,17 +132,32 @@ export function rewriteForTarget({ space, options, prepared }: Run): Promise<voi
 export function refuseForTarget({ space, settings, verified }: Run): void {
   const { options } = space.context;
   if (!options.target) return;
-  const problems = targetProblems(space.context, options.target);
+  const problems = targetProblems(
+    space.context,
+    options.target,
+    verified ? undefined : options.scheme.activation.dtype,
+  );
   if (problems.length === 0) return;
   const what = verified ? "the quantized model: " : "";
   const text = `${what}${options.target.runtime} cannot run it (${problems.length}):\n${indented(problems)}`;
   throw new FileError(settings.model, text, { code: "not-for-target" });
 }
 
-/** Where no target was named: what the runtime that files of this format are for would make of the result. */
+/** Throws where the target has no kernels for the scheme, by the operators that would have it. */
+export function refuseSchemeForTarget({ space, graphs }: Run): void {
+  checkTargetScheme(space.context, graphs);
+}
+
+/** What the target's compiler leaves to the CPU. */
+export function sayWhatTheCpuRuns(run: Run): void {
+  const { target } = run.options;
+  const said = target?.host && onTheCpu(run.space.context, target);
+  if (said) run.facts.targetHint = said;
+}
+
+/** Where no target is obeyed: what the runtime that files of this format are for would make of the result. */
 export function hintAtTarget(run: Run): void {
-  const target = DEFAULT_TARGETS[run.dialect];
-  const hint = target && targetHint(run.space.context, target);
+  const hint = targetHint(run.space.context, DEFAULT_TARGETS[run.dialect].target);
   if (hint) run.facts.targetHint = hint;
 }
 

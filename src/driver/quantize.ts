@@ -42,7 +42,9 @@ import {
   recordOnly,
   refuseForTarget,
   refuseProblems,
+  refuseSchemeForTarget,
   rewriteForTarget,
+  sayWhatTheCpuRuns,
   setLayersOf,
   startThreads,
   verifyResult,
@@ -129,6 +131,7 @@ const OWN_CHECKS: readonly Phase[] = [
     why: "a result that its target cannot run gets no name",
     run: refuseForTarget,
   },
+  { name: "say what the CPU runs", when: hasTarget, why: "no fault, but slower", run: sayWhatTheCpuRuns },
   { name: "hint at target", when: hasNoTarget, why: "a person may not know of it", run: hintAtTarget },
   WARN,
 ];
@@ -162,6 +165,12 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
     run: noteCalledSubgraphs,
   },
   { name: "keep float", why: "what cannot be quantized soundly is left out of all that follows", run: keepFloat },
+  {
+    name: "refuse scheme for target",
+    when: hasTarget,
+    why: "kernels that it does not have, by operators; before samples run",
+    run: refuseSchemeForTarget,
+  },
   { name: "check model", why: "before samples run, which may take minutes", run: checkModel },
   {
     name: "fake-quantize weights",

@@ -2,7 +2,7 @@
 import { FileError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
 import { type Recognized, recognize } from "../passes/recognize.ts";
-import { targetProblems } from "../passes/target/check.ts";
+import { graphsFor, targetProblems } from "../passes/target/check.ts";
 import { verify } from "../passes/verify.ts";
 import { FAMILIES, type Granularity } from "../rules/schemes.ts";
 import type { Target } from "../rules/targets.ts";
@@ -67,7 +67,9 @@ export function verifyFile(run: Run<VerifySettings & Settings>): void {
       const tables = dialect === "tflite" ? model.subgraphs?.[context.graphs.indexOf(graph)]?.tensors : undefined;
       return verify(graph, context, { allowFloat: true, allowFloatWithWeights: true, tables });
     }),
-    ...(target ? targetProblems(context, target) : []),
+    ...(target
+      ? targetProblems({ graphs: graphsFor(run.opened.model, target), scanner: context.scanner }, target)
+      : []),
   ];
 }
 

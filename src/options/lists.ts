@@ -3,8 +3,7 @@ import { UsageError } from "../base/errors.ts";
 import { dialectOf } from "../driver/paths.ts";
 import { checkTargetFormat, checkTargetOptions } from "../passes/target/settings.ts";
 import { WEIGHT_SCHEMES, type WeightScheme } from "../rules/schemes.ts";
-import { targetNamed } from "../rules/targets.ts";
-import { schemeOf, weightSchemeOf } from "./scheme.ts";
+import { schemeOf, targetOf, weightSchemeOf } from "./scheme.ts";
 import { sourcesOf } from "./sources.ts";
 import { type OptionName, ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
@@ -34,6 +33,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "granularity",
   "block",
   "target",
+  "customOperators",
   "config",
   "layer",
   "inputDtype",
@@ -79,9 +79,11 @@ export function checkTogether(options: OptionValues): void {
     throw new UsageError(
       `--granularity ${options.granularity}: not with ${scheme.name}, as in ONE; use --granularity ${scheme.granularities[0]}`,
     );
-  const target = targetNamed(options.target);
+  const target = targetOf(options);
   if (!target) return;
-  checkTargetOptions(target, scheme.activation.dtype, options.inputDtype, options.outputDtype);
+  const flag = options.scheme === undefined && options.dtype !== undefined ? "--dtype" : "--scheme";
+  const { activation, name: value } = scheme;
+  checkTargetOptions(target, activation.dtype, options.inputDtype, options.outputDtype, { flag, value });
   // A job list names outputs later.
   if (options.output) checkTargetFormat(target, dialectOf(options.output));
 }
@@ -93,7 +95,7 @@ function checkWeightsAlone({ name, kind }: WeightScheme, options: OptionValues):
     throw new UsageError(
       `${ROWS[useless].flags.split(" ")[0]}: not with --scheme ${name}, whose activations stay float (no samples are needed); leave it out`,
     );
-  const target = targetNamed(options.target);
+  const target = targetOf(options);
   if (target && !target.weightSchemes.includes(kind))
     throw new UsageError(`--scheme ${name}: not for ${target.runtime}; ${target.otherwise}`);
   if (options.output && dialectOf(options.output) !== "tflite")

@@ -63,6 +63,12 @@ export const collected =
   <T>(one: (text: string) => T) =>
   (text: string, before: readonly T[] = []): T[] => [...before, one(text)];
 
+/** Any names, separated by commas; repeatable. */
+export const names = (text: string, before: readonly string[] = []): string[] => [
+  ...before,
+  ...text.split(",").map((name) => filled(name.trim())),
+];
+
 /** Names of a list, separated by commas; repeatable. */
 export const namesOf =
   (what: string, known: readonly string[]) =>

@@ -1,4 +1,4 @@
-/** The scheme that options mean: the one that is named, else the one that the runtime of the output's format takes. */
+/** The scheme and the target that options mean: those that are named, else those of the output's format. */
 import { UsageError } from "../base/errors.ts";
 import { dialectOf } from "../driver/paths.ts";
 import {
@@ -11,7 +11,7 @@ import {
   type WeightScheme,
   type WeightSchemeName,
 } from "../rules/schemes.ts";
-import { targetNamed } from "../rules/targets.ts";
+import { DEFAULT_TARGETS, type Target, targetNamed, withCustom } from "../rules/targets.ts";
 import type { OptionValues } from "./values.ts";
 
 type Given = Pick<OptionValues, "scheme" | "dtype" | "target" | "activations"> & {
@@ -45,4 +45,19 @@ export function schemeOf({ scheme, dtype, target, output, activations }: Given):
 
 function isOfWeights(name: SchemeName | WeightSchemeName): name is WeightSchemeName {
   return Object.hasOwn(WEIGHT_SCHEMES, name);
+}
+
+/**
+ * The runtime whose rules are obeyed: the one that is named, else the format's where its rules are obeyed unasked; undefined for `none`, and while the
+ * output is not known.
+ */
+export function targetOf({
+  target,
+  customOperators,
+  output,
+}: Pick<OptionValues, "target" | "customOperators"> & { readonly output?: string | undefined }): Target | undefined {
+  if (target !== undefined) return targetNamed(target, customOperators);
+  const usual = output ? DEFAULT_TARGETS[dialectOf(output)] : undefined;
+  // Unasked, custom operators are taken for known: the model had them before.
+  return usual?.obeyed ? withCustom(usual.target, customOperators ?? ["all"]) : undefined;
 }

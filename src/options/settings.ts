@@ -2,9 +2,8 @@
 import type { Reduction } from "../calibration/index.ts";
 import type { QuantizeSettings, RecordSettings, Samples } from "../driver/settings.ts";
 import type { Scheme } from "../rules/schemes.ts";
-import { targetNamed } from "../rules/targets.ts";
 import { QUANTIZE_OPTIONS } from "./lists.ts";
-import { schemeOf } from "./scheme.ts";
+import { schemeOf, targetOf } from "./scheme.ts";
 import { sourcesOf } from "./sources.ts";
 import { ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
@@ -20,7 +19,7 @@ export function quantizeSettings(model: string, options: OptionValues): Quantize
     options: {
       scheme: schemeOf(options),
       granularity,
-      target: targetNamed(options.target),
+      target: targetOf(options),
       tfStyleMaxpool,
       saveMinMax,
       maskValue,

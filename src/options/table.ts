@@ -15,7 +15,7 @@ import {
   WEIGHT_SCHEME_NAMES,
   WEIGHT_SCHEMES,
 } from "../rules/schemes.ts";
-import { TARGET_NAMES } from "../rules/targets.ts";
+import { TARGET_NAMES_OR_NONE } from "../rules/targets.ts";
 import {
   collected,
   copiedParameters,
@@ -24,6 +24,7 @@ import {
   inputShape,
   ioDtypes,
   limits,
+  names,
   namesOf,
   negative,
   number,
@@ -87,8 +88,15 @@ export const OPTIONS = {
   },
   target: {
     flags: "--target <runtime>",
-    help: `the runtime that the result is for: ${Object.keys(TARGET_NAMES).join(", ")}`,
-    parse: oneOf(TARGET_NAMES),
+    help: `the runtime that the model is for: ${Object.keys(TARGET_NAMES_OR_NONE).join(", ")}`,
+    parse: oneOf(TARGET_NAMES_OR_NONE),
+    defaultText: "of quantize, litert for .tflite",
+  },
+  customOperators: {
+    many: "commas",
+    flags: "--custom-operators <names>",
+    help: "custom operators that your runtime has beside its own: names with commas, or all",
+    parse: names,
   },
   granularity: {
     flags: "--granularity <granularity>",

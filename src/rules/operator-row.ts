@@ -76,6 +76,8 @@ export interface DynamicRule {
 export interface FamilyRule {
   /** dtypes of quantized activations that its kernels compute with; absent = it stays float. */
   readonly dtypes?: readonly Dtype[];
+  /** dtypes that it has kernels for which are not to be used: they compute something else, or far too coarsely. */
+  readonly unsound?: readonly Dtype[];
   /** Operands that have the parameters of its result, because the kernel copies integers; `all`: every activation. */
   readonly tied?: readonly number[] | "all";
   /** dtypes whose kernel rescales all the same, so that nothing is tied. */

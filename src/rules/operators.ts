@@ -78,6 +78,7 @@ const variadic = (more: Partial<OperatorRow> = {}): OperatorRow => ({ ...unary(m
  * int8 compare 256 times the values, rounded (measured).
  */
 const comparison = (more: Partial<OperatorRow> = {}): OperatorRow => ({
+  ...litert([], { unsound: I16 }),
   in: [activation, activation],
   out: boolean,
   constants: "own",
@@ -369,7 +370,11 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
     fake: qdq,
   },
   // The int16 kernel is up to 200 steps off, and more for wider ranges (measured).
-  RSQRT: unary({ ...litert(I8, { domain: { operand: 0, not: "negative" } }), verify: "roles", fake: qdq }),
+  RSQRT: unary({
+    ...litert(I8, { unsound: ["INT16"], domain: { operand: 0, not: "negative" } }),
+    verify: "roles",
+    fake: qdq,
+  }),
   SELECT_V2: {
     ...copies(I16, [1, 2]),
     passes: [1, 2],
@@ -487,7 +492,9 @@ export const OPERATORS: Readonly<Record<string, OperatorRow>> = {
   }),
   L2_POOL_2D: unruled({ fuses: true }),
   // The int16 kernel is up to 34 steps off (measured).
-  LOG: unruled({ ...litert(I8, { domain: { operand: 0, not: "negative" }, row: { in: [activation] } }) }),
+  LOG: unruled({
+    ...litert(I8, { unsound: ["INT16"], domain: { operand: 0, not: "negative" }, row: { in: [activation] } }),
+  }),
   MATRIX_DIAG: unruled(),
   MATRIX_SET_DIAG: unruled(),
   NON_MAX_SUPPRESSION_V4: unruled({ multiple: true, dtype: { results: ["INT32", "INT32"] } }),
@@ -591,7 +598,11 @@ export function rowOf(op: string, rules: RuleSet = "ours"): OperatorRow {
 
 /** Operands that have the parameters of an operator's results in a family, by index; `count` operands are there. */
 export function tiedOperands(row: OperatorRow, count: number, family: Family): readonly number[] {
-  const tied = row.families?.[family]?.tied ?? [];
+  return tiedIn(row.families?.[family]?.tied ?? [], row, count);
+}
+
+/** The indices that a list of tied operands means; `all` = every activation. */
+export function tiedIn(tied: readonly number[] | "all", row: OperatorRow, count: number): readonly number[] {
   return tied === "all" ? operandsWith(row, count, "activation") : tied.filter((index) => index < count);
 }
 

@@ -59,6 +59,7 @@ describe("a job's key", () => {
     { sequence: true },
     { "input-shape": ["x=1,2"] },
     { target: "onert" },
+    { target: "onert", "custom-operators": ["a"] },
     { prepare: "decompose-hard-swish" },
     { "no-prepare": "zero-bias" },
     { layer: ["a=int16"] },

@@ -88,7 +88,12 @@ describe("quantize", () => {
     const words = ["quantize", "m.tflite", "--target", "onert", "-o", "q.circle"];
     await refused([...words, "--dtype", "int16"], { cwd }, 2, "--dtype int16: not for onert's cpu backend");
     await refused([...words, "--output-dtype", "int16"], { cwd }, 2, "--output-dtype int16: not for");
-    await refused(["quantize", "m.tflite", "--target", "onrt", "-o", "q.circle"], { cwd }, 2, "Choose onert");
+    await refused(
+      ["quantize", "m.tflite", "--target", "onrt", "-o", "q.circle"],
+      { cwd },
+      2,
+      "Choose litert or litert-portable or tflm or ethos-u or edgetpu or onert or none",
+    );
     const other = await withModel("m.circle", (graph) =>
       graph
         .tensor("c", [1, 8])
@@ -180,5 +185,92 @@ describe("quantize-weights --target onert", () => {
         2,
         `--weight-dtype ${dtype}: not for onert's cpu backend, which takes int8`,
       );
+  });
+});
+
+describe("targets of .tflite", () => {
+  test("litert is obeyed where none is named; ONE's scheme is an error by operators, with the ways out", async () => {
+    const cwd = await withModel("m.tflite", connected);
+    const { out } = await succeeded(["quantize", "m.tflite", "-o", "q.tflite"], { cwd });
+    expect(out).toContain("int8, weights per channel, for litert, ");
+    await succeeded(["check", "q.tflite", "--target", "litert"], { cwd });
+    await refused(
+      ["quantize", "m.tflite", "--dtype", "uint8", "-o", "one.tflite"],
+      { cwd },
+      1,
+      "m.tflite: LiteRT does not run uint8 of ONE's scheme with weights per channel (1 RESHAPE, 1 FULLY_CONNECTED); choose --scheme int8 or int16x8, or a .circle file for onert's cpu backend, or --target none for this file all the same",
+    );
+    expect(await Bun.file(join(cwd, "one.tflite")).exists()).toBe(false);
+    const all = ["quantize", "m.tflite", "--dtype", "uint8", "--target", "none", "-o", "one.tflite"];
+    expect((await succeeded(all, { cwd })).out.trimEnd().split("\n").at(-1)).toBe(
+      "  1 FULLY_CONNECTED per channel: LiteRT refuses them; --target litert",
+    );
+    await refused(
+      ["check", "one.tflite", "--target", "litert"],
+      { cwd },
+      1,
+      /FULLY_CONNECTED "y": its weights "w" are/,
+    );
+    await refused(["check", "q.tflite", "--target", "none"], { cwd }, 2, "check needs a runtime");
+  });
+
+  test("what is no scheme of a target is refused at once", async () => {
+    const cwd = await withModel("m.tflite", connected);
+    const words = ["quantize", "m.tflite", "-o", "q.tflite", "--target"];
+    await refused([...words, "edgetpu", "--scheme", "int16x8"], { cwd }, 2, "--scheme int16x8: not for the Edge TPU");
+    await refused([...words, "tflm", "-o", "q.circle"], { cwd }, 2, "does not load .circle");
+  });
+
+  test("edgetpu: one scale for the weights of FULLY_CONNECTED", async () => {
+    const cwd = await withModel("m.tflite", connected);
+    await succeeded(["quantize", "m.tflite", "--target", "edgetpu", "-o", "q.tflite"], { cwd });
+    const opened = openModel(join(cwd, "q.tflite"));
+    const weights = opened.model.subgraphs![0]!.tensors!.find(({ name }) => name === "w")!;
+    opened.close();
+    expect(weights.quantization!.scale).toHaveLength(1);
+  });
+
+  const gather = (graph: GraphBuilder) =>
+    graph
+      .constant("i", [3], Int32Array.of(0, 2, 4))
+      .operator("GATHER", ["r", "i"], ["y"], { type: "GatherOptions", value: { axis: 1 } });
+
+  test("tflm: what has no int16 kernel there stays float, with its reason", async () => {
+    const cwd = await withModel("m.tflite", gather);
+    const words = ["quantize", "m.tflite", "--scheme", "int16x8", "-o"];
+    expect((await succeeded([...words, "l.tflite"], { cwd })).out).not.toContain("stays float");
+    expect((await succeeded([...words, "q.tflite", "--target", "tflm"], { cwd })).out).toContain(
+      'GATHER "y": tflm has no int16x8 kernel for it',
+    );
+    await succeeded(["check", "q.tflite", "--target", "tflm"], { cwd });
+    await refused(["check", "l.tflite", "--target", "tflm"], { cwd }, 1, /does not compute it with int16/);
+  });
+
+  test("litert-portable: sums of 16 bits have their operand's parameters", async () => {
+    const cwd = await withModel("m.tflite", (graph) =>
+      graph
+        .tensor("s", [1, 1], "FLOAT32", recorded(-6, 6))
+        .constant("a", [1], Int32Array.of(1))
+        .operator("SUM", ["r", "a"], ["s"], { type: "ReducerOptions", value: { keepDims: true } })
+        .constant("n", [2], Int32Array.of(1, 3))
+        .operator("BROADCAST_TO", ["s", "n"], ["y"]),
+    );
+    const scales = async (target: string) => {
+      await succeeded(
+        ["quantize", "m.tflite", "--scheme", "int16x8", "--target", target, "-o", "q.tflite", "--force"],
+        {
+          cwd,
+        },
+      );
+      const opened = openModel(join(cwd, "q.tflite"));
+      const { tensors, operators: all } = opened.model.subgraphs![0]!;
+      opened.close();
+      const sum = all!.find((each) => operatorName(opened.model, each) === "SUM")!;
+      return [sum.inputs![0]!, sum.outputs![0]!].map((index) => tensors![index]!.quantization!.scale![0]);
+    };
+    const [from, to] = await scales("litert");
+    expect(from).not.toBe(to);
+    const [source, result] = await scales("litert-portable");
+    expect(source).toBe(result!);
   });
 });

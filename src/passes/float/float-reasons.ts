@@ -7,7 +7,7 @@ import { isInteger, isOtherFloat } from "../../rules/dtypes.ts";
 import { kindFacts } from "../../rules/kind-facts.ts";
 import { hasRule, type OperatorRow, operandsWith } from "../../rules/operators.ts";
 import { FAMILIES, NEEDS_KERNEL, type Scheme } from "../../rules/schemes.ts";
-import { type Target, targetRow } from "../../rules/targets.ts";
+import { hasKernel, kernelRow, type Target, targetRow } from "../../rules/targets.ts";
 import { type Context, granularityOf, schemeOf } from "../context.ts";
 import { nonConstantOperands } from "../minmax/check-before.ts";
 import { axisProblem } from "../minmax/own-values.ts";
@@ -154,9 +154,11 @@ function valuesThatDoNotFit({ node, row, perChannel }: Case): string | null {
 /** The target computes it in float only. */
 function noKernel({ node, target, scheme }: Case): string | null {
   if (!target) return null;
-  const { dtypes, keepFloat } = targetRow(target, node.op);
+  const keepFloat = targetRow(target, node.op).keepFloat ?? kernelRow(target, node.op).keepFloat;
   if (keepFloat) return `${keepFloat} (${target.name})`;
-  return dtypes.includes(scheme.activation.dtype) ? null : `${target.name} has no ${scheme.name} kernel for it`;
+  return hasKernel(target, node.op, scheme.activation.dtype)
+    ? null
+    : `${target.name} has no ${scheme.name} kernel for it`;
 }
 
 function operandsOf(node: Node, row: OperatorRow, role: "activation" | "unit" | "bias"): (Node | null | undefined)[] {

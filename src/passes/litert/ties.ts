@@ -11,10 +11,11 @@
  * that edge.
  */
 import { addQuantize } from "../../graph/edit.ts";
-import { activeNodes, type Graph, isConstant, type Node, setInput, yieldedBy } from "../../graph/graph.ts";
+import { activeNodes, type Dtype, type Graph, isConstant, type Node, setInput, yieldedBy } from "../../graph/graph.ts";
 import { hasRange, perTensor, type QuantParam, quantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
-import { tiedOperands } from "../../rules/operators.ts";
+import { tiedIn, tiedOperands } from "../../rules/operators.ts";
 import { type ActivationQuantizer, parametersOfRange, rangeOfParameters } from "../../rules/schemes.ts";
+import { kernelRow } from "../../rules/targets.ts";
 import { type Context, isQuantizedIn, schemeOf } from "../context.ts";
 import { fixedParameters } from "./fixed.ts";
 
@@ -51,17 +52,28 @@ function edgesOf(graph: Graph, context: Context): Edge[] {
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator" || node.float) continue;
     const { family, activation } = schemeOf(context, node);
-    const tied = tiedOperands(node.row, node.inputs.length, family);
+    const rescales = node.row.families?.[family]?.rescales?.includes(activation.dtype);
+    const tied = new Set([
+      ...(rescales ? [] : tiedOperands(node.row, node.inputs.length, family)),
+      ...tiedByTarget(node, activation.dtype, context),
+    ]);
     const results = yieldedBy(node).filter((result) => result.quant && isQuantizedIn(context, result));
-    if (results.length === 0 || node.row.families?.[family]?.rescales?.includes(activation.dtype)) continue;
+    if (results.length === 0) continue;
     for (const index of tied) {
       const operand = node.inputs[index];
       const constant = isConstant(operand) && operand.dtype === "FLOAT32";
       if (!operand || !(constant || (operand.quant && operand.dtype === activation.dtype))) continue;
-      edges.push({ user: node, index, operand, results, joins: tied.length > 1 });
+      edges.push({ user: node, index, operand, results, joins: tied.size > 1 });
     }
   }
   return edges;
+}
+
+/** Operands that the target wants tied beside the family's. */
+function tiedByTarget({ op, row, inputs }: Node, dtype: Dtype, { options: { target } }: Context): readonly number[] {
+  const tied = target && kernelRow(target, op).tied;
+  if (!tied || tied.rescales?.includes(dtype) || (tied.dtypes && !tied.dtypes.includes(dtype))) return [];
+  return tiedIn(tied.operands, row, inputs.length);
 }
 
 interface Class {

@@ -147,7 +147,7 @@ function shiftedInt16(one: Case): string | null {
 function noKernel({ node, rule, kernel, dtype }: Case): string | null {
   if (dtype === "FLOAT32") return null;
   // The old uint8 kernels are no column of the table.
-  const lacks = rule.dtypes && dtype !== "UINT8" && !rule.dtypes.includes(dtype);
+  const lacks = rule.dtypes && dtype !== "UINT8" && ![...rule.dtypes, ...(rule.unsound ?? [])].includes(dtype);
   if (!kernel.plain && !lacks) return null;
   const why = kernel.plain ? "takes quantized values for plain integers" : `has no ${dtype} kernel`;
   return `LiteRT's ${node.op} ${why} ("${node.name}"); ${KEEP_FLOAT}`;

@@ -28,8 +28,8 @@ export function propagateForward(graph: Graph, context: Context): boolean {
 
 /** What the operator table says, and of a target's kernel that copies integers, what the target says. */
 function ruleOf({ op, row }: Node, { options }: Context): ResultRole {
-  const tied = options.target && targetRow(options.target, op).tied;
-  return tied ? { role: "same", operand: tied.operand } : row.out;
+  const tied = options.target && targetRow(options.target, op).tied?.operands;
+  return tied && tied !== "all" && tied[0] !== undefined ? { role: "same", operand: tied[0] } : row.out;
 }
 
 /** The parameters that `node` should have, or null when its role does not follow anything. */
