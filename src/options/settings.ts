@@ -32,7 +32,8 @@ export function quantizeSettings(model: string, options: OptionValues): Quantize
     withSteps: options.withSteps,
     withoutSteps: options.withoutSteps,
     strict: options.strict,
-    withoutRun: options.withoutRun,
+    // A file for whatever runs it is not for LiteRT to judge.
+    withoutRun: options.withoutRun || options.target === "none",
   };
 }
 

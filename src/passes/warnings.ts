@@ -89,7 +89,7 @@ function fewLevels(graph: Graph, context: Context): Finding[] {
       const range = operand && !isConstant(operand) ? ownRange(operand) : null;
       const bits = range ? bitsOf(range, scale) : Number.POSITIVE_INFINITY;
       if (!operand || bits >= FEW_BITS || range!.max === range!.min) return [];
-      const text = `keeps ${bits.toFixed(1)} of ${quantizer.bits} bits in ${describe(node)}, whose scale is ${short(scale)}: its range is ${short(range!.min)} to ${short(range!.max)}. Give that layer int16 or float32, or take the operand out as an output of its own`;
+      const text = `keeps ${bits.toFixed(1)} of ${quantizer.bits} bits in ${describe(node)}, whose scale is ${short(scale)}: its range is ${short(range!.min)} to ${short(range!.max)}. Give that layer 16 bits or float32 (--layer), or take the operand out as an output of its own`;
       return [{ node: operand, text, numbers: { bits, scale, min: range!.min, max: range!.max } }];
     });
   });

@@ -47,6 +47,7 @@ const ENDS: TargetOperator = { dtypes: [], keepFloat: "Vela 5.2 ends where it is
 
 export const ETHOS_U: Target = {
   ...LITERT,
+  weightSchemes: [],
   name: "ethos-u",
   runtime: "Vela for Ethos-U",
   otherwise: "it takes int8 and int16 (uint8 and float32 at inputs and outputs)",

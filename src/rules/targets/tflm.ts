@@ -54,6 +54,7 @@ const pool = (op: string): TargetOperator => ({
 
 export const TFLM: Target = {
   ...LITERT,
+  weightSchemes: [],
   name: "tflm",
   runtime: "LiteRT for Microcontrollers",
   activations: ["INT8", "INT16", "UINT8", "FLOAT32"],
