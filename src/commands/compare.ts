@@ -8,14 +8,31 @@ import { asIs } from "../compare/as-is.ts";
 import { type Comparison, compareModels } from "../compare/compare.ts";
 import { brokenLimits, holdTo } from "../compare/limits.ts";
 import { hasIntegers, openSide, type Side } from "../compare/side.ts";
-import { table } from "../compare/table.ts";
 import { visqFile } from "../compare/visq.ts";
 import { about } from "../driver/about.ts";
 import { checkInput, checkReport } from "../driver/paths.ts";
-import { type OpenedModel, openModel } from "../model/index.ts";
+import { type Dialect, type OpenedModel, openModel } from "../model/index.ts";
 import type { OptionValues } from "../options/values.ts";
-import { coloursFor } from "../terminal/streams.ts";
+import { coloursFor, columnsOf } from "../terminal/streams.ts";
+import { wrapped } from "../terminal/table.ts";
+import { compareLines } from "../views/compare.ts";
 import type { Command } from "./command.ts";
+
+/** Below the help. */
+const METRICS_HELP = [
+  "Metrics, a of the float model and b of the quantized one:",
+  "  SQNR    signal against error in dB, Σa² / Σ(a−b)²; 6 dB are one bit, 40 are",
+  "          good for 8 bits, below 20 is poor, below 10 bad; equal: no error",
+  "  cosine  1 = same direction, whatever the size: for embeddings",
+  "  MAE     mean of |a−b|, in the output's own unit",
+  "  MSE     mean of (a−b)²: large errors count more",
+  "  MAPE    mean of |a−b|/|a| in percent; little use where values are near 0",
+  "  MPEIR   largest |a−b| of a sample against the range of a",
+  "  top-1,  how many of the 1 or 5 largest elements are the same ones,",
+  "  top-5   from 0 to 1",
+  "  drop    with --layers: how much SQNR a layer loses against its worst operand.",
+  "          The worst come first; what loses most is what to give more bits.",
+] as const;
 
 export const compare: Command = {
   name: "compare",
@@ -26,6 +43,7 @@ export const compare: Command = {
     "dataFormat",
     "inputShape",
     "layers",
+    "all",
     "runAs",
     "failBelow",
     "failAbove",
@@ -41,8 +59,10 @@ export const compare: Command = {
   examples: [
     "minmaxq compare model.tflite model.q8.circle --data samples.npz",
     "minmaxq compare model.tflite model.q8.circle --data samples/ --layers",
+    "minmaxq compare model.tflite model.int8.tflite --data photos.npz --layers --all",
     "minmaxq compare model.tflite model.q8.circle --data samples.h5 --fail-below sqnr=20,cosine=0.99",
   ],
+  notes: METRICS_HELP,
   run,
 };
 
@@ -66,7 +86,7 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
       fastMath: options.fastMath,
       onProgress: output.progress("comparing"),
     });
-    print(paths, comparison, why, options, output);
+    print(paths, comparison, opened[1]!.dialect, why, options, output);
     if (options.visq !== undefined) {
       await write(options.visq, visqFile(paths[0], comparison.layers, options.visqMetric));
       output.tell(`${options.visq}: ${options.visqMetric} of the tensors, for visq`);
@@ -110,13 +130,16 @@ function limitsOf({ failBelow = [], failAbove = [] }: OptionValues) {
 function print(
   paths: readonly [string, string],
   comparison: Comparison,
+  dialect: Dialect,
   why: string | undefined,
   options: OptionValues,
   output: Output,
 ): void {
   if (options.json) {
     const { records, ran, outputs, layers, notCompared } = comparison;
-    const asked = options.layers ? { layers: layers.map(({ visq: _, ...layer }) => layer), notCompared } : {};
+    const asked = options.layers
+      ? { layers: layers.map(({ visq: _, source: _source, ...layer }) => layer), notCompared }
+      : {};
     const broken = brokenLimits(outputs, limitsOf(options));
     const facts = {
       float: paths[0],
@@ -131,11 +154,12 @@ function print(
     return output.print(JSON.stringify(facts, null, 2));
   }
   const colours = coloursFor(1);
-  output.print(
-    `${colours.bold(paths[0])} and ${colours.bold(paths[1])}, ${counted(comparison.records, "sample")}; the second ${comparison.ran}`,
-  );
-  if (why) output.print(`  not as it is: ${why}`);
-  for (const line of table(comparison, options.layers === true, colours)) output.print(line);
+  const width = columnsOf(1);
+  const first = `${colours.bold(paths[0])} and ${colours.bold(paths[1])}, ${counted(comparison.records, "sample")}; the second ${comparison.ran}`;
+  for (const line of wrapped(first, width, "  ")) output.print(line);
+  if (why) for (const line of wrapped(`  not as it is: ${why}`, width, "    ")) output.print(line);
+  const view = { layers: options.layers === true, all: options.all === true, dialect, colours, width };
+  for (const line of compareLines(comparison, view)) output.print(line);
 }
 
 async function write(path: string, content: object): Promise<void> {

@@ -272,7 +272,11 @@ export const OPTIONS = {
     parse: oneOf({ "as-is": "as-is", fake: "fake" } as const),
     defaultText: "as-is where LiteRT has kernels for it",
   },
-  layers: { flags: "--layers", help: "also compare every float tensor with the quantized model's of its name" },
+  layers: {
+    flags: "--layers",
+    help: "also compare every float tensor with the quantized model's of its name; what loses most comes first",
+  },
+  all: { ofCommand: true, needs: "layers", flags: "--all", help: "print all layers, not only those that lose most" },
   visq: {
     file: "written",
     flags: "--visq <file.json>",
