@@ -5,8 +5,8 @@
  *
  * A layer's drop is the SQNR of its worst operand less its own, in dB. Operands are the nearest tensors before it that were compared, too:
  * what the second model has fused away is passed by. Nothing can have more than its dtype holds, so an operand counts with that at
- * most: 6.02 · bits + 1.76 dB, which is rounding at its best (a sine over the whole range). An operand without any error, and the samples
- * before an input, count with just that; with 8 bits where the layer itself is not rounded.
+ * most: 6.02 · bits + 1.76 dB, which is rounding at its best (a sine over the whole range). The samples before an input count with just that, an
+ * operand without any error with 8 bits at most: behind it weights are rounded, too, and those seldom have more.
  */
 import { schemesWith } from "../rules/schemes.ts";
 import type { Origin, Side } from "./side.ts";
@@ -32,7 +32,7 @@ export interface Loss {
   readonly source: string | null;
 }
 
-/** Bits where the layer is not rounded: quantized weights have so many, mostly. */
+/** Bits of quantized weights, mostly. */
 const USUAL_BITS = 8;
 
 /** The best SQNR that rounding to so many bits gives, in dB. */
@@ -71,8 +71,9 @@ export function dropOf(own: number, operands: readonly number[], dtype: string |
   const telling = operands.filter((sqnr) => !Number.isNaN(sqnr) && sqnr !== Number.NEGATIVE_INFINITY);
   const worst = Math.min(...telling);
   const bits = dtype === null ? undefined : bitsOf(dtype);
-  const most = bits === undefined && worst !== Number.POSITIVE_INFINITY ? worst : bestSqnr(bits ?? USUAL_BITS);
-  return Math.min(worst, most) - own;
+  if (worst !== Number.POSITIVE_INFINITY) return Math.min(worst, bits ? bestSqnr(bits) : worst) - own;
+  // Behind an operand without error it is the weights that are rounded, too.
+  return bestSqnr(operands.length > 0 ? Math.min(bits ?? USUAL_BITS, USUAL_BITS) : (bits ?? USUAL_BITS)) - own;
 }
 
 function bitsOf(dtype: string): number | undefined {

@@ -203,9 +203,10 @@ function originOf(node: Node, nameOf: (node: Node) => string, among: { has(name:
   let operator: string | null = null;
   const walk = (at: Node, isOwn: boolean): void => {
     const source = at.kind === "result" ? at.inputs[0]! : at;
-    if (source.kind !== "operator" || seen.has(source)) return;
+    if (seen.has(source)) return;
     seen.add(source);
-    if (isOwn) operator = source.op;
+    if (isOwn) operator = source.op || null;
+    if (source.kind !== "operator") return;
     for (const operand of source.inputs) {
       if (!operand || isConstant(operand)) continue;
       const name = nameOf(operand);
