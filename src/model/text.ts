@@ -49,9 +49,9 @@ export function operatorTexts(model: Model, index = 0): string[] {
 export function tensorText({ name = "", type = 0, shape, quantization }: Tensor): string {
   const { min, max, scale, zeroPoint, quantizedDimension = 0 } = quantization ?? {};
   const parts = [name, `${nameOf(TensorType, type)}[${[...(shape ?? [])]}]`];
-  if (scale?.length === 1) parts.push(`scale ${short(scale[0]!)} zero point ${zeroPoint?.[0] ?? 0}`);
+  if (scale?.length === 1) parts.push(`scale ${shortNumber(scale[0]!)} zero point ${zeroPoint?.[0] ?? 0}`);
   else if (scale?.length) parts.push(`${scale.length} scales ${extremes(scale)} along axis ${quantizedDimension}`);
-  if (min?.length === 1 && max?.length === 1) parts.push(`range ${short(min[0]!)}…${short(max[0]!)}`);
+  if (min?.length === 1 && max?.length === 1) parts.push(`range ${shortNumber(min[0]!)}…${shortNumber(max[0]!)}`);
   return parts.join(" ");
 }
 
@@ -94,10 +94,10 @@ function extremes(values: ArrayLike<number>): string {
     least = Math.min(least, values[i]!);
     most = Math.max(most, values[i]!);
   }
-  return `${short(least)}…${short(most)}`;
+  return `${shortNumber(least)}…${shortNumber(most)}`;
 }
 
 /** Six digits say enough for people. */
-function short(value: number): string {
+export function shortNumber(value: number): string {
   return String(Number(value.toPrecision(6)));
 }

@@ -217,6 +217,31 @@ export const OPTIONS = {
     flags: "--text",
     help: "print a line for each input, constant, operator and output, for diff",
   },
+  operators: {
+    ofCommand: true,
+    flags: "--operators",
+    help: "print each operator with its results and constants",
+  },
+  tensors: { ofCommand: true, flags: "--tensors", help: "print a row for each tensor" },
+  constants: { ofCommand: true, flags: "--constants", help: "print the constants, the largest first" },
+  signatures: {
+    ofCommand: true,
+    flags: "--signatures",
+    help: "print what signatures call inputs and outputs, and their tensors",
+  },
+  tensor: {
+    ofCommand: true,
+    flags: "--tensor <name>",
+    help: "print everything of one tensor: parameters, who yields and reads it, a constant's values",
+    parse: filled,
+  },
+  from: {
+    ofCommand: true,
+    file: "read",
+    flags: "--from <file.json>",
+    help: "what 'quantize --explain' wrote: how ranges were found, and what replaced what",
+    parse: filled,
+  },
   explain: {
     file: "written",
     flags: "--explain <file.json>",

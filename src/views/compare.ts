@@ -59,7 +59,9 @@ export function compareLines(comparison: Comparison, view: CompareView): string[
   if (view.layers) lines.push("", ...layerLines(layers, view));
   const reasons = Map.groupBy(notCompared, ({ reason }) => reason);
   for (const [reason, tensors] of reasons) {
-    lines.push(...wrapped(`${colours.yellow("not compared")}: ${counted(tensors.length, "tensor")} ${reason}:`, width, "  "));
+    lines.push(
+      ...wrapped(`${colours.yellow("not compared")}: ${counted(tensors.length, "tensor")} ${reason}:`, width, "  "),
+    );
     // Asked for the worst, a person does not look for what was fused away.
     const most = view.layers && !view.all ? 3 : MOST;
     for (const { name } of tensors.slice(0, most)) lines.push(`  ${shortened(name, width && width - 2)}`);
