@@ -30,7 +30,7 @@ export function subgraphText(model: Model, index: number): string[] {
     ...tensors.filter(isConstant).map((tensor) => `constant ${tensorText(tensor)}`),
     ...(graph.operators ?? []).map((operator) => {
       const results = Array.from(operator.outputs ?? [], (at) => (at < 0 ? "-" : tensorText(tensors[at]!)));
-      return `${callText(model, graph, operator)}${optionsText(operator)} -> ${results.join("; ")}`;
+      return `${operatorText(model, graph, operator)} -> ${results.join("; ")}`;
     }),
     ...Array.from(graph.outputs ?? [], (at) => `output ${nameAt(at)}`),
   ];
@@ -53,6 +53,11 @@ export function tensorText({ name = "", type = 0, shape, quantization }: Tensor)
   else if (scale?.length) parts.push(`${scale.length} scales ${extremes(scale)} along axis ${quantizedDimension}`);
   if (min?.length === 1 && max?.length === 1) parts.push(`range ${shortNumber(min[0]!)}…${shortNumber(max[0]!)}`);
   return parts.join(" ");
+}
+
+/** `CONV_2D(x, w, b) RELU {strideW 2}`: an operator without its results. */
+export function operatorText(model: Model, graph: SubGraph, operator: Operator): string {
+  return `${callText(model, graph, operator)}${optionsText(operator)}`;
 }
 
 /** `CONV_2D(x, w, b) RELU`. */

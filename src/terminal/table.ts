@@ -91,14 +91,16 @@ export function wrapped(text: string, width: Width, indent = ""): string[] {
   for (const word of text.slice(start.length).split(" ")) {
     const before = line === "" ? (lines.length === 0 ? start : indent) : `${line} `;
     if (line !== "" && cells(before + word) > width) {
-      lines.push(line);
+      lines.push(line.trimEnd());
       line = indent + word;
     } else line = before + word;
   }
   return [...lines, line];
 }
 
-/** `label  text`, the text broken below itself. */
+/** `label  text`, the text broken below itself. A word that is longer than a line (a path, a name) loses its middle. */
 export function labelled(label: string, text: string, width: Width, indent: number): string[] {
-  return wrapped(`${label.padEnd(indent)}${text}`, width, " ".repeat(indent));
+  const room = width && width - indent;
+  const words = text.split(" ").map((word) => shortened(word, room));
+  return wrapped(`${label.padEnd(indent)}${words.join(" ")}`, width, " ".repeat(indent));
 }

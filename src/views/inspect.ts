@@ -5,7 +5,7 @@ import type { TensorDetails } from "../inspect/tensor.ts";
 import { elementCount } from "../model/index.ts";
 import { shortNumber } from "../model/text.ts";
 import type { Colours } from "../terminal/streams.ts";
-import { type Column, labelled, plain, shortened, tableLines, type Width, wrapped } from "../terminal/table.ts";
+import { type Column, cells, labelled, plain, shortened, tableLines, type Width, wrapped } from "../terminal/table.ts";
 
 /** How lines look. */
 export interface Look {
@@ -14,7 +14,7 @@ export interface Look {
 }
 
 /** Where texts behind labels begin. */
-const INDENT = 14;
+export const INDENT = 16;
 /** Rows of the summary's lists. */
 const MOST_ENDS = 6;
 const MOST_KINDS = 12;
@@ -81,11 +81,7 @@ function endLines(what: "inputs" | "outputs", graph: SubgraphFacts, { colours, w
   });
   // On a terminal a signature's name may be as long as the tensor's.
   const room = width && width - INDENT;
-  const table = tableLines(
-    END_COLUMNS,
-    rows.map((row) => (row[3] ? row : row)),
-    room,
-  );
+  const table = tableLines(END_COLUMNS, rows, room);
   const lines = table.flatMap((line, at) => {
     const label = at === 0 ? colours.cyan(`  ${what}`) + " ".repeat(INDENT - 2 - what.length) : " ".repeat(INDENT);
     return wrapped(label + line, width, " ".repeat(INDENT + 2));
@@ -146,20 +142,24 @@ export function operatorLines(report: InspectReport, look: Look): string[] {
   return bySubgraph(report, look, ({ tensors, operators, inputs, outputs }) => {
     const width = Math.max(...operators.map(({ op }) => op.length), 6);
     const line = (label: string, indent: number, index: number, colour: (text: string) => string = String) => {
+      const before = `  ${label}${" ".repeat(width - cells(label) + 1 + indent)}`;
+      const below = " ".repeat(width + 5 + indent);
       const text = index < 0 ? "–" : tensorLine(tensors[index]!, columns && columns - width - 3 - indent);
-      return `  ${label}${" ".repeat(width - Bun.stringWidth(label) + 1 + indent)}${colour(text)}`;
+      return wrapped(before + text, columns, below).map((each, at) =>
+        at === 0 ? before + colour(each.slice(before.length)) : colour(each),
+      );
     };
     const ends = [
-      ...inputs.map((index) => line(colours.cyan("input"), 0, index)),
-      ...outputs.map((index) => line(colours.cyan("output"), 0, index)),
+      ...inputs.flatMap((index) => line(colours.cyan("input"), 0, index)),
+      ...outputs.flatMap((index) => line(colours.cyan("output"), 0, index)),
     ];
     return [
       ...ends,
       ...operators.flatMap(({ op, inputs: operands, outputs: results }) => [
-        ...results.map((index, at) => line(at === 0 ? colours.green(op) : "", 0, index)),
+        ...results.flatMap((index, at) => line(at === 0 ? colours.green(op) : "", 0, index)),
         ...operands
           .filter((index) => index >= 0 && tensors[index]!.constant && elementCount(tensors[index]!.shape) > 1)
-          .map((index) => line("", 2, index, colours.dim)),
+          .flatMap((index) => line("", 2, index, colours.dim)),
       ]),
     ];
   });
