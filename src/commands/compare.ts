@@ -60,7 +60,7 @@ export const compare: Command = {
     "minmaxq compare model.tflite model.q8.circle --data samples.npz",
     "minmaxq compare model.tflite model.q8.circle --data samples/ --layers",
     "minmaxq compare model.tflite model.int8.tflite --data in.npz --layers --all",
-    "minmaxq compare model.tflite q8.circle --data in.h5 --fail-below sqnr=20,cosine=0.99",
+    "minmaxq compare model.tflite q8.circle --data in.h5 --fail-below sqnr=20",
   ],
   notes: METRICS_HELP,
   run,

@@ -172,7 +172,7 @@ class Explainer {
       const code = follows.length > 1 ? "tied" : "same-as-operand";
       return {
         rule: code,
-        text: `${operator.op} copies integers, so its result has the parameters of ${names}.`,
+        text: `${operator.op} takes integers as they are, so its result has the parameters of ${names}.`,
         holds,
       };
     }

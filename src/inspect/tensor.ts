@@ -1,5 +1,5 @@
 /** One tensor of a file: who yields and reads it, what it holds; and the tensor that a person means by a name. */
-import { closest } from "fastest-levenshtein";
+import { closest, distance } from "fastest-levenshtein";
 import { FileError } from "../base/errors.ts";
 import {
   type Model,
@@ -52,7 +52,7 @@ export function placesOf({ model, source }: OpenedModel, name: string): Place[] 
   );
 }
 
-/** The name that is meant, most likely: one that ends or contains the words, whatever their case, else the fewest edits away. */
+/** The name that is meant, most likely: one that ends or contains the words, whatever their case, else the fewest edits away; undefined where none is near. */
 export function closestName(name: string, names: readonly string[]): string | undefined {
   const known = [...new Set(names)].filter((each) => each !== "");
   if (known.length === 0) return undefined;
@@ -60,7 +60,9 @@ export function closestName(name: string, names: readonly string[]): string | un
   const shortest = (all: readonly string[]) => all.toSorted((a, b) => a.length - b.length)[0];
   const ending = known.filter((each) => each.toLowerCase().endsWith(wanted));
   const holding = known.filter((each) => each.toLowerCase().includes(wanted));
-  return (wanted !== "" && (shortest(ending) ?? shortest(holding))) || closest(name, known);
+  if (wanted !== "" && holding.length > 0) return shortest(ending) ?? shortest(holding);
+  const near = closest(name, known);
+  return distance(name, near) <= Math.max(2, name.length / 2) ? near : undefined;
 }
 
 export function tensorDetails({ model }: OpenedModel, { subgraph, index }: Place): TensorDetails {

@@ -30,7 +30,7 @@ export function explanationLines({ details, explanation, why }: Explained, look:
   if (tied.length > 0)
     say("tied to", `${tied.slice(0, MOST).join(", ")}${tied.length > MOST ? ` and ${tied.length - MOST} more` : ""}`);
   if (why === undefined) {
-    if (details.facts.scale)
+    if (details.facts.scale && !details.facts.constant)
       say(
         "how it came",
         "to its range is not in the file; 'quantize --explain why.json' writes it, and --from why.json shows it here",

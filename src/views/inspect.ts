@@ -138,31 +138,50 @@ function bySubgraph(
 
 /** `--operators`: each operator with its results, and its constants below it. */
 export function operatorLines(report: InspectReport, look: Look): string[] {
-  const { colours, width: columns } = look;
-  return bySubgraph(report, look, ({ tensors, operators, inputs, outputs }) => {
-    const width = Math.max(...operators.map(({ op }) => op.length), 6);
-    const line = (label: string, indent: number, index: number, colour: (text: string) => string = String) => {
-      const before = `  ${label}${" ".repeat(width - cells(label) + 1 + indent)}`;
-      const below = " ".repeat(width + 5 + indent);
-      const text = index < 0 ? "–" : tensorLine(tensors[index]!, columns && columns - width - 3 - indent);
-      return wrapped(before + text, columns, below).map((each, at) =>
-        at === 0 ? before + colour(each.slice(before.length)) : colour(each),
-      );
-    };
-    const ends = [
-      ...inputs.flatMap((index) => line(colours.cyan("input"), 0, index)),
-      ...outputs.flatMap((index) => line(colours.cyan("output"), 0, index)),
-    ];
-    return [
-      ...ends,
-      ...operators.flatMap(({ op, inputs: operands, outputs: results }) => [
-        ...results.flatMap((index, at) => line(at === 0 ? colours.green(op) : "", 0, index)),
-        ...operands
-          .filter((index) => index >= 0 && tensors[index]!.constant && elementCount(tensors[index]!.shape) > 1)
-          .flatMap((index) => line("", 2, index, colours.dim)),
-      ]),
-    ];
+  return [...headLines(report, look), ...bySubgraph(report, look, (graph) => listing(graph, look))];
+}
+
+function headLines(
+  { path, format, bytes, description, signatures, metadata, files, unknown }: InspectReport,
+  look: Look,
+) {
+  const { colours, width } = look;
+  const lines = [`${colours.bold(path)}: ${format}, ${sizeText(bytes)}`];
+  const said = Object.entries({
+    "made by": description,
+    signatures: signatures.join(", "),
+    metadata: metadata.join(", "),
+    "associated files": filesText(files),
   });
+  for (const [label, text] of said)
+    if (text !== "") lines.push(...labelled(`  ${label}: `, plain(text), width, label.length + 4));
+  for (const line of unknown) lines.push(...wrapped(`  ${colours.yellow("not understood")}: ${line}`, width, "    "));
+  return lines;
+}
+
+function listing({ tensors, operators, inputs, outputs }: SubgraphFacts, { colours, width: columns }: Look): string[] {
+  const line = (label: string, index: number, colour: (text: string) => string = String) => {
+    const before = `  ${label} `;
+    const room = columns && columns - cells(before);
+    const text = index < 0 ? "–" : tensorLine(tensors[index]!, room);
+    const lines = wrapped(before + text, columns, " ".repeat(cells(before) + 2));
+    return lines.map((each, at) => (at === 0 ? before + colour(each.slice(before.length)) : colour(each)));
+  };
+  const counts = Map.groupBy(tensors, ({ dtype }) => dtype);
+  const dtypes = [...counts].map(([dtype, all]) => `${all.length} ${dtype}`).join(", ");
+  const width = Math.max(...operators.map(({ op }) => op.length), 0);
+  const first = `  ${counted(operators.length, "operator")}, ${counted(tensors.length, "tensor")} (${dtypes})`;
+  return [
+    ...wrapped(first, columns, "    "),
+    ...inputs.flatMap((index) => line(colours.cyan("input "), index)),
+    ...outputs.flatMap((index) => line(colours.cyan("output"), index)),
+    ...operators.flatMap(({ op, inputs: operands, outputs: results }) => [
+      ...results.flatMap((index, at) => line(at === 0 ? colours.green(op.padEnd(width)) : " ".repeat(width), index)),
+      ...operands
+        .filter((index) => index >= 0 && tensors[index]!.constant && elementCount(tensors[index]!.shape) > 1)
+        .flatMap((index) => line(`${" ".repeat(width)}  `, index, colours.dim)),
+    ]),
+  ];
 }
 
 /** `y UINT8[1,8] scale 0.0235 zero point 128`, the name without its middle where there is no room for it. */
