@@ -221,7 +221,9 @@ function parameterDifferences(
   const field = (name: string, of: (facts: typeof a) => readonly number[] | undefined): Difference[] => {
     const [before, after] = [of(a), of(b)];
     if (JSON.stringify(before) === JSON.stringify(after)) return [];
-    return [{ change: "changed", ...subject, field: name, before: list(before, after), after: list(after, before) }];
+    return [
+      { change: "changed", ...subject, field: name, before: list(before, undefined), after: list(after, before) },
+    ];
   };
   return [
     ...field("scale", ({ scale }) => scale),

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ActivationFunctionType, type Model, serializeModel } from "../../src/model/index.ts";
+import { ActivationFunctionType, type Model, serializeModel, TensorType } from "../../src/model/index.ts";
 import { cleanUpAfterwards, executable, folder, minmaxq, REAL, refused, succeeded } from "../cli/support.ts";
 import { model, quantized } from "../helpers/models.ts";
 import { inTerminal } from "../helpers/terminal.ts";
@@ -27,6 +27,7 @@ const dense = ({ scale = 0.5, weights = [1, -2, 3, 127], bias = 0.0625 } = {}) =
     graph
       .tensor("x", [1, 2], "INT8", quantized(0.25, 0))
       .constant("w", [2, 2], Int8Array.from(weights), {
+        type: TensorType.INT8,
         quantization: {
           scale: Float32Array.of(0.125, 0.25),
           zeroPoint: BigInt64Array.of(0n, 0n),

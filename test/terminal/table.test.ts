@@ -5,7 +5,7 @@ import { labelled, shortened, tableLines, wrapped } from "../../src/terminal/tab
 test("a name loses its middle, and never more than it must", () => {
   expect(shortened("abcdefghij", undefined)).toBe("abcdefghij");
   expect(shortened("abcdefghij", 10)).toBe("abcdefghij");
-  expect(shortened("abcdefghij", 9)).toBe("ab…efghij".replace("efghij", "efghij"));
+  expect(shortened("abcdefghij", 9)).toBe("ab…efghij");
   expect(shortened("abcdefghij", 1)).toBe("…");
   expect(shortened("abcdefghij", 0)).toBe("");
   for (let width = 2; width < 60; width++) {
