@@ -127,7 +127,8 @@ function verdict(sorted: readonly ComparedLayer[], dialect: Dialect, width: Widt
   const text = ({ name, operator, drop }: ComparedLayer) =>
     `${width === undefined ? name : shortened(name, Math.max(30, width - 40))} (${operator ?? "an input"}), ${dropText(drop!)} dB`;
   const best = losing.map((layer) => ({ layer, finer: finerFor(layer, dialect) })).find(({ finer }) => finer);
-  if (!best) return wrapped(`largest loss: ${text(worst)}`, width, "  ");
+  const why = worst.source !== null && worst.dtype === null ? "; it is float, and loses by its weights" : "";
+  if (!best) return wrapped(`largest loss: ${text(worst)}${why}`, width, "  ");
   const other = best.layer === worst ? "" : `; the largest of a layer that can be set: ${text(best.layer)}`;
   // Whole, and on a line of its own: it is there to be copied.
   const remedy = `--layer '${best.layer.name}=${best.finer}'`;
@@ -136,10 +137,10 @@ function verdict(sorted: readonly ComparedLayer[], dialect: Dialect, width: Widt
   return [...wrapped(said, width, "  "), `  ${remedy}`];
 }
 
-/** A scheme with more bits for a layer; undefined where it cannot have one. */
+/** A scheme with more bits for a layer; undefined for inputs, and for layers that are float already: of these the weights are rounded. */
 function finerFor({ source, dtype }: ComparedLayer, dialect: Dialect): string | undefined {
-  if (source === null) return undefined;
-  const finer = dtype === null ? undefined : finerScheme(dtype as Dtype, dialect);
+  if (source === null || dtype === null) return undefined;
+  const finer = finerScheme(dtype as Dtype, dialect);
   return finer && rowOf(source, RULES_OF[finer.family]).mixed !== undefined ? finer.name : "float32";
 }
 

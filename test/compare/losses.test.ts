@@ -95,6 +95,13 @@ test("ten layers, all with --all; the verdict's remedy is a layer that quantize 
   expect((await minmaxq(better, { cwd })).code).toBe(0);
 });
 
+test("weights alone: layers are float, so no layer's scheme is proposed", async () => {
+  await minmaxq(["quantize", "m.tflite", "--scheme", "dynamic-int8", "-o", "d.tflite"], { cwd });
+  const { out } = await succeeded(["compare", "m.tflite", "d.tflite", ...DATA, "--layers"], { cwd });
+  expect(out).toMatch(/^largest loss: .* dB; it is float, and loses by its weights$/m);
+  expect(out).not.toContain("--layer ");
+});
+
 test("on a terminal of 80 columns no line is longer, and poor values have colours", async () => {
   const { lines, raw } = await inTerminal(executable(), COMPARE, cwd);
   expect(lines.some((line) => line.startsWith("largest loss: "))).toBe(true);
