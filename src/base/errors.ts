@@ -60,6 +60,13 @@ export class UsageError extends MinmaxqError {
   }
 }
 
+/** No error: the command has printed its answer, and its exit code is part of it (`diff`). */
+export class Answered extends Error {
+  constructor(readonly exitCode: number) {
+    super("answered");
+  }
+}
+
 /** An error on its way between threads: plain data. */
 export interface SentError {
   readonly message: string;

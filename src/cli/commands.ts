@@ -41,6 +41,14 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     runsModels: "never",
     load: async () => (await import("../commands/inspect.ts")).inspect,
   },
+  diff: {
+    runsModels: "never",
+    load: async () => (await import("../commands/diff.ts")).diff,
+  },
+  explain: {
+    runsModels: "never",
+    load: async () => (await import("../commands/explain.ts")).explain,
+  },
   verify: {
     runsModels: "never",
     load: async () => (await import("../commands/verify.ts")).verify,

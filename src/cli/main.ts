@@ -2,7 +2,7 @@
 /** argv → command → exit code: the only file that prints errors or exits. */
 import { basename } from "node:path";
 import pkg from "../../package.json" with { type: "json" };
-import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { Answered, MinmaxqError, reasonOf } from "../base/errors.ts";
 import { passInterrupt } from "../base/interrupt.ts";
 import { removeTemporaryFiles } from "../base/temporary.ts";
 import { addPast, keepTimings, takeSpans } from "../base/timings.ts";
@@ -28,6 +28,7 @@ async function run(words: readonly string[]): Promise<void> {
 function report(error: unknown, verbose: boolean): number {
   // A reader that has seen enough (head) is no error.
   if (error instanceof ReaderGone) return 0;
+  if (error instanceof Answered) return error.exitCode;
   const colours = coloursFor(2);
   const expected = error instanceof MinmaxqError;
   const text = expected

@@ -61,6 +61,7 @@ function addCommand(program: Program, command: Command, output: Output): void {
     .helpOption("-h, --help", "print this help")
     .exitOverride()
     .addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
+  if (command.notes) added.addHelpText("after", `\n${command.notes.join("\n")}`);
   for (const positional of command.positionals) added.argument(`<${positional}>`);
   const given = new Map<OptionName, (string | true)[]>();
   for (const name of command.options) {

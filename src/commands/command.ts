@@ -14,5 +14,7 @@ export interface Command {
   readonly demands?: readonly OptionName[];
   /** Lines below the help: examples. */
   readonly examples: readonly string[];
+  /** Lines of the help below the examples: what its results mean. At most 80 columns. */
+  readonly notes?: readonly string[];
   run(positionals: readonly string[], options: OptionValues, output: Output, given?: Given): Promise<void>;
 }

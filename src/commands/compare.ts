@@ -8,17 +8,34 @@ import { asIs } from "../compare/as-is.ts";
 import { type Comparison, compareModels } from "../compare/compare.ts";
 import { brokenLimits, holdTo } from "../compare/limits.ts";
 import { hasIntegers, openSide, type Side, type SidePart } from "../compare/side.ts";
-import { table } from "../compare/table.ts";
 import { visqFile } from "../compare/visq.ts";
 import { about } from "../driver/about.ts";
 import { checkInput, checkReport } from "../driver/paths.ts";
 import type { SampleSource } from "../driver/settings.ts";
 import { defaultPart, signatureNamed } from "../driver/signatures.ts";
-import { type Model, type OpenedModel, openModel, signaturesOf } from "../model/index.ts";
+import { type Dialect, type Model, type OpenedModel, openModel, signaturesOf } from "../model/index.ts";
 import { sourcesOf } from "../options/sources.ts";
 import type { OptionValues } from "../options/values.ts";
-import { coloursFor } from "../terminal/streams.ts";
+import { coloursFor, columnsOf } from "../terminal/streams.ts";
+import { wrapped } from "../terminal/table.ts";
+import { compareLines } from "../views/compare.ts";
 import type { Command } from "./command.ts";
+
+/** Below the help. */
+const METRICS_HELP = [
+  "Metrics, a of the float model and b of the quantized one:",
+  "  SQNR    signal against error in dB, Σa² / Σ(a−b)²; 6 dB are one bit, 40 are",
+  "          good for 8 bits, below 20 is poor, below 10 bad; equal: no error",
+  "  cosine  1 = same direction, whatever the size: for embeddings",
+  "  MAE     mean of |a−b|, in the output's own unit",
+  "  MSE     mean of (a−b)²: large errors count more",
+  "  MAPE    mean of |a−b|/|a| in percent; little use where values are near 0",
+  "  MPEIR   largest |a−b| of a sample against the range of a",
+  "  top-1,  how many of the 1 or 5 largest elements are the same ones,",
+  "  top-5   from 0 to 1",
+  "  drop    with --layers: how much SQNR a layer loses against its worst operand.",
+  "          The worst come first; what loses most is what to give more bits.",
+] as const;
 
 export const compare: Command = {
   name: "compare",
@@ -30,6 +47,7 @@ export const compare: Command = {
     "signature",
     "inputShape",
     "layers",
+    "all",
     "runAs",
     "failBelow",
     "failAbove",
@@ -45,9 +63,11 @@ export const compare: Command = {
   examples: [
     "minmaxq compare model.tflite model.q8.circle --data samples.npz",
     "minmaxq compare model.tflite model.q8.circle --data samples/ --layers",
-    "minmaxq compare model.tflite model.q8.circle --data decode=samples.npz   # the signature decode",
-    "minmaxq compare model.tflite model.q8.circle --data samples.h5 --fail-below sqnr=20,cosine=0.99",
+    "minmaxq compare model.tflite model.q8.circle --data decode=samples.npz",
+    "minmaxq compare model.tflite model.int8.tflite --data in.npz --layers --all",
+    "minmaxq compare model.tflite q8.circle --data in.h5 --fail-below sqnr=20",
   ],
+  notes: METRICS_HELP,
   run,
 };
 
@@ -75,7 +95,7 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
       onProgress: output.progress("comparing"),
     });
     const compared = { ...parts[0]!, of: signaturesOf(opened[0]!.model).length };
-    print(paths, compared, comparison, why, options, output);
+    print(paths, compared, comparison, opened[1]!.dialect, why, options, output);
     if (options.visq !== undefined) {
       await write(options.visq, visqFile(paths[0], comparison.layers, options.visqMetric));
       output.tell(`${options.visq}: ${options.visqMetric} of the tensors, for visq`);
@@ -156,13 +176,16 @@ function print(
   paths: readonly [string, string],
   { subgraph, signature, of }: Compared,
   comparison: Comparison,
+  dialect: Dialect,
   why: string | undefined,
   options: OptionValues,
   output: Output,
 ): void {
   if (options.json) {
     const { records, ran, outputs, layers, notCompared } = comparison;
-    const asked = options.layers ? { layers: layers.map(({ visq: _, ...layer }) => layer), notCompared } : {};
+    const asked = options.layers
+      ? { layers: layers.map(({ visq: _, source: _source, ...layer }) => layer), notCompared }
+      : {};
     const part = of > 1 ? { signature: signature ?? null, subgraph } : {};
     const broken = brokenLimits(outputs, limitsOf(options));
     const facts = {
@@ -182,11 +205,12 @@ function print(
   const other = options.signature === undefined && options.data![0]!.signature === undefined;
   const hint = other ? `, the default one of ${of}; --signature names another` : "";
   const part = of > 1 ? `, signature "${signature}"${hint}` : "";
-  output.print(
-    `${colours.bold(paths[0])} and ${colours.bold(paths[1])}, ${counted(comparison.records, "sample")}${part}; the second ${comparison.ran}`,
-  );
-  if (why) output.print(`  not as it is: ${why}`);
-  for (const line of table(comparison, options.layers === true, colours)) output.print(line);
+  const width = columnsOf(1);
+  const first = `${colours.bold(paths[0])} and ${colours.bold(paths[1])}, ${counted(comparison.records, "sample")}${part}; the second ${comparison.ran}`;
+  for (const line of wrapped(first, width, "  ")) output.print(line);
+  if (why) for (const line of wrapped(`  not as it is: ${why}`, width, "    ")) output.print(line);
+  const view = { layers: options.layers === true, all: options.all === true, dialect, colours, width };
+  for (const line of compareLines(comparison, view)) output.print(line);
 }
 
 async function write(path: string, content: object): Promise<void> {

@@ -6,6 +6,7 @@ import type { DataSet, InputSpec } from "../calibration/index.ts";
 import { elementCount, inputText, sameShape, shapeText } from "../calibration/inputs.ts";
 import { runPairsInParts } from "./in-parts.ts";
 import { openFloatsOrIntegers } from "./integer-data.ts";
+import { type Loss, lossesOf } from "./losses.ts";
 import { type Metrics, Totals, type VisqMetrics } from "./metrics.ts";
 import { hasNumbers } from "./numbers.ts";
 import { type Pair, type RunOptions, runPairs, type Sides } from "./run.ts";
@@ -23,7 +24,7 @@ export interface ComparedOutput extends ComparedTensor {
   readonly other: string;
 }
 
-export interface ComparedLayer extends ComparedTensor {
+export interface ComparedLayer extends ComparedTensor, Loss {
   /** dtype to which the second model rounds the tensor; null when it has no rounding of its own. */
   readonly dtype: string | null;
   readonly visq: VisqMetrics;
@@ -88,15 +89,17 @@ async function compareSides(
       const { name, shape } = pairs[index]![0];
       return { name, shape, metrics: totals.metrics(index) };
     };
+    const layers = matched.pairs.map(([, { rounding }], i) => ({
+      ...compared(outputs.length + i),
+      dtype: rounding?.dtype ?? null,
+      visq: totals.visq(outputs.length + i, rounding?.scale ?? null),
+    }));
+    const losses = lossesOf(sides, layers);
     return {
       records: data.count,
       ran: sides[1].ran,
       outputs: outputs.map(([, other], i) => ({ ...compared(i), other: other.name })),
-      layers: matched.pairs.map(([, { rounding }], i) => ({
-        ...compared(outputs.length + i),
-        dtype: rounding?.dtype ?? null,
-        visq: totals.visq(outputs.length + i, rounding?.scale ?? null),
-      })),
+      layers: layers.map((layer, i) => ({ ...layer, ...losses[i]! })),
       notCompared: [...empty.map((name) => ({ name, reason: "without elements" })), ...matched.notCompared],
     };
   } finally {

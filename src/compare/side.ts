@@ -9,7 +9,7 @@ import { elementCount, type InputSpec } from "../calibration/inputs.ts";
 import { type Instrumented, inputSpecs, instrument } from "../calibration/instrument.ts";
 import { checkVariables, needsSteps } from "../calibration/stepwise/needs.ts";
 import { explainStep, sharedBytes } from "../calibration/stepwise/run.ts";
-import { addNode, type Dtype, type Graph, type Node, setInput } from "../graph/graph.ts";
+import { addNode, type Dtype, type Graph, isConstant, type Node, setInput } from "../graph/graph.ts";
 import { rangeOf } from "../model/bytes.ts";
 import type { Model, OpenedModel } from "../model/index.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
@@ -62,12 +62,21 @@ export interface Side {
   readonly stepwise: boolean;
   /** The same side, run operator by operator whatever it is. */
   byOperator(): Promise<Side>;
+  /** Where a layer's values come from: its operator, and the nearest tensors before it that are in `among`. */
+  originOf(name: string, among: { has(name: string): boolean }): Origin;
   /** Which of the inputs a tensor is; undefined for anything else. */
   inputIndex(tensor: number): number | undefined;
   /** Chooses what is to be seen of a run and writes the copy that shows it. */
   show(taps: readonly Tap[]): Promise<Shown>;
   /** Puts the model's names back into LiteRT's messages; `step`: the operator, where the model is run operator by operator. */
   explain(reason: string, step?: number): string;
+}
+
+/** What yields a layer. */
+export interface Origin {
+  /** Its kind; null for inputs and names that the model does not have. */
+  readonly operator: string | null;
+  readonly operands: readonly string[];
 }
 
 /** What a worker needs to run a side. */
@@ -124,13 +133,18 @@ export async function openSide(
     return dtype === spec.dtype ? { ...spec, quant: null } : { ...spec, dtype, quant };
   });
   const tap = (tensor: number): Tap => tapOf(nodes[subgraph]![tensor]!, tensor, roundings!);
+  const layers = byName([...plan.inputs, ...plan.outputs].map(({ tensor }) => tap(tensor)));
   return {
     name: opened.source.name,
     inputs: specs,
     ran: hasIntegers(opened.model) ? "fake-quantized" : "as it is",
     declared,
     outputs: outputs.map((tensor, i) => ({ ...tap(tensor), name: main!.outputs[i]!.name })),
-    layers: byName([...plan.inputs, ...plan.outputs].map(({ tensor }) => tap(tensor))),
+    layers,
+    originOf(name, among) {
+      const node = nodes[0]![layers.get(name)?.tensor ?? -1];
+      return node ? originOf(node, (each) => roundings!.get(each)?.of.name ?? each.name, among) : NO_ORIGIN;
+    },
     unobserved: plan.called.flatMap(({ results }) => results.map(({ name }) => name)),
     plan,
     stored: (plan.model.buffers ?? []).reduce((sum, { data }) => sum + (data?.length ?? 0), 0),
@@ -190,6 +204,31 @@ function tapOf(node: Node, tensor: number, roundings: ReadonlyMap<Node, Rounding
   const { of, quantize } = found;
   const rounding = { dtype: quantize.dtype, scale: quantize.quant?.scale[0] ?? Number.NaN };
   return { name: of.name, dtype, shape, rounding, tensor };
+}
+
+const NO_ORIGIN: Origin = { operator: null, operands: [] };
+
+/** Operators whose result has the name of its operand are the tensor's own roundings. */
+function originOf(node: Node, nameOf: (node: Node) => string, among: { has(name: string): boolean }): Origin {
+  const own = nameOf(node);
+  const operands = new Set<string>();
+  const seen = new Set<Node>();
+  let operator: string | null = null;
+  const walk = (at: Node, isOwn: boolean): void => {
+    const source = at.kind === "result" ? at.inputs[0]! : at;
+    if (seen.has(source)) return;
+    seen.add(source);
+    if (isOwn) operator = source.op || null;
+    if (source.kind !== "operator") return;
+    for (const operand of source.inputs) {
+      if (!operand || isConstant(operand)) continue;
+      const name = nameOf(operand);
+      if (name !== own && among.has(name)) operands.add(name);
+      else walk(operand, name === own);
+    }
+  };
+  walk(node, true);
+  return { operator, operands: [...operands] };
 }
 
 /** Whether anything of a model has integers with scales; otherwise it is the same either way. */

@@ -39,7 +39,11 @@ export interface VisqFile {
  * The file for layers that the quantized model rounds; `model` is the float model's path. Throws MinmaxqError for errors that are no
  * numbers, and when all errors are equal, so that there is no range of colours.
  */
-export function visqFile(model: string, layers: readonly ComparedLayer[], metric: VisqMetric): VisqFile {
+export function visqFile(
+  model: string,
+  layers: readonly Pick<ComparedLayer, "name" | "dtype" | "visq">[],
+  metric: VisqMetric,
+): VisqFile {
   const rounded = layers.filter(({ dtype }) => dtype !== null);
   if (rounded.length === 0)
     throw new FileError(model, "the quantized model rounds none of its tensors; there is nothing for a visq file");

@@ -30,7 +30,7 @@ export function subgraphText(model: Model, index: number): string[] {
     ...tensors.filter(isConstant).map((tensor) => `constant ${tensorText(tensor)}`),
     ...(graph.operators ?? []).map((operator) => {
       const results = Array.from(operator.outputs ?? [], (at) => (at < 0 ? "-" : tensorText(tensors[at]!)));
-      return `${callText(model, graph, operator)}${optionsText(operator)} -> ${results.join("; ")}`;
+      return `${operatorText(model, graph, operator)} -> ${results.join("; ")}`;
     }),
     ...Array.from(graph.outputs ?? [], (at) => `output ${nameAt(at)}`),
   ];
@@ -49,10 +49,15 @@ export function operatorTexts(model: Model, index = 0): string[] {
 export function tensorText({ name = "", type = 0, shape, quantization }: Tensor): string {
   const { min, max, scale, zeroPoint, quantizedDimension = 0 } = quantization ?? {};
   const parts = [name, `${nameOf(TensorType, type)}[${[...(shape ?? [])]}]`];
-  if (scale?.length === 1) parts.push(`scale ${short(scale[0]!)} zero point ${zeroPoint?.[0] ?? 0}`);
+  if (scale?.length === 1) parts.push(`scale ${shortNumber(scale[0]!)} zero point ${zeroPoint?.[0] ?? 0}`);
   else if (scale?.length) parts.push(`${scale.length} scales ${extremes(scale)} along axis ${quantizedDimension}`);
-  if (min?.length === 1 && max?.length === 1) parts.push(`range ${short(min[0]!)}…${short(max[0]!)}`);
+  if (min?.length === 1 && max?.length === 1) parts.push(`range ${shortNumber(min[0]!)}…${shortNumber(max[0]!)}`);
   return parts.join(" ");
+}
+
+/** `CONV_2D(x, w, b) RELU {strideW 2}`: an operator without its results. */
+export function operatorText(model: Model, graph: SubGraph, operator: Operator): string {
+  return `${callText(model, graph, operator)}${optionsText(operator)}`;
 }
 
 /** `CONV_2D(x, w, b) RELU`. */
@@ -94,10 +99,10 @@ function extremes(values: ArrayLike<number>): string {
     least = Math.min(least, values[i]!);
     most = Math.max(most, values[i]!);
   }
-  return `${short(least)}…${short(most)}`;
+  return `${shortNumber(least)}…${shortNumber(most)}`;
 }
 
 /** Six digits say enough for people. */
-function short(value: number): string {
+export function shortNumber(value: number): string {
   return String(Number(value.toPrecision(6)));
 }

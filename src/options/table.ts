@@ -229,6 +229,31 @@ export const OPTIONS = {
     flags: "--text",
     help: "print a line for each input, constant, operator and output, for diff",
   },
+  operators: {
+    ofCommand: true,
+    flags: "--operators",
+    help: "print each operator with its results and constants",
+  },
+  tensors: { ofCommand: true, flags: "--tensors", help: "print a row for each tensor" },
+  constants: { ofCommand: true, flags: "--constants", help: "print the constants, the largest first" },
+  signatures: {
+    ofCommand: true,
+    flags: "--signatures",
+    help: "print what signatures call inputs and outputs, and their tensors",
+  },
+  tensor: {
+    ofCommand: true,
+    flags: "--tensor <name>",
+    help: "print everything of one tensor: parameters, who yields and reads it, a constant's values",
+    parse: filled,
+  },
+  from: {
+    ofCommand: true,
+    file: "read",
+    flags: "--from <file.json>",
+    help: "what 'quantize --explain' wrote: how ranges were found, and what replaced what",
+    parse: filled,
+  },
   explain: {
     file: "written",
     flags: "--explain <file.json>",
@@ -290,7 +315,11 @@ export const OPTIONS = {
     parse: oneOf({ "as-is": "as-is", fake: "fake" } as const),
     defaultText: "as-is where LiteRT has kernels for it",
   },
-  layers: { flags: "--layers", help: "also compare every float tensor with the quantized model's of its name" },
+  layers: {
+    flags: "--layers",
+    help: "also compare every float tensor with the quantized model's of its name; what loses most comes first",
+  },
+  all: { ofCommand: true, needs: "layers", flags: "--all", help: "print all layers, not only those that lose most" },
   visq: {
     file: "written",
     flags: "--visq <file.json>",

@@ -225,6 +225,21 @@ export function schemesWith(dtype: Dtype): Scheme[] {
   return ALL_SCHEMES.filter((scheme) => scheme.activation.dtype === dtype);
 }
 
+/**
+ * The next scheme with more bits for a layer with activations of a dtype, of the same family; undefined where there is none, so that only
+ * float32 is left. Where two families have the dtype, the format tells.
+ */
+export function finerScheme(dtype: Dtype, dialect: Dialect): Scheme | undefined {
+  const own = schemesWith(dtype);
+  const usual = DEFAULT_SCHEMES[dialect].family;
+  const from = own.find(({ family }) => family === usual) ?? own[0];
+  if (!from) return undefined;
+  const finer = Object.values<Scheme>(SCHEMES).filter(
+    ({ family, activation }) => family === from.family && activation.bits > from.activation.bits,
+  );
+  return finer.sort((a, b) => a.activation.bits - b.activation.bits)[0];
+}
+
 export type SchemeName = keyof typeof SCHEMES;
 
 /** What is meant where no scheme is asked for, by the format that is written: what its runtime takes. */

@@ -37,3 +37,10 @@ function mayBeTerminal(stream: Stream): boolean {
     return false;
   }
 }
+
+/** Columns of the terminal; undefined where there is none: lines for files and programs are whole. */
+export function columnsOf(stream: Stream): number | undefined {
+  if (!isTerminal(stream)) return undefined;
+  const { columns } = stream === 1 ? process.stdout : process.stderr;
+  return columns > 0 ? columns : 80;
+}

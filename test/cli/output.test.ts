@@ -154,12 +154,12 @@ describe("standard output", () => {
     const piped = await shell("$M inspect large.circle --json | (sleep 0.5; cat) | wc -c", { cwd });
     expect(Number(whole.out)).toBeGreaterThan(1e6);
     expect(Number(piped.out)).toBe(Number(whole.out));
-    const text = await shell("$M inspect large.circle | (sleep 0.5; tail -n 1)", { cwd });
+    const text = await shell("$M inspect large.circle --operators | (sleep 0.5; tail -n 1)", { cwd });
     expect(text.out).toContain("RELU 8000 FLOAT32[1]");
   });
 
   test("a reader that has seen enough is no error", async () => {
-    for (const line of ["inspect large.circle --json", "inspect large.circle", "--help"]) {
+    for (const line of ["inspect large.circle --json", "inspect large.circle --operators", "--help"]) {
       const { out, err } = await shell(`{ $M ${line}; echo $? >&2; } | head -n 1`, { cwd });
       expect(out.split("\n").length).toBe(2);
       expect(err).toBe("0\n");
@@ -237,7 +237,7 @@ describe("drop-in fronts", () => {
     const { code, err } = await minmaxq(["record-minmax", ...words, "--mode", "moving_average"], { cwd });
     // Off a terminal short work says nothing of its progress.
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    const { out } = await succeeded(["inspect", "recorded.model.circle"], { cwd });
+    const { out } = await succeeded(["inspect", "recorded.model.circle", "--operators"], { cwd });
     expect(out).toMatch(/CONV_2D .* range -/);
   });
 });

@@ -58,7 +58,15 @@ describe("compare", () => {
     expect(lines[0]).toBe("float.circle and byte.circle, 2 samples; the second fake-quantized");
     expect(lines[1]).toMatch(/^ +SQNR dB +cosine +MAE +MSE +MAPE % +MPEIR +top-1 +top-5$/);
     expect(lines[2]).toBe("output y");
-    expect(out).toContain("\nx (uint8)\n");
+    // Signal 15.9, error 0.1 for all three: 22.01 dB. An input cannot have more than 8 bits hold, 6.02 · 8 + 1.76 = 49.92 dB.
+    expect(lines.slice(7, 11)).toEqual([
+      "SQNR dB  drop dB  dtype  operator  layer",
+      "  22.01    27.91  uint8  (input)   x",
+      "  22.01     0.00  uint8  ABS       y",
+      "  22.01     0.00  uint8  NEG       z",
+    ]);
+    // Nothing but an input loses, and that can have no scheme of its own.
+    expect(lines.slice(11)).toEqual(["largest loss: x (an input), 27.91 dB"]);
   });
 
   test("prints JSON", async () => {
@@ -72,6 +80,31 @@ describe("compare", () => {
     expect(y.metrics.mae).toBeCloseTo((0.2 + 0.2 + 0.1 + 0.1) / 8, 6);
     expect(y.metrics.mape).toBeCloseTo((100 / 7) * (0.2 / 0.7 + 1 + 0.1 / 0.4 + 0.1 / 1.1), 4);
     expect(y.metrics).toMatchObject({ zeros: 1, notFinite: 0, top5: null });
+  });
+
+  test("JSON has all layers in the graph's order, with rank, drop and what they are measured against", async () => {
+    const { layers } = JSON.parse((await succeeded([...RUN, "--layers", "--json"], { cwd })).out);
+    const facts = layers.map(({ name, operator, operands, rank }: Record<string, unknown>) => ({
+      name,
+      operator,
+      operands,
+      rank,
+    }));
+    expect(facts).toEqual([
+      { name: "x", operator: null, operands: [], rank: 1 },
+      { name: "y", operator: "ABS", operands: ["x"], rank: 2 },
+      { name: "z", operator: "NEG", operands: ["x"], rank: 3 },
+    ]);
+    expect(layers[0].drop).toBeCloseTo(49.92 - 10 * Math.log10(159), 5);
+    expect(layers[1].drop).toBeCloseTo(0, 5);
+  });
+
+  test("explains every metric in its help, in 80 columns", async () => {
+    const { out } = await succeeded(["compare", "--help"], { cwd });
+    const metrics = out.slice(out.indexOf("Metrics,"));
+    for (const name of ["SQNR", "cosine", "MAE", "MSE", "MAPE", "MPEIR", "top-1", "top-5", "drop"])
+      expect(metrics).toMatch(new RegExp(`^  ${name}\\b`, "m"));
+    expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
   test("fails with one line that names output, metric, value and limit; the table is printed all the same", async () => {
