@@ -22,7 +22,7 @@ const MOST_KINDS = 12;
 /** The default of `inspect`. */
 export function summaryLines(report: InspectReport, look: Look): string[] {
   const { colours, width } = look;
-  const { path, format, bytes, description, subgraphs, parameters, quantization, signatures, metadata, files } = report;
+  const { path, format, bytes, description, subgraphs, parameters, quantization, metadata, files } = report;
   const lines = [`${colours.bold(path)}: ${format}, ${sizeText(bytes)}`];
   const say = (label: string, text: string) => {
     if (text !== "") lines.push(...labelled(`  ${label}`, text, width, INDENT));
@@ -48,7 +48,11 @@ export function summaryLines(report: InspectReport, look: Look): string[] {
     `${countText(parameters.count)} in ${counted(parameters.constants, "constant")}: ${dtypes.join(", ")}${more}`,
   );
   say("quantization", quantization.text);
-  say("signatures", signatures.map((name) => plain(name) || '""').join(", "));
+  const ofMany = report.subgraphs.length > 1;
+  const defs = report.signatureDefs.map(
+    ({ name, subgraph }) => `${plain(name) || '""'}${ofMany ? ` (subgraph ${subgraph})` : ""}`,
+  );
+  say("signatures", defs.join(", "));
   say("metadata", metadata.map(plain).join(", "));
   if (files.length > 0)
     lines.push(...labelled("  associated files:", filesText(files), width, "  associated files: ".length));

@@ -98,7 +98,12 @@ describe("a model four times the limit", () => {
     const [, smallest] = /the smallest limit that does is (\d+)MB$/m.exec(err)!;
     expect(Number(smallest)).toBeGreaterThan(150);
     await refused([...words, `${Number(smallest) - 1}MB`], { cwd }, 2, `${smallest}MB`);
-    await refused([...words.map((word) => word.replace("random:1", "random:2")), "300MB", "--num-threads", "2"], { cwd }, 2, "with 2 workers");
+    await refused(
+      [...words.map((word) => word.replace("random:1", "random:2")), "300MB", "--num-threads", "2"],
+      { cwd },
+      2,
+      "with 2 workers",
+    );
   });
 
   test("Ctrl-C while tensors are on disk", async () => {

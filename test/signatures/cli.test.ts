@@ -37,9 +37,9 @@ async function tensorsOf(file: string, subgraph: number): Promise<Map<string, Re
 describe("inspect", () => {
   test("shows each signature with its subgraph and names", async () => {
     const { out } = await minmaxq(["inspect", "m.tflite"], { cwd });
-    expect(out).toContain("signatures: encode (subgraph 0), decode (subgraph 1)");
-    expect(out).toContain('subgraph 1 "decoder" (signature "decode")');
-    expect(out).toContain('output d_out FLOAT32[1,2] ("z" in the signature)');
+    expect(out).toMatch(/signatures +encode \(subgraph 0\), decode \(subgraph 1\)/);
+    const listed = (await minmaxq(["inspect", "m.tflite", "--signatures"], { cwd })).out;
+    expect(listed).toMatch(/decode[^]*z[^]*d_out/);
     const json = JSON.parse((await minmaxq(["inspect", "m.tflite", "--json"], { cwd })).out);
     expect(json.signatures).toEqual(["encode", "decode"]);
     expect(json.signatureDefs).toEqual([
