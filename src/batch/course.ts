@@ -6,10 +6,11 @@
  */
 import { existsSync } from "node:fs";
 import { MinmaxqError, withoutSecrets } from "../base/errors.ts";
+import { limitsText } from "./accuracy.ts";
 import { writtenBy } from "./job.ts";
 import type { JobList, ListedJob } from "./job-list.ts";
 import { type FileFacts, Hashes, type Key, keyOfJob } from "./key.ts";
-import { type Outcome, oneLine } from "./outcome.ts";
+import { DONE, type Outcome, oneLine } from "./outcome.ts";
 import { Results } from "./results.ts";
 import type { View } from "./view.ts";
 
@@ -67,8 +68,7 @@ export class Course {
       const former = this.options.redo ? undefined : this.results.formerOf(job);
       const output = former?.key === key.key ? await this.asItWas(job, former.sha256) : undefined;
       if (!former || !output) return key;
-      const { bytes, sha256, summary, warnings, notes } = former;
-      this.end(job, { status: "skipped", seconds: 0, bytes, sha256, summary, warnings, notes }, key, output);
+      this.end(job, { seconds: 0, ...DONE.parse(former), status: "skipped" }, key, output);
     } catch (error) {
       if (this.signal.aborted) return undefined;
       if (!(error instanceof MinmaxqError)) throw error;
@@ -100,6 +100,17 @@ export class Course {
 
   /** A job that was run: the key counts only if the inputs are still what was hashed. */
   async endRun(job: ListedJob, outcome: Outcome, key: Key, more: object = {}): Promise<void> {
+    if (outcome.status === "done" && outcome.accuracy?.broken.length) {
+      const { seconds, accuracy } = outcome;
+      const reason = accuracy.broken.join("; ");
+      return this.end(
+        job,
+        { status: "failed", seconds, reason, group: limitsText(job.options), accuracy },
+        null,
+        undefined,
+        more,
+      );
+    }
     const unchanged = outcome.status === "done" && (await this.isStill(job, key));
     this.end(job, outcome, unchanged ? key : null, undefined, more);
   }

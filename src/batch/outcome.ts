@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { sizeText } from "../base/text.ts";
 import { remarks } from "../views/summary.ts";
+import { ACCURACY, type Accuracy } from "./accuracy.ts";
 
 /** What a job that was run gives back; also what comes back through the queue. */
 export const DONE = z.object({
@@ -16,14 +17,26 @@ export const DONE = z.object({
   notes: z
     .array(z.object({ kind: z.enum(["float", "kept", "warning", "note"]), code: z.string(), text: z.string() }))
     .optional(),
+  /** Where the job asked for it. */
+  accuracy: ACCURACY.optional(),
 });
 export type Done = z.infer<typeof DONE>;
 
 export type Outcome =
   | ({ readonly status: "done" | "skipped"; readonly seconds: number } & Done)
-  | { readonly status: "failed"; readonly seconds: number; readonly reason: string }
+  | Failed
   /** Interrupted, or not started. */
   | { readonly status: "stopped"; readonly seconds: number; readonly reason: string };
+
+export interface Failed {
+  readonly status: "failed";
+  readonly seconds: number;
+  readonly reason: string;
+  /** What it has in common with others whose reasons differ in numbers. */
+  readonly group?: string | undefined;
+  /** Of a result that broke a limit. */
+  readonly accuracy?: Accuracy | undefined;
+}
 
 export interface Colours {
   bold(text: string): string;
