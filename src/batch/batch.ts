@@ -74,7 +74,7 @@ function conclude(course: Course, output: Output, json: boolean): void {
   }
   if (failed > 0)
     throw new MinmaxqError(
-      `${failed} of ${counted(rows.length, "job")} failed; run it again when they are mended (--failed: only those)`,
+      `${failed} of ${counted(rows.length, "job")} failed; run it again when they are mended, with --failed`,
     );
 }
 

@@ -10,7 +10,7 @@ import { schemeNameOf } from "../options/scheme.ts";
 import type { OptionValues } from "../options/values.ts";
 import { type Colours, coloursFor } from "../terminal/streams.ts";
 import { remarks } from "../views/summary.ts";
-import { columnsOf, padded, wrapped } from "./columns.ts";
+import { columnsOf, padded, shortened, wrapped } from "./columns.ts";
 import { type Course, reasonFor } from "./course.ts";
 import { forQuantize, isCompared } from "./job.ts";
 import type { ListedJob } from "./job-list.ts";
@@ -79,10 +79,17 @@ function linesOf({ list, results }: Course, plans: readonly Plan[], colours: Col
   const { lines } = padded([["model", "would", "size", "because"], ...cells], [], width);
   const [head, ...rest] = lines;
   const room = (width ?? 80) - 4;
-  const below = (plan: Plan) =>
-    plan.would === "run"
-      ? wrapped(`→ ${relative(list.out, plan.job.output)}; ${needsOf(plan)}`, room).map((line) => `    ${line}`)
-      : [];
+  const below = (plan: Plan) => {
+    if (plan.would !== "run") return [];
+    const output = relative(list.out, plan.job.output);
+    const place = `→ ${width === undefined ? output : shortened(output, room - 2)}`;
+    const needs = needsOf(plan);
+    const lines =
+      `${place}; ${needs}`.length <= room
+        ? [`${place}; ${needs}`]
+        : [place, ...wrapped(needs, room - 2).map((line) => `  ${line}`)];
+    return lines.map((line) => `    ${line}`);
+  };
   const colour = { run: colours.green, skip: colours.dim, fail: colours.red };
   const failures = plans.flatMap(({ job: { shown }, would, why }) =>
     would === "fail" ? [{ shown, reason: why }] : [],

@@ -17,6 +17,8 @@ export interface View {
 
 /** Seconds between two lines about running jobs where there is no terminal. */
 const LINE_EVERY = 10;
+/** Clears what is right of the cursor. */
+const CLEAR = "\x1b[K";
 /** Bars of jobs at once; a queue may have hundreds under way. */
 const BARS = 8;
 
@@ -36,7 +38,8 @@ function bars(total: number): View {
   const columns = columnsOf(2) ?? 80;
   const barsize = Math.max(10, Math.min(40, columns - 40));
   const multi = new MultiBar({ ...options, barsize, format: "{what} {bar} {value}/{total}" }, Presets.shades_classic);
-  const log = (text: string) => multi.log(`${wrapped(text, columns).join("\n  ")}\n`);
+  // Bars clear the first line alone; what they have drawn below has to go, too.
+  const log = (text: string) => multi.log(`${wrapped(text, columns - 3).join(`${CLEAR}\n  `)}${CLEAR}\n`);
   // "recording 1000/1000", and three spaces.
   const names = Math.max(12, Math.min(60, columns - 24));
   const whole = multi.create(total, 0, { what: "jobs" }, { format: "{what} {bar} {value}/{total} {failed}" });
