@@ -112,9 +112,10 @@ function linesOf(issue: z.core.$ZodIssue, value: unknown, place: string): string
   if (issue.code === "unrecognized_keys")
     return issue.keys.map(
       (key) =>
-        `${placeOf(place, [key])}: ${place === "" ? 'is unknown; a job list has "defaults" and "jobs"' : unknown(key)}`,
+        `${placeOf(place, [key])}: ${place === "" ? 'is unknown; a job list has "defaults", "jobs" and "overrides"' : unknown(key)}`,
     );
-  const missing = issue.code === "invalid_type" && issue.path.length > 0 && at(value, issue.path) === undefined;
+  const typed = issue.code === "invalid_type" || issue.code === "invalid_union";
+  const missing = typed && issue.path.length > 0 && at(value, issue.path) === undefined;
   return [`${placeOf(place, issue.path)}: ${missing ? "is missing" : lower(issue.message)}`];
 }
 
@@ -234,18 +235,22 @@ function takeBackUseless(said: Map<string, Said>): void {
   if (value("compare") === false) takeBack(["failBelow", "failAbove"], said.get("compare"));
   const [scheme, dtype] = [said.get("scheme"), said.get("dtype")];
   // Two words for one thing: the later one is meant.
-  if (scheme?.value) takeBack(["dtype"], scheme);
-  if (dtype?.value) takeBack(["scheme"], dtype);
-  if (!scheme?.value || said.get("scheme")?.value !== scheme.value) return;
-  const weights = weightSchemeOf({ scheme: String(scheme.value).toLowerCase() as OptionValues["scheme"] });
-  if (!weights?.inBlocks) takeBack(["block"], scheme);
+  if (value("scheme") !== false) takeBack(["dtype"], scheme);
+  if (value("dtype") !== false) takeBack(["scheme"], dtype);
+  const named = (["scheme", "dtype"] as const).find((name) => value(name) !== false);
+  const by = named && said.get(named);
+  const weights =
+    named === "scheme"
+      ? weightSchemeOf({ scheme: String(by!.value).toLowerCase() as OptionValues["scheme"] })
+      : undefined;
+  if (!weights?.inBlocks) takeBack(["block"], by);
   if (!weights) return;
   const compared = ACCURACY_OPTIONS.some((name) => value(name) !== false);
-  takeBack(REDUCTION_OPTIONS, scheme);
+  takeBack(REDUCTION_OPTIONS, by);
   // Samples are still of use: the result is run on them.
   takeBack(
     OF_ACTIVATIONS.filter((name) => name !== "data" || !compared),
-    scheme,
+    by,
   );
 }
 

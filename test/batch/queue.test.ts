@@ -83,7 +83,9 @@ describe.skipIf(!REDIS)(`the queue${WITHOUT_REDIS}`, () => {
     const args = ["batch", "models", "--out", "q", "--queue", server.url];
     const first = await minmaxq(args, { cwd });
     expect(first.code).toBe(1);
-    expect(first.out).toMatch(/^a\.circle +done .*\nbroken\.circle +failed .*is no model.*\ndeep\/b\.tflite +done/m);
+    expect(first.out).toMatch(
+      /^a\.circle +done .*\nbroken\.circle +failed.*\ndeep\/b\.tflite +done .*\n\nfailed \(1 job\): is no model/m,
+    );
     expect(first.out).toContain("2 done, 1 failed");
     await minmaxq(["batch", "models", "--out", "local"], { cwd });
     for (const name of ["a.q8.circle", "deep/b.q8.circle"])
