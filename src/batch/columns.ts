@@ -37,15 +37,15 @@ export function shortened(name: string, width: number): string {
   return `${letters.slice(0, start).join("")}…${letters.slice(letters.length - (room - start)).join("")}`;
 }
 
-/** Names in at most `width` columns, each still different from the others; where shortening made two alike, their ends tell them apart. */
+/** Names in at most `width` columns. Those that shortening would make alike are shortened at their start; where that does, too, they stay whole. */
 export function allShortened(names: readonly string[], width: number): string[] {
+  const alone = (list: readonly string[], name: string) => list.indexOf(name) === list.lastIndexOf(name);
   const short = names.map((name) => shortened(name, width));
-  const counts = Map.groupBy(short, (name) => name);
-  return short.map((name, i) => {
-    if (counts.get(name)!.length === 1 || names[i] === name) return name;
-    const letters = [...names[i]!];
-    return `…${letters.slice(letters.length - width + 1).join("")}`;
+  const ends = names.map((name, i) => {
+    const letters = [...name];
+    return alone(short, short[i]!) ? short[i]! : `…${letters.slice(letters.length - width + 1).join("")}`;
   });
+  return ends.map((name, i) => (alone(ends, name) ? name : names[i]!));
 }
 
 /** A table: its columns as wide as they need, but the first, which takes what is left of `width`. `right`: columns of numbers. */
