@@ -152,6 +152,7 @@ function jobsOfFile(path: string, outGiven: string | undefined, given: Given, ov
   }
   tell(ownOutputs(expansions, drawn, out));
   tell(collisions(drawn, [path, join(out, RESULTS), ...(overridesPath === undefined ? [] : [overridesPath])]));
+  tell(nothingToCompare(given, drawn));
   problems.throwIfAny(`${path}: is no valid job list`);
   return { jobs: listed(drawn, out), out };
 }
@@ -176,6 +177,14 @@ function ownOutputs(expansions: readonly [string, Expansion][], drawn: readonly 
         ]
       : [];
   });
+}
+
+/** Limits of the command line that hold for no job: none has samples. */
+function nothingToCompare(given: Given, drawn: readonly Drawn[]): string[] {
+  const asked = ACCURACY_OPTIONS.filter((name) => given.has(name));
+  if (drawn.length === 0 || drawn.some(({ entry }) => asked.some((name) => entry[keyOf(name)] !== undefined)))
+    return [];
+  return asked.map((name) => `--${keyOf(name)}: no job has samples to be compared on; give them data`);
 }
 
 /** The overrides for a model. */
@@ -262,11 +271,14 @@ function jobsOfFolder(path: string, outGiven: string | undefined, given: Given, 
   if (found.length === 0) throw new FileError(path, "has no .circle or .tflite file, nor have its folders");
   const problems = new Problems(path);
   const overrides = readOverrides(overridesPath, problems);
-  const options = entryOf(given);
+  const all = Object.entries(entryOf(given));
+  const isGeneral = ([key]: (typeof all)[number]) => ACCURACY_OPTIONS.some((name) => keyOf(name) === key);
+  const general: Level = { values: Object.fromEntries(all.filter(isGeneral)), folder };
+  const options = Object.fromEntries(all.filter((each) => !isGeneral(each)));
   const drawn = found.map((name): Drawn => {
     const model = join(folder, name);
     const own: Level = { values: { ...options, model }, folder: process.cwd() };
-    const entry = merged([{ values: {}, folder }, own, ...chosen(overrides, model, folder)], out);
+    const entry = merged([general, own, ...chosen(overrides, model, folder)], out);
     return { place: join(path, name), written: name, entry: withOutput(entry, folder, out) };
   });
   // Without overrides the options are the same for all.
@@ -276,6 +288,7 @@ function jobsOfFolder(path: string, outGiven: string | undefined, given: Given, 
   for (const line of unusedOverrides(overrides, drawn, folder)) problems.add(`${overridesPath}: ${line}`);
   for (const line of collisions(drawn, [join(out, RESULTS), ...(overridesPath === undefined ? [] : [overridesPath])]))
     problems.add(line);
+  for (const line of nothingToCompare(given, drawn)) problems.add(line);
   problems.throwIfAny(`${path}: cannot be done`);
   return { jobs: listed(drawn, out), out };
 }

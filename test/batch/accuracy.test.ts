@@ -123,7 +123,12 @@ describe("accuracy", () => {
     const cwd = folder();
     mkdirSync(join(cwd, "m"));
     await write(convolution(RECORDED), join(cwd, "m/a.circle"));
-    await refused(["batch", "m", "--out", "q", "--compare"], { cwd }, 1, 'compare: does nothing without "data"');
+    await refused(
+      ["batch", "m", "--out", "q", "--compare"],
+      { cwd },
+      1,
+      "--compare: no job has samples to be compared on",
+    );
     await refused(["batch", "m", "--out", "q", "--compare", "x"], { cwd }, 2, "whole number from 1, or stand last");
     await refused(["batch", "m", "--out", "q", "--fail-below", "sqnr"], { cwd }, 2, "is no METRIC=NUMBER");
   });

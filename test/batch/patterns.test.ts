@@ -263,6 +263,14 @@ describe("the command line", () => {
       ["compare", [true]],
       ["failBelow", ["sqnr=20", "cosine=0.9"]],
     ]);
+    const cwd = place();
+    const path = join(cwd, list(cwd, [{ match: "face*", data: "random:2", compare: 1 }], "overrides.json"));
+    const folderJobs = readJobs(join(cwd, "m"), join(cwd, "q"), given, path).jobs;
+    expect(folderJobs.map(({ shown, entry: { compare } }) => [shown, compare])).toEqual([
+      ["deep/hand2.circle", undefined],
+      ["face.tflite", 1],
+      ["hand.tflite", undefined],
+    ]);
     const content = {
       jobs: [
         { model: "m/face.tflite", data: "random:2" },
@@ -275,7 +283,12 @@ describe("the command line", () => {
       "m/hand.tflite": { ...limits, compare: 1 },
     });
     // A job without samples has nothing to be compared on.
-    expect(settings({ jobs: ["m/face.tflite"] }, { given })).toEqual({ "m/face.tflite": {} });
+    const one = { jobs: ["m/face.tflite", { model: "m/hand.tflite", data: "random" }] };
+    expect(settings(one, { given })["m/face.tflite"]).toEqual({});
+    expect(problems({ jobs: ["m/face.tflite"] }, { given })).toEqual([
+      "--compare: no job has samples to be compared on; give them data",
+      "--fail-below: no job has samples to be compared on; give them data",
+    ]);
     expect(
       problems({ jobs: [{ model: "m/face.tflite", compare: 0.5, "fail-below": "sqnr", data: "random" }] }),
     ).toEqual([
