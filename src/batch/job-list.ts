@@ -86,6 +86,12 @@ export const JOB_LIST = FILE.extend({
   overrides: z.array(OVERRIDE).optional().describe("settings by pattern, over those of entries; later ones win"),
 });
 
+/** A file of `--overrides`, for editors: there it is an object, which can name its schema. */
+export const OVERRIDES_FILE = z.strictObject({
+  $schema: z.string().optional(),
+  overrides: z.array(OVERRIDE).describe("settings by pattern; later ones win"),
+});
+
 /** Settings for models that match. */
 interface Override extends Level {
   readonly place: string;
@@ -228,8 +234,9 @@ function readOverrides(path: string | undefined, problems: Problems): Override[]
   if (path === undefined) return [];
   if (!existsSync(path)) throw new FileError(path, "there is no such file; give a list of overrides (JSON)");
   const file = readJson(path);
-  const list = Array.isArray(file) ? file : (file as { overrides?: unknown } | null)?.overrides;
   const tell = (lines: readonly string[]) => lines.forEach((line) => void problems.add(`${path}: ${line}`));
+  const { $schema: _, overrides: list, ...extra } = Array.isArray(file) ? { overrides: file } : (objectIn(file) ?? {});
+  tell(Object.keys(extra).map((key) => `${key}: is unknown; a file of overrides has "overrides" alone`));
   if (!Array.isArray(list)) tell(['must be a list of overrides, or an object with it under "overrides"']);
   else tell(problemsOf(overrides, list, ""));
   return overridesOf(Array.isArray(list) ? list.map(objectIn) : [], dirname(resolve(path)), path, tell);

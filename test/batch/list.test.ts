@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { jobsSchema } from "../../scripts/generate-config-schema.ts";
+import { jobsSchema, overridesSchema } from "../../scripts/generate-config-schema.ts";
 import { jobOf } from "../../src/batch/job.ts";
 import { type JobList, readJobs } from "../../src/batch/job-list.ts";
 import { quantize } from "../../src/commands/quantize.ts";
@@ -264,6 +264,7 @@ describe("what is wrong with a list", () => {
 
 test("the shipped JSON Schema is that of the code", () => {
   expect(readFileSync(join(import.meta.dir, "../../schema/jobs.schema.json"), "utf8")).toBe(jobsSchema());
+  expect(readFileSync(join(import.meta.dir, "../../schema/overrides.schema.json"), "utf8")).toBe(overridesSchema());
   expect(read({ $schema: "jobs.schema.json", jobs: [{ model: "a" }] }).jobs.length).toBe(1);
 });
 

@@ -246,6 +246,10 @@ describe("the command line", () => {
     expect(() => readJobs(join(cwd, "m"), join(cwd, "q"), NONE, wrong)).toThrow(
       /wrong\.json: \[1\]\.match: is missing[\s\S]*wrong\.json: \[0\]\.match: "nosuch\*" is for none of the 3 models/,
     );
+    const other = join(cwd, list(cwd, { overides: [], defaults: {} }, "other.json"));
+    expect(() => readJobs(join(cwd, "m"), join(cwd, "q"), NONE, other)).toThrow(
+      /other\.json: overides: is unknown; [\s\S]*other\.json: defaults: is unknown; [\s\S]*other\.json: must be a list of overrides/,
+    );
     expect(() => readJobs(join(cwd, "m"), join(cwd, "q"), NONE, join(cwd, "nosuch"))).toThrow("there is no such file");
   });
 
