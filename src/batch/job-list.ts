@@ -235,7 +235,8 @@ function readOverrides(path: string | undefined, problems: Problems): Override[]
   if (!existsSync(path)) throw new FileError(path, "there is no such file; give a list of overrides (JSON)");
   const file = readJson(path);
   const tell = (lines: readonly string[]) => lines.forEach((line) => void problems.add(`${path}: ${line}`));
-  const { $schema: _, overrides: list, ...extra } = Array.isArray(file) ? { overrides: file } : (objectIn(file) ?? {});
+  const given: Record<string, unknown> = Array.isArray(file) ? { overrides: file } : { ...objectIn(file) };
+  const { $schema: _, overrides: list, ...extra } = given;
   tell(Object.keys(extra).map((key) => `${key}: is unknown; a file of overrides has "overrides" alone`));
   if (!Array.isArray(list)) tell(['must be a list of overrides, or an object with it under "overrides"']);
   else tell(problemsOf(overrides, list, ""));
