@@ -1,6 +1,6 @@
-/** Writes the JSON Schemas that editors use for files of layer settings and for job lists, from the code that checks them. */
+/** Writes the JSON Schemas that editors use for files of layer settings, job lists and overrides, from the code that checks them. */
 import { z } from "zod";
-import { JOB_LIST } from "../src/batch/job-list.ts";
+import { JOB_LIST, OVERRIDES_FILE } from "../src/batch/job-list.ts";
 import { CONFIG } from "../src/settings/config.ts";
 
 /** The text of schema/layers.schema.json. test/settings/layers.test.ts holds the file to it. */
@@ -13,6 +13,11 @@ export function jobsSchema(): string {
   return text(z.toJSONSchema(JOB_LIST, { io: "input" }), "minmaxq job list");
 }
 
+/** The text of schema/overrides.schema.json. test/batch/list.test.ts holds the file to it. */
+export function overridesSchema(): string {
+  return text(z.toJSONSchema(OVERRIDES_FILE, { io: "input" }), "minmaxq overrides");
+}
+
 function text(schema: object, title: string): string {
   return `${JSON.stringify({ ...schema, title }, null, 2)}\n`;
 }
@@ -20,4 +25,5 @@ function text(schema: object, title: string): string {
 if (import.meta.main) {
   await Bun.write("schema/layers.schema.json", configSchema());
   await Bun.write("schema/jobs.schema.json", jobsSchema());
+  await Bun.write("schema/overrides.schema.json", overridesSchema());
 }

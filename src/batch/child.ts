@@ -12,7 +12,8 @@ import { checkTogether } from "../options/lists.ts";
 import { quantizeBy } from "../options/quantize.ts";
 import { writeReports } from "../views/reports.ts";
 import { summary } from "../views/summary.ts";
-import { type Job, jobOf, writtenBy } from "./job.ts";
+import { type Accuracy, accuracyOf, limitsOf } from "./accuracy.ts";
+import { forQuantize, isCompared, type Job, jobOf, writtenBy } from "./job.ts";
 import { hashFile } from "./key.ts";
 import type { Order, Report } from "./messages.ts";
 import type { Done } from "./outcome.ts";
@@ -53,9 +54,30 @@ async function outcome(entry: unknown): Promise<Report> {
     job = jobOf(entry);
     const done = await run(job, io);
     const bytes: [number, number] = [statSync(job.model).size, statSync(job.output).size];
-    return { kind: "done", bytes, sha256: await hashFile(job.output), ...said(done), warnings };
+    const sha256 = await hashFile(job.output);
+    const accuracy = await compared(job, io, warnings);
+    return { kind: "done", bytes, sha256, ...said(done), warnings, ...(accuracy && { accuracy }) };
   } catch (error) {
     return { kind: "failed", reason: wordsFor(error, job?.model), mayPass: mayPass(error) };
+  }
+}
+
+/**
+ * How far the result is off, where the job asks. A result that breaks a limit, or cannot be held to it, is removed: what lies there is good.
+ * Without a limit, a result that cannot be compared is told and kept.
+ */
+async function compared(job: Job, io: Io, warnings: string[]): Promise<Accuracy | undefined> {
+  if (!isCompared(job.options)) return undefined;
+  const isHeld = limitsOf(job.options).length > 0;
+  try {
+    const accuracy = await accuracyOf(job, io);
+    if (accuracy.broken.length > 0) rmSync(job.output, { force: true });
+    return accuracy;
+  } catch (error) {
+    const text = `it cannot be compared with its model: ${wordsFor(error, job.model)}`;
+    if (!isHeld) return void warnings.push(text);
+    rmSync(job.output, { force: true });
+    throw new MinmaxqError(text, { cause: error });
   }
 }
 
@@ -67,8 +89,9 @@ function said(report: RunReport): { summary: string[]; notes: Done["notes"] } {
 async function run(job: Job, io: Io): Promise<RunReport> {
   const { model, options } = job;
   for (const path of writtenBy(job)) makeFolder(dirname(path));
-  checkTogether(options);
-  const report = await quantizeBy(model, options, io);
+  const settings = forQuantize(options);
+  checkTogether(settings);
+  const report = await quantizeBy(model, settings, io);
   await writeReports(options, report, writeWhole);
   return report;
 }

@@ -1,8 +1,16 @@
-/** Job lists: a JSON file (checked, all problems at once), or every model below a folder. */
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+/**
+ * Job lists: a JSON file (checked, all problems at once), or every model below a folder.
+ *
+ *     command line (compare, fail-below) < defaults < entry < overrides, the later ones over the earlier
+ *
+ * A folder's entry are the options of the command line; its overrides come from `--overrides`, as a list's further ones do.
+ */
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { z } from "zod";
 import { FileError, Problems, reasonOf, UsageError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
+import { ACCURACY_OPTIONS } from "../options/lists.ts";
 import { schemeNameOf, schemeOf, weightSchemeOf } from "../options/scheme.ts";
 import { type OptionName, ROWS } from "../options/table.ts";
 import type { Given } from "../options/values.ts";
@@ -13,12 +21,16 @@ import {
   type Job,
   jobOf,
   keyOf,
+  type Level,
   merged,
+  OVERRIDE,
   optionsOf,
+  PATH_KEYS,
   pathsOf,
   problemsOf,
   problemsTogether,
 } from "./job.ts";
+import { type Expansion, expansionOf, isFor, modelsBelow, real } from "./patterns.ts";
 
 /** The batch's journal (results.ts); no job may write it. */
 export const RESULTS = "results.jsonl";
@@ -44,12 +56,20 @@ interface Drawn {
   readonly written: string;
 }
 
-/** The file's frame; its jobs are looked at one by one, so that all problems are told. */
+const overrides = z.array(z.looseObject({}, 'must be an object with "match"'), "must be a list of overrides");
+
+/** The file's frame; its jobs and overrides are looked at one by one, so that all problems are told. */
 const FILE = z.strictObject(
   {
     $schema: z.string().optional(),
     defaults: z.looseObject({}, "must be an object of options").optional(),
-    jobs: z.array(z.looseObject({}, "must be an object with a model"), "must be a list of jobs").min(1, "is empty"),
+    jobs: z
+      .array(
+        z.union([z.string(), z.looseObject({})], "must be an object with a model, or a pattern"),
+        "must be a list of jobs",
+      )
+      .min(1, "is empty"),
+    overrides: overrides.optional(),
   },
   { error: (issue) => (issue.code === "invalid_type" ? 'must be an object with "jobs"' : undefined) },
 );
@@ -57,20 +77,41 @@ const FILE = z.strictObject(
 /** The whole file, for editors (scripts/generate-config-schema.ts). */
 export const JOB_LIST = FILE.extend({
   defaults: DEFAULTS.optional().describe("options of all jobs"),
-  jobs: z.array(ENTRY).min(1).describe("one entry per model"),
+  jobs: z
+    .array(z.union([z.string(), ENTRY]))
+    .min(1)
+    .describe(
+      "one entry per model, folder of models (models/) or glob (models/*.tflite); a text is an entry without options",
+    ),
+  overrides: z.array(OVERRIDE).optional().describe("settings by pattern, over those of entries; later ones win"),
 });
 
-const MODEL_ENDINGS = [".circle", ".tflite"];
+/** A file of `--overrides`, for editors: there it is an object, which can name its schema. */
+export const OVERRIDES_FILE = z.strictObject({
+  $schema: z.string().optional(),
+  overrides: z.array(OVERRIDE).describe("settings by pattern; later ones win"),
+});
 
-/** The list at `path`. Throws a MinmaxqError with every problem of a file, a UsageError for options it cannot be run with. */
-export function readJobs(path: string, out: string | undefined, given: Given): JobList {
-  if (!existsSync(path))
-    throw new FileError(path, "there is no such file or folder; give a job list (JSON) or a folder of models");
-  return statSync(path).isDirectory() ? jobsOfFolder(path, out, given) : jobsOfFile(path, out, given);
+/** Settings for models that match. */
+interface Override extends Level {
+  readonly place: string;
+  readonly match: readonly string[];
 }
 
-function jobsOfFile(path: string, outGiven: string | undefined, given: Given): JobList {
-  const first = [...given.keys()][0];
+/**
+ * The list at `path`; `overridesPath`: a file with further overrides. Throws a MinmaxqError with every problem of a file, a UsageError for
+ * options it cannot be run with.
+ */
+export function readJobs(path: string, out: string | undefined, given: Given, overridesPath?: string): JobList {
+  if (!existsSync(path))
+    throw new FileError(path, "there is no such file or folder; give a job list (JSON) or a folder of models");
+  return statSync(path).isDirectory()
+    ? jobsOfFolder(path, out, given, overridesPath)
+    : jobsOfFile(path, out, given, overridesPath);
+}
+
+function jobsOfFile(path: string, outGiven: string | undefined, given: Given, overridesPath?: string): JobList {
+  const first = [...given.keys()].find((name) => !ACCURACY_OPTIONS.includes(name));
   if (first !== undefined)
     throw new UsageError(
       `--${keyOf(first)}: is for a folder of models; with a job list, write "${keyOf(first)}" into its "defaults"`,
@@ -81,24 +122,125 @@ function jobsOfFile(path: string, outGiven: string | undefined, given: Given): J
   const tell = (lines: readonly string[]) => lines.forEach((line) => void problems.add(`${path}: ${line}`));
   const file = readJson(path);
   tell(problemsOf(FILE, file, ""));
-  const { defaults, entries } = partsOf(file);
-  const wrongDefaults = problemsOf(DEFAULTS, defaults, "defaults");
+  const parts = partsOf(file);
+  const wrongDefaults = problemsOf(DEFAULTS, parts.defaults, "defaults");
   tell(wrongDefaults);
+  const own = overridesOf(parts.overrides, folder, "", tell);
+  const further = readOverrides(overridesPath, problems);
+  const overrides = [...own, ...further];
+  const defaults: Level = { values: { ...entryOf(given), ...parts.defaults }, folder };
   const drawn: Drawn[] = [];
-  for (const [index, own] of entries.entries()) {
+  const expansions: [string, Expansion][] = [];
+  for (const [index, own] of parts.entries.entries()) {
     if (own === undefined) continue;
     const place = `jobs[${index}]`;
     const wrong = problemsOf(ENTRY, own, place);
     tell(wrong);
     if (wrong.length > 0 || wrongDefaults.length > 0) continue;
-    const entry = merged(defaults, own, folder, out);
-    const together = problemsTogether(entry, place);
-    tell(together);
-    drawn.push({ place, written: String(own.model), entry: withOutput(entry, folder, out) });
+    const expansion = expansionOf(String(own.model), folder, out);
+    if (expansion) {
+      tell(expansionProblems(own, expansion, place));
+      expansions.push([`${place}: "${own.model}"`, expansion]);
+    }
+    for (const each of expansion?.models ?? [String(own.model)]) {
+      const model = resolve(folder, each);
+      const levels = [defaults, { values: { ...own, model }, folder }, ...chosen(overrides, model, folder)];
+      const entry = merged(levels, out);
+      const where = expansion ? `${place} (${relative(folder, model)})` : place;
+      tell(problemsTogether(entry, where));
+      const written = expansion ? relative(folder, model) : String(own.model);
+      drawn.push({ place: where, written, entry: withOutput(entry, folder, out) });
+    }
   }
-  tell(collisions(drawn, [path, join(out, RESULTS)]));
+  if (wrongDefaults.length === 0) {
+    tell(unusedOverrides(own, drawn, folder));
+    for (const line of unusedOverrides(further, drawn, folder)) problems.add(`${overridesPath}: ${line}`);
+  }
+  tell(ownOutputs(expansions, drawn, out));
+  tell(collisions(drawn, [path, join(out, RESULTS), ...(overridesPath === undefined ? [] : [overridesPath])]));
+  tell(nothingToCompare(given, drawn));
   problems.throwIfAny(`${path}: is no valid job list`);
   return { jobs: listed(drawn, out), out };
+}
+
+/** An entry that stands for several models cannot name one file for all of them. */
+function expansionProblems(own: Entry, { models }: Expansion, place: string): string[] {
+  if (models.length === 0) return [`${place}.model: "${own.model}" stands for no .circle or .tflite file; mend it`];
+  return Object.entries(PATH_KEYS)
+    .filter(([key, use]) => use === "written" && (own[key] ?? null) !== null)
+    .map(
+      ([key]) => `${place}.${key}: is one file, and "${own.model}" may be many models; leave it out, or name a model`,
+    );
+}
+
+/** Patterns that would take results for models the next time. */
+function ownOutputs(expansions: readonly [string, Expansion][], drawn: readonly Drawn[], out: string): string[] {
+  return expansions.flatMap(([what, expansion]) => {
+    const taken = drawn.find(({ entry }) => expansion.takes(String(entry.output)));
+    return taken
+      ? [
+          `${what} would take outputs for models the next time (${relative(out, String(taken.entry.output))}); give them another folder with --out`,
+        ]
+      : [];
+  });
+}
+
+/** Limits of the command line that hold for no job: none has samples. */
+function nothingToCompare(given: Given, drawn: readonly Drawn[]): string[] {
+  const asked = ACCURACY_OPTIONS.filter((name) => given.has(name));
+  if (drawn.length === 0 || drawn.some(({ entry }) => asked.some((name) => entry[keyOf(name)] !== undefined)))
+    return [];
+  return asked.map((name) => `--${keyOf(name)}: no job has samples to be compared on; give them data`);
+}
+
+/** The overrides for a model. */
+function chosen(overrides: readonly Override[], model: string, folder: string): Override[] {
+  return overrides.filter(({ match }) => match.some((pattern) => isFor(pattern, model, folder)));
+}
+
+/** Patterns that are for no model of the list: a slip, most likely. */
+function unusedOverrides(overrides: readonly Override[], drawn: readonly Drawn[], folder: string): string[] {
+  const models = drawn.map(({ entry }) => String(entry.model));
+  return overrides.flatMap(({ place, match }) =>
+    match
+      .filter((pattern) => models.length > 0 && !models.some((model) => isFor(pattern, model, folder)))
+      .map(
+        (pattern) =>
+          `${place}.match: "${pattern}" is for none of the ${counted(models.length, "model")}; mend it or leave it out`,
+      ),
+  );
+}
+
+/** Checked overrides; what is wrong with them is told, and they are left out. */
+function overridesOf(
+  list: readonly (Entry | undefined)[],
+  folder: string,
+  place: string,
+  tell: (lines: readonly string[]) => void,
+): Override[] {
+  return list.flatMap((each, index) => {
+    if (each === undefined) return [];
+    const where = `${place === "" ? "overrides" : ""}[${index}]`;
+    const wrong = problemsOf(OVERRIDE, each, where);
+    tell(wrong);
+    if (wrong.length > 0) return [];
+    const { match, ...values } = each;
+    return [{ place: where, match: [match].flat().map(String), values, folder }];
+  });
+}
+
+/** The overrides of a file of their own: a list, or an object with it under "overrides". */
+function readOverrides(path: string | undefined, problems: Problems): Override[] {
+  if (path === undefined) return [];
+  if (!existsSync(path)) throw new FileError(path, "there is no such file; give a list of overrides (JSON)");
+  const file = readJson(path);
+  const tell = (lines: readonly string[]) => lines.forEach((line) => void problems.add(`${path}: ${line}`));
+  const given: Record<string, unknown> = Array.isArray(file) ? { overrides: file } : { ...objectIn(file) };
+  const { $schema: _, overrides: list, ...extra } = given;
+  tell(Object.keys(extra).map((key) => `${key}: is unknown; a file of overrides has "overrides" alone`));
+  if (!Array.isArray(list)) tell(['must be a list of overrides, or an object with it under "overrides"']);
+  else tell(problemsOf(overrides, list, ""));
+  return overridesOf(Array.isArray(list) ? list.map(objectIn) : [], dirname(resolve(path)), path, tell);
 }
 
 function readJson(path: string): unknown {
@@ -109,18 +251,23 @@ function readJson(path: string): unknown {
   }
 }
 
+function objectIn(value: unknown): Entry | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Entry) : undefined;
+}
+
 /** What of a file can be looked at further, whatever else is wrong with it. */
-function partsOf(file: unknown): { defaults: Entry; entries: (Entry | undefined)[] } {
-  const isObject = (value: unknown): value is Entry =>
-    typeof value === "object" && value !== null && !Array.isArray(value);
-  const { defaults, jobs } = isObject(file) ? (file as Record<string, unknown>) : {};
+function partsOf(file: unknown) {
+  const { defaults, jobs, overrides } = (objectIn(file) ?? {}) as Record<string, unknown>;
   return {
-    defaults: isObject(defaults) ? defaults : {},
-    entries: Array.isArray(jobs) ? jobs.map((each) => (isObject(each) ? each : undefined)) : [],
+    defaults: objectIn(defaults) ?? {},
+    entries: Array.isArray(jobs)
+      ? jobs.map((each) => (typeof each === "string" ? { model: each } : objectIn(each)))
+      : [],
+    overrides: Array.isArray(overrides) ? overrides.map(objectIn) : [],
   };
 }
 
-function jobsOfFolder(path: string, outGiven: string | undefined, given: Given): JobList {
+function jobsOfFolder(path: string, outGiven: string | undefined, given: Given, overridesPath?: string): JobList {
   if (outGiven === undefined) throw new UsageError(`${path}: is a folder; say with --out where the outputs go`);
   const folder = resolve(path);
   const out = resolve(outGiven);
@@ -128,17 +275,28 @@ function jobsOfFolder(path: string, outGiven: string | undefined, given: Given):
     throw new UsageError(
       `--out ${outGiven}: is the folder of the models itself; outputs would be taken for models, give another folder`,
     );
-  const options = entryOf(given);
   const found = modelsBelow(folder, real(out));
   if (found.length === 0) throw new FileError(path, "has no .circle or .tflite file, nor have its folders");
+  const problems = new Problems(path);
+  const overrides = readOverrides(overridesPath, problems);
+  const all = Object.entries(entryOf(given));
+  const isGeneral = ([key]: (typeof all)[number]) => ACCURACY_OPTIONS.some((name) => keyOf(name) === key);
+  const general: Level = { values: Object.fromEntries(all.filter(isGeneral)), folder };
+  const options = Object.fromEntries(all.filter((each) => !isGeneral(each)));
   const drawn = found.map((name): Drawn => {
-    const entry = merged({}, { ...options, model: join(folder, name) }, process.cwd(), out);
+    const model = join(folder, name);
+    const own: Level = { values: { ...options, model }, folder: process.cwd() };
+    const entry = merged([general, own, ...chosen(overrides, model, folder)], out);
     return { place: join(path, name), written: name, entry: withOutput(entry, folder, out) };
   });
-  const problems = new Problems(path);
-  // The options are the same for all.
-  for (const line of problemsTogether(drawn[0]!.entry, "options")) problems.add(line.replace(/^options: /, ""));
-  for (const line of collisions(drawn, [join(out, RESULTS)])) problems.add(line);
+  // Without overrides the options are the same for all.
+  if (overrides.length === 0)
+    for (const line of problemsTogether(drawn[0]!.entry, "options")) problems.add(line.replace(/^options: /, ""));
+  else for (const { entry, place } of drawn) for (const line of problemsTogether(entry, place)) problems.add(line);
+  for (const line of unusedOverrides(overrides, drawn, folder)) problems.add(`${overridesPath}: ${line}`);
+  for (const line of collisions(drawn, [join(out, RESULTS), ...(overridesPath === undefined ? [] : [overridesPath])]))
+    problems.add(line);
+  for (const line of nothingToCompare(given, drawn)) problems.add(line);
   problems.throwIfAny(`${path}: cannot be done`);
   return { jobs: listed(drawn, out), out };
 }
@@ -151,21 +309,6 @@ function entryOf(given: Given): Entry {
     return ROWS[name].many === "repeated" ? texts.map(String) : last;
   };
   return Object.fromEntries([...given].map(([name, texts]) => [keyOf(name), value(name, texts)]));
-}
-
-/** Models below a folder, by their paths inside it, sorted; hidden names, linked folders and `without` are left out. */
-function modelsBelow(folder: string, without: string, inside = ""): string[] {
-  const found: string[] = [];
-  for (const entry of readdirSync(join(folder, inside), { withFileTypes: true })) {
-    if (entry.name.startsWith(".")) continue;
-    const name = join(inside, entry.name);
-    if (entry.isDirectory()) {
-      if (real(join(folder, name)) !== without) found.push(...modelsBelow(folder, without, name));
-    } else if (MODEL_ENDINGS.includes(extname(entry.name).toLowerCase())) {
-      if (entry.isFile() || statSync(join(folder, name), { throwIfNoEntry: false })?.isFile()) found.push(name);
-    }
-  }
-  return inside === "" ? found.sort() : found;
 }
 
 /**
@@ -204,13 +347,6 @@ function collisions(drawn: readonly Drawn[], own: readonly string[]): string[] {
     written.set(real, { place, key });
   }
   return problems;
-}
-
-/** One name a file, also for those to come: links of the folders that are there are followed. */
-function real(path: string): string {
-  if (existsSync(path)) return realpathSync(path);
-  const folder = dirname(path);
-  return folder === path ? path : join(real(folder), basename(path));
 }
 
 function listed(drawn: readonly Drawn[], out: string): ListedJob[] {

@@ -8,8 +8,9 @@ import { closest, distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import type { SampleSource } from "../driver/settings.ts";
-import { checkTogether, JOB_OPTIONS } from "../options/lists.ts";
+import { ACCURACY_OPTIONS, checkTogether, JOB_OPTIONS, OF_ACTIVATIONS, REDUCTION_OPTIONS } from "../options/lists.ts";
 import type { OptionRow } from "../options/row.ts";
+import { weightSchemeOf } from "../options/scheme.ts";
 import { isMadeUp, sampleFormat, sampleSource, sourceText, withFormats } from "../options/sources.ts";
 import { type OptionName, ROWS } from "../options/table.ts";
 import type { OptionValues } from "../options/values.ts";
@@ -53,11 +54,12 @@ const path = z
 /** The checks of the option table, for a value of a job list. */
 function schemaOf(name: OptionName): z.ZodType {
   const row = ROWS[name];
-  if (!row.flags.includes("<")) return z.boolean("must be true or false");
+  if (!/[<[]/.test(row.flags)) return z.boolean("must be true or false");
   if (row.file && !row.many) return path;
   const one = row.file ? path : z.union([z.string(), z.number()], "must be a text or a number");
   const many = row.many ? z.union([one, z.array(one).min(1, "is empty")], "must be a text, or a list of texts") : one;
-  return many.superRefine((value, context) => {
+  const value = row.flags.includes("[") ? z.union([z.boolean(), one], "must be true, false or a number") : many;
+  return value.superRefine((value, context) => {
     try {
       parsed(name, value as string);
     } catch (error) {
@@ -92,6 +94,13 @@ export const ENTRY = z.strictObject({
   ...nullable,
 });
 export const DEFAULTS = z.strictObject(optional);
+/** Settings for the models that a pattern matches. */
+export const OVERRIDE = z.strictObject({
+  match: z
+    .union([path, z.array(path).min(1, "is empty")], "must be a pattern, or a list of patterns")
+    .describe("which models: a path or a glob; without a slash, a name in any folder"),
+  ...nullable,
+});
 
 /** What is wrong with a value, one line each, the place first: `jobs[2].dtype: is "uint9"; choose uint8 or int16`. */
 export function problemsOf(schema: z.ZodType, value: unknown, place: string): string[] {
@@ -103,9 +112,10 @@ function linesOf(issue: z.core.$ZodIssue, value: unknown, place: string): string
   if (issue.code === "unrecognized_keys")
     return issue.keys.map(
       (key) =>
-        `${placeOf(place, [key])}: ${place === "" ? 'is unknown; a job list has "defaults" and "jobs"' : unknown(key)}`,
+        `${placeOf(place, [key])}: ${place === "" ? 'is unknown; a job list has "defaults", "jobs" and "overrides"' : unknown(key)}`,
     );
-  const missing = issue.code === "invalid_type" && issue.path.length > 0 && at(value, issue.path) === undefined;
+  const typed = issue.code === "invalid_type" || issue.code === "invalid_union";
+  const missing = typed && issue.path.length > 0 && at(value, issue.path) === undefined;
   return [`${placeOf(place, issue.path)}: ${missing ? "is missing" : lower(issue.message)}`];
 }
 
@@ -170,14 +180,35 @@ export function writtenBy({ entry }: Job): string[] {
   return pathsOf(entry).flatMap(({ path, use }) => (use === "written" ? [path] : []));
 }
 
-/** An entry over its defaults, paths below `folder` (outputs below `out`); what a job has no use for is left out. */
-export function merged(defaults: Entry, own: Entry, folder: string, out: string): Entry {
-  const all = { ...defaults, ...own };
+/** Settings of one level: defaults of all jobs, an entry, an override. */
+export interface Level {
+  readonly values: Entry;
+  /** Where paths in it begin. */
+  readonly folder: string;
+}
+
+/** Values by key, and the level that said each last. */
+interface Said {
+  readonly value: Entry[string];
+  readonly level: number;
+}
+
+/**
+ * Settings of all levels as one entry, the first (defaults) to the last: what a later one says wins. Paths become absolute, those that
+ * are written below `out`. What a more general level says and a more special one has made useless is left out; at the same level it is a mistake.
+ */
+export function merged(levels: readonly Level[], out: string): Entry {
+  const said = new Map<string, Said>();
+  for (const [level, { values }] of levels.entries())
+    for (const [key, value] of Object.entries(values)) if (value !== undefined) said.set(key, { value, level });
+  takeBackUseless(said);
+  const all = Object.fromEntries([...said].map(([key, { value }]) => [key, value]));
   const result: Record<string, Entry[string]> = {};
-  for (const [key, value] of Object.entries(all)) {
-    if (value === null || value === undefined || value === false) continue;
+  for (const [key, { value, level }] of said) {
+    if (value === null || value === false) continue;
     const needed = ROWS[BY_KEY.get(key)!]?.needs as OptionName | undefined;
-    if (needed && (all[keyOf(needed)] ?? null) === null && !(key in own)) continue;
+    if (needed && (all[keyOf(needed)] ?? null) === null && level < (said.get(keyOf(needed))?.level ?? 1)) continue;
+    const { folder } = levels[level]!;
     const use = PATH_KEYS[key];
     if (use === "samples")
       result[key] = dataOf(
@@ -189,6 +220,49 @@ export function merged(defaults: Entry, own: Entry, folder: string, out: string)
     else result[key] = use === undefined ? value : resolve(use === "written" ? out : folder, String(value));
   }
   return result;
+}
+
+/** What the scheme that a more special level names has no use for, or says otherwise. */
+function takeBackUseless(said: Map<string, Said>): void {
+  const takeBack = (names: readonly OptionName[], by: Said | undefined) => {
+    if (by === undefined) return;
+    for (const key of names.map(keyOf)) {
+      const found = said.get(key);
+      if (found && found.level < by.level) said.set(key, { value: null, level: by.level });
+    }
+  };
+  const value = (name: OptionName) => said.get(keyOf(name))?.value ?? false;
+  if (value("compare") === false) takeBack(["failBelow", "failAbove"], said.get("compare"));
+  const [scheme, dtype] = [said.get("scheme"), said.get("dtype")];
+  // Two words for one thing: the later one is meant.
+  if (value("scheme") !== false) takeBack(["dtype"], scheme);
+  if (value("dtype") !== false) takeBack(["scheme"], dtype);
+  const named = (["scheme", "dtype"] as const).find((name) => value(name) !== false);
+  const by = named && said.get(named);
+  const weights =
+    named === "scheme"
+      ? weightSchemeOf({ scheme: String(by!.value).toLowerCase() as OptionValues["scheme"] })
+      : undefined;
+  if (!weights?.inBlocks) takeBack(["block"], by);
+  if (!weights) return;
+  const compared = ACCURACY_OPTIONS.some((name) => value(name) !== false);
+  takeBack(REDUCTION_OPTIONS, by);
+  // Samples are still of use: the result is run on them.
+  takeBack(
+    OF_ACTIVATIONS.filter((name) => name !== "data" || !compared),
+    by,
+  );
+}
+
+/** Whether a job's result is held against its model. */
+export function isCompared(options: OptionValues): boolean {
+  return ACCURACY_OPTIONS.some((name) => options[name] !== undefined);
+}
+
+/** The options that `quantize` gets: samples that are for the comparison alone are none of its business. */
+export function forQuantize(options: OptionValues): OptionValues {
+  if (!isCompared(options) || !weightSchemeOf(options)) return options;
+  return { ...options, data: undefined, dataFormat: undefined, inputShape: undefined };
 }
 
 /** The options of a checked entry as `quantize` takes them. */
@@ -219,7 +293,11 @@ export function problemsTogether(entry: Entry, place: string): string[] {
       problems.push(`${place}: ${reasonOf(error)}`);
     }
   };
-  refused(() => checkTogether(options));
+  refused(() => checkTogether(forQuantize(options)));
+  const weights = isCompared(options) ? weightSchemeOf(options) : undefined;
+  if (weights)
+    for (const key of REDUCTION_OPTIONS.map(keyOf))
+      if (entry[key] !== undefined) problems.push(`${placeOf(place, [key])}: does nothing with "${weights.name}"`);
   for (const each of options.layer ?? [])
     refused(() => layerArgument(each, { ...DEFAULT_SCHEME, granularity: options.granularity }));
   return problems;

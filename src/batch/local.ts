@@ -25,6 +25,6 @@ async function runOne(course: Course, job: ListedJob): Promise<void> {
   const seconds = (performance.now() - started) / 1000;
   if (end.kind === "stopped") return;
   if (end.kind === "failed") return course.end(job, { status: "failed", seconds, reason: end.reason }, null);
-  const { bytes, sha256, summary, warnings, notes } = end;
-  await course.endRun(job, { status: "done", seconds, bytes, sha256, summary, warnings, notes }, key);
+  const { kind: _, ...done } = end;
+  await course.endRun(job, { status: "done", seconds, ...done }, key);
 }

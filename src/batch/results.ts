@@ -24,25 +24,50 @@ const LINE = DONE.extend({
 });
 export type Former = z.infer<typeof LINE>;
 
+/** What of a failure's line is told again. */
+const FAILURE = z.object({
+  output: z.string(),
+  status: z.literal("failed"),
+  reason: z.string(),
+  group: z.string().optional(),
+});
+export type FormerFailure = z.infer<typeof FAILURE>;
+
 export class Results {
   readonly path: string;
   /** The last success by output. */
   private readonly former = new Map<string, Former>();
+  /** The last failure by output, where nothing came after it. */
+  private readonly failures = new Map<string, FormerFailure>();
   private readonly run = new Date().toISOString();
 
-  /** Reads what former runs left in the folder, which is made. Throws a MinmaxqError when that cannot be. */
-  constructor(private readonly folder: string) {
+  /** Reads what former runs left in the folder, which is made unless all is only looked at (`dry`). Throws a MinmaxqError when that cannot be. */
+  constructor(
+    private readonly folder: string,
+    dry = false,
+  ) {
     this.path = join(folder, RESULTS);
+    if (dry && !existsSync(this.path)) return;
     try {
-      mkdirSync(folder, { recursive: true });
-      // Now and not when the first job has ended, which may be hours later.
-      closeSync(openSync(this.path, "a"));
-      for (const line of readFileSync(this.path, "utf8").split("\n")) this.take(line);
+      if (!dry) {
+        mkdirSync(folder, { recursive: true });
+        // Now and not when the first job has ended, which may be hours later.
+        closeSync(openSync(this.path, "a"));
+      }
+      this.takeAll();
     } catch (error) {
-      throw new FileError(this.path, `cannot be written (${reasonOf(error)}); give another folder with --out`, {
-        cause: error,
-      });
+      throw new FileError(
+        this.path,
+        `cannot be ${dry ? "read" : "written"} (${reasonOf(error)}); give another folder with --out`,
+        {
+          cause: error,
+        },
+      );
     }
+  }
+
+  private takeAll(): void {
+    for (const line of readFileSync(this.path, "utf8").split("\n")) this.take(line);
   }
 
   private take(text: string): void {
@@ -52,15 +77,24 @@ export class Results {
     } catch {
       return;
     }
+    const output = (value as { output?: unknown } | null)?.output;
+    if (typeof output !== "string") return;
+    const failure = FAILURE.safeParse(value);
+    if (failure.success) this.failures.set(output, failure.data);
+    else this.failures.delete(output);
     const line = LINE.safeParse(value);
-    if (line.success) this.former.set(line.data.output, line.data);
-    else if (typeof (value as { output?: unknown } | null)?.output === "string")
-      this.former.delete((value as { output: string }).output);
+    if (line.success) this.former.set(output, line.data);
+    else this.former.delete(output);
   }
 
   /** The last run's line, if it was a success. */
   formerOf(job: ListedJob): Former | undefined {
     return this.former.get(this.nameOf(job));
+  }
+
+  /** The last run's failure, if it was one. */
+  failureOf(job: ListedJob): FormerFailure | undefined {
+    return this.failures.get(this.nameOf(job));
   }
 
   /** Everything known of files, for hashes that need not be made again. */

@@ -2,6 +2,8 @@
 import { MultiBar, Presets, type SingleBar } from "cli-progress";
 import { drawnBy, screen, terminal } from "../terminal/output.ts";
 import { isTerminal } from "../terminal/streams.ts";
+import { sqnrText } from "./accuracy.ts";
+import { columnsOf, shortened, wrapped } from "./columns.ts";
 import { type Outcome, oneLine, sizesOf } from "./outcome.ts";
 
 export interface View {
@@ -15,6 +17,8 @@ export interface View {
 
 /** Seconds between two lines about running jobs where there is no terminal. */
 const LINE_EVERY = 10;
+/** Clears what is right of the cursor. */
+const CLEAR = "\x1b[K";
 /** Bars of jobs at once; a queue may have hundreds under way. */
 const BARS = 8;
 
@@ -30,7 +34,14 @@ function bars(total: number): View {
     autopadding: true,
     forceRedraw: true,
   };
-  const multi = new MultiBar({ ...options, format: "{what} {bar} {value}/{total}" }, Presets.shades_classic);
+  // Bars switch wrapping off, so what is longer than a line would be cut away.
+  const columns = columnsOf(2) ?? 80;
+  const barsize = Math.max(10, Math.min(40, columns - 40));
+  const multi = new MultiBar({ ...options, barsize, format: "{what} {bar} {value}/{total}" }, Presets.shades_classic);
+  // Bars clear the first line alone; what they have drawn below has to go, too.
+  const log = (text: string) => multi.log(`${wrapped(text, columns - 3).join(`${CLEAR}\n  `)}${CLEAR}\n`);
+  // "recording 1000/1000", and three spaces.
+  const names = Math.max(12, Math.min(60, columns - 24));
   const whole = multi.create(total, 0, { what: "jobs" }, { format: "{what} {bar} {value}/{total} {failed}" });
   whole.update({ failed: "" });
   drawnBy(multi);
@@ -39,7 +50,7 @@ function bars(total: number): View {
   return {
     started(name) {
       if (each.size >= BARS || each.has(name)) return;
-      each.set(name, multi.create(1, 0, { name: shortened(name), what: "" }, { format: "  {name} {what}" }));
+      each.set(name, multi.create(1, 0, { name: shortened(name, names), what: "" }, { format: "  {name} {what}" }));
     },
     progress(name, what, done, of) {
       each.get(name)?.update({ what: of > 1 ? `${what} ${done}/${of}` : what });
@@ -50,19 +61,14 @@ function bars(total: number): View {
       each.delete(name);
       if (outcome.status === "failed") failed++;
       whole.increment({ failed: failed > 0 ? `(${failed} failed)` : "" });
-      if (outcome.status === "failed") multi.log(`${line(name, outcome)}\n`);
+      if (outcome.status === "failed") log(line(name, outcome));
     },
-    tell: (text) => multi.log(`${text}\n`),
+    tell: log,
     close() {
       multi.stop();
       drawnBy(undefined);
     },
   };
-}
-
-/** The end of a path tells more than its start. */
-function shortened(name: string): string {
-  return name.length > 40 ? `…${name.slice(-39)}` : name;
 }
 
 function lines(total: number): View {
@@ -90,5 +96,6 @@ function lines(total: number): View {
 export function line(name: string, outcome: Outcome): string {
   if ("reason" in outcome) return `${name}: ${outcome.status}: ${oneLine(outcome.reason)}`;
   const seconds = outcome.status === "done" ? `, ${outcome.seconds.toFixed(1)} s` : "";
-  return `${name}: ${outcome.status}, ${sizesOf(outcome)}${seconds}`;
+  const far = outcome.accuracy ? `, SQNR ${sqnrText(outcome.accuracy)}` : "";
+  return `${name}: ${outcome.status}, ${sizesOf(outcome)}${seconds}${far}`;
 }

@@ -12,6 +12,7 @@ import { windDown } from "../base/interrupt.ts";
 import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
 import type { OptionValues } from "../options/values.ts";
+import { sqnrText } from "./accuracy.ts";
 import { defaultJobs } from "./course.ts";
 import { type Job, jobOf } from "./job.ts";
 import { oneLine, sizesOf } from "./outcome.ts";
@@ -33,8 +34,13 @@ export async function runWorker(options: OptionValues, output: Output): Promise<
   const link = await openLink(options.queue!);
   const count = options.jobs ?? defaultJobs();
   const service = new Service(roots, link, count, options.takeOver * 1000, output);
-  output.tell(`minmaxq ${pkg.version}: takes jobs from ${link.shown}, ${count} at a time; Ctrl-C ends`);
+  output.tell(`${stamp()} minmaxq ${pkg.version}: takes jobs from ${link.shown}, ${count} at a time; Ctrl-C ends`);
   await service.run();
+}
+
+/** When a line of the log was written: `2026-11-27T03:41:02Z`. */
+function stamp(): string {
+  return `${new Date().toISOString().slice(0, 19)}Z`;
 }
 
 class Service {
@@ -75,7 +81,7 @@ class Service {
     let timer: Timer | undefined;
     this.link.onChange((connected) => {
       clearTimeout(timer);
-      this.output.tell(`${this.link.shown}: ${connected ? "connected again" : "the connection is lost, trying again"}`);
+      this.log(`${this.link.shown}: ${connected ? "connected again" : "the connection is lost, trying again"}`);
       if (!connected) timer = setTimeout(() => this.worker.cancelAllJobs(), this.takeOver * 0.4);
     });
   }
@@ -90,11 +96,15 @@ class Service {
       this.worker.cancelAllJobs();
       await Promise.race([this.worker.close(), Bun.sleep(GOODBYE)]);
       const what = this.handedBack > 0 ? `; ${counted(this.handedBack, "job")} handed back` : "";
-      this.output.tell(`stopped by ${signal}${what}`);
+      this.log(`stopped by ${signal}${what}`);
     } finally {
       this.worker.cancelAllJobs();
       this.link.close();
     }
+  }
+
+  private log(line: string): void {
+    this.output.tell(`${stamp()} ${line}`);
   }
 
   private async work(queued: Queued<Payload, Answer>, token: string, signal: AbortSignal): Promise<Answer> {
@@ -102,18 +112,21 @@ class Service {
     const title = titleOf(job);
     // Begun before: what its former process may have left belongs to no process.
     const again = queued.attemptsStarted > 1;
-    this.output.tell(`${again ? "taken over or again" : "taken"}: ${title}`);
+    this.log(`${again ? "taken over or again" : "taken"}: ${title}`);
     removeLeftovers(job, again ? () => true : isAbandoned);
     const started = performance.now();
     const end = await runProcess(job, this.newsOf(queued), signal, this.roots.folders);
     const seconds = (performance.now() - started) / 1000;
     if (end.kind === "stopped") return this.giveBack(queued, token, title);
     if (end.kind === "failed") throw this.failure(title, end.reason, end.mayPass);
-    const { bytes, sha256, summary, warnings, notes } = end;
-    this.output.tell(
-      `done: ${title}, ${sizesOf({ status: "done", seconds, bytes, sha256, summary, warnings, notes })}, ${seconds.toFixed(1)} s`,
+    const { kind: _, ...done } = end;
+    const { accuracy } = done;
+    const far = accuracy ? `, SQNR ${sqnrText(accuracy)}` : "";
+    const broken = accuracy?.broken.length ? "; it breaks its limit" : "";
+    this.log(
+      `done: ${title}, ${sizesOf({ status: "done", seconds, ...done })}, ${seconds.toFixed(1)} s${far}${broken}`,
     );
-    return { bytes, sha256, summary, warnings, notes, seconds, worker: this.name };
+    return { ...done, seconds, worker: this.name };
   }
 
   private checked(queued: Queued<Payload>): Job {
@@ -126,13 +139,13 @@ class Service {
 
   private failure(title: string, text: string, mayPass: boolean): Error {
     const reason = oneLine(text);
-    this.output.tell(`failed: ${title}: ${reason}${mayPass ? " (may pass)" : ""}`);
+    this.log(`failed: ${title}: ${reason}${mayPass ? " (may pass)" : ""}`);
     return mayPass ? new Error(reason) : new UnrecoverableError(reason);
   }
 
   private async giveBack(queued: Queued<Payload>, token: string, title: string): Promise<never> {
     if (this.stopped === undefined) {
-      this.output.tell(`given up: ${title}: the hold on it was lost; another worker takes it`);
+      this.log(`given up: ${title}: the hold on it was lost; another worker takes it`);
       throw new Error("the worker lost its hold on the job");
     }
     await queued.moveToWait(token);

@@ -97,7 +97,13 @@ function refuseMissing(command: Command, values: OptionValues): void {
 function refuseUseless(command: Command, values: OptionValues, given: Given): void {
   for (const name of command.options) {
     const needed = ROWS[name].needs as OptionName | undefined;
-    if (needed && given.has(name) && values[needed] === undefined && command.options.includes(needed))
+    if (
+      needed &&
+      !ROWS[name].ofEntries &&
+      given.has(name) &&
+      values[needed] === undefined &&
+      command.options.includes(needed)
+    )
       throw new UsageError(`${ROWS[name].flags.split(" ")[0]}: does nothing without ${ROWS[needed].flags}`);
   }
 }

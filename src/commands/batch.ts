@@ -6,7 +6,17 @@ import type { Given, OptionValues } from "../options/values.ts";
 import type { Command } from "./command.ts";
 
 /** Options of the batch itself; all others are those of its jobs. */
-const OWN: readonly OptionName[] = ["out", "jobs", "failFast", "redo", "queue"];
+const OWN: readonly OptionName[] = [
+  "out",
+  "overrides",
+  "dryRun",
+  "failed",
+  "jobs",
+  "failFast",
+  "redo",
+  "queue",
+  "json",
+];
 
 export const batch: Command = {
   name: "batch",
@@ -16,6 +26,9 @@ export const batch: Command = {
   examples: [
     "minmaxq batch jobs.json",
     "minmaxq batch models/ --data samples.npz --out quantized/",
+    "minmaxq batch models/ --data samples.npz --out quantized/ --overrides special.json --dry-run",
+    "minmaxq batch jobs.json --compare --fail-below sqnr=20",
+    "minmaxq batch jobs.json --failed",
     "minmaxq batch jobs.json --queue redis://queue.example:6379",
   ],
   run,

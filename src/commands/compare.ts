@@ -3,17 +3,14 @@
 import { FileError, reasonOf, UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
-import { type DataSet, type InputSpec, isOpen, openDataSet, openSizeText, withShapesOf } from "../calibration/index.ts";
-import { asIs } from "../compare/as-is.ts";
-import { type Comparison, compareModels } from "../compare/compare.ts";
+import type { Comparison } from "../compare/compare.ts";
 import { brokenLimits, holdTo } from "../compare/limits.ts";
-import { hasIntegers, openSide, type Side, type SidePart } from "../compare/side.ts";
+import type { SidePart } from "../compare/side.ts";
 import { visqFile } from "../compare/visq.ts";
-import { about } from "../driver/about.ts";
 import { checkInput, checkReport } from "../driver/paths.ts";
 import type { SampleSource } from "../driver/settings.ts";
-import { defaultPart, signatureNamed } from "../driver/signatures.ts";
-import { type Dialect, type Model, type OpenedModel, openModel, signaturesOf } from "../model/index.ts";
+import { type Dialect, openModel, signaturesOf } from "../model/index.ts";
+import { compareOpened } from "../options/compare.ts";
 import { sourcesOf } from "../options/sources.ts";
 import type { OptionValues } from "../options/values.ts";
 import { coloursFor, columnsOf } from "../terminal/streams.ts";
@@ -78,23 +75,10 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
   if (options.visq !== undefined) checkReport("--visq", options.visq, [...paths, source.location]);
   const opened = paths.map((path) => openModel(path));
   try {
-    const sides: Side[] = [];
-    const parts = opened.map(({ model }, i) => partOf(model, source, options, paths[i]!));
-    for (const [i, model] of opened.entries()) {
+    for (const [i, model] of opened.entries())
       for (const line of model.unknown) output.tell(`warning: ${paths[i]}: ${line}`);
-      sides.push(await about(paths[i]!, () => openSide(model, false, false, parts[i])));
-    }
-    const openData = (inputs: readonly InputSpec[]) => openSamples(inputs, parts[0]!, source, options, output);
-    const { side, why } = await secondSide(opened[1]!, sides[1]!, options.runAs, parts[1]!);
-    const comparison = await compareModels([sides[0]!, side], openData, {
-      layers: options.layers || options.visq !== undefined,
-      workers: options.numThreads,
-      memoryLimit: options.memoryLimit,
-      sequence: options.sequence,
-      fastMath: options.fastMath,
-      onProgress: output.progress("comparing"),
-    });
-    const compared = { ...parts[0]!, of: signaturesOf(opened[0]!.model).length };
+    const { comparison, why, part } = await compareOpened([opened[0]!, opened[1]!], paths, source, options, output);
+    const compared = { ...part, of: signaturesOf(opened[0]!.model).length };
     print(paths, compared, comparison, opened[1]!.dialect, why, options, output);
     if (options.visq !== undefined) {
       await write(options.visq, visqFile(paths[0], comparison.layers, options.visqMetric));
@@ -122,47 +106,6 @@ function sourceOf(options: OptionValues): SampleSource {
   throw new UsageError(
     `--signature ${options.signature}: there are no samples for it; give --data ${options.signature}=SAMPLES`,
   );
-}
-
-/** The part of a model that is compared. Throws a UsageError where it has none of that name. */
-function partOf(model: Model, { signature, location }: SampleSource, options: OptionValues, path: string): SidePart {
-  const name = options.signature ?? signature;
-  const by = options.signature === undefined ? `${path}: --data ${name}=${location}` : `${path}: --signature ${name}`;
-  const found = name === undefined ? defaultPart(model, location) : signatureNamed(model, name, by);
-  return { subgraph: found.subgraph, ...(found.name !== undefined && { signature: found.name }) };
-}
-
-/** The second model as it is run, and why not as it is. Throws a FileError where it was asked for and cannot be. */
-async function secondSide(
-  opened: OpenedModel,
-  fake: Side,
-  how: OptionValues["runAs"],
-  part: SidePart,
-): Promise<{ side: Side; why?: string }> {
-  if (how === "fake" || (how === undefined && !hasIntegers(opened.model))) return { side: fake };
-  const side = await asIs(opened, fake, part);
-  if (!("reason" in side)) return { side };
-  const why = side.reason;
-  // A .circle is for another runtime: that needs no reason.
-  if (how === "as-is")
-    throw new FileError(opened.source.name, `cannot be run as it is: ${why}; leave --run out, or --run fake`, {
-      code: "not-as-is",
-    });
-  return opened.dialect === "tflite" ? { side: fake, why } : { side: fake };
-}
-
-/** The samples; made-up ones for inputs of open size are said to mean nothing. */
-async function openSamples(
-  inputs: readonly InputSpec[],
-  { signature }: SidePart,
-  { location, format }: SampleSource,
-  options: OptionValues,
-  output: Output,
-): Promise<DataSet> {
-  const specs = withShapesOf([{ ...(signature !== undefined && { signature }), inputs }], options.inputShape)[0]!;
-  const data = await openDataSet(location, specs, { format });
-  if (data.random) for (const input of specs.filter(isOpen)) output.tell(`warning: ${openSizeText(input)}`);
-  return data;
 }
 
 function limitsOf({ failBelow = [], failAbove = [] }: OptionValues) {

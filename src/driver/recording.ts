@@ -46,24 +46,13 @@ export async function recordSamples(
 ): Promise<Recording> {
   // Loaded here: a run on recorded ranges needs nothing of it.
   const calibration = await import("../calibration/index.ts");
-  const { checkReduction, inputSpecs, openDataSet, recordRuns, scaledInputs, withShapesOf } = calibration;
+  const { checkReduction, recordRuns } = calibration;
   const { reduction, workers, memoryLimit, fastMath, sequence } = samples;
   checkReduction(reduction);
   const several = feds.length > 1;
-  const parts = feds.map(({ subgraph, signature }) => ({
-    ...(signature !== undefined && { signature }),
-    inputs: inputSpecs(model, subgraph, signature),
-  }));
-  const shaped = withShapesOf(parts, samples.inputShapes);
   const open: OpenSamples[] = [];
   try {
-    for (const [i, fed] of feds.entries()) {
-      const { source, subgraph } = fed;
-      const specs = shaped[i]!;
-      const data = await openDataSet(source.location, specs, { format: source.format });
-      const facts = new SampleFacts(specs, expectedInputs(model, subgraph), scaledInputs(model, subgraph));
-      open.push({ fed, specs, data, facts });
-    }
+    await openAll(model, samples, feds, open);
     const runs = open.map(({ fed: { subgraph, signature }, data, facts }) => ({
       subgraph,
       data: facts.watch(data),
@@ -97,6 +86,34 @@ export async function recordSamples(
     const broken = open.find(({ facts }) => facts.notFinite().length > 0);
     if (!(error instanceof MinmaxqError) || !broken) throw error;
     throw new FileError(broken.fed.source.location, broken.facts.notFinite().join("; "), { cause: error });
+  } finally {
+    for (const { data } of open) data.close();
+  }
+}
+
+/** Opens the samples of all subgraphs; what is open is in `open` also when one cannot be. */
+async function openAll(model: Model, samples: Samples, feds: readonly Fed[], open: OpenSamples[]): Promise<void> {
+  const { inputSpecs, openDataSet, scaledInputs, withShapesOf } = await import("../calibration/index.ts");
+  const parts = feds.map(({ subgraph, signature }) => ({
+    ...(signature !== undefined && { signature }),
+    inputs: inputSpecs(model, subgraph, signature),
+  }));
+  const shaped = withShapesOf(parts, samples.inputShapes);
+  for (const [i, fed] of feds.entries()) {
+    const { source, subgraph } = fed;
+    const specs = shaped[i]!;
+    const data = await openDataSet(source.location, specs, { format: source.format });
+    const facts = new SampleFacts(specs, expectedInputs(model, subgraph), scaledInputs(model, subgraph));
+    open.push({ fed, specs, data, facts });
+  }
+}
+
+/** How many samples there are, of all subgraphs together; none is run. Throws a MinmaxqError where they do not fit the model. */
+export async function countSamples(model: Model, samples: Samples, feds: readonly Fed[]): Promise<number> {
+  const open: OpenSamples[] = [];
+  try {
+    await openAll(model, samples, feds, open);
+    return open.reduce((sum, { data }) => sum + data.count, 0);
   } finally {
     for (const { data } of open) data.close();
   }

@@ -54,7 +54,8 @@ class TooLarge extends Error {
   }
 }
 
-function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase<WeightsAloneSettings>[] {
+/** The phases; `attempt` is what the run knows already and finds. */
+export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase<WeightsAloneSettings>[] {
   const refuseTooLarge: Phase = {
     name: "refuse infinite",
     why: "float16 ends at 65504, and only now all values were seen",

@@ -2,7 +2,7 @@
 import { timed } from "../base/timings.ts";
 import { withRuntimeVersion } from "../graph/runtime-version.ts";
 import type { Dialect, Fill, Model, OpenedModel, WriteOptions } from "../model/index.ts";
-import { writeModel } from "../model/index.ts";
+import { sizeOfFile, writeModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
 import { exportWorkspace, writtenSubgraphs } from "../passes/workspace.ts";
 import { WeightStream } from "../weights/fill.ts";
@@ -23,9 +23,19 @@ export async function writeWorkspace(
     await stream.fill(target, placed);
     await check?.();
   };
+  await writeAs(modelOf(space, dialect), path, dialect, space.opened, { fill, begun: space.begun, whole });
+}
+
+/** The tables as they are written, with contents that have to be computed as descriptions. */
+function modelOf(space: Workspace, dialect: Dialect): Model {
   const { model } = timed("write", () => exportWorkspace(space, writtenSubgraphs(space)));
-  const said = space.versioned && dialect === "tflite" ? withRuntimeVersion(model) : model;
-  await writeAs(said, path, dialect, space.opened, { fill, begun: space.begun, whole });
+  return space.versioned && dialect === "tflite" ? withRuntimeVersion(model) : model;
+}
+
+/** Bytes that the workspace's file would have, as it is. */
+export function sizeOfWorkspace(space: Workspace, dialect: Dialect): number {
+  const { external, archive } = space.opened;
+  return sizeOfFile({ ...modelOf(space, dialect), version: VERSIONS[dialect] }, { dialect, external, archive });
 }
 
 /** Writes a model in a format, laid out as `opened` was: weights inside or behind the tables, then the archive it had. */

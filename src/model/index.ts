@@ -21,6 +21,7 @@ export {
   type Placed,
   serializeInto,
   serializeModel,
+  sizeOfFile,
   type WriteOptions,
   writeModel,
 } from "./write.ts";

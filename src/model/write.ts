@@ -9,8 +9,8 @@
 import { timed } from "../base/timings.ts";
 import { type ByteRange, type Content, type Deferred, isDeferred } from "./bytes.ts";
 import { copyContents } from "./copy.ts";
-import { encodeModel, refresh } from "./encode.ts";
-import { type ContentPlan, FLATBUFFER_LIMIT, layOut, patch, withArchive } from "./layout.ts";
+import { type Encoded, encodeModel, refresh } from "./encode.ts";
+import { type ContentPlan, type FileLayout, FLATBUFFER_LIMIT, layOut, patch, withArchive } from "./layout.ts";
 import { OutputFile, writeError } from "./output-file.ts";
 import type { Dialect, Model } from "./schema.gen.ts";
 
@@ -102,7 +102,31 @@ export async function serializeInto(
   options: WriteOptions,
   open: (size: number, asPlanned: boolean) => FillTarget,
 ): Promise<void> {
-  const { dialect, fill, limit = FLATBUFFER_LIMIT, begun, archive } = options;
+  const { fill } = options;
+  const { encoded, layout } = placed(model, options);
+  const target = open(layout.size, layout.planned);
+  const deferred: Placed[] = [];
+  for (const { content, offset } of layout.places) if (isDeferred(content)) deferred.push({ content, offset });
+  const kept = new Map<Content, Uint8Array>();
+  const into = { ...target, keep: (content: Deferred, bytes: Uint8Array) => void kept.set(content, bytes) };
+  if (fill) await fill(into, deferred);
+  else if (deferred.length > 0) throw new Error(`${deferred.length} deferred buffers and no function to fill them`);
+  await timed("copy", () => copyContents(layout, kept, (bytes, offset) => target.write(bytes, offset)));
+  timed("write tables", () => {
+    if (fill) refresh(encoded);
+    patch(encoded, layout);
+    target.write(encoded.bytes, 0);
+  });
+}
+
+/** Bytes that the file of a model would have; nothing is filled or copied. Throws a MinmaxqError when the dialect cannot say what the model says. */
+export function sizeOfFile(model: Model, options: WriteOptions): number {
+  return placed(model, options).layout.size;
+}
+
+/** The tables, and the place of everything. */
+function placed(model: Model, options: WriteOptions): { encoded: Encoded; layout: FileLayout } {
+  const { dialect, limit = FLATBUFFER_LIMIT, begun, archive } = options;
   let external = options.external ?? false;
   let encoded = timed("encode tables", () => encodeModel(model, dialect, external));
   let layout = timed("lay out", () => {
@@ -114,18 +138,5 @@ export async function serializeInto(
     encoded = encodeModel(model, dialect, external);
     layout = layOut(encoded);
   }
-  if (archive) layout = withArchive(layout, archive);
-  const target = open(layout.size, layout.planned);
-  const placed: Placed[] = [];
-  for (const { content, offset } of layout.places) if (isDeferred(content)) placed.push({ content, offset });
-  const kept = new Map<Content, Uint8Array>();
-  const into = { ...target, keep: (content: Deferred, bytes: Uint8Array) => void kept.set(content, bytes) };
-  if (fill) await fill(into, placed);
-  else if (placed.length > 0) throw new Error(`${placed.length} deferred buffers and no function to fill them`);
-  await timed("copy", () => copyContents(layout, kept, (bytes, offset) => target.write(bytes, offset)));
-  timed("write tables", () => {
-    if (fill) refresh(encoded);
-    patch(encoded, layout);
-    target.write(encoded.bytes, 0);
-  });
+  return { encoded, layout: archive ? withArchive(layout, archive) : layout };
 }

@@ -24,6 +24,15 @@ export const RECORDING_OPTIONS: readonly OptionName[] = [
   "fastMath",
 ];
 
+/** Those that say how ranges come from samples; the others say what samples there are and how they run. */
+export const REDUCTION_OPTIONS: readonly OptionName[] = [
+  "mode",
+  "minPercentile",
+  "maxPercentile",
+  "movingAvgBatch",
+  "movingAvgConst",
+];
+
 export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "output",
   ...RECORDING_OPTIONS,
@@ -51,8 +60,14 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "force",
 ];
 
-/** Options of a job of a batch: those of `quantize` that say what becomes of the model. */
-export const JOB_OPTIONS: readonly OptionName[] = QUANTIZE_OPTIONS.filter((name) => !ROWS[name].ofCommand);
+/** How a job's result is held against its model. On the command line they hold for the jobs of a list, too. */
+export const ACCURACY_OPTIONS: readonly OptionName[] = ["compare", "failBelow", "failAbove"];
+
+/** Options of a job of a batch: those of `quantize` that say what becomes of the model, and those that say how good it must be. */
+export const JOB_OPTIONS: readonly OptionName[] = [
+  ...QUANTIZE_OPTIONS.filter((name) => !ROWS[name].ofCommand),
+  ...ACCURACY_OPTIONS,
+];
 
 /** Those that can be said once for all models of a folder: not the files that are written for one. */
 export const SHARED_JOB_OPTIONS: readonly OptionName[] = JOB_OPTIONS.filter((name) => ROWS[name].file !== "written");
@@ -104,7 +119,8 @@ function checkWeightsAlone({ name, kind }: WeightScheme, options: OptionValues):
     );
 }
 
-const OF_ACTIVATIONS: readonly OptionName[] = [
+/** Options of `quantize` without a use for schemes of weights alone. */
+export const OF_ACTIVATIONS: readonly OptionName[] = [
   "data",
   "inputDtype",
   "outputDtype",

@@ -39,6 +39,14 @@ export const number =
   };
 
 export const whole = number("a whole number from 1", (n) => Number.isSafeInteger(n) && n >= 1);
+/** So many, or all (`true`, where no number is given). Throws InvalidArgumentError for anything else, also for what stands behind by mistake. */
+export const allOrSome = (text: string): number | true => {
+  try {
+    return whole(text);
+  } catch {
+    throw new InvalidArgumentError("It must be a whole number from 1, or stand last, without a value.");
+  }
+};
 export const percentage = number("a number from 0 to 100", (n) => n >= 0 && n <= 100);
 export const negative = number("a number below 0", (n) => n < 0 && Number.isFinite(n));
 export const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);

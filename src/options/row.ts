@@ -13,6 +13,8 @@ export interface OptionRow {
   readonly required?: true;
   /** Another option without which this one does nothing. */
   readonly needs?: string;
+  /** On the command line of `batch` it holds for a list's jobs, too, which may have what it needs. */
+  readonly ofEntries?: true;
   /** The value is the path of a file that is read or written, or names samples: a file, a folder, or the word `random`. */
   readonly file?: "read" | "samples" | "written";
   /** In a job list it may be an array: as if given so often, or separated by commas. */

@@ -17,6 +17,7 @@ import {
 } from "../rules/schemes.ts";
 import { TARGET_NAMES_OR_NONE } from "../rules/targets.ts";
 import {
+  allOrSome,
   collected,
   copiedParameters,
   filled,
@@ -332,15 +333,45 @@ export const OPTIONS = {
     parse: oneOf(Object.fromEntries(VISQ_METRICS.map((name) => [name, name])) as Record<VisqMetric, VisqMetric>),
     default: "mpeir",
   },
+  compare: {
+    needs: "data",
+    ofEntries: true,
+    flags: "--compare [n]",
+    help: "run each result and its float model on the samples (the first n) and tell the SQNR of the worst output",
+    parse: allOrSome,
+  },
   failBelow: {
+    many: "repeated",
+    needs: "data",
+    ofEntries: true,
     flags: "--fail-below <metric=limit>",
-    help: "exit 1 when an output is worse, e.g. sqnr=20,cosine=0.99 (also top1, top5); repeatable",
+    help: "fail when an output is worse, e.g. sqnr=20,cosine=0.99 (also top1, top5); repeatable",
     parse: limits("below"),
   },
   failAbove: {
+    many: "repeated",
+    needs: "data",
+    ofEntries: true,
     flags: "--fail-above <metric=limit>",
-    help: "exit 1 when an output is worse, e.g. mae=0.1 (also mse, mape, mpeir); repeatable",
+    help: "fail when an output is worse, e.g. mae=0.1 (also mse, mape, mpeir); repeatable",
     parse: limits("above"),
+  },
+  overrides: {
+    ofCommand: true,
+    file: "read",
+    flags: "--overrides <file.json>",
+    help: 'settings by pattern: a list of {"match": "hand*", …}, later ones win (docs/batch.md)',
+    parse: filled,
+  },
+  dryRun: {
+    ofCommand: true,
+    flags: "--dry-run",
+    help: "write nothing; say what would run and why, what is skipped, and how large results would be",
+  },
+  failed: {
+    ofCommand: true,
+    flags: "--failed",
+    help: "only jobs whose last line in results.jsonl is a failure; with --dry-run to see them",
   },
   jobs: {
     ofCommand: true,

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { appendFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import pkg from "../../package.json" with { type: "json" };
 import { type Entry, jobOf, keyOf } from "../../src/batch/job.ts";
 import { Hashes, keyOfJob } from "../../src/batch/key.ts";
 import { JOB_OPTIONS } from "../../src/options/lists.ts";
@@ -68,12 +69,36 @@ describe("a job's key", () => {
     { config: file("layers.json", "{}") },
     // It has to be written, too.
     { explain: join(cwd, "why.json") },
+    // It has to be measured, too, and may fail.
+    { compare: true },
+    { compare: 1 },
+    { "fail-below": "sqnr=20" },
+    { "fail-below": ["sqnr=20", "cosine=0.9"] },
+    { "fail-above": "mae=0.1" },
+    { scheme: "dynamic-int8", compare: true, output: join(cwd, "q.tflite") },
   ];
   test("depends on every other option", async () => {
     const keys = await Promise.all([{}, ...other].map(key));
     expect(new Set(keys).size).toBe(other.length + 1);
     const tried = new Set([...same, ...other].flatMap(Object.keys));
     expect(JOB_OPTIONS.map(keyOf).filter((name) => !tried.has(name))).toEqual([]);
+  });
+
+  test("is for a job without limits what it was before there were any, so results of then still count", async () => {
+    const sha = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest("hex");
+    const parts = [
+      pkg.version,
+      "circle",
+      sha("a model"),
+      ["data", "random:2", [], []],
+      ["granularity", "channel"],
+      ["mode", "percentile"],
+      ["movingAvgBatch", 16],
+      ["movingAvgConst", 0.1],
+      ["output"],
+      ["scheme", "uint8"],
+    ];
+    expect(await key()).toBe(sha(JSON.stringify(parts)));
   });
 
   test("depends on the contents of the model, of data and of layer settings, not on their names", async () => {

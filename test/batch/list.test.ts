@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { jobsSchema } from "../../scripts/generate-config-schema.ts";
+import { jobsSchema, overridesSchema } from "../../scripts/generate-config-schema.ts";
 import { jobOf } from "../../src/batch/job.ts";
 import { type JobList, readJobs } from "../../src/batch/job-list.ts";
 import { quantize } from "../../src/commands/quantize.ts";
@@ -179,13 +179,13 @@ describe("what is wrong with a list", () => {
     expect(lines.map((line) => line.replace(/; did you mean all.*/, "")).sort()).toEqual([
       'defaults.dtyp: there is no such option; did you mean "dtype"?',
       'defaults.mode: is "minmx"; choose percentile or moving_average or minmax or percentile_all or entropy or mse',
-      'extra: is unknown; a job list has "defaults" and "jobs"',
+      'extra: is unknown; a job list has "defaults", "jobs" and "overrides"',
       'jobs[0].dtype: is "uint9"; choose uint8 or int16',
       'jobs[0].granularty: there is no such option; did you mean "granularity"?',
       "jobs[1].force: is no option of a job: the output must not be the input; see --redo",
       "jobs[1].layer: is empty",
       "jobs[1].model: is missing",
-      "jobs[2]: must be an object with a model",
+      "jobs[2]: must be an object with a model, or a pattern",
       "jobs[3].data: must be a text, or a list of texts",
       'jobs[3].input-dtype: is ["uint8","foo"]; choose uint8 or int16 or int32 or int64 or float32 or bool or int8',
       "jobs[3].min-percentile: is 101; it must be a number from 0 to 100",
@@ -266,6 +266,7 @@ describe("what is wrong with a list", () => {
 
 test("the shipped JSON Schema is that of the code", () => {
   expect(readFileSync(join(import.meta.dir, "../../schema/jobs.schema.json"), "utf8")).toBe(jobsSchema());
+  expect(readFileSync(join(import.meta.dir, "../../schema/overrides.schema.json"), "utf8")).toBe(overridesSchema());
   expect(read({ $schema: "jobs.schema.json", jobs: [{ model: "a" }] }).jobs.length).toBe(1);
 });
 

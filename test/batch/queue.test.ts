@@ -83,7 +83,9 @@ describe.skipIf(!REDIS)(`the queue${WITHOUT_REDIS}`, () => {
     const args = ["batch", "models", "--out", "q", "--queue", server.url];
     const first = await minmaxq(args, { cwd });
     expect(first.code).toBe(1);
-    expect(first.out).toMatch(/^a\.circle +done .*\nbroken\.circle +failed .*is no model.*\ndeep\/b\.tflite +done/m);
+    expect(first.out).toMatch(
+      /^a\.circle +done .*\nbroken\.circle +failed.*\ndeep\/b\.tflite +done .*\n\nfailed \(1 job\): is no model/m,
+    );
     expect(first.out).toContain("2 done, 1 failed");
     await minmaxq(["batch", "models", "--out", "local"], { cwd });
     for (const name of ["a.q8.circle", "deep/b.q8.circle"])
@@ -93,6 +95,38 @@ describe.skipIf(!REDIS)(`the queue${WITHOUT_REDIS}`, () => {
     expect(second.out).toContain("2 skipped, 1 failed");
     // A model that is wrong is wrong however often it is tried.
     expect((one.said() + two.said()).match(/failed: .*broken/g)?.length).toBe(2);
+  });
+
+  test("limits and comparisons travel, too, and what a worker found comes back; its log says when", async () => {
+    const cwd = await models();
+    copyFileSync(REAL, join(cwd, "models/real.tflite"));
+    list(cwd, {
+      defaults: { data: "random:3", compare: 2 },
+      jobs: ["models/*.tflite", "models/deep/"],
+      overrides: [
+        { match: "real*", scheme: "dynamic-int8" },
+        { match: "b.*", scheme: "int8", "fail-below": ["sqnr=300"] },
+      ],
+    });
+    const taker = await worker(cwd);
+    const submitter = batch(cwd, "--out", "q");
+    const { code, said } = await submitter.end();
+    expect(code).toBe(1);
+    expect(said).toMatch(/^models\/real\.tflite +done .* [\d.]+$/m);
+    expect(said).toMatch(
+      /failed \(1 job\): an output breaks fail-below sqnr=300\n {2}models\/deep\/b\.tflite: output "y"/,
+    );
+    expect(files(join(cwd, "q"))).toEqual(["models/real.dynamic-int8.tflite", "results.jsonl"]);
+    await minmaxq(["batch", "jobs.json", "--out", "local"], { cwd });
+    const found = (out: string) =>
+      results(join(cwd, out))
+        .map(({ model, accuracy }) => [model, accuracy])
+        .sort();
+    expect(found("q")).toEqual(found("local"));
+    expect(found("q").every(([, accuracy]) => accuracy !== undefined)).toBe(true);
+    const lines = taker.said().trimEnd().split("\n");
+    expect(lines.filter((line) => !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ /.test(line))).toEqual([]);
+    expect(taker.said()).toMatch(/Z done: .*b\.tflite .*, SQNR [\d.]+; it breaks its limit$/m);
   });
 
   test("a worker that is killed in the middle: another one takes its job, nothing is lost or half", async () => {
@@ -264,8 +298,12 @@ describe.skipIf(!REDIS)(`the queue${WITHOUT_REDIS}`, () => {
       // Entries that are none, and no second try of any.
       expect(await refusal({ model, output, nosuch: 1 })).toContain("job.nosuch: there is no such option");
       expect(await refusal({ model })).toContain("job.output: is missing");
+      expect(await refusal({ model, output, compare: "much" })).toContain('job.compare: is "much"');
+      expect(await refusal({ model, output, "fail-below": "mae=1" })).toContain("job.fail-below: is");
+      expect(await refusal({ model, output, compare: true })).toContain('job.compare: does nothing without "data"');
+      expect(await refusal({ model, output, match: "*" })).toContain("job.match: there is no such option");
       expect(await refusal(undefined)).toContain("job");
-      expect(taker.said().match(/failed: /g)?.length).toBe(wrong.length + 3);
+      expect(taker.said().match(/failed: /g)?.length).toBe(wrong.length + 7);
       expect(await refusal({ model, output })).toBe("it was done");
       expect(existsSync(output)).toBe(true);
     });

@@ -26,6 +26,7 @@ export interface Line {
   reason?: string;
   summary?: string[];
   worker?: string;
+  accuracy?: object;
 }
 
 /** Whole lines of results.jsonl. */

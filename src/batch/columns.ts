@@ -1,0 +1,77 @@
+/** Text in a terminal's columns. */
+import { isTerminal, type Stream } from "../terminal/streams.ts";
+
+/** Columns of text where there is no terminal, and of those that say nothing useful. */
+const USUAL = 80;
+const LEAST = 40;
+
+/** Columns of a stream's terminal; undefined where it is none: then nothing need be shortened. */
+export function columnsOf(stream: Stream): number | undefined {
+  if (!isTerminal(stream)) return undefined;
+  const columns = (stream === 1 ? process.stdout : process.stderr).columns ?? USUAL;
+  return columns >= LEAST ? columns : USUAL;
+}
+
+/** The text in lines of at most `width` columns, broken at spaces; a longer word has a line of its own. */
+export function wrapped(text: string, width = USUAL): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/\s+/)) {
+    if (line === "") line = word;
+    else if (Bun.stringWidth(line) + 1 + Bun.stringWidth(word) <= width) line += ` ${word}`;
+    else {
+      lines.push(line);
+      line = word;
+    }
+  }
+  return [...lines, line];
+}
+
+/** The name in at most `width` columns: both of its ends tell more than its middle. */
+export function shortened(name: string, width: number): string {
+  if (Bun.stringWidth(name) <= width) return name;
+  const letters = [...name];
+  // Letters of two columns: rather too short.
+  const room = Math.floor(((width - 1) * letters.length) / Math.max(letters.length, Bun.stringWidth(name)));
+  const start = Math.floor(room / 2);
+  return `${letters.slice(0, start).join("")}…${letters.slice(letters.length - (room - start)).join("")}`;
+}
+
+/** Names in at most `width` columns. Those that shortening would make alike are shortened at their start; where that does, too, they stay whole. */
+export function allShortened(names: readonly string[], width: number): string[] {
+  const alone = (list: readonly string[], name: string) => list.indexOf(name) === list.lastIndexOf(name);
+  const short = names.map((name) => shortened(name, width));
+  const ends = names.map((name, i) => {
+    const letters = [...name];
+    return alone(short, short[i]!) ? short[i]! : `…${letters.slice(letters.length - width + 1).join("")}`;
+  });
+  return ends.map((name, i) => (alone(ends, name) ? name : names[i]!));
+}
+
+/** A table: its columns as wide as they need, but the first, which takes what is left of `width`. `right`: columns of numbers. */
+export interface Table {
+  /** Lines without colours, and the texts that were put together, by row and column. */
+  readonly lines: readonly (readonly string[])[];
+  /** Columns of a line. */
+  readonly width: number;
+}
+
+/** Cells padded to columns. */
+export function padded(rows: readonly (readonly string[])[], right: readonly number[], width?: number): Table {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => Bun.stringWidth(row[i]!))));
+  const others = widths.slice(1).reduce((sum, each) => sum + each + 2, 0);
+  if (width !== undefined) widths[0] = Math.min(widths[0]!, Math.max(12, width - others));
+  const [head, ...names] = allShortened(
+    rows.map(([name]) => name!),
+    widths[0]!,
+  );
+  const firsts = [head!, ...names];
+  const lines = rows.map((row, index) =>
+    row.map((text, i) => {
+      const shown = i === 0 ? firsts[index]! : text;
+      const space = " ".repeat(Math.max(0, widths[i]! - Bun.stringWidth(shown)));
+      return right.includes(i) ? space + shown : shown + space;
+    }),
+  );
+  return { lines, width: widths.reduce((sum, each) => sum + each + 2, -2) };
+}
