@@ -45,13 +45,13 @@ export function keepFloat({ space, graphs, settings }: Own): void {
   refuseFloat(settings, space.context);
 }
 
-/** With `strict` parts that stay float are an error. */
+/** With `strict` parts that stay as they are, float or quantized already, are an error. */
 function refuseFloat(settings: QuantizeSettings, context: Context): void {
-  const kept = context.notes.filter((note) => note.kind === "float");
+  const kept = context.notes.filter(({ kind }) => kind === "float" || kind === "kept");
   if (!settings.strict || kept.length === 0) return;
   throw new FileError(
     settings.model,
-    `${counted(kept.length, "part")} cannot be quantized; without --strict they stay float:\n${indented(kept.map(({ text }) => text))}`,
+    `${counted(kept.length, "part")} cannot be quantized; without --strict they stay as they are:\n${indented(kept.map(({ text }) => text))}`,
   );
 }
 
