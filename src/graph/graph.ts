@@ -87,6 +87,8 @@ export type FloatCode =
   | "no-kernel"
   /** An operand has values that its kernel cannot take. */
   | "outside-domain"
+  /** Others that read or write its variable stay float. */
+  | "variable"
   /** A person asked for it. */
   | "asked-for"
   /** The target has no kernel for it, or none of use. */

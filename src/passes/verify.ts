@@ -5,7 +5,16 @@
  * The drop-in front allows none, as the reference.
  */
 
-import { activeNodes, type Dtype, describe, type Graph, isConstant, type Node, resultsOf } from "../graph/graph.ts";
+import {
+  activeNodes,
+  type Dtype,
+  describe,
+  type Graph,
+  isConstant,
+  type Node,
+  resultsOf,
+  yieldedBy,
+} from "../graph/graph.ts";
 import { dtypeOption } from "../graph/options.ts";
 import { isPerTensor } from "../graph/quantparam.ts";
 import type { Tensor } from "../model/index.ts";
@@ -110,8 +119,8 @@ class Check {
         if (this.row.multiple) return this.operands(perChannel);
         this.sameAsOperand();
     }
-    // Results are nodes of their own then.
-    if (this.row.multiple) return this.operands(perChannel);
+    // Results are nodes of their own then, or there are none.
+    if (this.row.multiple || yieldedBy(this.op).length === 0) return this.operands(perChannel);
     if (this.row.out.role === "boolean") {
       this.dtype(this.node, "result", "BOOL");
     } else {

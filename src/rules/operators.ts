@@ -542,6 +542,8 @@ const beyondOne = (litert: FamilyRule): OperatorRow => ({ ...UNKNOWN, families: 
 
 /** Rows of kinds that the reference's text does not have: unknown to all but the schemes of a family. */
 export const BEYOND_ONE: Readonly<Record<string, OperatorRow>> = {
+  // The value is tied to all that read and write the variable (src/passes/litert/variables.ts).
+  ASSIGN_VARIABLE: beyondOne({ dtypes: I16, row: { in: [raw(), activation] } }),
   BIDIRECTIONAL_SEQUENCE_RNN: beyondOne(weightsAlone([1, 2, 5, 6, 10, 11], 0, RECURRENT)),
   CONV_3D: beyondOne(weightsAlone([1], 4)),
   CONV_3D_TRANSPOSE: beyondOne(weightsAlone([1], 3)),
@@ -557,6 +559,7 @@ export const BEYOND_ONE: Readonly<Record<string, OperatorRow>> = {
     ...weightsAlone([1], 0, { dtypes: MATRIX, exact: true, blocks: { rows: 1 } }),
   }),
   LSTM: beyondOne(weightsAlone([...upTo(1, 11), 16], 0, RECURRENT)),
+  READ_VARIABLE: beyondOne({ dtypes: I16, row: { in: [raw()] } }),
   RNN: beyondOne(weightsAlone([1, 2], 0, RECURRENT)),
   UNIDIRECTIONAL_SEQUENCE_RNN: beyondOne(weightsAlone([1, 2], 0, RECURRENT)),
 };

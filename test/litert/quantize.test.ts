@@ -304,6 +304,39 @@ test("an output of a layer with a scheme of its own keeps its name; that its bit
   expect(space.context.notes.map(({ code }) => code)).toEqual(["output-undoes-layer"]);
 });
 
+describe("variables", () => {
+  const HANDLE = { type: "VarHandleOptions", value: { container: "", sharedName: "v" } } as const;
+  /** y = x + v; v = s */
+  const stateful = (more?: (graph: GraphBuilder) => void) =>
+    model(["x"], ["y"], (graph) => {
+      activation(graph, "x", -1, 1);
+      graph.tensor("h", [], "RESOURCE").operator("VAR_HANDLE", [], ["h"], HANDLE);
+      activation(graph, "r", -2, 2).operator("READ_VARIABLE", ["h"], ["r"]);
+      activation(graph, "y", -3, 3).operator("ADD", ["x", "r"], ["y"], PLAIN_ADD);
+      activation(graph, "s", -2.5, 1)
+        .operator("ADD", ["x", "x"], ["s"], PLAIN_ADD)
+        .operator("ASSIGN_VARIABLE", ["h", "s"], []);
+      more?.(graph);
+    });
+
+  test("all that read and write one have one range", async () => {
+    const file = await result(stateful());
+    expect(all(file, "r", "s")).toEqual(Array(2).fill(int8Of(-2.5, 2)));
+    expect(all(file, "y")).toEqual([int8Of(-3, 3)]);
+  });
+
+  test("where one of them stays float, all do", async () => {
+    const space = await quantize(
+      stateful((graph) => graph.constant("k", SPACE, new Float32Array(4)).operator("ASSIGN_VARIABLE", ["h", "k"], [])),
+      INT8,
+    );
+    const kept = space.context.notes.filter(({ code }) => code === "variable").length;
+    expect(kept).toBe(3);
+    const { tensors } = await written(space);
+    expect(["r", "s"].map((name) => tensors.get(name)!.dtype)).toEqual(["FLOAT32", "INT8"]);
+  });
+});
+
 describe("biases that do not fit", () => {
   const WEIGHTS = Float32Array.of(1, -0.5, 1e-9, 2e-9, 0, 0);
   const BIAS = Float32Array.of(0.25, 3, -2);

@@ -26,8 +26,10 @@ const TIME = Number(process.env.MINMAXQ_PROPERTY_SECONDS ?? 12) * 1000;
 /** Every so many models one has weights that threads share. */
 const LARGE = 8;
 
-/** Schemes that `quantize` offers. */
-const ROWS: readonly Scheme[] = Object.values<Scheme>(SCHEMES).filter(({ family }) => family === "one");
+/** Schemes that `quantize` offers, by family: those of two cannot stand in one model. */
+const FAMILIES: readonly (readonly Scheme[])[] = (["one", "litert"] as const).map((family) =>
+  Object.values<Scheme>(SCHEMES).filter((scheme) => scheme.family === family),
+);
 
 interface Case {
   readonly settings: QuantizeSettings;
@@ -37,15 +39,16 @@ interface Case {
 
 /** Settings of a random kind for a model of these results. */
 function settingsFor(random: Random, model: string, names: readonly string[], seed: number): Case {
+  const rows = random.of(FAMILIES);
   const setting = (): { scheme: Scheme; granularity: Granularity } => {
-    const scheme = random.of(ROWS);
+    const scheme = random.of(rows);
     return { scheme, granularity: random.of(scheme.granularities) };
   };
   const { scheme, granularity } = setting();
   const mixed = random.chance(0.5) ? names.filter(() => random.chance(0.25)) : [];
   const layers = mixed.map((name) => ({ name, ...setting() }));
   const dtypes = (): readonly Dtype[] | undefined =>
-    random.chance(0.3) ? [random.of<Dtype>(["FLOAT32", ...ROWS.map(({ activation }) => activation.dtype)])] : undefined;
+    random.chance(0.3) ? [random.of<Dtype>(["FLOAT32", ...rows.map(({ activation }) => activation.dtype)])] : undefined;
   const options = {
     ...{ scheme, granularity, inputDtypes: dtypes(), outputDtypes: dtypes() },
     ...{ tfStyleMaxpool: random.chance(0.2), saveMinMax: random.chance(0.2) },
@@ -53,14 +56,19 @@ function settingsFor(random: Random, model: string, names: readonly string[], se
   const dtypesUsed = [options.inputDtypes, options.outputDtypes].flatMap((list) => list ?? []);
   const least = Math.min(
     ...[scheme, ...layers.map((layer) => layer.scheme)].map(({ activation }) => activation.bits),
-    ...ROWS.filter(({ activation }) => dtypesUsed.includes(activation.dtype)).map(({ activation }) => activation.bits),
-    // Per tensor, weights of int16 are those of uint8.
-    ...(granularity === "layer" ? [8] : []),
+    ...rows.filter(({ activation }) => dtypesUsed.includes(activation.dtype)).map(({ activation }) => activation.bits),
+    // Weights of 16 bits are ONE's per channel alone.
+    ...(scheme.weights[granularity].bits < 16 ||
+    layers.some((layer) => layer.scheme.weights[layer.granularity].bits < 16)
+      ? [8]
+      : []),
   );
   return {
     settings: {
       model,
       output: join(folder, `out.${random.of(["circle", "tflite"])}`),
+      // LiteRT has no kernels for ONE's schemes; its own have to run.
+      withoutRun: scheme.family === "one",
       options,
       ...(layers.length > 0 && {
         layers: { given: layers.map((layer) => `${layer.name}=${layer.scheme.name}:${layer.granularity}`) },

@@ -3,7 +3,7 @@
  * tensors float; here all of them are named, before any work is done.
  */
 import { Problems } from "../../base/errors.ts";
-import { activeNodes, describe, type Graph, type Node } from "../../graph/graph.ts";
+import { activeNodes, describe, type Graph, type Node, yieldedBy } from "../../graph/graph.ts";
 import { hasRange } from "../../graph/quantparam.ts";
 
 const REMEDY = "give sample inputs with --data, or run 'minmaxq record' first";
@@ -30,7 +30,7 @@ function needsRange(node: Node): boolean {
   if (node.dtype !== "FLOAT32" || node.float) return false;
   if (node.kind === "operator") {
     const row = node.row;
-    return !row.multiple && row.out.role !== "raw" && row.out.role !== "boolean";
+    return !row.multiple && yieldedBy(node).length > 0 && row.out.role !== "raw" && row.out.role !== "boolean";
   }
   // A state that only float operators keep needs none.
   if (node.kind === "variable") return [...node.users].some((user) => !user.float);

@@ -21,6 +21,7 @@ import {
 } from "../../graph/graph.ts";
 import { hasRule } from "../../rules/operators.ts";
 import { type Context, noteFloat } from "../context.ts";
+import { floatVariables } from "../litert/variables.ts";
 import { canonicalDtypes } from "../minmax/io-dtypes.ts";
 import { BETWEEN_FLOAT, betweenFloat } from "./between-float.ts";
 import { reasonToStayFloat } from "./float-reasons.ts";
@@ -42,6 +43,7 @@ export function chooseFloat(graph: Graph, context: Context): void {
     const reason = isAskedFor(node, context) ? ASKED_FOR : reasonToStayFloat(node, yieldedBy(node), context);
     if (reason !== null) keep(context, node, reason);
   }
+  for (const [node, reason] of floatVariables(graph, context.graphs)) keep(context, node, reason);
   for (const node of betweenFloat(graph, context)) keep(context, node, BETWEEN_FLOAT);
   for (const output of graph.outputs) {
     if (!isConstant(output.inputs[0]) || output.dtype !== "FLOAT32") continue;

@@ -18,6 +18,7 @@ import { type ActivationQuantizer, parametersOfRange, rangeOfParameters } from "
 import { kernelRow } from "../../rules/targets.ts";
 import { type Context, isQuantizedIn, schemeOf } from "../context.ts";
 import { fixedParameters } from "./fixed.ts";
+import { variablesOf } from "./variables.ts";
 
 /** An operand of an operator that has the parameters of its results. */
 interface Edge {
@@ -66,7 +67,21 @@ function edgesOf(graph: Graph, context: Context): Edge[] {
       edges.push({ user: node, index, operand, results, joins: tied.size > 1 });
     }
   }
-  return edges;
+  return [...edges, ...edgesOfVariables(graph)];
+}
+
+/** What is written to a variable has the parameters of all that read it. */
+function edgesOfVariables(graph: Graph): Edge[] {
+  return [...variablesOf(graph).values()].flatMap((all) => {
+    const uses = all.filter(({ node, value }) => node.float === null && value.quant);
+    const reads = uses.filter(({ index }) => index === undefined).map(({ value }) => value);
+    const writes = uses.flatMap(({ node, value, index }) => (index === undefined ? [] : [{ node, value, index }]));
+    // Nothing reads it here: then all that is written goes with what is written first.
+    const results = reads.length > 0 ? reads : writes.slice(0, 1).map(({ value }) => value);
+    return writes
+      .filter(({ value }) => !results.includes(value))
+      .map(({ node, value, index }) => ({ user: node, index, operand: value, results, joins: true }));
+  });
 }
 
 /** Operands that the target wants tied beside the family's. */

@@ -1,10 +1,10 @@
 /** Traps that show only where a whole graph is looked at: variables, and versions that are marked too low. */
 import { describe, type Node } from "../../graph/graph.ts";
-import { option } from "../../graph/options.ts";
 import { litertKernel } from "../../rules/litert-kernels.ts";
 import { hasVersions } from "../../rules/versions.ts";
 import { type Context, warn } from "../context.ts";
 import { versionOf } from "./operator-versions.ts";
+import { variableOf } from "./variables.ts";
 import { AGAIN } from "./verify-case.ts";
 
 /**
@@ -32,13 +32,6 @@ export function variableTraps(nodes: readonly Node[]): string[] {
       );
   }
   return problems;
-}
-
-/** Handles of one name are one variable, in whatever subgraph. */
-function variableOf(handle: Node): string {
-  return litertKernel(handle.op).variable === "is"
-    ? JSON.stringify([option(handle, "container") ?? "", option(handle, "sharedName") ?? ""])
-    : `tensor ${handle.name}`;
 }
 
 /** Rule 17, second part: LiteRT runs what is marked too low, so that is no problem of a file. One warning for a kind, about its first operator. */
