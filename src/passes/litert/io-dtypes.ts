@@ -65,6 +65,9 @@ export function keepOutputNames(graph: Graph, { layers }: Context): void {
     while (before && before.name !== name && before.operator === null) before = before.inputs[0];
     if (!before || before === yields || before.kind === "input" || before.name !== name) continue;
     before.name = `${name}_quantized`;
+    // An operator with several results is called like its first one.
+    const operator = before.kind === "result" ? before.inputs[0] : null;
+    if (operator?.name === name) operator.name = before.name;
     yields.name = name;
     // Settings of layers are found by name.
     const setting = layers.get(name);
