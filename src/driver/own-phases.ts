@@ -14,7 +14,7 @@ import { clipMasks } from "../passes/masks/clip-masks.ts";
 import { keepInfinite } from "../passes/masks/keep-infinite.ts";
 import { quantizeGraph } from "../passes/minmax/index.ts";
 import { canonicalDtypes } from "../passes/minmax/io-dtypes.ts";
-import { prepareSteps } from "../passes/prepare/index.ts";
+import { prepareSteps, runPrepareSteps } from "../passes/prepare/index.ts";
 import { recognize } from "../passes/recognize.ts";
 import { shareConstants } from "../passes/share-constants.ts";
 import { fakeQuantizeWeights } from "../passes/transform/fake-quantize-weights.ts";
@@ -37,6 +37,11 @@ export async function prepareRun({ space, graphs, settings, prepared }: Own): Pr
   ];
   await runSteps(prepareSteps(space, graphs, settings.withoutSteps ?? [], prepared, on), []);
   shareConstants(graphs);
+}
+
+/** Gives operators a bias that have none, where kernels want one. */
+export function zeroBias({ space, prepared }: Own): void | Promise<void> {
+  return runPrepareSteps(space, ["zero-bias"], prepared);
 }
 
 /** Marks what stays float. With `strict` that is an error. */

@@ -29,6 +29,7 @@ import {
   quantizeGraphs,
   recordInto,
   refuseWithoutRanges,
+  zeroBias,
 } from "./own-phases.ts";
 import {
   beginOutput,
@@ -163,6 +164,13 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
     name: "note called subgraphs",
     why: "behind the preparation, which may put what they hold in their callers' place",
     run: noteCalledSubgraphs,
+  },
+  {
+    name: "zero bias",
+    span: "prepare",
+    when: ({ options }) => NEEDS_KERNEL[options.scheme.family],
+    why: "kernels want one, whatever steps are left out",
+    run: zeroBias,
   },
   { name: "keep float", why: "what cannot be quantized soundly is left out of all that follows", run: keepFloat },
   {

@@ -125,14 +125,19 @@ const LITERT_UINT8: ActivationQuantizer = {
     softmax: { scale: 1 / 256, zeroPoint: 0 },
   },
 };
+/**
+ * No tensor may have scale 0: delegates refuse the whole model. And 6 steps of a fused RELU6 have to fit 32 bits in every scale, or kernels do
+ * not prepare (no_integer_overflow_from_quantization).
+ */
+const LEAST_STEP = 1e-8;
+
 const LITERT_INT8: ActivationQuantizer = {
   dtype: "INT8",
   bits: 8,
   symmetric: false,
   low: -128,
   high: 127,
-  // No tensor may have scale 0: delegates refuse the whole model.
-  smallestScale: f32(1e-9 / 255),
+  smallestScale: LEAST_STEP,
   fixed: {
     logistic: { scale: 1 / 256, zeroPoint: -128 },
     tanh: { scale: 1 / 128, zeroPoint: 0 },
@@ -141,7 +146,7 @@ const LITERT_INT8: ActivationQuantizer = {
 };
 const LITERT_INT16: ActivationQuantizer = {
   ...QUANTIZERS.int16,
-  smallestScale: f32(1e-9 / 32767),
+  smallestScale: LEAST_STEP,
   fixed: {
     logistic: { scale: 1 / 32768, zeroPoint: 0 },
     tanh: { scale: 1 / 32768, zeroPoint: 0 },
