@@ -2,6 +2,9 @@
 export { type DataSet, type DataSetOptions, openDataSet } from "./dataset.ts";
 export { type GivenShape, type InputSpec, isOpen, openSizeText, withShapes } from "./inputs.ts";
 export { inputSpecs } from "./instrument.ts";
+export { knownInputs } from "./known-inputs.ts";
+export type { MediaContext } from "./media.ts";
+export type { MediaSettings } from "./media-plan.ts";
 export {
   type RecordedRange,
   type RecordOptions,

@@ -3,7 +3,15 @@
 import { FileError, reasonOf } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
-import { type DataSet, type InputSpec, isOpen, openDataSet, openSizeText, withShapes } from "../calibration/index.ts";
+import {
+  type DataSet,
+  type InputSpec,
+  isOpen,
+  knownInputs,
+  openDataSet,
+  openSizeText,
+  withShapes,
+} from "../calibration/index.ts";
 import { asIs } from "../compare/as-is.ts";
 import { type Comparison, compareModels } from "../compare/compare.ts";
 import { brokenLimits, holdTo } from "../compare/limits.ts";
@@ -13,6 +21,8 @@ import { visqFile } from "../compare/visq.ts";
 import { about } from "../driver/about.ts";
 import { checkInput, checkReport } from "../driver/paths.ts";
 import { type OpenedModel, openModel } from "../model/index.ts";
+import { MEDIA_OPTIONS } from "../options/lists.ts";
+import { mediaOf } from "../options/settings.ts";
 import type { OptionValues } from "../options/values.ts";
 import { coloursFor } from "../terminal/streams.ts";
 import type { Command } from "./command.ts";
@@ -24,6 +34,7 @@ export const compare: Command = {
   options: [
     "data",
     "dataFormat",
+    ...MEDIA_OPTIONS,
     "inputShape",
     "layers",
     "runAs",
@@ -51,6 +62,7 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
   for (const path of paths) checkInput(path);
   if (options.visq !== undefined) checkReport("--visq", options.visq, [...paths, options.data]);
   const opened = paths.map((path) => openModel(path));
+  const told = new Set<string>();
   try {
     const sides: Side[] = [];
     for (const [i, model] of opened.entries()) {
@@ -58,14 +70,18 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
       sides.push(await about(paths[i]!, () => openSide(model)));
     }
     const { side, why } = await secondSide(opened[1]!, sides[1]!, options.runAs);
-    const comparison = await compareModels([sides[0]!, side], (inputs) => openSamples(inputs, options, output), {
-      layers: options.layers || options.visq !== undefined,
-      workers: options.numThreads,
-      memoryLimit: options.memoryLimit,
-      sequence: options.sequence,
-      fastMath: options.fastMath,
-      onProgress: output.progress("comparing"),
-    });
+    const comparison = await compareModels(
+      [sides[0]!, side],
+      (inputs) => openSamples(inputs, opened[0]!, told, options, output),
+      {
+        layers: options.layers || options.visq !== undefined,
+        workers: options.numThreads,
+        memoryLimit: options.memoryLimit,
+        sequence: options.sequence,
+        fastMath: options.fastMath,
+        onProgress: output.progress("comparing"),
+      },
+    );
     print(paths, comparison, why, options, output);
     if (options.visq !== undefined) {
       await write(options.visq, visqFile(paths[0], comparison.layers, options.visqMetric));
@@ -96,9 +112,21 @@ async function secondSide(
 }
 
 /** The samples; made-up ones for inputs of open size are said to mean nothing. */
-async function openSamples(inputs: readonly InputSpec[], options: OptionValues, output: Output): Promise<DataSet> {
+async function openSamples(
+  inputs: readonly InputSpec[],
+  { model }: OpenedModel,
+  told: Set<string>,
+  options: OptionValues,
+  output: Output,
+): Promise<DataSet> {
   const specs = withShapes(inputs, options.inputShape);
-  const data = await openDataSet(options.data!, specs, { format: options.dataFormat });
+  const data = await openDataSet(options.data!, specs, {
+    format: options.dataFormat,
+    media: { settings: mediaOf(options), known: knownInputs(model), onProgress: output.progress("reading") },
+  });
+  // Samples may be opened several times.
+  for (const { kind, text } of data.said ?? []) if (!told.has(text)) output.tell(`${kind}: ${text}`);
+  for (const { text } of data.said ?? []) told.add(text);
   if (data.random) for (const input of specs.filter(isOpen)) output.tell(`warning: ${openSizeText(input)}`);
   return data;
 }

@@ -25,12 +25,26 @@ export interface Recording {
 /** Runs the model on samples. `fill` computes contents that the model only describes. Throws a MinmaxqError. */
 export async function recordSamples(model: Model, samples: Samples, io: Io, fill?: Fill): Promise<Recording> {
   // Loaded here: a run on recorded ranges needs nothing of it.
-  const { checkReduction, inputSpecs, isOpen, openDataSet, openSizeText, recordAllRanges, scaledInputs, withShapes } =
-    await import("../calibration/index.ts");
+  const {
+    checkReduction,
+    inputSpecs,
+    isOpen,
+    knownInputs,
+    openDataSet,
+    openSizeText,
+    recordAllRanges,
+    scaledInputs,
+    withShapes,
+  } = await import("../calibration/index.ts");
   const { reduction, workers, memoryLimit, fastMath, sequence } = samples;
   checkReduction(reduction);
   const specs = withShapes(inputSpecs(model), samples.inputShapes);
-  const data = await openDataSet(samples.location, specs, { format: samples.format });
+  const data = await openDataSet(samples.location, specs, {
+    format: samples.format,
+    ...(samples.media && {
+      media: { settings: samples.media, known: knownInputs(model), onProgress: io.progress("reading") },
+    }),
+  });
   const facts = new SampleFacts(specs, expectedInputs(model), scaledInputs(model));
   try {
     const bySubgraph = await recordAllRanges(model, facts.watch(data), {
@@ -53,7 +67,8 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
       shapes: data.shapes?.(0),
       from: { source: "samples", how, samples: data.count, random },
       notes: [
-        ...facts.notes(random),
+        ...(data.said ?? []),
+        ...facts.notes(random, data.prepared),
         ...(random ? specs.filter(isOpen).map((input) => openSizeNote(input, openSizeText(input))) : []),
       ],
       passedOver: facts.withLowest(),

@@ -6,6 +6,7 @@
  * WebAssembly's memory never shrinks.
  */
 import jpegWasm from "@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm" with { type: "file" };
+// @ts-expect-error: types of what it would be as a module lie beside it.
 import pngWasm from "@jsquash/png/codec/pkg/squoosh_png_bg.wasm" with { type: "file" };
 import webpWasm from "@jsquash/webp/codec/dec/webp_dec.wasm" with { type: "file" };
 import { decodeBmp } from "./bmp.ts";
@@ -80,7 +81,11 @@ const MAKERS: Readonly<Record<Exclude<PictureFormat, "BMP">, (compile: Compile) 
 };
 
 /** An instance of a module that Emscripten made, with the glue that it came with. */
-async function emscripten(factory: EmscriptenFactory, module: WebAssembly.Module, ...more: unknown[]): Promise<Decoder> {
+async function emscripten(
+  factory: EmscriptenFactory,
+  module: WebAssembly.Module,
+  ...more: unknown[]
+): Promise<Decoder> {
   let memory: WebAssembly.Memory | undefined;
   const glue = await factory({
     noInitialRun: true,

@@ -36,7 +36,12 @@ export function readHeader(bytes: Uint8Array): PictureHeader {
 
 type Said = Omit<PictureHeader, "format">;
 
-const READERS: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Said>> = { JPEG: jpeg, PNG: png, WebP: webp, BMP: bmp };
+const READERS: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Said>> = {
+  JPEG: jpeg,
+  PNG: png,
+  WebP: webp,
+  BMP: bmp,
+};
 
 const ENDS = "is damaged: it ends too early";
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -116,7 +121,8 @@ function webp(bytes: Uint8Array): Said {
     else if (kind === "VP8L" && room >= 5) {
       const size = view.getUint32(start + 1, true);
       grow((size & 0x3fff) + 1, ((size >>> 14) & 0x3fff) + 1);
-    } else if (kind === "EXIF" && whole) orientation = orientationOf(bytes.subarray(start, start + length)) ?? orientation;
+    } else if (kind === "EXIF" && whole)
+      orientation = orientationOf(bytes.subarray(start, start + length)) ?? orientation;
     if (!whole) throw new MediaError(ENDS);
     at = start + length + (length % 2);
   }

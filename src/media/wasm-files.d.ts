@@ -4,11 +4,9 @@ declare module "@jsquash/*.wasm" {
   export default path;
 }
 
-interface EmscriptenFactory {
-  (settings: {
-    noInitialRun: boolean;
-    print(text: string): void;
-    printErr(text: string): void;
-    instantiateWasm(imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance) => void): WebAssembly.Exports;
-  }): Promise<{ decode(bytes: Uint8Array, ...more: unknown[]): ImageData | null }>;
-}
+type EmscriptenFactory = (settings: {
+  noInitialRun: boolean;
+  print(text: string): void;
+  printErr(text: string): void;
+  instantiateWasm(imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance) => void): WebAssembly.Exports;
+}) => Promise<{ decode(bytes: Uint8Array, ...more: unknown[]): ImageData | null }>;

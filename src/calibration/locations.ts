@@ -1,0 +1,26 @@
+// Patterns that name sample files: `photos/*.jpg`, `photos/**/*.{jpg,png}`.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { FileError } from "../base/errors.ts";
+
+const SIGNS = /[*?[{]/;
+
+/** Whether a location is a pattern; a file or folder whose name has such signs is that file. */
+export function isPattern(location: string): boolean {
+  return SIGNS.test(location) && !existsSync(location);
+}
+
+/**
+ * The files that a pattern matches, sorted by code units; hidden ones are left out unless the pattern names them. Paths begin as the pattern does.
+ * Throws FileError where there are none.
+ */
+export function matchingFiles(pattern: string): string[] {
+  const steps = pattern.split("/");
+  const first = steps.findIndex((step) => SIGNS.test(step));
+  const folder = steps.slice(0, first).join("/");
+  const cwd = pattern.startsWith("/") && folder === "" ? "/" : folder || ".";
+  const rest = steps.slice(first).join("/");
+  const found = existsSync(cwd) ? [...new Bun.Glob(rest).scanSync({ cwd, onlyFiles: true })].sort() : [];
+  if (found.length === 0) throw new FileError(pattern, "no file has such a name; check the pattern and the folder");
+  return found.map((name) => (cwd === "." ? name : join(cwd, name)));
+}
