@@ -224,7 +224,7 @@ async function openGroups(
     description: `${path} (${counted(records.length, "record")})`,
     count: records.length,
     shapes: (record) => records[record]!.shapes,
-    ...(media && { prepared: true as const }),
+    ...(media && { prepared: true as const, looks: media.looks() }),
     said: [...(media?.said() ?? []), ...left],
     async *records() {
       for (const record of records) yield record.read();

@@ -34,6 +34,13 @@ export interface Said {
   readonly text: string;
 }
 
+/** How an input's values look: by channel, what is black (byte 0) and what is white (255). */
+export interface Look {
+  readonly low: readonly number[];
+  readonly high: readonly number[];
+  readonly bgr: boolean;
+}
+
 /** One input's values in a file. */
 export interface FileReader {
   readonly shape: readonly number[];
@@ -51,6 +58,8 @@ export interface DataSet {
   readonly random?: true;
   /** Values were made of pictures or sounds, by rules that were stated (media-plan.ts). */
   readonly prepared?: true;
+  /** By input: what values stand for black and white, where they were made of pictures. */
+  readonly looks?: readonly (Look | undefined)[];
   /** What was done with the files, and which were left out. */
   readonly said?: readonly Said[];
   /**

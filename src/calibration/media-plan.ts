@@ -173,9 +173,9 @@ function ruleOf(input: InputSpec, known: KnownInput, settings: MediaSettings, co
   }
   if (range) return linear(range[0], range[1], undefined, undefined, "the model's metadata: least and largest value");
   if (INTEGERS[input.dtype]?.offset !== undefined) return undefined;
-  const hint = known.scaled ? " The model multiplies or shifts its input itself, as those do that want 0..255." : "";
+  const hint = known.scaled ? "; it multiplies or shifts its input itself, as models do that want 0..255" : "";
   throw new UsageError(
-    `--scale is missing: nothing in the model says which numbers pictures become for ${inputText(input)}; give --scale 0..1, --scale -1..1 or --scale 0..255, whichever it was trained with (or --mean and --std).${hint}`,
+    `--scale is missing: nothing in the model says which numbers pictures become for ${inputText(input)}; give --scale 0..1, --scale -1..1 or --scale 0..255, whichever it was trained with (or --mean and --std)${hint}`,
     { code: "scale-unknown" },
   );
 }

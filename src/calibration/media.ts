@@ -12,7 +12,7 @@ import { readHeader } from "../media/header.ts";
 import { fitted, isOnSide, oriented } from "../media/resize.ts";
 import { readWav, type Sound } from "../media/wav.ts";
 import { fileSize } from "./chunks.ts";
-import { type FileReader, type InputSpec, patternOf, type Said } from "./inputs.ts";
+import { type FileReader, type InputSpec, type Look, patternOf, type Said } from "./inputs.ts";
 import { KeptBytes } from "./kept-bytes.ts";
 import {
   type KnownInput,
@@ -120,6 +120,16 @@ export class Media {
     if (sound.length < length) counts.shorter++;
     const shape = patternOf(this.inputs[input]!).map((dim, axis) => (axis === plan.axis ? length : dim));
     return { shape, read: () => bytesOf(plan.encode(values(readWav(readWhole(path)), length))) };
+  }
+
+  /** How the values of pictures look, by input. */
+  looks(): (Look | undefined)[] {
+    return this.inputs.map((_, i) => {
+      const { tables, channels } = this.pictures.get(i) ?? {};
+      if (!tables) return undefined;
+      const ends = (byte: number) => tables.map((table) => table[byte]!);
+      return { low: ends(0), high: ends(255), bgr: channels === "bgr" };
+    });
   }
 
   /** What was done, for people. */

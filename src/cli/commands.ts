@@ -53,6 +53,10 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     runsModels: "always",
     load: async () => (await import("../commands/compare.ts")).compare,
   },
+  data: {
+    runsModels: "never",
+    load: async () => (await import("../commands/data.ts")).data,
+  },
   convert: {
     runsModels: "never",
     load: async () => (await import("../commands/convert.ts")).convert,

@@ -32,6 +32,12 @@ export async function runProgram(words: readonly string[], output: Output): Prom
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return;
+    // A command of several without the second word.
+    const group = commands.find(({ subcommands, name }) => subcommands && words.includes(name));
+    if (error.code === "commander.help" && group)
+      throw new UsageError(
+        `${group.name}: say what to do: ${group.subcommands!.map(({ name }) => name).join(" or ")}; see 'minmaxq ${group.name} --help'`,
+      );
     throw new UsageError(`${sentence(error.message)}; see '${helpFor(words, commands)}'`);
   }
 }
@@ -55,12 +61,14 @@ function addCommonOptions(program: Program): void {
 
 function addCommand(program: Program, command: Command, output: Output): void {
   const added = program
-    .command(command.name)
+    .command(command.name.split(" ").at(-1)!)
     .summary(command.summary)
     .description(command.summary)
     .helpOption("-h, --help", "print this help")
     .exitOverride()
     .addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
+  for (const each of command.subcommands ?? []) addCommand(added, each, output);
+  if (command.subcommands) return;
   for (const positional of command.positionals) added.argument(`<${positional}>`);
   const given = new Map<OptionName, (string | true)[]>();
   for (const name of command.options) {
