@@ -54,7 +54,8 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import("../commands/compare.ts")).compare,
   },
   data: {
-    runsModels: "never",
+    // Or pictures through JavaScript, which takes as long.
+    runsModels: "always",
     load: async () => (await import("../commands/data.ts")).data,
   },
   convert: {

@@ -60,6 +60,9 @@ function lines(input: InputSpec, statistics: InputStatistics | null, shape?: rea
 const numbers = ({ min, max, mean, std }: Statistics) =>
   `min ${short(min)}, max ${short(max)}, mean ${short(mean)}, std ${short(std)}`;
 
+/** One number where all channels have it. */
+const ends = (values: readonly number[]) => [...new Set(values.map(short))].join("/");
+
 const short = (value: number) => Number(value.toPrecision(4));
 
 /** Writes the sheet; gives the line about it. */
@@ -84,6 +87,6 @@ async function drawSheet(
   } catch (error) {
     throw new FileError(path, `cannot be written (${reasonOf(error)})`, { cause: error });
   }
-  const range = `${look.low.map(short).join("/")} as black, ${look.high.map(short).join("/")} as white`;
+  const range = `${ends(look.low)} as black, ${ends(look.high)} as white`;
   return `${path}: the first ${counted(count, "sample")} of input "${inputs[position]!.name}", ${range}`;
 }

@@ -73,8 +73,8 @@ type Compile = (path: string) => Promise<WebAssembly.Module>;
 
 const MAKERS: Readonly<Record<Exclude<PictureFormat, "BMP">, (compile: Compile) => Promise<Decoder>>> = {
   JPEG: async (compile) =>
-    // `true`: the picture is not turned, which is done here for all formats.
-    emscripten((await import("@jsquash/jpeg/codec/dec/mozjpeg_dec.js")).default, await compile(jpegWasm), true),
+    // `false`: it is not turned, which is done here for all formats.
+    emscripten((await import("@jsquash/jpeg/codec/dec/mozjpeg_dec.js")).default, await compile(jpegWasm), false),
   WebP: async (compile) =>
     emscripten((await import("@jsquash/webp/codec/dec/webp_dec.js")).default, await compile(webpWasm)),
   PNG: async (compile) => rust(await compile(pngWasm)),

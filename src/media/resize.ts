@@ -3,7 +3,7 @@
  * double, by + − × ÷ alone), so every machine gives the same bytes.
  *
  * Size: a triangle filter that widens when a picture gets smaller (every pixel counts), rows first, then columns, each rounded to bytes. It is
- * the rule of Pillow's `Image.resize(size, Image.BILINEAR)` (src/libImaging/Resample.c), and gives its bytes: coefficients are
+ * the rule of `Image.resize(size, Image.BILINEAR)` of Pillow 11 (src/libImaging/Resample.c), and gives its bytes: coefficients are
  * fixed-point numbers of 22 bits, rounded half away from 0; so are sums.
  */
 
