@@ -138,17 +138,17 @@ function otherThan(kinds: ReadonlyMap<FileKind, readonly string[]>, kind: FileKi
 }
 
 const KIND_WORDS: Readonly<Record<FileKind, string>> = {
-  picture: "pictures",
-  sound: "sounds",
-  array: ".npy files",
-  raw: "others",
-  foreign: "pictures or sounds that are not read",
+  picture: "picture",
+  sound: "sound",
+  array: ".npy file",
+  raw: "other file",
+  foreign: "picture or sound of a kind that is not read",
 };
 
 function mixed(path: string, kinds: ReadonlyMap<FileKind, readonly string[]>, isMedia: boolean): FileError {
   const listed = [...kinds]
     .sort(([, a], [, b]) => b.length - a.length)
-    .map(([kind, files]) => `${files.length} ${KIND_WORDS[kind]} (e.g. "${nameIn(path, files[0]!)}")`);
+    .map(([kind, files]) => `${counted(files.length, KIND_WORDS[kind])} (e.g. "${nameIn(path, files[0]!)}")`);
   const skip = isMedia && !kinds.has("array") ? ", or leave them out by --skip-bad" : "";
   return new FileError(path, `holds ${listed.join(" and ")}; a folder holds one kind: move the others away${skip}`);
 }
