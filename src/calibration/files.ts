@@ -116,7 +116,7 @@ export async function openFiles(
   const several = inputs.length > 1;
   const strangers = several && isMedia ? [] : strangersOf(kinds, isMedia);
   if (strangers.length > 0 && !(skip && isMedia && !kinds.has("array"))) throw mixed(path, kinds, isMedia);
-  const byNumber = several && (isMedia || kinds.has("array"));
+  const byNumber = several && (isMedia ? files.length > 1 : kinds.has("array"));
   const groups: Group[] = byNumber
     ? byInput(path, files, inputs.length)
     : files.map((file) =>

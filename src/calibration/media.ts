@@ -23,6 +23,9 @@ import {
   soundPlan,
 } from "./media-plan.ts";
 
+/** Bytes of a decoded picture from which its memory is given back at once. */
+const LARGE = 16 * 2 ** 20;
+
 export type MediaKind = "picture" | "sound";
 
 /** What a caller tells of the model and the options. */
@@ -98,6 +101,8 @@ export class Media {
     if (header.orientation > 1) counts.turned++;
     const turned = isOnSide(header.orientation);
     counts.sizes.add(turned ? `${header.height}×${header.width}` : `${header.width}×${header.height}`);
+    // A decoded photograph is tens of megabytes, of which the collector does not see enough to hurry.
+    if (stored.data.length > LARGE) Bun.gc(true);
     const { width, height } = pixels;
     const sizes = plan.planar ? [plan.count, height, width] : [height, width, plan.count];
     const rank = patternOf(this.inputs[input]!).length;

@@ -38,7 +38,10 @@ export async function runProgram(words: readonly string[], output: Output): Prom
       throw new UsageError(
         `${group.name}: say what to do: ${group.subcommands!.map(({ name }) => name).join(" or ")}; see 'minmaxq ${group.name} --help'`,
       );
-    throw new UsageError(`${sentence(error.message)}; see '${helpFor(words, commands)}'`);
+    // The shell has put names in the place of a pattern.
+    const expanded = error.code === "commander.excessArguments" && words.includes("--data");
+    const hint = expanded ? "; a pattern of --data needs quotes: --data 'photos/*.jpg'" : "";
+    throw new UsageError(`${sentence(error.message)}${hint}; see '${helpFor(words, commands)}'`);
   }
 }
 

@@ -156,7 +156,7 @@ describe("refused", () => {
     expect(await said([spec("x", "FLOAT32", [4, 2, 2, 3])], SCALE)).toContain("takes no pictures");
     expect(await said([spec("x", "FLOAT32", [1, 2, 2, 4])], SCALE)).toContain("takes no pictures");
     expect(await said([spec("x", "BOOL", [1, 2, 2, 3])], SCALE)).toContain("an input of FLOAT32");
-    expect(await said([X, { ...X, name: "y" }], SCALE)).toContain("needs NAME_0.png … NAME_1.png");
+    expect(await said([X, { ...X, name: "y" }], SCALE)).toContain('one picture cannot feed 2 model inputs ("x", "y")');
   });
   test("options that do not fit", async () => {
     expect(await said([X], { mean: [1, 2] })).toContain("--mean 1,2: has 2 values");
@@ -256,8 +256,8 @@ describe("folders, patterns, lists", () => {
     expect(await all(await open(where, [X, B]))).toEqual(wanted);
     const list = file(folder(), "l.txt", `${join(where, "p_0.png")} ${join(where, "p_1.npy")}\n`);
     expect(await all(await open(list, [X, B]))).toEqual(wanted);
-    expect(await messageOf(() => open(join(where, "p_0.png"), [X, B]))).toMatch(
-      /one picture cannot feed 2|needs NAME_0|no such file/,
+    expect(await messageOf(() => open(join(where, "p_0.png"), [X, B]))).toContain(
+      "one picture cannot feed 2 model inputs",
     );
   });
   test("they are read again and again, and nothing is left of them", async () => {
