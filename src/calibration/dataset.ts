@@ -46,6 +46,8 @@ const FORMATS: Readonly<Record<string, Opener>> = {
 
 /** Formats that the location alone tells. */
 const TOLD = ["pattern", "media"];
+/** Formats of several files, of which some can be left out. */
+const SEVERAL = ["pattern", "directory", "dir", "list", "filelist", "txt"];
 const NAMES = Object.keys(FORMATS)
   .filter((name) => !TOLD.includes(name))
   .join(", ");
@@ -95,7 +97,7 @@ function refuseUseless(
 ): void {
   const { skipBad, ...rest } = settings;
   const given = data.prepared ? undefined : Object.entries(rest).find(([, value]) => value !== undefined)?.[0];
-  const skips = [openDirectory, openList, openPattern].includes(FORMATS[format] as typeof openDirectory);
+  const skips = SEVERAL.includes(format);
   if (given === undefined && (!skipBad || skips)) return;
   data.close();
   if (given !== undefined)

@@ -212,6 +212,7 @@ async function openGroups(
       else leftOut.push(...problems.slice(before, before + 1));
       if (media) context!.onProgress?.(number + 1, groups.length);
     }
+    if (!skip && media && problems.length === 1 && groups.length > 1) problems[0] += "; --skip-bad leaves it out";
     if (!skip)
       throwAll(problems, media ? `${summary} (--skip-bad leaves them out)` : summary, path, media ? MOST : undefined);
     if (skip && records.length === 0) throwAll(problems, `${path}: holds no file that can be used`, path, MOST);

@@ -97,6 +97,9 @@ describe("quantize and compare", () => {
     const { out } = await succeeded([...args, "--skip-bad"], { cwd });
     expect(out).toContain("of 1 sample");
     expect(out).toContain("warning: 2 of 3 samples left out (--skip-bad): ");
+    const pattern = [...args.slice(0, 4), "--data", "some/*.png", "-o", "some.tflite"];
+    await refused(pattern, { cwd }, 1, /^minmaxq: some\/1.png: is damaged.*; --skip-bad leaves it out$/m);
+    expect((await succeeded([...pattern, "--skip-bad"], { cwd })).out).toContain("1 of 2 samples left out");
   });
 });
 
