@@ -1,5 +1,5 @@
 // Patterns that name sample files: `photos/*.jpg`, `photos/**/*.{jpg,png}`.
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { FileError } from "../base/errors.ts";
 
@@ -20,7 +20,13 @@ export function matchingFiles(pattern: string): string[] {
   const folder = steps.slice(0, first).join("/");
   const cwd = pattern.startsWith("/") && folder === "" ? "/" : folder || ".";
   const rest = steps.slice(first).join("/");
-  const found = existsSync(cwd) ? [...new Bun.Glob(rest).scanSync({ cwd, onlyFiles: true })].sort() : [];
+  const found = existsSync(cwd) ? matched(rest, cwd) : [];
   if (found.length === 0) throw new FileError(pattern, "no file has such a name; check the pattern and the folder");
   return found.map((name) => (cwd === "." ? name : join(cwd, name)));
+}
+
+/** Links to files count, as in a folder; folders that are links are not entered, so it ends. */
+function matched(pattern: string, cwd: string): string[] {
+  const names = [...new Bun.Glob(pattern).scanSync({ cwd, onlyFiles: false })];
+  return names.filter((name) => statSync(join(cwd, name), { throwIfNoEntry: false })?.isFile()).sort();
 }

@@ -71,7 +71,7 @@ function addCommand(program: Program, command: Command, output: Output): void {
     .exitOverride()
     .addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
   for (const each of command.subcommands ?? []) addCommand(added, each, output);
-  if (command.subcommands) return;
+  if (command.subcommands) return addCommonOptions(added);
   for (const positional of command.positionals) added.argument(`<${positional}>`);
   const given = new Map<OptionName, (string | true)[]>();
   for (const name of command.options) {

@@ -1,6 +1,6 @@
 /** Pictures and sounds as records: values by the rules of media-plan.ts worked out by hand, and everything that is refused. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDataSet } from "../../src/calibration/dataset.ts";
@@ -244,6 +244,8 @@ describe("folders, patterns, lists", () => {
     expect(await all(await open(join(where, "dogs/?.{png,jpg}")))).toEqual([[zeros]]);
     expect(await messageOf(() => open(join(where, "*.png")))).toContain("no file has such a name");
     expect(await messageOf(() => open(where))).toContain("holds folders alone (cats, dogs)");
+    symlinkSync(join(where, "cats/1.png"), join(where, "dogs/link.png"));
+    expect((await open(join(where, "dogs/*.png"))).count).toBe(2);
     file(where, "[1].png", PNG);
     expect((await open(join(where, "[1].png"))).count).toBe(1);
   });
