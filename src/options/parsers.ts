@@ -44,8 +44,8 @@ export const negative = number("a number below 0", (n) => n < 0 && Number.isFini
 export const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
 
 /** Numbers, separated by commas. */
-export const numbers = (accept: (value: number) => boolean) =>
-  listOf(number("a number (of --std, above 0)", (n) => Number.isFinite(n) && accept(n)));
+export const numbers = (what: string, accept: (value: number) => boolean) =>
+  listOf(number(`${what}, or several separated by commas`, (n) => Number.isFinite(n) && accept(n)));
 
 /** Two numbers: "0..1", "-1..1". */
 export const valueRange = (text: string): readonly [number, number] => {

@@ -70,14 +70,14 @@ export const OPTIONS = {
     needs: "data",
     flags: "--mean <numbers>",
     help: "what is taken off scaled pictures, one number or one a channel: 0.485,0.456,0.406",
-    parse: numbers(() => true),
+    parse: numbers("a number", () => true),
   },
   std: {
     many: "commas",
     needs: "data",
     flags: "--std <numbers>",
     help: "what scaled pictures are divided by then, as --mean",
-    parse: numbers((n) => n > 0),
+    parse: numbers("a number above 0", (n) => n > 0),
   },
   resize: {
     needs: "data",
