@@ -5,7 +5,7 @@ import type { Io } from "../driver/io.ts";
 import { openModel } from "../model/index.ts";
 import { sourcesOf } from "../options/sources.ts";
 import type { OptionValues } from "../options/values.ts";
-import type { Job } from "./job.ts";
+import { forQuantize, type Job } from "./job.ts";
 
 /** Of the output that is farthest off. As it is kept and sent: JSON has no infinite numbers. */
 export const ACCURACY = z.object({
@@ -29,9 +29,14 @@ export async function accuracyOf({ model, output, options }: Job, io: Io): Promi
   try {
     const outputs = [];
     let [samples, ran] = [0, ""];
+    // Where ranges came from the samples, everything was said of them.
+    const recorded = forQuantize(options).data !== undefined;
+    const tell = (line: string) => {
+      if (!recorded && line.startsWith("warning: ")) io.tell(line);
+    };
     const most = typeof options.compare === "number" ? options.compare : undefined;
     for (const source of sourcesOf(options)) {
-      const { comparison } = await compareOpened(opened, [model, output], source, options, io, most);
+      const { comparison } = await compareOpened(opened, [model, output], source, options, { ...io, tell }, most);
       outputs.push(...comparison.outputs);
       samples += comparison.records;
       ran = comparison.ran;

@@ -1,7 +1,8 @@
 /** The files behind `--data`: what a job's key hashes, and what a worker holds to its roots. */
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { dirname, isAbsolute, join } from "node:path";
+import { basename, dirname, isAbsolute, join } from "node:path";
 import { FileError, reasonOf } from "../base/errors.ts";
+import { isPattern, matchingFiles } from "../calibration/locations.ts";
 import { isMadeUp } from "../options/sources.ts";
 
 export interface DataFiles {
@@ -23,6 +24,10 @@ const LIST = /^(list|filelist|txt)$/;
  */
 export function dataFiles(data: string, format?: string): DataFiles {
   if (isMadeUp({ location: data, format })) return { word: data, names: [], files: [], folder: undefined };
+  if (format === undefined && isPattern(data)) {
+    const files = matchingFiles(data);
+    return { word: "", names: files.map((file) => basename(file)), files, folder: undefined };
+  }
   try {
     if (statSync(data).isDirectory()) {
       const names = readdirSync(data, { withFileTypes: true })
@@ -45,8 +50,12 @@ export function dataFiles(data: string, format?: string): DataFiles {
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     const what = missing ? "there is no such file or folder" : `cannot be read (${reasonOf(error)})`;
-    throw new FileError(data, `${what}; give sample data (.npy, .npz, .h5, list, folder) or "random"`, {
-      cause: error,
-    });
+    throw new FileError(
+      data,
+      `${what}; give sample data (a folder of pictures, .npy, .npz, .h5, a list …) or "random"`,
+      {
+        cause: error,
+      },
+    );
   }
 }

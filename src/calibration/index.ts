@@ -1,7 +1,10 @@
 /** Calibration: sample data, running the float model, observers, reductions. */
-export { type DataSet, type DataSetOptions, openDataSet } from "./dataset.ts";
+export { type DataSet, type DataSetOptions, openDataSet, refuseUseless } from "./dataset.ts";
 export { type GivenShape, type InputSpec, isOpen, openSizeText, withShapes, withShapesOf } from "./inputs.ts";
 export { inputSpecs } from "./instrument.ts";
+export { knownInputs } from "./known-inputs.ts";
+export type { MediaContext } from "./media.ts";
+export type { MediaSettings } from "./media-plan.ts";
 export {
   type RecordedRange,
   type RecordOptions,

@@ -27,6 +27,27 @@ export interface GivenShape {
 /** Shapes of one record, one per model input. */
 export type Shapes = readonly (readonly number[])[];
 
+/** Something to tell of a data set: kinds and codes as those of the Report's notes. */
+export interface Said {
+  readonly kind: "note" | "warning";
+  readonly code: string;
+  readonly text: string;
+}
+
+/** How an input's values look: by channel, what is black (byte 0) and what is white (255). */
+export interface Look {
+  readonly low: readonly number[];
+  readonly high: readonly number[];
+  readonly bgr: boolean;
+}
+
+/** One input's values in a file. */
+export interface FileReader {
+  readonly shape: readonly number[];
+  /** The bytes; they are the receiver's. */
+  read(): Uint8Array;
+}
+
 /** Records to feed a model. */
 export interface DataSet {
   /** For people: `"face.npz" (16 records)`. */
@@ -35,6 +56,12 @@ export interface DataSet {
   readonly count: number;
   /** The records are made up: ranges of them mean nothing. */
   readonly random?: true;
+  /** Values were made of pictures or sounds, by rules that were stated (media-plan.ts). */
+  readonly prepared?: true;
+  /** By input: what values stand for black and white, where they were made of pictures. */
+  readonly looks?: readonly (Look | undefined)[];
+  /** What was done with the files, and which were left out. */
+  readonly said?: readonly Said[];
   /**
    * The records in order: one little-endian byte array per model input, in model input order. The arrays are the
    * receiver's. May be iterated several times; memory does not grow with the count.

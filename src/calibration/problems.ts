@@ -4,20 +4,31 @@ import { MinmaxqError, Problems } from "../base/errors.ts";
 const MOST = 20;
 
 /**
- * Throws one MinmaxqError for all `lines` (the first 20 in full); does nothing when there are none. `subject`: the file that they are
+ * Throws one MinmaxqError for all `lines` (the first `most` in full); does nothing when there are none. `subject`: the file that they are
  * about, else the model.
  */
-export function throwAll(lines: readonly string[], summary: string, subject?: string): void {
+export function throwAll(lines: readonly string[], summary: string, subject?: string, most = MOST): void {
   const problems = new Problems(subject);
-  for (const line of lines.slice(0, MOST)) problems.add(line);
-  if (lines.length > MOST) problems.add(`… and ${lines.length - MOST} more`);
-  problems.throwIfAny(lines.length > MOST ? `${summary}: ${lines.length} problems, the first ones` : summary);
+  for (const line of lines.slice(0, most)) problems.add(line);
+  if (lines.length > most) problems.add(`… and ${lines.length - most} more`);
+  problems.throwIfAny(lines.length > most ? `${summary}: ${lines.length} problems, the first ones` : summary);
 }
 
 /** Runs `check`, and gives the lines of the MinmaxqError it throws instead of throwing it. */
 export function collect<T>(lines: string[], check: () => T): T | undefined {
   try {
     return check();
+  } catch (error) {
+    if (!(error instanceof MinmaxqError)) throw error;
+    lines.push(error.message);
+    return undefined;
+  }
+}
+
+/** The same for a check that may take a while. */
+export async function collectLater<T>(lines: string[], check: () => T | Promise<T>): Promise<T | undefined> {
+  try {
+    return await check();
   } catch (error) {
     if (!(error instanceof MinmaxqError)) throw error;
     lines.push(error.message);

@@ -61,6 +61,11 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     runsModels: "always",
     load: async () => (await import("../commands/compare.ts")).compare,
   },
+  data: {
+    // Or pictures through JavaScript, which takes as long.
+    runsModels: "always",
+    load: async () => (await import("../commands/data.ts")).data,
+  },
   convert: {
     runsModels: "never",
     load: async () => (await import("../commands/convert.ts")).convert,

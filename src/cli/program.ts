@@ -32,7 +32,16 @@ export async function runProgram(words: readonly string[], output: Output): Prom
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return;
-    throw new UsageError(`${sentence(error.message)}; see '${helpFor(words, commands)}'`);
+    // A command of several without the second word.
+    const group = commands.find(({ subcommands, name }) => subcommands && words.includes(name));
+    if (error.code === "commander.help" && group)
+      throw new UsageError(
+        `${group.name}: say what to do: ${group.subcommands!.map(({ name }) => name).join(" or ")}; see 'minmaxq ${group.name} --help'`,
+      );
+    // The shell has put names in the place of a pattern.
+    const expanded = error.code === "commander.excessArguments" && words.includes("--data");
+    const hint = expanded ? "; a pattern of --data needs quotes: --data 'photos/*.jpg'" : "";
+    throw new UsageError(`${sentence(error.message)}${hint}; see '${helpFor(words, commands)}'`);
   }
 }
 
@@ -55,13 +64,15 @@ function addCommonOptions(program: Program): void {
 
 function addCommand(program: Program, command: Command, output: Output): void {
   const added = program
-    .command(command.name)
+    .command(command.name.split(" ").at(-1)!)
     .summary(command.summary)
     .description(command.summary)
     .helpOption("-h, --help", "print this help")
     .exitOverride()
     .addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
   if (command.notes) added.addHelpText("after", `\n${command.notes.join("\n")}`);
+  for (const each of command.subcommands ?? []) addCommand(added, each, output);
+  if (command.subcommands) return addCommonOptions(added);
   for (const positional of command.positionals) added.argument(`<${positional}>`);
   const given = new Map<OptionName, (string | true)[]>();
   for (const name of command.options) {

@@ -12,6 +12,8 @@ export interface Command {
   readonly options: readonly OptionName[];
   /** Options of the table that this command demands though others do not. */
   readonly demands?: readonly OptionName[];
+  /** Commands below it, which are named by two words ("data pack"); then it does nothing itself. */
+  readonly subcommands?: readonly Command[];
   /** Lines below the help: examples. */
   readonly examples: readonly string[];
   /** Lines of the help below the examples: what its results mean. At most 80 columns. */

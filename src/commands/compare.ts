@@ -11,6 +11,7 @@ import { checkInput, checkReport } from "../driver/paths.ts";
 import type { SampleSource } from "../driver/settings.ts";
 import { type Dialect, openModel, signaturesOf } from "../model/index.ts";
 import { compareOpened } from "../options/compare.ts";
+import { MEDIA_OPTIONS } from "../options/lists.ts";
 import { sourcesOf } from "../options/sources.ts";
 import type { OptionValues } from "../options/values.ts";
 import { coloursFor, columnsOf } from "../terminal/streams.ts";
@@ -41,6 +42,7 @@ export const compare: Command = {
   options: [
     "data",
     "dataFormat",
+    ...MEDIA_OPTIONS,
     "signature",
     "inputShape",
     "layers",

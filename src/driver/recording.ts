@@ -26,7 +26,7 @@ export interface Recording {
 }
 
 /** Samples of a subgraph while they are open. */
-interface OpenSamples {
+export interface OpenSamples {
   readonly fed: Fed;
   readonly specs: readonly InputSpec[];
   readonly data: DataSet;
@@ -52,7 +52,7 @@ export async function recordSamples(
   const several = feds.length > 1;
   const open: OpenSamples[] = [];
   try {
-    await openAll(model, samples, feds, open);
+    await openAll(model, samples, feds, open, io);
     const runs = open.map(({ fed: { subgraph, signature }, data, facts }) => ({
       subgraph,
       data: facts.watch(data),
@@ -91,21 +91,45 @@ export async function recordSamples(
   }
 }
 
-/** Opens the samples of all subgraphs; what is open is in `open` also when one cannot be. */
-async function openAll(model: Model, samples: Samples, feds: readonly Fed[], open: OpenSamples[]): Promise<void> {
-  const { inputSpecs, openDataSet, scaledInputs, withShapesOf } = await import("../calibration/index.ts");
+/** Opens the samples of all subgraphs; what is open is in `open` also when one cannot be. `io` shows how far it is. */
+export async function openAll(
+  model: Model,
+  { media, inputShapes }: Pick<Samples, "media" | "inputShapes">,
+  feds: readonly Fed[],
+  open: OpenSamples[],
+  io?: Io,
+): Promise<void> {
+  const { inputSpecs, knownInputs, openDataSet, refuseUseless, scaledInputs, withShapesOf } = await import(
+    "../calibration/index.ts"
+  );
   const parts = feds.map(({ subgraph, signature }) => ({
     ...(signature !== undefined && { signature }),
     inputs: inputSpecs(model, subgraph, signature),
   }));
-  const shaped = withShapesOf(parts, samples.inputShapes);
+  const shaped = withShapesOf(parts, inputShapes);
   for (const [i, fed] of feds.entries()) {
-    const { source, subgraph } = fed;
+    const { source, subgraph, signature } = fed;
     const specs = shaped[i]!;
-    const data = await openDataSet(source.location, specs, { format: source.format });
+    const data = await openDataSet(source.location, specs, {
+      format: source.format,
+      ...(media && {
+        media: {
+          settings: media,
+          known: knownInputs(model, subgraph),
+          onProgress: io?.progress(feds.length > 1 ? `reading ${signature ?? subgraph}` : "reading"),
+        },
+        // Pictures for one signature, arrays for another.
+        shared: true,
+      }),
+    });
     const facts = new SampleFacts(specs, expectedInputs(model, subgraph), scaledInputs(model, subgraph));
     open.push({ fed, specs, data, facts });
   }
+  if (media)
+    refuseUseless(
+      media,
+      open.map(({ fed, data }) => ({ ...fed.source, data })),
+    );
 }
 
 /** How many samples there are, of all subgraphs together; none is run. Throws a MinmaxqError where they do not fit the model. */
@@ -141,15 +165,16 @@ function howOf(how: string, open: readonly OpenSamples[]): Map<number, string> {
   return new Map([...counts].map(([subgraph, count]) => [subgraph, `${how} of ${counted(count, "sample")}`]));
 }
 
-/** Warnings about the samples of one subgraph, named where there are several. */
-function notesOf(
+/** What was done with the samples of one subgraph, and warnings about them; its signature is named where there are several. */
+export function notesOf(
   { fed: { subgraph, signature }, specs, data, facts }: OpenSamples,
   several: boolean,
   { isOpen, openSizeText }: Pick<typeof import("../calibration/index.ts"), "isOpen" | "openSizeText">,
 ): Note[] {
   const random = data.random === true;
-  const found = [
-    ...facts.notes(random),
+  const found: Note[] = [
+    ...(data.said ?? []),
+    ...facts.notes(random, data.prepared),
     ...(random ? specs.filter(isOpen).map((input) => openSizeNote(input, openSizeText(input))) : []),
   ];
   if (!several) return found;

@@ -79,8 +79,8 @@ export class SampleFacts {
     });
   }
 
-  /** Warnings about the samples; made-up ones get none. */
-  notes(random: boolean): Note[] {
+  /** Warnings about the samples; made-up ones get none. `prepared`: it was stated which numbers bytes become. */
+  notes(random: boolean, prepared = false): Note[] {
     const found: Note[] = this.notFinite().map((text) => ({ kind: "warning", code: "samples-not-finite", text }));
     if (random) return found;
     for (const [position, facts] of this.inputs.entries()) {
@@ -106,7 +106,7 @@ export class SampleFacts {
             text: `input "${name}": samples are ${short(min)} to ${short(max)}, but by ${expected.by} it expects ${short(expected.min)} to ${short(expected.max)}; give samples that are prepared as for the model`,
             numbers: { ...numbers, expectedMin: expected.min, expectedMax: expected.max },
           });
-      } else if (!this.scaled[position] && whole && min >= 0 && max <= BYTE && max > BYTE_LIKE)
+      } else if (!prepared && !this.scaled[position] && whole && min >= 0 && max <= BYTE && max > BYTE_LIKE)
         found.push({
           kind: "warning",
           code: "samples-look-like-bytes",

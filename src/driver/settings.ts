@@ -1,5 +1,5 @@
 /** What a run of the driver is told: everything that a command line, a front or a job list can say, as values. */
-import type { GivenShape, Reduction } from "../calibration/index.ts";
+import type { GivenShape, MediaSettings, Reduction } from "../calibration/index.ts";
 import type { Dialect } from "../model/index.ts";
 import type { QuantizeOptions, Workspace } from "../passes/context.ts";
 
@@ -78,6 +78,8 @@ export interface Samples {
   readonly sources: readonly SampleSource[];
   /** Shapes of inputs whose sizes the model leaves open. */
   readonly inputShapes?: readonly GivenShape[];
+  /** How pictures and sounds become samples; without it they are not taken. */
+  readonly media?: MediaSettings;
   readonly reduction: Reduction;
   /** Workers that run the model; results do not depend on it. */
   readonly workers?: number;

@@ -43,7 +43,10 @@ export async function runRecordMinmax(words: readonly string[], output: Output):
     dataFormat: [{ format: data === undefined ? "random" : (text("--input_data_format") ?? "h5") }],
     ...reductionOf(parsed),
   } as OptionValues;
-  output.print(recordedLine(await record(recordSettings(input, options), output)));
+  const settings = recordSettings(input, options);
+  // The reference reads raw files, whatever they are called.
+  const samples = { ...settings.samples, media: undefined };
+  output.print(recordedLine(await record({ ...settings, samples }, output)));
 }
 
 function defaults(): Partial<OptionValues> {

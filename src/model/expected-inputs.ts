@@ -18,7 +18,21 @@ export interface ExpectedInput {
   readonly recorded?: true;
 }
 
+/** What a model says of an input, as data: how pictures become its values, which sounds it wants, what its integers stand for. */
+export interface StatedInput {
+  /** (byte − mean) / std, one each or one a channel. */
+  readonly normalization?: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  /** The least and the largest value, where there is no normalization. */
+  readonly range?: readonly [min: number, max: number];
+  readonly sound?: { readonly rate: number; readonly channels: number };
+  /** Of an integer input with one scale. */
+  readonly quant?: { readonly scale: number; readonly zeroPoint: number };
+}
+
 interface TensorMetadata {
+  readonly content?: {
+    readonly properties?: { readonly type: string; readonly value: { sampleRate?: number; channels?: number } | null };
+  };
   readonly processUnits?: readonly {
     readonly options?: { readonly type: string; readonly value: Normalization | null };
   }[];
@@ -43,21 +57,27 @@ const SCHEMA: DialectSchema = {
     ModelMetadata: [tables("subgraphMetadata", 3, "SubGraphMetadata")],
     SubGraphMetadata: [tables("inputTensorMetadata", 2, "TensorMetadata")],
     TensorMetadata: [
+      { name: "content", slot: 3, kind: "table", type: "Content" },
       tables("processUnits", 4, "ProcessUnit"),
       { name: "stats", slot: 5, kind: "table", type: "Stats" },
+    ],
+    Content: [{ name: "properties", slot: 1, kind: "union", type: "ContentProperties" }],
+    AudioProperties: [
+      { name: "sampleRate", slot: 0, kind: "scalar", type: "uint" },
+      { name: "channels", slot: 1, kind: "scalar", type: "uint" },
     ],
     ProcessUnit: [{ name: "options", slot: 1, kind: "union", type: "ProcessUnitOptions" }],
     NormalizationOptions: [floats("mean", 0), floats("std", 1)],
     Stats: [floats("max", 0), floats("min", 1)],
   },
-  unions: { ProcessUnitOptions: { NormalizationOptions: 1 } },
+  unions: { ProcessUnitOptions: { NormalizationOptions: 1 }, ContentProperties: { AudioProperties: 4 } },
   enums: {},
 };
 
 /** For each input of a subgraph (0 by default), in its order: the values that it expects; undefined where nothing readable is said. */
 export function expectedInputs(model: Model, subgraph = 0): (ExpectedInput | undefined)[] {
   const graph = model.subgraphs?.[subgraph];
-  const said = metadataInputs(model, subgraph);
+  const said = metadataInputs(model, subgraph).map(expectedOf);
   return Array.from(graph?.inputs ?? [], (index, position) => said[position] ?? recordedOf(graph?.tensors?.[index]));
 }
 
@@ -68,23 +88,50 @@ function recordedOf(tensor: Tensor | undefined): ExpectedInput | undefined {
   return { min: min[0]!, max: max[0]!, by: "the range that the model has for it", recorded: true };
 }
 
-function metadataInputs({ metadata, buffers }: Model, subgraph: number): (ExpectedInput | undefined)[] {
+/** The same, as what pictures and sounds are prepared by; an empty object where nothing is said. */
+export function statedInputs(model: Model, subgraph = 0): StatedInput[] {
+  const graph = model.subgraphs?.[subgraph];
+  const said = metadataInputs(model, subgraph);
+  return Array.from(graph?.inputs ?? [], (index, position) => {
+    const { content, stats, ...rest } = said[position] ?? {};
+    const normalization = normalizationOf(rest);
+    const expected = normalization ? undefined : expectedOf({ stats });
+    const { type, value } = content?.properties ?? {};
+    const { scale, zeroPoint } = graph?.tensors?.[index]?.quantization ?? {};
+    return {
+      ...(normalization && { normalization }),
+      ...(expected && { range: [expected.min, expected.max] as const }),
+      ...(type === "AudioProperties" &&
+        value?.sampleRate && { sound: { rate: value.sampleRate, channels: value.channels ?? 1 } }),
+      ...(scale?.length === 1 && { quant: { scale: scale[0]!, zeroPoint: Number(zeroPoint?.[0] ?? 0n) } }),
+    };
+  });
+}
+
+function normalizationOf({ processUnits = [] }: TensorMetadata): StatedInput["normalization"] {
+  for (const { options } of processUnits) {
+    const { mean, std } = (options?.type === "NormalizationOptions" && options.value) || {};
+    if (mean?.length && std?.length && std.every((value) => value > 0)) return { mean: [...mean], std: [...std] };
+  }
+  return undefined;
+}
+
+function metadataInputs({ metadata, buffers }: Model, subgraph: number): readonly TensorMetadata[] {
   const entry = metadata?.find(({ name }) => name === "TFLITE_METADATA");
   const data = buffers?.[entry?.buffer ?? 0]?.data;
   if (!entry || !data || isDeferred(data) || data.length === 0) return [];
   try {
     const read = readTables(new MemoryBytes(readRange(data)), SCHEMA, "ModelMetadata") as Metadata;
-    return (read.subgraphMetadata?.[subgraph]?.inputTensorMetadata ?? []).map(expectedOf);
+    return read.subgraphMetadata?.[subgraph]?.inputTensorMetadata ?? [];
   } catch {
     // A hint for a warning: damage there does not hinder the model.
     return [];
   }
 }
 
-function expectedOf({ processUnits = [], stats }: TensorMetadata): ExpectedInput | undefined {
-  for (const { options } of processUnits) {
-    const { mean, std } = (options?.type === "NormalizationOptions" && options.value) || {};
-    if (!mean?.length || !std?.length || !std.every((value) => value > 0)) continue;
+function expectedOf({ stats, ...rest }: TensorMetadata): ExpectedInput | undefined {
+  const { mean, std } = normalizationOf(rest) ?? {};
+  if (mean && std) {
     const stdOf = (channel: number) => std[Math.min(channel, std.length - 1)]!;
     const channels = [...mean.keys()];
     return {
@@ -100,4 +147,4 @@ function expectedOf({ processUnits = [], stats }: TensorMetadata): ExpectedInput
     : undefined;
 }
 
-const shown = (values: Float32Array) => Array.from(values, (value) => Number(value.toPrecision(4))).join("/");
+const shown = (values: Iterable<number>) => Array.from(values, (value) => Number(value.toPrecision(4))).join("/");

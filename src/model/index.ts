@@ -3,7 +3,7 @@ import { DIALECTS, type Tables } from "./schema.gen.ts";
 
 export { removeTemporaryFiles } from "../base/temporary.ts";
 export type { ByteRange, ByteSource, Content, Deferred } from "./bytes.ts";
-export { type ExpectedInput, expectedInputs } from "./expected-inputs.ts";
+export { type ExpectedInput, expectedInputs, type StatedInput, statedInputs } from "./expected-inputs.ts";
 export { FLATBUFFER_LIMIT, planContents } from "./layout.ts";
 export { operatorName } from "./operator-codes.ts";
 export { OutputFile } from "./output-file.ts";

@@ -1,6 +1,14 @@
 /** Options of `compare` → two models run on the same samples: what the command and a job of a batch share. */
 import { FileError } from "../base/errors.ts";
-import { type DataSet, type InputSpec, isOpen, openDataSet, openSizeText, withShapesOf } from "../calibration/index.ts";
+import {
+  type DataSet,
+  type InputSpec,
+  isOpen,
+  knownInputs,
+  openDataSet,
+  openSizeText,
+  withShapesOf,
+} from "../calibration/index.ts";
 import { asIs } from "../compare/as-is.ts";
 import { type Comparison, compareModels } from "../compare/compare.ts";
 import { hasIntegers, openSide, type Side, type SidePart } from "../compare/side.ts";
@@ -9,6 +17,7 @@ import type { Io } from "../driver/io.ts";
 import type { SampleSource } from "../driver/settings.ts";
 import { defaultPart, signatureNamed } from "../driver/signatures.ts";
 import type { Model, OpenedModel } from "../model/index.ts";
+import { mediaOf } from "./settings.ts";
 import type { OptionValues } from "./values.ts";
 
 /** What was compared, and how. */
@@ -36,8 +45,9 @@ export async function compareOpened(
   const parts = opened.map(({ model }, i) => partOf(model, source, options, paths[i]!));
   for (const [i, model] of opened.entries())
     sides.push(await about(paths[i]!, () => openSide(model, false, false, parts[i])));
+  const told = new Set<string>();
   const openData = async (inputs: readonly InputSpec[]) => {
-    const data = await openSamples(inputs, parts[0]!, source, options, io);
+    const data = await openSamples(inputs, opened[0].model, parts[0]!, source, options, told, io);
     return most === undefined ? data : firstOf(data, most);
   };
   const { side, why } = await secondSide(opened[1], sides[1]!, options.runAs, parts[1]!);
@@ -97,16 +107,26 @@ async function secondSide(
   return opened.dialect === "tflite" ? { side: fake, why } : { side: fake };
 }
 
-/** The samples; made-up ones for inputs of open size are said to mean nothing. */
+/** The samples, and what is to be told of them, once: they may be opened several times. Made-up ones for inputs of open size mean nothing. */
 async function openSamples(
   inputs: readonly InputSpec[],
-  { signature }: SidePart,
+  model: Model,
+  { signature, subgraph }: SidePart,
   { location, format }: SampleSource,
   options: OptionValues,
+  told: Set<string>,
   io: Io,
 ): Promise<DataSet> {
   const specs = withShapesOf([{ ...(signature !== undefined && { signature }), inputs }], options.inputShape)[0]!;
-  const data = await openDataSet(location, specs, { format });
-  if (data.random) for (const input of specs.filter(isOpen)) io.tell(`warning: ${openSizeText(input)}`);
+  const data = await openDataSet(location, specs, {
+    format,
+    media: { settings: mediaOf(options), known: knownInputs(model, subgraph), onProgress: io.progress("reading") },
+    // Samples of other signatures may be the pictures that options are for.
+    shared: options.data!.length > 1,
+  });
+  const lines = (data.said ?? []).map(({ kind, text }) => `${kind}: ${text}`);
+  if (data.random) lines.push(...specs.filter(isOpen).map((input) => `warning: ${openSizeText(input)}`));
+  for (const line of lines) if (!told.has(line)) io.tell(line);
+  for (const line of lines) told.add(line);
   return data;
 }

@@ -8,10 +8,14 @@ import { sourcesOf } from "./sources.ts";
 import { type OptionName, ROWS } from "./table.ts";
 import type { OptionValues } from "./values.ts";
 
+/** How pictures and sounds become samples. */
+export const MEDIA_OPTIONS: readonly OptionName[] = ["scale", "mean", "std", "resize", "channels", "skipBad"];
+
 /** Options of everything that records. */
 export const RECORDING_OPTIONS: readonly OptionName[] = [
   "data",
   "dataFormat",
+  ...MEDIA_OPTIONS,
   "inputShape",
   "mode",
   "minPercentile",

@@ -51,6 +51,18 @@ export const percentage = number("a number from 0 to 100", (n) => n >= 0 && n <=
 export const negative = number("a number below 0", (n) => n < 0 && Number.isFinite(n));
 export const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
 
+/** Numbers, separated by commas. */
+export const numbers = (what: string, accept: (value: number) => boolean) =>
+  listOf(number(`${what}, or several separated by commas`, (n) => Number.isFinite(n) && accept(n)));
+
+/** Two numbers: "0..1", "-1..1". */
+export const valueRange = (text: string): readonly [number, number] => {
+  const [low, high, ...more] = text.split("..").map((each) => (each.trim() === "" ? Number.NaN : Number(each)));
+  if (more.length > 0 || !Number.isFinite(low) || !Number.isFinite(high) || !(low! < high!))
+    throw new InvalidArgumentError("Write 0..1, -1..1, 0..255, or another LOW..HIGH.");
+  return [low!, high!];
+};
+
 /** A parser's own errors as commander's. */
 const refusing = <T>(parse: () => T): T => {
   try {

@@ -1,5 +1,5 @@
 /** Values of the options → settings of the driver: what commands and a batch's jobs share. */
-import type { Reduction } from "../calibration/index.ts";
+import type { MediaSettings, Reduction } from "../calibration/index.ts";
 import type { QuantizeSettings, RecordSettings, Samples } from "../driver/settings.ts";
 import type { Scheme } from "../rules/schemes.ts";
 import { QUANTIZE_OPTIONS } from "./lists.ts";
@@ -66,12 +66,18 @@ export function samplesOf(options: OptionValues, scheme = schemeOf(options)): Sa
   return {
     sources: sourcesOf(options),
     inputShapes,
+    media: mediaOf(options),
     reduction,
     workers: numThreads,
     memoryLimit,
     fastMath,
     sequence,
   };
+}
+
+/** How pictures and sounds become samples, as far as it is said. */
+export function mediaOf({ scale, mean, std, resize, channels, skipBad }: OptionValues): MediaSettings {
+  return { scale, mean, std, resize, channels, skipBad };
 }
 
 /** Percentiles that are not given. Of all values far fewer may be cut off than of the samples' extremes. */

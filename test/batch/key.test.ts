@@ -59,6 +59,13 @@ describe("a job's key", () => {
     { "mask-value": -50 },
     { sequence: true },
     { "input-shape": ["x=1,2"] },
+    { scale: "0..1" },
+    { scale: "-1..1" },
+    { mean: [0.5, 0.5, 0.5] },
+    { std: 127.5 },
+    { resize: "crop" },
+    { channels: "bgr" },
+    { "skip-bad": true },
     { target: "onert" },
     { target: "onert", "custom-operators": ["a"] },
     { prepare: "decompose-hard-swish" },
@@ -99,6 +106,24 @@ describe("a job's key", () => {
       ["scheme", "uint8"],
     ];
     expect(await key()).toBe(sha(JSON.stringify(parts)));
+  });
+
+  test("depends on the pictures of a folder and of a pattern, and on their order", async () => {
+    const photos = folder();
+    const put = (name: string, text: string) => writeFileSync(join(photos, name), text);
+    put("a.png", "one");
+    put("b.png", "two");
+    const data = [photos, join(photos, "*.png")];
+    const keysOf = () => Promise.all(data.map((each) => key({ data: each })));
+    const seen = [await keysOf()];
+    put("b.png", "three");
+    seen.push(await keysOf());
+    renameSync(join(photos, "a.png"), join(photos, "c.png"));
+    seen.push(await keysOf());
+    for (const i of data.keys()) expect(new Set(seen.map((keys) => keys[i])).size).toBe(3);
+    put("other.jpg", "not matched");
+    expect((await keysOf())[1]).toBe(seen[2]![1]!);
+    expect((await keysOf())[0]).not.toBe(seen[2]![0]!);
   });
 
   test("depends on the contents of the model, of data and of layer settings, not on their names", async () => {

@@ -81,7 +81,9 @@ describe("folder", () => {
     expect(message).toContain("0.bin: has 4 bytes");
     expect(message).toContain("1.bin: has 12 bytes");
     file(where, "2.npy", npy("<f4", [2], a[0]!));
-    expect(await messageOf(() => openDataSet(where, [A]))).toContain("holds .npy files and others");
+    expect(await messageOf(() => openDataSet(where, [A]))).toContain(
+      'holds 2 other files (e.g. "0.bin") and 1 .npy file (e.g. "2.npy"); a folder holds one kind',
+    );
     expect(await messageOf(() => openDataSet(folder(), [A]))).toContain("holds no records");
 
     const pairs = folder();

@@ -2,11 +2,12 @@
 import { expect, test } from "bun:test";
 import { Builder } from "flatbuffers";
 import { rangeOf } from "../../src/model/bytes.ts";
-import { expectedInputs, type Model } from "../../src/model/index.ts";
+import { expectedInputs, type Model, statedInputs } from "../../src/model/index.ts";
 
 interface Said {
   readonly mean?: number[];
   readonly std?: number[];
+  readonly sound?: { readonly rate: number; readonly channels: number };
   readonly stats?: { readonly min: number[]; readonly max: number[] };
 }
 
@@ -31,11 +32,18 @@ function table(b: Builder, slots: number, fields: Readonly<Record<number, number
 
 function modelWith(...inputs: Said[]): Model {
   const b = new Builder();
-  const tensors = inputs.map(({ mean, std, stats }) => {
+  const tensors = inputs.map(({ mean, std, sound, stats }) => {
     const fields: Record<number, number> = {};
     if (mean && std) {
       const normalization = table(b, 2, { 0: vector(b, mean), 1: vector(b, std) });
       fields[4] = references(b, [table(b, 2, { 1: normalization }, 1)]);
+    }
+    if (sound) {
+      // AudioProperties, the fourth of ContentProperties.
+      b.startObject(2);
+      b.addFieldInt32(0, sound.rate, 0);
+      b.addFieldInt32(1, sound.channels, 0);
+      fields[3] = table(b, 3, { 1: b.endObject() }, 4);
     }
     if (stats) fields[5] = table(b, 2, { 0: vector(b, stats.max), 1: vector(b, stats.min) });
     return table(b, 7, fields);
@@ -62,6 +70,25 @@ test("bytes after mean and std, or else min and max; per input", () => {
     { min: 0, max: 1, by: "the model's metadata (min 0, max 1)" },
     undefined,
   ]);
+});
+
+test("the same as numbers to prepare by; scales of integer inputs", () => {
+  const model = modelWith(
+    { mean: [127.5], std: [127.5], stats: { min: [0], max: [255] } },
+    { mean: [0, 51, 3], std: [255, 102, 1] },
+    { stats: { min: [0], max: [1] } },
+    { sound: { rate: 16000, channels: 1 } },
+    {},
+  );
+  model.subgraphs![0]!.tensors![4]!.quantization = { scale: Float32Array.of(0.5), zeroPoint: BigInt64Array.of(-3n) };
+  expect(statedInputs(model)).toEqual([
+    { normalization: { mean: [127.5], std: [127.5] } },
+    { normalization: { mean: [0, 51, 3], std: [255, 102, 1] } },
+    { range: [0, 1] },
+    { sound: { rate: 16000, channels: 1 } },
+    { quant: { scale: 0.5, zeroPoint: -3 } },
+  ]);
+  expect(statedInputs({})).toEqual([]);
 });
 
 test("no metadata, or damaged ones, say nothing", () => {
