@@ -1,7 +1,7 @@
 /** The whole of `minmaxq batch`: list, run, table. */
 
 import { MinmaxqError, UsageError } from "../base/errors.ts";
-import { windDown } from "../base/interrupt.ts";
+import { StoppedError, windDown } from "../base/interrupt.ts";
 import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
 import type { Given, OptionValues } from "../options/values.ts";
@@ -43,7 +43,10 @@ function conclude(course: Course, output: Output): void {
   const outcomes = rows.map(({ outcome }) => outcome);
   const summary = counts(outcomes);
   if (course.interruptedBy !== undefined)
-    throw new MinmaxqError(`stopped by ${course.interruptedBy}: ${summary}; run it again to go on`);
+    throw new StoppedError(
+      course.interruptedBy,
+      `stopped by ${course.interruptedBy}: ${summary}; run it again to go on`,
+    );
   for (const line of table(rows, coloursFor(1))) output.print(line);
   output.print(`${summary}; ${course.results.path}`);
   const failed = outcomes.filter(({ status }) => status === "failed").length;

@@ -4,11 +4,14 @@
  */
 import type { Output } from "../base/output.ts";
 import type { Command } from "../commands/command.ts";
+import type { FrontText } from "../drop-in/words.ts";
 
 /** A tool of ONE under its own name, with its own arguments. */
 export interface Front {
   run(words: readonly string[], output: Output): Promise<void>;
   help(): string;
+  /** For completions and man pages. */
+  readonly text: FrontText;
 }
 
 interface Row {

@@ -3,7 +3,7 @@
 import { basename } from "node:path";
 import pkg from "../../package.json" with { type: "json" };
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
-import { passInterrupt } from "../base/interrupt.ts";
+import { passInterrupt, SIGNAL_CODES, signalCode } from "../base/interrupt.ts";
 import { removeTemporaryFiles } from "../base/temporary.ts";
 import { addPast, keepTimings, takeSpans } from "../base/timings.ts";
 import { CHILD_WORD } from "../batch/messages.ts";
@@ -42,10 +42,10 @@ function interrupted(signal: string): void {
   if (passInterrupt(signal)) return;
   removeTemporaryFiles();
   terminal.tell(`minmaxq: stopped by ${signal}; nothing was written`);
-  process.exit(1);
+  process.exit(signalCode(signal));
 }
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted(signal));
+for (const signal of Object.keys(SIGNAL_CODES)) process.on(signal, () => interrupted(signal));
 
 /** Runs the command; with `--timings` or `--trace` tells where the time went, also when it failed. Gives the exit code. */
 async function main(words: readonly string[]): Promise<number> {

@@ -7,7 +7,9 @@ import type { Command } from "../commands/command.ts";
 import { COMMON_OPTIONS } from "../options/common.ts";
 import { type OptionName, ROWS } from "../options/table.ts";
 import type { Given, OptionValues } from "../options/values.ts";
+import { columnsOf } from "../terminal/streams.ts";
 import { commandsFor, FRONTS } from "./commands.ts";
+import { ColumnHelp } from "./help.ts";
 
 /** Parses the command line and runs its command. Throws UsageError for a wrong one. */
 export async function runProgram(words: readonly string[], output: Output): Promise<void> {
@@ -17,10 +19,11 @@ export async function runProgram(words: readonly string[], output: Output): Prom
     .helpOption("-h, --help", "print this help")
     .configureOutput({ writeOut: (text) => output.print(text.replace(/\n$/, "")), writeErr: () => {} })
     .helpCommand("help [command]", "print the help of a command")
-    .exitOverride()
-    .addHelpText("after", "\nExit codes: 0 done, 1 the model or data is wrong, 2 the command line is wrong.");
+    .exitOverride();
   addCommonOptions(program);
   const commands = await commandsFor(words);
+  const examples = new Map(commands.map((command) => [command.name, command.examples]));
+  program.createHelp = () => new ColumnHelp(columnsOf(1), examples);
   for (const command of commands) addCommand(program, command, output);
   for (const [name, { summary }] of Object.entries(FRONTS)) program.command(name).summary(summary).description(summary);
   try {
@@ -59,8 +62,8 @@ function addCommand(program: Program, command: Command, output: Output): void {
     .summary(command.summary)
     .description(command.summary)
     .helpOption("-h, --help", "print this help")
-    .exitOverride()
-    .addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
+    .exitOverride();
+  added.createHelp = () => program.createHelp();
   for (const positional of command.positionals) added.argument(`<${positional}>`);
   const given = new Map<OptionName, (string | true)[]>();
   for (const name of command.options) {

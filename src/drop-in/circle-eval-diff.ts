@@ -18,7 +18,7 @@ import { openSide } from "../compare/side.ts";
 import { about } from "../driver/about.ts";
 import { checkInput } from "../driver/paths.ts";
 import { type OpenedModel, openModel } from "../model/index.ts";
-import { COMMON_WORDS, choice, parseWords, usage, type WordOption } from "./words.ts";
+import { COMMON_WORDS, choice, type FrontText, missingWords, parseWords, usage, type WordOption } from "./words.ts";
 
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--first_model": { words: 1, help: "a model (required); float32 or quantized" },
@@ -39,13 +39,21 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
 const FORMATS = { h5: "h5", dir: "dir", directory: "directory" } as const;
 const DTYPES: readonly string[] = ["FLOAT32", "UINT8", "INT16"];
 
-export const HELP = () => usage("circle-eval-diff", "", OPTIONS);
+const TEXT: FrontText = {
+  name: "circle-eval-diff",
+  positionals: "",
+  options: OPTIONS,
+  example:
+    "--first_model a.circle --second_model b.circle --first_input_data a.h5 --second_input_data b.h5 --print_mae",
+};
+
+export const HELP = () => usage(TEXT);
 
 export async function runCircleEvalDiff(words: readonly string[], output: Output): Promise<void> {
-  const parsed = parseWords(words, OPTIONS, []);
+  const parsed = parseWords(words, TEXT);
   const text = (name: string) => parsed.options.get(name)?.[0];
   const missing = ["--first_model", "--second_model"].filter((name) => !text(name));
-  if (missing.length > 0) throw new UsageError(`${missing.join(" and ")} missing; see --help`);
+  if (missing.length > 0) throw missingWords(missing, TEXT);
   const locations = [text("--first_input_data"), text("--second_input_data")] as const;
   if ((locations[0] === undefined) !== (locations[1] === undefined))
     throw new UsageError("--first_input_data and --second_input_data: give both or neither");
@@ -185,4 +193,4 @@ function checkFolder(prefix: string): void {
   }
 }
 
-export const FRONT = { run: runCircleEvalDiff, help: HELP };
+export const FRONT = { text: TEXT, run: runCircleEvalDiff, help: HELP };

@@ -37,3 +37,10 @@ function mayBeTerminal(stream: Stream): boolean {
     return false;
   }
 }
+
+/** Columns of a stream's terminal; where it is none, what COLUMNS says, else 80. */
+export function columnsOf(stream: Stream): number {
+  const said = isTerminal(stream) ? (stream === 1 ? process.stdout : process.stderr).columns : undefined;
+  const columns = said ?? Number(process.env.COLUMNS ?? 80);
+  return columns >= 40 ? columns : 80;
+}
