@@ -14,7 +14,7 @@ import { frontFor } from "./commands.ts";
 
 /** A drop-in front by its name as first word, or by the executable's own name. */
 async function run(words: readonly string[]): Promise<void> {
-  const front = frontFor(basename(process.argv0, ".exe"), words);
+  const front = frontFor(basename(process.argv0, ".exe"), words) ?? helpedFront(words);
   // Known without loading anything.
   if (!front && words.length === 1 && ["--version", "-V"].includes(words[0]!)) return terminal.print(pkg.version);
   if (!front && words[0] === CHILD_WORD) return (await import("../batch/child.ts")).runChild();
@@ -23,6 +23,11 @@ async function run(words: readonly string[]): Promise<void> {
   const { run, help } = await front.row.load();
   if (front.words.includes("-h") || front.words.includes("--help")) return terminal.print(help());
   return run(front.words, terminal);
+}
+
+/** `help FRONT` is `FRONT --help`. */
+function helpedFront(words: readonly string[]): ReturnType<typeof frontFor> {
+  return words[0] === "help" ? frontFor("", [...words.slice(1), "--help"]) : undefined;
 }
 
 function report(error: unknown, verbose: boolean): number {

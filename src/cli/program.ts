@@ -10,9 +10,12 @@ import type { Given, OptionValues } from "../options/values.ts";
 import { columnsOf } from "../terminal/streams.ts";
 import { commandsFor, FRONTS } from "./commands.ts";
 import { ColumnHelp } from "./help.ts";
+import { positionalHint, refuseBarePath, refuseUnknownHelp } from "./hints.ts";
 
 /** Parses the command line and runs its command. Throws UsageError for a wrong one. */
 export async function runProgram(words: readonly string[], output: Output): Promise<void> {
+  if (words[0] === "help") refuseUnknownHelp(words[1]);
+  else refuseBarePath(firstWord(words));
   const program = new Program("minmaxq")
     .description(pkg.description)
     .version(pkg.version, "-V, --version", "print the version")
@@ -35,7 +38,9 @@ export async function runProgram(words: readonly string[], output: Output): Prom
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return;
-    throw new UsageError(`${sentence(error.message)}; see '${helpFor(words, commands)}'`);
+    const command = commandOf(words, commands);
+    const hint = positionalHint(error.code, words, command);
+    throw new UsageError(`${sentence(error.message)}${hint}; see 'minmaxq ${command ? `${command.name} ` : ""}--help'`);
   }
 }
 
@@ -47,9 +52,14 @@ function sentence(message: string): string {
     .replace(/\.$/, "");
 }
 
-function helpFor(words: readonly string[], commands: readonly Command[]): string {
-  const command = commands.find(({ name }) => name === words.find((word) => !word.startsWith("-")));
-  return command ? `minmaxq ${command.name} --help` : "minmaxq --help";
+/** The first word that is neither an option nor the value of a common one. */
+function firstWord(words: readonly string[]): string | undefined {
+  const values = COMMON_OPTIONS.filter(({ value }) => value).map(({ name }) => name);
+  return words.find((word, i) => !word.startsWith("-") && !values.includes(words[i - 1] ?? ""));
+}
+
+function commandOf(words: readonly string[], commands: readonly Command[]): Command | undefined {
+  return commands.find(({ name }) => name === words.find((word) => !word.startsWith("-")));
 }
 
 function addCommonOptions(program: Program): void {
@@ -79,6 +89,11 @@ function addCommand(program: Program, command: Command, output: Output): void {
     const values = added.opts<OptionValues>();
     refuseMissing(command, values);
     refuseUseless(command, values, given);
+    for (const [name, texts] of given)
+      for (const text of texts) {
+        const remark = typeof text === "string" ? ROWS[name].remark?.(text) : undefined;
+        if (remark !== undefined) output.tell(`note: ${ROWS[name].flags.split(" ")[0]} ${remark}`);
+      }
     return command.run(positionals, values, output, given);
   });
 }

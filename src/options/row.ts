@@ -11,6 +11,8 @@ export interface OptionRow {
   /** What the default is, where the value alone does not say it. */
   readonly defaultText?: string;
   readonly required?: true;
+  /** What is told of a value as it was written, where it may be meant otherwise. */
+  readonly remark?: (text: string) => string | undefined;
   /** Another option without which this one does nothing. */
   readonly needs?: string;
   /** The value is the path of a file that is read or written, or names samples: a file, a folder, or the word `random`. */
