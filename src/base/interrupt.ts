@@ -24,6 +24,20 @@ export class StoppedError extends MinmaxqError {
 /** Milliseconds in which further signals are the same one: launchers pass on what the terminal sent to all already. */
 const SAME = 500;
 
+/** Milliseconds of one thread's work after which others of its events (signals) are let through. */
+export const PAUSE_EVERY = 50;
+
+/** To be awaited between pieces of long work: lets signals through every so often, and says when it did. */
+export function passingSignals(): () => Promise<boolean> {
+  let paused = performance.now();
+  return async () => {
+    if (performance.now() - paused < PAUSE_EVERY) return false;
+    await new Promise((resume) => setImmediate(resume));
+    paused = performance.now();
+    return true;
+  };
+}
+
 let listener: ((signal: string) => void) | undefined;
 let passed: number | undefined;
 

@@ -1,6 +1,6 @@
 /** Progress of the whole and of each job on stderr: bars on a terminal, else one line per job and one every so often. */
 import { MultiBar, Presets, type SingleBar } from "cli-progress";
-import { drawnBy, screen, terminal } from "../terminal/output.ts";
+import { drawnBy, isQuiet, screen, terminal } from "../terminal/output.ts";
 import { isTerminal } from "../terminal/streams.ts";
 import { type Outcome, oneLine, sizesOf } from "./outcome.ts";
 
@@ -19,7 +19,7 @@ const LINE_EVERY = 10;
 const BARS = 8;
 
 export function openView(total: number): View {
-  return isTerminal(2) ? bars(total) : lines(total);
+  return isTerminal(2) && !isQuiet() ? bars(total) : lines(total);
 }
 
 function bars(total: number): View {

@@ -8,7 +8,7 @@ import { removeTemporaryFiles } from "../base/temporary.ts";
 import { addPast, keepTimings, takeSpans } from "../base/timings.ts";
 import { CHILD_WORD } from "../batch/messages.ts";
 import { commonValues } from "../options/common.ts";
-import { ReaderGone, terminal } from "../terminal/output.ts";
+import { beQuiet, complain, ReaderGone, terminal } from "../terminal/output.ts";
 import { coloursFor } from "../terminal/streams.ts";
 import { frontFor } from "./commands.ts";
 
@@ -38,15 +38,15 @@ function report(error: unknown, verbose: boolean): number {
   const text = expected
     ? error.message
     : `internal error: ${reasonOf(error)}; please report it with the model and the output of --verbose`;
-  terminal.tell(`${colours.red("minmaxq:")} ${text}`);
-  if (verbose && error instanceof Error) terminal.tell(error.stack ?? "");
+  complain(`${colours.red("minmaxq:")} ${text}`);
+  if (verbose && error instanceof Error) complain(error.stack ?? "");
   return expected ? error.exitCode : 1;
 }
 
 function interrupted(signal: string): void {
   if (passInterrupt(signal)) return;
   removeTemporaryFiles();
-  terminal.tell(`minmaxq: stopped by ${signal}; nothing was written`);
+  complain(`minmaxq: stopped by ${signal}; nothing was written`);
   process.exit(signalCode(signal));
 }
 
@@ -59,7 +59,8 @@ async function main(words: readonly string[]): Promise<number> {
     code = report(error, words.includes("--verbose"));
   };
   try {
-    const { timings, trace } = commonValues(words);
+    const { quiet, timings, trace } = commonValues(words);
+    if (quiet) beQuiet(words.includes("--json"));
     if (!timings && trace === undefined) {
       await run(words);
       return code;
@@ -70,7 +71,7 @@ async function main(words: readonly string[]): Promise<number> {
     const { timingsTable, writeTrace } = await import("../terminal/timings-table.ts");
     const ended = performance.timeOrigin + performance.now();
     const spans = takeSpans();
-    if (timings) for (const line of timingsTable(spans, performance.timeOrigin, ended)) terminal.tell(line);
+    if (timings) for (const line of timingsTable(spans, performance.timeOrigin, ended)) complain(line);
     if (trace !== undefined) writeTrace(trace, spans, performance.timeOrigin);
   } catch (error) {
     fail(error);

@@ -64,7 +64,7 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
       memoryLimit: options.memoryLimit,
       sequence: options.sequence,
       fastMath: options.fastMath,
-      onProgress: output.progress("comparing"),
+      onProgress: output.progress("comparing", "samples"),
     });
     print(paths, comparison, why, options, output);
     if (options.visq !== undefined) {

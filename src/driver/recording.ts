@@ -39,7 +39,8 @@ export async function recordSamples(model: Model, samples: Samples, io: Io, fill
       memoryLimit,
       fastMath,
       sequence,
-      onProgress: io.progress("recording"),
+      onProgress: io.progress("recording", "samples"),
+      onRanges: io.progress("finding ranges", "tensors"),
       onUnobserved: (names) =>
         io.tell(
           `warning: not recorded, because no sample shows them (a branch that is not taken, a result without elements): ${firstOf(names.map((name) => `"${name}"`))}`,

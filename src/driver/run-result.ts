@@ -13,7 +13,11 @@ type Tried = Settings & Pick<QuantizeSettings, "withoutRun" | "samples">;
 export async function runInLiteRT(run: Run<Tried>): Promise<void> {
   // Loaded here: a .circle result needs nothing of it.
   const { tryModel } = await import("../trial/trial.ts");
-  const trial = await tryModel(run.temporary!, { shapes: run.shapes, memoryLimit: run.settings.samples?.memoryLimit });
+  const trial = await tryModel(run.temporary!, {
+    shapes: run.shapes,
+    memoryLimit: run.settings.samples?.memoryLimit,
+    onProgress: run.io.progress("running in LiteRT", "operators"),
+  });
   refuse(run.settings.model, trial, "the quantized model: ");
   run.facts.run = { runtime: "LiteRT", ...(trial.ran ? { ran: true } : { ran: false, reason: notRunReason(trial) }) };
 }

@@ -57,7 +57,7 @@ export class Run<S extends Settings = Settings> {
   shapes?: Shapes;
   readonly times: StepTime[] = [];
   /** Threads of the weight stream, and what they have begun of the output. */
-  readonly stream = new WeightStream();
+  readonly stream: WeightStream;
   private readonly closers: (() => void | Promise<void>)[] = [];
 
   constructor(
@@ -65,7 +65,9 @@ export class Run<S extends Settings = Settings> {
     readonly io: Io,
     /** Does what the reference does, where that differs from what our own commands do. */
     readonly likeReference = false,
-  ) {}
+  ) {
+    this.stream = new WeightStream(undefined, io.progress);
+  }
 
   /** What passes see. */
   get options(): QuantizeOptions {

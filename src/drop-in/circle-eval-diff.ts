@@ -90,7 +90,7 @@ export async function runCircleEvalDiff(words: readonly string[], output: Output
       ownInputs: !random,
       workers: 1,
       dumpPrefix,
-      onProgress: output.progress("comparing"),
+      onProgress: output.progress("comparing", "samples"),
     });
     const results = ends[0] as EvalResult[];
     const names = pairs.map(([{ name }]) => name);

@@ -28,7 +28,6 @@ describe("a command line that is nearly right", () => {
   const rows: [args: string[], ...says: string[]][] = [
     [["model.tflite"], "a command comes first", "minmaxq inspect model.tflite", "-o model.int8.tflite"],
     [["models/none.circle"], "of nothing that is there", "minmaxq quantize models/none.circle --data"],
-    [["--trace", "t.json", "model.tflite"], "a command comes first"],
     [["m.onnx"], "an ONNX model", "onnx2tf -i m.onnx"],
     [["saved"], "SavedModel", "--saved_model_dir=saved"],
     [["help", "foo"], "no command 'foo'", "minmaxq --help"],
