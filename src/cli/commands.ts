@@ -109,6 +109,11 @@ export const FRONTS: Readonly<Record<string, FrontRow>> = {
     runsModels: "always",
     load: async () => (await import("../drop-in/record-minmax.ts")).FRONT,
   },
+  "one-quantize": {
+    summary: "takes the arguments and the cfg file of ONE's one-quantize, which calls the other three",
+    runsModels: "always",
+    load: async () => (await import("../drop-in/one-quantize.ts")).FRONT,
+  },
   "circle-eval-diff": {
     summary: "takes the arguments of ONE's circle-eval-diff",
     runsModels: "always",

@@ -18,7 +18,16 @@ import { openSide } from "../compare/side.ts";
 import { about } from "../driver/about.ts";
 import { checkInput } from "../driver/paths.ts";
 import { type OpenedModel, openModel } from "../model/index.ts";
-import { COMMON_WORDS, choice, type FrontText, missingWords, parseWords, usage, type WordOption } from "./words.ts";
+import {
+  COMMON_WORDS,
+  choice,
+  EVAL_FORMATS,
+  type FrontText,
+  missingWords,
+  parseWords,
+  usage,
+  type WordOption,
+} from "./words.ts";
 
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--first_model": { words: 1, help: "a model (required); float32 or quantized" },
@@ -36,7 +45,6 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   ...COMMON_WORDS,
 };
 
-const FORMATS = { h5: "h5", dir: "dir", directory: "directory" } as const;
 const DTYPES: readonly string[] = ["FLOAT32", "UINT8", "INT16"];
 
 const TEXT: FrontText = {
@@ -57,7 +65,7 @@ export async function runCircleEvalDiff(words: readonly string[], output: Output
   const locations = [text("--first_input_data"), text("--second_input_data")] as const;
   if ((locations[0] === undefined) !== (locations[1] === undefined))
     throw new UsageError("--first_input_data and --second_input_data: give both or neither");
-  const format = choice("--input_data_format", text("--input_data_format") ?? "h5", FORMATS);
+  const format = choice("--input_data_format", text("--input_data_format") ?? "h5", EVAL_FORMATS);
   const metrics = EVAL_METRICS.filter((metric) => parsed.options.has(OPTION_OF[metric]));
   const dumpPrefix = text("--dump_output_with_prefix");
   if (dumpPrefix !== undefined) checkFolder(dumpPrefix);

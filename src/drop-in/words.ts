@@ -58,6 +58,9 @@ export function parseWords(words: readonly string[], front: FrontText): Parsed {
   return { options, repeated, positionals: rest };
 }
 
+/** Formats of circle-eval-diff (§8.1). */
+export const EVAL_FORMATS = { h5: "h5", dir: "dir", directory: "directory" } as const;
+
 export const GRANULARITIES: Readonly<Record<string, Granularity>> = { layer: "layer", channel: "channel" };
 
 /** A value by its name, in any case. Throws a UsageError that lists the names. */
