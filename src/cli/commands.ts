@@ -96,6 +96,18 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     runsModels: "never",
     load: async () => (await import("../commands/worker.ts")).worker,
   },
+  doctor: {
+    runsModels: "never",
+    load: async () => (await import("../commands/doctor.ts")).doctor,
+  },
+  completion: {
+    runsModels: "never",
+    load: async () => (await import("../commands/completion.ts")).completion,
+  },
+  man: {
+    runsModels: "never",
+    load: async () => (await import("../commands/man.ts")).man,
+  },
 };
 
 export const FRONTS: Readonly<Record<string, FrontRow>> = {

@@ -74,7 +74,8 @@ function addCommand(program: Program, command: Command, output: Output): void {
     .helpOption("-h, --help", "print this help")
     .exitOverride();
   added.createHelp = () => program.createHelp();
-  for (const positional of command.positionals) added.argument(`<${positional}>`);
+  for (const positional of command.positionals)
+    added.argument(positional.startsWith("[") ? positional : `<${positional}>`);
   const given = new Map<OptionName, (string | true)[]>();
   for (const name of command.options) {
     const option = commanderOption(name);
@@ -94,7 +95,7 @@ function addCommand(program: Program, command: Command, output: Output): void {
         const remark = typeof text === "string" ? ROWS[name].remark?.(text) : undefined;
         if (remark !== undefined) output.tell(`note: ${ROWS[name].flags.split(" ")[0]} ${remark}`);
       }
-    return command.run(positionals, values, output, given);
+    return command.run(positionals, values, output, given, async () => (await import("./describe.ts")).describeAll());
   });
 }
 

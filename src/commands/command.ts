@@ -1,12 +1,13 @@
 /** What a command is. */
 import type { Output } from "../base/output.ts";
+import type { Described } from "../manual/described.ts";
 import type { OptionName } from "../options/table.ts";
 import type { Given, OptionValues } from "../options/values.ts";
 
 export interface Command {
   readonly name: string;
   readonly summary: string;
-  /** Names of the positional arguments as help shows them. */
+  /** Names of the positional arguments as help shows them; in brackets where one may be left out. */
   readonly positionals: readonly string[];
   /** Rows of the option table. */
   readonly options: readonly OptionName[];
@@ -14,5 +15,12 @@ export interface Command {
   readonly demands?: readonly OptionName[];
   /** Lines below the help: examples. */
   readonly examples: readonly string[];
-  run(positionals: readonly string[], options: OptionValues, output: Output, given?: Given): Promise<void>;
+  /** `describe` gives the tables of all commands, for commands that are about these. */
+  run(
+    positionals: readonly string[],
+    options: OptionValues,
+    output: Output,
+    given?: Given,
+    describe?: () => Promise<Described>,
+  ): Promise<void>;
 }

@@ -16,19 +16,19 @@ export const filled = (text: string): string => {
 };
 
 /** One of the values, by its name in any case. */
-export const oneOf =
-  <T>(values: Readonly<Record<string, T>>) =>
-  (text: string): T => {
+export const oneOf = <T>(values: Readonly<Record<string, T>>) => {
+  const choices = Object.keys(values);
+  const parse = (text: string): T => {
     const key = text.toLowerCase();
     if (Object.hasOwn(values, key)) return values[key]!;
-    throw new InvalidArgumentError(`Choose ${Object.keys(values).join(" or ")}.`);
+    throw new InvalidArgumentError(`Choose ${choices.join(" or ")}.`);
   };
+  return Object.assign(parse, { choices });
+};
 
 /** Several values, separated by commas. */
-const listOf =
-  <T>(one: (text: string) => T) =>
-  (text: string): T[] =>
-    text.split(",").map((each) => one(each.trim()));
+const listOf = <T>(one: ((text: string) => T) & { readonly choices: readonly string[] }) =>
+  Object.assign((text: string): T[] => text.split(",").map((each) => one(each.trim())), { choices: one.choices });
 
 export const number =
   (what: string, accept: (value: number) => boolean) =>
@@ -64,9 +64,8 @@ export const collected =
   (text: string, before: readonly T[] = []): T[] => [...before, one(text)];
 
 /** Names of a list, separated by commas; repeatable. */
-export const namesOf =
-  (what: string, known: readonly string[]) =>
-  (text: string, before: readonly string[] = []): string[] => {
+export const namesOf = (what: string, known: readonly string[]) => {
+  const parse = (text: string, before: readonly string[] = []): string[] => {
     const names = text.split(",").map((name) => name.trim());
     for (const name of names) {
       if (known.includes(name)) continue;
@@ -76,6 +75,8 @@ export const namesOf =
     }
     return [...before, ...names];
   };
+  return Object.assign(parse, { choices: known });
+};
 
 export const forcedParameters = (text: string): ForcedParameters => {
   const [, name, scale, zeroPoint] = /^(.+)=([^=,]+),([^=,]+)$/.exec(text) ?? [];

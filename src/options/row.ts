@@ -6,7 +6,10 @@ export interface OptionRow {
   readonly help: string;
   /** Text → value; throws InvalidArgumentError with a sentence. Its type is the value's (values.ts); without it a text, or true. */
   // biome-ignore lint/suspicious/noExplicitAny: repeatable options get what they gave before
-  readonly parse?: (text: string, before?: any) => any;
+  readonly parse?: ((text: string, before?: any) => any) & {
+    /** The words that it takes, where they are few. */
+    readonly choices?: readonly string[];
+  };
   readonly default?: unknown;
   /** What the default is, where the value alone does not say it. */
   readonly defaultText?: string;
