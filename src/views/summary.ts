@@ -35,8 +35,8 @@ export function summary(report: Report): string[] {
   for (const note of told.slice(0, FEW)) lines.push(`  note: ${note.text}`);
   if (told.length > FEW) lines.push(`  note: and ${told.length - FEW} more (--json has all)`);
   lines.push(...warningLines(report, colours));
-  if (report.targetHint) lines.push(`  ${report.targetHint}`);
   lines.push(`  memory: ${sizeText(report.peakMemory)} at most`);
+  if (report.targetHint) lines.push(`  ${report.targetHint}`);
   return lines;
 }
 
