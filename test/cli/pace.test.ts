@@ -2,6 +2,9 @@
 import { expect, test } from "bun:test";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
+import { generateModel } from "../../scripts/generate-model.ts";
+import { inputSpecs, openDataSet, recordRanges } from "../../src/calibration/index.ts";
+import { openModel } from "../../src/model/index.ts";
 import { durationText, Pace } from "../../src/terminal/pace.ts";
 import { cleanUpAfterwards, executable, folder, minmaxq, REAL } from "./support.ts";
 
@@ -87,6 +90,40 @@ test("ranges of all values are a work of their own", async () => {
     cwd,
   );
   expect(seen).toMatch(/finding ranges \d+\/\d+ tensors/);
+});
+
+test("weights of a large model are counted in bytes", async () => {
+  const cwd = folder();
+  await generateModel(400e6, join(cwd, "big.circle"));
+  const { code, seen } = await onTerminal(["quantize", "big.circle", "-o", "out.circle"], 80, cwd);
+  expect(code).toBe(0);
+  const done = [...seen.matchAll(/writing weights (\d+) MB of (\d+) MB/g)];
+  expect(done.length).toBeGreaterThan(0);
+  // Float weights are nearly all of the file.
+  const total = Number(done[0]![2]);
+  expect(total).toBeGreaterThan(390);
+  expect(total).toBeLessThan(410);
+  const bytes = done.map((match) => Number(match[1]));
+  expect(bytes).toEqual([...bytes].sort((a, b) => a - b));
+  expect(bytes.at(-1)).toBeLessThanOrEqual(total);
+});
+
+test("parts of a model are told", async () => {
+  const { model } = openModel(REAL);
+  const [input] = inputSpecs(model);
+  const data = await openDataSet("random:2", [input!], {});
+  const told: [number, number, string | undefined][] = [];
+  await recordRanges(model, data, {
+    reduction: { kind: "minmax" },
+    cut: "always",
+    onProgress: (...call) => told.push(call as (typeof told)[number]),
+  });
+  const parts = Number(/^part 1 of (\d+)$/.exec(told[0]![2]!)![1]);
+  expect(parts).toBeGreaterThan(1);
+  // Two samples in each part, one after the other.
+  expect(told).toEqual(
+    Array.from({ length: 2 * parts }, (_, i) => [i + 1, 2 * parts, `part ${Math.floor(i / 2) + 1} of ${parts}`]),
+  );
 });
 
 test("--quiet: errors and exit codes alone; JSON that was asked for", async () => {
