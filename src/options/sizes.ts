@@ -7,11 +7,9 @@ const UNITS: Readonly<Record<string, number>> = {
   K: 1e3,
   M: 1e6,
   G: 1e9,
-  T: 1e12,
   KI: 2 ** 10,
   MI: 2 ** 20,
   GI: 2 ** 30,
-  TI: 2 ** 40,
 };
 
 /** Numbers without a unit: below the first they are GB, from the second on bytes; between them they may be anything. */
@@ -23,7 +21,7 @@ const BYTES = 1e6;
  * refused between. Throws MinmaxqError.
  */
 export function parseSize(text: string): number {
-  const [, digits, unit = ""] = text.match(/^(\d+(?:\.\d+)?|\.\d+)\s*([KMGT]i?)?B?$/i) ?? [];
+  const [, digits, unit = ""] = text.match(/^(\d+(?:\.\d+)?|\.\d+)\s*([KMG]i?)?B?$/i) ?? [];
   if (digits === undefined || /^[\d.]+\s*B$/i.test(text))
     throw new MinmaxqError(`"${text}" is no size; write it like 100MB or 1GiB`);
   const number = Number(digits);
