@@ -5,5 +5,11 @@ export interface Output {
   /** A line about the work (progress, warnings), on stderr. */
   tell(line: string): void;
   /** Progress of something with a known total; call with done = total at the end. */
-  progress(what: string): (done: number, total: number) => void;
+  progress(what: string, unit?: Unit): Progress;
 }
+
+/** What is counted. */
+export type Unit = "samples" | "tensors" | "operators" | "bytes";
+
+/** `part`: which part of the work this is, where it comes in parts: "part 2 of 3". A total of 1 is work of which nothing more is known. */
+export type Progress = (done: number, total: number, part?: string) => void;

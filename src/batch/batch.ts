@@ -2,12 +2,11 @@
 
 import { relative } from "node:path";
 import { MinmaxqError, UsageError } from "../base/errors.ts";
-import { windDown } from "../base/interrupt.ts";
+import { StoppedError, windDown } from "../base/interrupt.ts";
 import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
 import type { Given, OptionValues } from "../options/values.ts";
-import { coloursFor } from "../terminal/streams.ts";
-import { columnsOf } from "./columns.ts";
+import { coloursFor, columnsOf } from "../terminal/streams.ts";
 import { Course, defaultJobs } from "./course.ts";
 import { readJobs } from "./job-list.ts";
 import { runLocal } from "./local.ts";
@@ -62,7 +61,10 @@ function conclude(course: Course, output: Output, json: boolean): void {
   const outcomes = rows.map(({ outcome }) => outcome);
   const summary = counts(outcomes);
   if (course.interruptedBy !== undefined)
-    throw new MinmaxqError(`stopped by ${course.interruptedBy}: ${summary}; run it again to go on`);
+    throw new StoppedError(
+      course.interruptedBy,
+      `stopped by ${course.interruptedBy}: ${summary}; run it again to go on`,
+    );
   const failed = outcomes.filter(({ status }) => status === "failed").length;
   if (json) output.print(JSON.stringify(factsOf(course, rows), null, 2));
   else {

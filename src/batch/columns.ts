@@ -1,30 +1,12 @@
 /** Text in a terminal's columns. */
-import { isTerminal, type Stream } from "../terminal/streams.ts";
+import { wrapped } from "../terminal/table.ts";
 
-/** Columns of text where there is no terminal, and of those that say nothing useful. */
+/** Columns of text where there is no terminal. */
 const USUAL = 80;
-const LEAST = 40;
 
-/** Columns of a stream's terminal; undefined where it is none: then nothing need be shortened. */
-export function columnsOf(stream: Stream): number | undefined {
-  if (!isTerminal(stream)) return undefined;
-  const columns = (stream === 1 ? process.stdout : process.stderr).columns ?? USUAL;
-  return columns >= LEAST ? columns : USUAL;
-}
-
-/** The text in lines of at most `width` columns, broken at spaces; a longer word has a line of its own. */
-export function wrapped(text: string, width = USUAL): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(/\s+/)) {
-    if (line === "") line = word;
-    else if (Bun.stringWidth(line) + 1 + Bun.stringWidth(word) <= width) line += ` ${word}`;
-    else {
-      lines.push(line);
-      line = word;
-    }
-  }
-  return [...lines, line];
+/** The text in lines of at most `width` columns, whatever spaces and line breaks it came with. */
+export function paragraph(text: string, width = USUAL): string[] {
+  return wrapped(text.replace(/\s+/g, " "), width);
 }
 
 /** The name in at most `width` columns: both of its ends tell more than its middle. */

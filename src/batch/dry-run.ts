@@ -8,9 +8,9 @@ import { SILENT } from "../driver/io.ts";
 import { forecastBy } from "../options/quantize.ts";
 import { schemeNameOf } from "../options/scheme.ts";
 import type { OptionValues } from "../options/values.ts";
-import { type Colours, coloursFor } from "../terminal/streams.ts";
+import { type Colours, coloursFor, columnsOf } from "../terminal/streams.ts";
 import { remarks } from "../views/summary.ts";
-import { columnsOf, padded, shortened, wrapped } from "./columns.ts";
+import { padded, paragraph, shortened } from "./columns.ts";
 import { type Course, reasonFor } from "./course.ts";
 import { forQuantize, isCompared } from "./job.ts";
 import type { ListedJob } from "./job-list.ts";
@@ -87,7 +87,7 @@ function linesOf({ list, results }: Course, plans: readonly Plan[], colours: Col
     const lines =
       `${place}; ${needs}`.length <= room
         ? [`${place}; ${needs}`]
-        : [place, ...wrapped(needs, room - 2).map((line) => `  ${line}`)];
+        : [place, ...paragraph(needs, room - 2).map((line) => `  ${line}`)];
     return lines.map((line) => `    ${line}`);
   };
   const colour = { run: colours.green, skip: colours.dim, fail: colours.red };
@@ -106,7 +106,7 @@ function linesOf({ list, results }: Course, plans: readonly Plan[], colours: Col
     ...failureLines(failures, colours, width, "would fail"),
     ...failureLines(before, colours, width, "failed the last time"),
     ...(failures.length + before.length > 0 ? [""] : []),
-    ...wrapped(`${summaryOf(plans)}; outputs in ${list.out}, results in ${results.path}; nothing was written`, width),
+    ...paragraph(`${summaryOf(plans)}; outputs in ${list.out}, results in ${results.path}; nothing was written`, width),
   ];
 }
 

@@ -3,7 +3,7 @@ import { counted } from "../base/text.ts";
 import type { Colours } from "../terminal/streams.ts";
 import { remarks } from "../views/summary.ts";
 import { sqnrText } from "./accuracy.ts";
-import { padded, wrapped } from "./columns.ts";
+import { padded, paragraph } from "./columns.ts";
 import { type Outcome, oneLine, sizesOf } from "./outcome.ts";
 
 export interface Row {
@@ -35,7 +35,7 @@ export function table(rows: readonly Row[], colours: Colours, width?: number): s
       const line = [model, coloured(outcome.status, status!, colours), ...numbers].join("  ");
       if (said === "") return [line.trimEnd()];
       if (width === undefined || taken + 2 + said.length <= width) return [`${line}  ${said}`];
-      return [line.trimEnd(), ...wrapped(said, width - 4).map((each) => colours.dim(`    ${each}`))];
+      return [line.trimEnd(), ...paragraph(said, width - 4).map((each) => colours.dim(`    ${each}`))];
     }),
   ];
 }
@@ -83,7 +83,7 @@ export function failureLines(
   return [...groups]
     .sort(([, a], [, b]) => b.length - a.length)
     .flatMap(([reason, found]) => {
-      const [first, ...rest] = wrapped(`${what} (${counted(found.length, "job")}): ${reason}`, width);
+      const [first, ...rest] = paragraph(`${what} (${counted(found.length, "job")}): ${reason}`, width);
       return [
         "",
         colours.red(first!),
@@ -96,7 +96,7 @@ export function failureLines(
 }
 
 function indentedBy(text: string, width = 80): string[] {
-  const [first, ...rest] = wrapped(text, width - 4);
+  const [first, ...rest] = paragraph(text, width - 4);
   return [`  ${first}`, ...rest.map((line) => `    ${line}`)];
 }
 

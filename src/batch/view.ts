@@ -1,9 +1,9 @@
 /** Progress of the whole and of each job on stderr: bars on a terminal, else one line per job and one every so often. */
 import { MultiBar, Presets, type SingleBar } from "cli-progress";
-import { drawnBy, screen, terminal } from "../terminal/output.ts";
-import { isTerminal } from "../terminal/streams.ts";
+import { drawnBy, isQuiet, screen, terminal } from "../terminal/output.ts";
+import { isTerminal, textWidthOf } from "../terminal/streams.ts";
 import { sqnrText } from "./accuracy.ts";
-import { columnsOf, shortened, wrapped } from "./columns.ts";
+import { paragraph, shortened } from "./columns.ts";
 import { type Outcome, oneLine, sizesOf } from "./outcome.ts";
 
 export interface View {
@@ -23,7 +23,7 @@ const CLEAR = "\x1b[K";
 const BARS = 8;
 
 export function openView(total: number): View {
-  return isTerminal(2) ? bars(total) : lines(total);
+  return isTerminal(2) && !isQuiet() ? bars(total) : lines(total);
 }
 
 function bars(total: number): View {
@@ -35,11 +35,11 @@ function bars(total: number): View {
     forceRedraw: true,
   };
   // Bars switch wrapping off, so what is longer than a line would be cut away.
-  const columns = columnsOf(2) ?? 80;
+  const columns = textWidthOf(2);
   const barsize = Math.max(10, Math.min(40, columns - 40));
   const multi = new MultiBar({ ...options, barsize, format: "{what} {bar} {value}/{total}" }, Presets.shades_classic);
   // Bars clear the first line alone; what they have drawn below has to go, too.
-  const log = (text: string) => multi.log(`${wrapped(text, columns - 3).join(`${CLEAR}\n  `)}${CLEAR}\n`);
+  const log = (text: string) => multi.log(`${paragraph(text, columns - 3).join(`${CLEAR}\n  `)}${CLEAR}\n`);
   // "recording 1000/1000", and three spaces.
   const names = Math.max(12, Math.min(60, columns - 24));
   const whole = multi.create(total, 0, { what: "jobs" }, { format: "{what} {bar} {value}/{total} {failed}" });

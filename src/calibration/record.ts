@@ -2,6 +2,8 @@
  * Recording: runs the float model on every record of a data set and reduces what its tensors took on to one range each.
  */
 import { MinmaxqError } from "../base/errors.ts";
+import { passingSignals } from "../base/interrupt.ts";
+import type { Progress } from "../base/output.ts";
 import type { Fill, Model, SubGraph } from "../model/index.ts";
 import type { DataSet } from "./dataset.ts";
 import { SIZES_CONTRADICTED } from "./failure.ts";
@@ -28,7 +30,9 @@ export interface RecordOptions {
   cut?: "never" | "always";
   /** LiteRT's relaxed-SIMD build: faster, the last bits depend on the machine. */
   fastMath?: boolean;
-  onProgress?(done: number, total: number): void;
+  onProgress?: Progress;
+  /** Told how many tensors have their range, where that takes long (all values are looked at). */
+  onRanges?: Progress;
   /** Records follow each other: the model's state stays from one to the next. Else it begins anew with each record. */
   sequence?: boolean;
   /** Told once of float32 tensors that no record showed: branches that were not taken, results without elements. */
@@ -106,7 +110,9 @@ export async function recordRuns(
     }
   const problems: string[] = [];
   const ranges = new Map(runs.map(({ subgraph }) => [subgraph, new Map<number, RecordedRange>()]));
-  for (const { subgraph, tensor, name, mins, maxs, histogram } of samples.values()) {
+  const pass = passingSignals();
+  for (const [done, { subgraph, tensor, name, mins, maxs, histogram }] of [...samples.values()].entries()) {
+    if (wantsValues && (await pass())) options.onRanges?.(done, samples.size);
     const range = wantsValues ? reduceValues(histogram!, mins, maxs, reduction) : reduce(mins, maxs, reduction);
     if (!range) {
       problems.push(`tensor "${name}": all values are infinite or NaN; the model or the data are broken`);
@@ -115,6 +121,7 @@ export async function recordRuns(
     const own = ranges.get(subgraph) ?? new Map<number, RecordedRange>();
     ranges.set(subgraph, own.set(tensor, { name, samples: mins.length, ...range }));
   }
+  if (wantsValues) options.onRanges?.(samples.size, samples.size);
   throwAll(problems, "tensors without a range");
   return ranges;
 }

@@ -1,4 +1,5 @@
 /** Running an instrumented model on all records: slices, parts, workers, and what the observers said put together. */
+import type { Progress } from "../base/output.ts";
 import { isDeferred } from "../model/bytes.ts";
 import { byteLength, type Fill, type Model, type SubGraph, serializeInto, TensorType } from "../model/index.ts";
 import type { DataSet } from "./dataset.ts";
@@ -27,7 +28,7 @@ export interface RunOptions {
   settle: boolean;
   /** What messages call a tensor. */
   name(tensor: number): string;
-  onProgress?(done: number, total: number): void;
+  onProgress?: Progress;
   fill?: Fill;
 }
 
@@ -92,7 +93,12 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
       {
         workers,
         models: () => window.models(part?.slices ?? [], options.fill),
-        onProgress: (done) => options.onProgress?.(number * data.count + done, Math.max(1, parts.length) * data.count),
+        onProgress: (done) =>
+          options.onProgress?.(
+            number * data.count + done,
+            Math.max(1, parts.length) * data.count,
+            parts.length > 1 ? `part ${number + 1} of ${parts.length}` : undefined,
+          ),
         onResult: (record, values) => {
           const pairs = values as Float32Array;
           for (const [i, { tensor }] of observed.entries()) {

@@ -4,11 +4,14 @@
  */
 import type { Output } from "../base/output.ts";
 import type { Command } from "../commands/command.ts";
+import type { FrontText } from "../drop-in/words.ts";
 
 /** A tool of ONE under its own name, with its own arguments. */
 export interface Front {
   run(words: readonly string[], output: Output): Promise<void>;
   help(): string;
+  /** For completions and man pages. */
+  readonly text: FrontText;
 }
 
 interface Row {
@@ -106,6 +109,18 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     runsModels: "never",
     load: async () => (await import("../commands/worker.ts")).worker,
   },
+  doctor: {
+    runsModels: "never",
+    load: async () => (await import("../commands/doctor.ts")).doctor,
+  },
+  completion: {
+    runsModels: "never",
+    load: async () => (await import("../commands/completion.ts")).completion,
+  },
+  man: {
+    runsModels: "never",
+    load: async () => (await import("../commands/man.ts")).man,
+  },
 };
 
 export const FRONTS: Readonly<Record<string, FrontRow>> = {
@@ -118,6 +133,11 @@ export const FRONTS: Readonly<Record<string, FrontRow>> = {
     summary: "takes the arguments of ONE's record-minmax",
     runsModels: "always",
     load: async () => (await import("../drop-in/record-minmax.ts")).FRONT,
+  },
+  "one-quantize": {
+    summary: "takes the arguments and the cfg file of ONE's one-quantize, which calls the other three",
+    runsModels: "always",
+    load: async () => (await import("../drop-in/one-quantize.ts")).FRONT,
   },
   "circle-eval-diff": {
     summary: "takes the arguments of ONE's circle-eval-diff",

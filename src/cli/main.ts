@@ -3,18 +3,18 @@
 import { basename } from "node:path";
 import pkg from "../../package.json" with { type: "json" };
 import { Answered, MinmaxqError, reasonOf } from "../base/errors.ts";
-import { passInterrupt } from "../base/interrupt.ts";
+import { passInterrupt, SIGNAL_CODES, signalCode } from "../base/interrupt.ts";
 import { removeTemporaryFiles } from "../base/temporary.ts";
 import { addPast, keepTimings, takeSpans } from "../base/timings.ts";
 import { CHILD_WORD } from "../batch/messages.ts";
 import { commonValues } from "../options/common.ts";
-import { ReaderGone, terminal } from "../terminal/output.ts";
+import { beQuiet, complain, ReaderGone, terminal } from "../terminal/output.ts";
 import { coloursFor } from "../terminal/streams.ts";
 import { frontFor } from "./commands.ts";
 
 /** A drop-in front by its name as first word, or by the executable's own name. */
 async function run(words: readonly string[]): Promise<void> {
-  const front = frontFor(basename(process.argv0, ".exe"), words);
+  const front = frontFor(basename(process.argv0, ".exe"), words) ?? helpedFront(words);
   // Known without loading anything.
   if (!front && words.length === 1 && ["--version", "-V"].includes(words[0]!)) return terminal.print(pkg.version);
   if (!front && words[0] === CHILD_WORD) return (await import("../batch/child.ts")).runChild();
@@ -23,6 +23,11 @@ async function run(words: readonly string[]): Promise<void> {
   const { run, help } = await front.row.load();
   if (front.words.includes("-h") || front.words.includes("--help")) return terminal.print(help());
   return run(front.words, terminal);
+}
+
+/** `help FRONT` is `FRONT --help`. */
+function helpedFront(words: readonly string[]): ReturnType<typeof frontFor> {
+  return words[0] === "help" ? frontFor("", [...words.slice(1), "--help"]) : undefined;
 }
 
 function report(error: unknown, verbose: boolean): number {
@@ -34,19 +39,19 @@ function report(error: unknown, verbose: boolean): number {
   const text = expected
     ? error.message
     : `internal error: ${reasonOf(error)}; please report it with the model and the output of --verbose`;
-  terminal.tell(`${colours.red("minmaxq:")} ${text}`);
-  if (verbose && error instanceof Error) terminal.tell(error.stack ?? "");
+  complain(`${colours.red("minmaxq:")} ${text}`);
+  if (verbose && error instanceof Error) complain(error.stack ?? "");
   return expected ? error.exitCode : 1;
 }
 
 function interrupted(signal: string): void {
   if (passInterrupt(signal)) return;
   removeTemporaryFiles();
-  terminal.tell(`minmaxq: stopped by ${signal}; nothing was written`);
-  process.exit(1);
+  complain(`minmaxq: stopped by ${signal}; nothing was written`);
+  process.exit(signalCode(signal));
 }
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted(signal));
+for (const signal of Object.keys(SIGNAL_CODES)) process.on(signal, () => interrupted(signal));
 
 /** Runs the command; with `--timings` or `--trace` tells where the time went, also when it failed. Gives the exit code. */
 async function main(words: readonly string[]): Promise<number> {
@@ -55,7 +60,8 @@ async function main(words: readonly string[]): Promise<number> {
     code = report(error, words.includes("--verbose"));
   };
   try {
-    const { timings, trace } = commonValues(words);
+    const { quiet, timings, trace } = commonValues(words);
+    if (quiet) beQuiet(words.includes("--json"));
     if (!timings && trace === undefined) {
       await run(words);
       return code;
@@ -66,7 +72,7 @@ async function main(words: readonly string[]): Promise<number> {
     const { timingsTable, writeTrace } = await import("../terminal/timings-table.ts");
     const ended = performance.timeOrigin + performance.now();
     const spans = takeSpans();
-    if (timings) for (const line of timingsTable(spans, performance.timeOrigin, ended)) terminal.tell(line);
+    if (timings) for (const line of timingsTable(spans, performance.timeOrigin, ended)) complain(line);
     if (trace !== undefined) writeTrace(trace, spans, performance.timeOrigin);
   } catch (error) {
     fail(error);

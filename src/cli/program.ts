@@ -7,20 +7,28 @@ import type { Command } from "../commands/command.ts";
 import { COMMON_OPTIONS } from "../options/common.ts";
 import { type OptionName, ROWS } from "../options/table.ts";
 import type { Given, OptionValues } from "../options/values.ts";
+import { textWidthOf } from "../terminal/streams.ts";
 import { commandsFor, FRONTS } from "./commands.ts";
+import { ColumnHelp } from "./help.ts";
+import { positionalHint, refuseBarePath, refuseUnknownHelp } from "./hints.ts";
 
 /** Parses the command line and runs its command. Throws UsageError for a wrong one. */
 export async function runProgram(words: readonly string[], output: Output): Promise<void> {
+  if (words[0] === "help") refuseUnknownHelp(words[1]);
+  else refuseBarePath(firstWord(words));
   const program = new Program("minmaxq")
     .description(pkg.description)
     .version(pkg.version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .configureOutput({ writeOut: (text) => output.print(text.replace(/\n$/, "")), writeErr: () => {} })
     .helpCommand("help [command]", "print the help of a command")
-    .exitOverride()
-    .addHelpText("after", "\nExit codes: 0 done, 1 the model or data is wrong, 2 the command line is wrong.");
+    .exitOverride();
   addCommonOptions(program);
   const commands = await commandsFor(words);
+  const ends = new Map(
+    commands.flatMap((command) => [command, ...(command.subcommands ?? [])]).map((each) => [each.name, each]),
+  );
+  program.createHelp = () => new ColumnHelp(textWidthOf(1), ends);
   for (const command of commands) addCommand(program, command, output);
   for (const [name, { summary }] of Object.entries(FRONTS)) program.command(name).summary(summary).description(summary);
   try {
@@ -40,8 +48,11 @@ export async function runProgram(words: readonly string[], output: Output): Prom
       );
     // The shell has put names in the place of a pattern.
     const expanded = error.code === "commander.excessArguments" && words.includes("--data");
-    const hint = expanded ? "; a pattern of --data needs quotes: --data 'photos/*.jpg'" : "";
-    throw new UsageError(`${sentence(error.message)}${hint}; see '${helpFor(words, commands)}'`);
+    const command = commandOf(words, commands);
+    const hint = expanded
+      ? "; a pattern of --data needs quotes: --data 'photos/*.jpg'"
+      : positionalHint(error.code, words, command);
+    throw new UsageError(`${sentence(error.message)}${hint}; see 'minmaxq ${command ? `${command.name} ` : ""}--help'`);
   }
 }
 
@@ -53,9 +64,14 @@ function sentence(message: string): string {
     .replace(/\.$/, "");
 }
 
-function helpFor(words: readonly string[], commands: readonly Command[]): string {
-  const command = commands.find(({ name }) => name === words.find((word) => !word.startsWith("-")));
-  return command ? `minmaxq ${command.name} --help` : "minmaxq --help";
+/** The first word that is neither an option nor the value of a common one. */
+function firstWord(words: readonly string[]): string | undefined {
+  const values = COMMON_OPTIONS.filter(({ value }) => value).map(({ name }) => name);
+  return words.find((word, i) => !word.startsWith("-") && !values.includes(words[i - 1] ?? ""));
+}
+
+function commandOf(words: readonly string[], commands: readonly Command[]): Command | undefined {
+  return commands.find(({ name }) => name === words.find((word) => !word.startsWith("-")));
 }
 
 function addCommonOptions(program: Program): void {
@@ -68,12 +84,12 @@ function addCommand(program: Program, command: Command, output: Output): void {
     .summary(command.summary)
     .description(command.summary)
     .helpOption("-h, --help", "print this help")
-    .exitOverride()
-    .addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
-  if (command.notes) added.addHelpText("after", `\n${command.notes.join("\n")}`);
+    .exitOverride();
+  added.createHelp = () => program.createHelp();
   for (const each of command.subcommands ?? []) addCommand(added, each, output);
   if (command.subcommands) return addCommonOptions(added);
-  for (const positional of command.positionals) added.argument(`<${positional}>`);
+  for (const positional of command.positionals)
+    added.argument(positional.startsWith("[") ? positional : `<${positional}>`);
   const given = new Map<OptionName, (string | true)[]>();
   for (const name of command.options) {
     const option = commanderOption(name);
@@ -88,7 +104,12 @@ function addCommand(program: Program, command: Command, output: Output): void {
     const values = added.opts<OptionValues>();
     refuseMissing(command, values);
     refuseUseless(command, values, given);
-    return command.run(positionals, values, output, given);
+    for (const [name, texts] of given)
+      for (const text of texts) {
+        const remark = typeof text === "string" ? ROWS[name].remark?.(text) : undefined;
+        if (remark !== undefined) output.tell(`note: ${ROWS[name].flags.split(" ")[0]} ${remark}`);
+      }
+    return command.run(positionals, values, output, given, async () => (await import("./describe.ts")).describeAll());
   });
 }
 

@@ -48,7 +48,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       const runs = problems.length === 0;
       output.print(
         JSON.stringify(
-          { model: input, target: target.name, runs, operators, format, findings: found, remarks },
+          { reportVersion: 1, model: input, target: target.name, runs, operators, format, findings: found, remarks },
           null,
           2,
         ),

@@ -1,12 +1,13 @@
 /** What a command is. */
 import type { Output } from "../base/output.ts";
+import type { Described } from "../manual/described.ts";
 import type { OptionName } from "../options/table.ts";
 import type { Given, OptionValues } from "../options/values.ts";
 
 export interface Command {
   readonly name: string;
   readonly summary: string;
-  /** Names of the positional arguments as help shows them. */
+  /** Names of the positional arguments as help shows them; in brackets where one may be left out. */
   readonly positionals: readonly string[];
   /** Rows of the option table. */
   readonly options: readonly OptionName[];
@@ -16,7 +17,14 @@ export interface Command {
   readonly subcommands?: readonly Command[];
   /** Lines below the help: examples. */
   readonly examples: readonly string[];
-  /** Lines of the help below the examples: what its results mean. At most 80 columns. */
-  readonly notes?: readonly string[];
-  run(positionals: readonly string[], options: OptionValues, output: Output, given?: Given): Promise<void>;
+  /** What its results mean, below the examples of its help: a paragraph, or a word and its meaning. */
+  readonly notes?: readonly (string | readonly [term: string, text: string])[];
+  /** `describe` gives the tables of all commands, for commands that are about these. */
+  run(
+    positionals: readonly string[],
+    options: OptionValues,
+    output: Output,
+    given?: Given,
+    describe?: () => Promise<Described>,
+  ): Promise<void>;
 }

@@ -20,20 +20,24 @@ import { compareLines } from "../views/compare.ts";
 import type { Command } from "./command.ts";
 
 /** Below the help. */
-const METRICS_HELP = [
+const METRICS_HELP: NonNullable<Command["notes"]> = [
   "Metrics, a of the float model and b of the quantized one:",
-  "  SQNR    signal against error in dB, Σa² / Σ(a−b)²; 6 dB are one bit, 40 are",
-  "          good for 8 bits, below 20 is poor, below 10 bad; equal: no error",
-  "  cosine  1 = same direction, whatever the size: for embeddings",
-  "  MAE     mean of |a−b|, in the output's own unit",
-  "  MSE     mean of (a−b)²: large errors count more",
-  "  MAPE    mean of |a−b|/|a| in percent; little use where values are near 0",
-  "  MPEIR   largest |a−b| of a sample against the range of a",
-  "  top-1,  how many of the 1 or 5 largest elements are the same ones,",
-  "  top-5   from 0 to 1",
-  "  drop    with --layers: how much SQNR a layer loses against its worst operand.",
-  "          The worst come first; what loses most is what to give more bits.",
-] as const;
+  [
+    "SQNR",
+    "signal against error in dB, Σa² / Σ(a−b)²; 6 dB are one bit, 40 are good for 8 bits, below 20 is poor, below 10 bad; equal: no error",
+  ],
+  ["cosine", "1 = same direction, whatever the size: for embeddings"],
+  ["MAE", "mean of |a−b|, in the output's own unit"],
+  ["MSE", "mean of (a−b)²: large errors count more"],
+  ["MAPE", "mean of |a−b|/|a| in percent; little use where values are near 0"],
+  ["MPEIR", "largest |a−b| of a sample against the range of a"],
+  ["top-1", "how often the largest element is the same one, from 0 to 1"],
+  ["top-5", "how many of the 5 largest elements are the same ones, from 0 to 1"],
+  [
+    "drop",
+    "with --layers: how much SQNR a layer loses against its worst operand. The worst come first; what loses most is what to give more bits.",
+  ],
+];
 
 export const compare: Command = {
   name: "compare",

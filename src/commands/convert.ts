@@ -8,6 +8,7 @@ import { convert as run } from "../driver/quantize.ts";
 import { checkTargetFormat } from "../passes/target/settings.ts";
 import { DEFAULT_SCHEME, SCHEMES } from "../rules/schemes.ts";
 import { targetNamed } from "../rules/targets.ts";
+import { jsonText } from "../views/json.ts";
 import { noteLines, preparedLines } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
@@ -15,17 +16,18 @@ export const convert: Command = {
   name: "convert",
   summary: "convert between .tflite and .circle, keeping everything",
   positionals: ["model"],
-  options: ["output", "to", "target", "customOperators", "force"],
+  options: ["output", "to", "target", "customOperators", "json", "force"],
   examples: [
     "minmaxq convert model.tflite -o model.circle",
     "minmaxq convert model.circle -o model.tflite",
     "minmaxq convert model.tflite --target onert -o model.circle",
   ],
-  async run([input], { output: path, force, to, target: name, customOperators }, output) {
+  async run([input], { output: path, force, to, target: name, customOperators, json }, output) {
     const target = targetNamed(name, customOperators);
     if (target) checkTargetFormat(target, dialectOf(path, to));
     const options = target && { ...DEFAULT_SCHEME, scheme: SCHEMES[target.scheme], target };
     const report = await run({ model: input!, output: path, force, dialect: to, options }, output);
+    if (json) return output.print(jsonText(report));
     const { model, output: written } = report;
     const forWhom = target ? `, for ${target.name}` : "";
     output.print(`${path}: ${model.format} → ${written.format}${forWhom}, ${sizeText(written.bytes)}`);

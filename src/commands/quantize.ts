@@ -4,6 +4,7 @@
  */
 import { checkTogether, QUANTIZE_OPTIONS } from "../options/lists.ts";
 import { quantizeBy } from "../options/quantize.ts";
+import { jsonText } from "../views/json.ts";
 import { writeReports } from "../views/reports.ts";
 import { summary } from "../views/summary.ts";
 import type { Command } from "./command.ts";
@@ -27,7 +28,7 @@ export const quantize: Command = {
     checkTogether(options);
     const report = await quantizeBy(input!, options, output);
     await writeReports(options, report);
-    if (options.json) output.print(JSON.stringify(report, null, 2));
+    if (options.json) output.print(jsonText(report));
     else for (const line of summary(report)) output.print(line);
   },
 };

@@ -2,6 +2,7 @@
 import { record as run } from "../driver/quantize.ts";
 import { RECORDING_OPTIONS } from "../options/lists.ts";
 import { recordSettings } from "../options/settings.ts";
+import { jsonText } from "../views/json.ts";
 import { recordedLine } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
@@ -9,7 +10,7 @@ export const record: Command = {
   name: "record",
   summary: "run a float model on samples and write the ranges into it",
   positionals: ["model"],
-  options: ["output", ...RECORDING_OPTIONS, "dtype", "force"],
+  options: ["output", ...RECORDING_OPTIONS, "dtype", "json", "force"],
   demands: ["data"],
   examples: [
     "minmaxq record model.circle --data samples/ -o model.recorded.circle",
@@ -19,6 +20,7 @@ export const record: Command = {
   ],
   async run([input], options, output) {
     const report = await run(recordSettings(input!, options), output);
+    if (options.json) return output.print(jsonText(report));
     output.print(recordedLine(report));
     for (const { kind, text } of report.notes) if (kind === "note") output.print(`  ${kind}: ${text}`);
   },

@@ -4,6 +4,7 @@ import { layersOf } from "../options/settings.ts";
 import type { OptionName } from "../options/table.ts";
 import type { OptionValues } from "../options/values.ts";
 import type { QuantizeOptions, Workspace } from "../passes/context.ts";
+import { jsonText } from "../views/json.ts";
 import { transformLines } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
@@ -26,7 +27,7 @@ export function transformCommand(transform: Transform): Command {
     name,
     summary,
     positionals: ["model"],
-    options: ["output", ...transform.options, "force"],
+    options: ["output", ...transform.options, "json", "force"],
     demands,
     examples,
     async run([input], options, output) {
@@ -41,7 +42,8 @@ export function transformCommand(transform: Transform): Command {
         },
         output,
       );
-      for (const line of transformLines(report)) output.print(line);
+      if (options.json) output.print(jsonText(report));
+      else for (const line of transformLines(report)) output.print(line);
     },
   };
 }

@@ -48,7 +48,9 @@ export async function runPairsInParts(
   ) as [Sliced, Sliced];
   const total = (first.parts.length + second.parts.length) * data.count;
   let before = 0;
-  const progress = (done: number) => options.onProgress?.(before + done, total);
+  const partCount = first.parts.length + second.parts.length;
+  const progress = (done: number) =>
+    options.onProgress?.(before + done, total, `part ${Math.floor(before / data.count) + 1} of ${partCount}`);
   const kept = new Set(pairs.map(([{ tensor }]) => tensor));
   const sums = Array.from({ length: data.count }, () => new Float64Array(pairs.length * PACKED));
   try {

@@ -1,6 +1,7 @@
 /** Runs two models on the same records, on workers, and looks at pairs of their tensors. */
 
 import { FileError } from "../base/errors.ts";
+import type { Progress } from "../base/output.ts";
 import type { Failure } from "../calibration/failure.ts";
 import type { DataSet } from "../calibration/index.ts";
 import { byteLength, elementCount } from "../calibration/inputs.ts";
@@ -19,7 +20,7 @@ export interface RunOptions {
   /** Records follow each other: models keep their state from one to the next, and one worker runs them. */
   sequence?: boolean;
   fastMath?: boolean;
-  onProgress?(done: number, total: number): void;
+  onProgress?: Progress;
 }
 
 export type Sides = readonly [Side, Side];

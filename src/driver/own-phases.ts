@@ -122,7 +122,7 @@ export function refuseWithoutRanges(run: Own): void {
   if (nodes.some((node) => hasRange(node.quant) && node.kind !== "constant")) return;
   throw new FileError(
     run.settings.model,
-    "has no recorded ranges; give sample inputs with --data (random[:N] for a try), or run 'minmaxq record' first",
+    "has no recorded ranges; give sample inputs with --data SAMPLES (random:16 for a try), or ranges with 'minmaxq record' first, or --scheme dynamic-int8 -o OUTPUT.tflite, which needs neither",
   );
 }
 

@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, realpathSync, type Stats, statSync } from "node:fs";
 import { dirname, extname, resolve } from "node:path";
 import { FileError, reasonOf, UsageError } from "../base/errors.ts";
+import { promisedFormat } from "../model/foreign.ts";
 import type { Dialect } from "../model/index.ts";
 
 /** Refuses a model that is not there. What is there but no model is the reader's to tell. */
@@ -78,6 +79,15 @@ function statOf(path: string): Stats | undefined {
     const reason = long ? "the name is too long; give a shorter one" : `${reasonOf(error)}; give another path`;
     throw new FileError(path, `cannot be written: ${reason}`, { code: "unwritable-file", cause: error });
   }
+}
+
+/** Refuses an output whose ending promises a format that is not written; where the format was asked for, the ending says nothing. */
+export function checkEnding(output: string, asked?: Dialect): void {
+  const promised = asked === undefined ? promisedFormat(output) : undefined;
+  if (promised !== undefined)
+    throw new UsageError(
+      `${output}: results are .circle or .tflite files, not ${promised}; give an output that ends in one of these`,
+    );
 }
 
 /** The format of an output: asked for, or by its ending, else circle. */

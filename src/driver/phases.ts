@@ -17,7 +17,7 @@ import { workspace } from "../passes/workspace.ts";
 import { FAMILIES, schemesOf } from "../rules/schemes.ts";
 import { DEFAULT_TARGETS } from "../rules/targets.ts";
 import { begin } from "./early-output.ts";
-import { checkPaths, checkReport } from "./paths.ts";
+import { checkEnding, checkPaths, checkReport } from "./paths.ts";
 import { recordSamples } from "./recording.ts";
 import type { Phase, Run } from "./run.ts";
 import type { QuantizeSettings, RecordSettings } from "./settings.ts";
@@ -29,6 +29,7 @@ import { writeAs, writeWorkspace } from "./write.ts";
 export function checkFiles({ settings }: Run): void {
   const { samples } = settings as Partial<QuantizeSettings>;
   const inputs = [settings.model, ...(samples?.sources ?? []).map(({ location }) => location), settings.layers?.config];
+  checkEnding(settings.output, settings.dialect);
   checkPaths(inputs, settings.output, settings.force);
   for (const [option, path] of Object.entries(settings.reports ?? {}))
     checkReport(option, path, inputs, settings.output);
@@ -56,7 +57,8 @@ export function importGraphs(run: Run): void {
 }
 
 /** Gives layers the settings that a file and arguments name; a name that both set is the arguments'. */
-export async function setLayersOf({ space, settings, options }: Run): Promise<void> {
+export async function setLayersOf(run: Run): Promise<void> {
+  const { space, settings, options } = run;
   const { config, given } = settings.layers ?? {};
   if (config === undefined && given === undefined) return;
   // Loaded only where they are needed: zod and picomatch would be a tenth of every start.
@@ -65,7 +67,7 @@ export async function setLayersOf({ space, settings, options }: Run): Promise<vo
     import("../settings/layer-arguments.ts"),
     import("../settings/layers.ts"),
   ]);
-  const lists = config === undefined ? [] : readConfig(config, options);
+  const lists = config === undefined ? [] : readConfig(config, options, run.likeReference);
   const parsed = (given ?? []).map((text) => layerArgument(text, options));
   const merged = given === undefined ? lists : mergeLayers(lists, layerEntries(space.graphs, parsed));
   if (merged.length === 0) return;

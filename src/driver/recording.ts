@@ -56,7 +56,7 @@ export async function recordSamples(
     const runs = open.map(({ fed: { subgraph, signature }, data, facts }) => ({
       subgraph,
       data: facts.watch(data),
-      onProgress: io.progress(several ? `recording ${signature ?? subgraph}` : "recording"),
+      onProgress: io.progress(several ? `recording ${signature ?? subgraph}` : "recording", "samples"),
     }));
     const bySubgraph = await recordRuns(model, runs, {
       reduction,
@@ -64,6 +64,7 @@ export async function recordSamples(
       memoryLimit,
       fastMath,
       sequence,
+      onRanges: io.progress("finding ranges", "tensors"),
       onUnobserved: (names) =>
         io.tell(
           `warning: not recorded, because no sample shows them (a branch that is not taken, a result without elements): ${firstOf(names.map((name) => `"${name}"`))}`,

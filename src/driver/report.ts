@@ -13,6 +13,7 @@ import {
   isConstant,
   type Node,
   withOwnRange,
+  yieldedBy,
 } from "../graph/graph.ts";
 import { type Provenance, provenanceText, type QuantParam } from "../graph/quantparam.ts";
 import { type Dialect, nameOf, TensorType } from "../model/index.ts";
@@ -44,6 +45,10 @@ export interface Report {
   readonly notes: readonly Note[];
   /** Quantized tensors of the result. */
   readonly counts: { readonly activations: number; readonly constants: number };
+  /** Operators of the result by the dtype of what they yield (`{ int8: 62, float32: 2 }`, the most first), without QUANTIZE and DEQUANTIZE. */
+  readonly layers: Readonly<Record<string, number>>;
+  /** Most bytes that the process had resident. */
+  readonly peakMemory: number;
   /** Wall time of the whole run, and of each step in order. */
   readonly seconds: number;
   readonly steps: readonly StepTime[];
@@ -136,6 +141,21 @@ export function countQuantized(graphs: readonly Graph[]): Report["counts"] {
   }
   return { activations, constants };
 }
+
+/** Counts of operators by the dtype of their first result. */
+export function countLayers(graphs: readonly Graph[]): Report["layers"] {
+  const counts = new Map<string, number>();
+  for (const node of graphs.flatMap(activeNodes)) {
+    const yielded = node.kind === "operator" && !BORDERS.includes(node.op) ? yieldedBy(node)[0] : undefined;
+    if (!yielded) continue;
+    const dtype = yielded.dtype.toLowerCase();
+    counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
+  }
+  return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1]));
+}
+
+/** They change how numbers are written, and are no layers. */
+const BORDERS: readonly string[] = ["QUANTIZE", "DEQUANTIZE"];
 
 /** Reports on every tensor of `graphs`; those not in `quantized` were left as they are. */
 export function reportSubgraphs(

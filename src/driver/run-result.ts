@@ -13,7 +13,11 @@ type Tried = Settings & Pick<QuantizeSettings, "withoutRun" | "samples">;
 export async function runInLiteRT(run: Run<Tried>): Promise<void> {
   // Loaded here: a .circle result needs nothing of it.
   const { tryModel } = await import("../trial/trial.ts");
-  const trial = await tryModel(run.temporary!, { shapes: run.shapes, memoryLimit: run.settings.samples?.memoryLimit });
+  const trial = await tryModel(run.temporary!, {
+    shapes: run.shapes,
+    memoryLimit: run.settings.samples?.memoryLimit,
+    onProgress: run.io.progress("running in LiteRT", "operators"),
+  });
   // What LiteRT cannot do with the float model either is no fault of the result (recurrent loops that its delegate does not prepare).
   if ("refused" in trial && run.opened.dialect === "tflite") {
     const before = await tryModel(run.settings.model, { shapes: run.shapes });

@@ -2,6 +2,7 @@
  * A RUN: one model through one flow, and what lives for it. Whatever a step opens is closed at the end of the run, however it ends.
  */
 import { statSync } from "node:fs";
+import { peakMemory } from "../base/memory.ts";
 import { runSteps, type Step, type StepTime } from "../base/steps.ts";
 import type { Shapes } from "../calibration/inputs.ts";
 import type { Graph, Node } from "../graph/graph.ts";
@@ -14,7 +15,7 @@ import { WeightStream } from "../weights/fill.ts";
 import { about } from "./about.ts";
 import type { Io } from "./io.ts";
 import { dialectOf } from "./paths.ts";
-import { countQuantized, type Report, reportSubgraphs } from "./report.ts";
+import { countLayers, countQuantized, type Report, reportSubgraphs } from "./report.ts";
 import type { Settings } from "./settings.ts";
 import type { Fed } from "./signatures.ts";
 
@@ -60,7 +61,7 @@ export class Run<S extends Settings = Settings> {
   shapes?: Shapes;
   readonly times: StepTime[] = [];
   /** Threads of the weight stream, and what they have begun of the output. */
-  readonly stream = new WeightStream();
+  readonly stream: WeightStream;
   private readonly closers: (() => void | Promise<void>)[] = [];
 
   constructor(
@@ -68,7 +69,9 @@ export class Run<S extends Settings = Settings> {
     readonly io: Io,
     /** Does what the reference does, where that differs from what our own commands do. */
     readonly likeReference = false,
-  ) {}
+  ) {
+    this.stream = new WeightStream(undefined, io.progress);
+  }
 
   /** What passes see. */
   get options(): QuantizeOptions {
@@ -138,6 +141,8 @@ function reportOf(run: Run, seconds: number): Report {
     prepared,
     notes: run.notes,
     counts: countQuantized(graphs),
+    layers: countLayers(all),
+    peakMemory: peakMemory(),
     seconds,
     steps: run.times,
     get subgraphs() {

@@ -18,7 +18,16 @@ import { openSide } from "../compare/side.ts";
 import { about } from "../driver/about.ts";
 import { checkInput } from "../driver/paths.ts";
 import { type OpenedModel, openModel } from "../model/index.ts";
-import { COMMON_WORDS, choice, parseWords, usage, type WordOption } from "./words.ts";
+import {
+  COMMON_WORDS,
+  choice,
+  EVAL_FORMATS,
+  type FrontText,
+  missingWords,
+  parseWords,
+  usage,
+  type WordOption,
+} from "./words.ts";
 
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--first_model": { words: 1, help: "a model (required); float32 or quantized" },
@@ -36,20 +45,27 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   ...COMMON_WORDS,
 };
 
-const FORMATS = { h5: "h5", dir: "dir", directory: "directory" } as const;
 const DTYPES: readonly string[] = ["FLOAT32", "UINT8", "INT16"];
 
-export const HELP = () => usage("circle-eval-diff", "", OPTIONS);
+const TEXT: FrontText = {
+  name: "circle-eval-diff",
+  positionals: "",
+  options: OPTIONS,
+  example:
+    "--first_model a.circle --second_model b.circle --first_input_data a.h5 --second_input_data b.h5 --print_mae",
+};
+
+export const HELP = () => usage(TEXT);
 
 export async function runCircleEvalDiff(words: readonly string[], output: Output): Promise<void> {
-  const parsed = parseWords(words, OPTIONS, []);
+  const parsed = parseWords(words, TEXT);
   const text = (name: string) => parsed.options.get(name)?.[0];
   const missing = ["--first_model", "--second_model"].filter((name) => !text(name));
-  if (missing.length > 0) throw new UsageError(`${missing.join(" and ")} missing; see --help`);
+  if (missing.length > 0) throw missingWords(missing, TEXT);
   const locations = [text("--first_input_data"), text("--second_input_data")] as const;
   if ((locations[0] === undefined) !== (locations[1] === undefined))
     throw new UsageError("--first_input_data and --second_input_data: give both or neither");
-  const format = choice("--input_data_format", text("--input_data_format") ?? "h5", FORMATS);
+  const format = choice("--input_data_format", text("--input_data_format") ?? "h5", EVAL_FORMATS);
   const metrics = EVAL_METRICS.filter((metric) => parsed.options.has(OPTION_OF[metric]));
   const dumpPrefix = text("--dump_output_with_prefix");
   if (dumpPrefix !== undefined) checkFolder(dumpPrefix);
@@ -82,7 +98,7 @@ export async function runCircleEvalDiff(words: readonly string[], output: Output
       ownInputs: !random,
       workers: 1,
       dumpPrefix,
-      onProgress: output.progress("comparing"),
+      onProgress: output.progress("comparing", "samples"),
     });
     const results = ends[0] as EvalResult[];
     const names = pairs.map(([{ name }]) => name);
@@ -185,4 +201,4 @@ function checkFolder(prefix: string): void {
   }
 }
 
-export const FRONT = { run: runCircleEvalDiff, help: HELP };
+export const FRONT = { text: TEXT, run: runCircleEvalDiff, help: HELP };

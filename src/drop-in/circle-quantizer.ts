@@ -8,7 +8,7 @@ import { UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { reference } from "../driver/quantize.ts";
 import { MODES, optionsOf } from "./modes.ts";
-import { COMMON_WORDS, parseWords, usage, type WordOption } from "./words.ts";
+import { COMMON_WORDS, type FrontText, parseWords, usage, type WordOption } from "./words.ts";
 
 /** The reference's options: how many words each takes. */
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
@@ -24,13 +24,20 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
 
 const SILENT = { tell: () => {} };
 
-export const HELP = () => usage("circle-quantizer", " INPUT OUTPUT", OPTIONS);
+const TEXT: FrontText = {
+  name: "circle-quantizer",
+  positionals: " INPUT OUTPUT",
+  options: OPTIONS,
+  example: "--quantize_with_minmax float32 uint8 channel recorded.circle out.circle",
+};
+
+export const HELP = () => usage(TEXT);
 
 export async function runCircleQuantizer(
   words: readonly string[],
   output: Pick<Output, "tell"> = SILENT,
 ): Promise<void> {
-  const parsed = parseWords(words, OPTIONS, ["INPUT", "OUTPUT"]);
+  const parsed = parseWords(words, TEXT);
   const modes = Object.keys(MODES).filter((name) => parsed.options.has(name));
   if (modes.length !== 1)
     throw new UsageError(`choose exactly one of ${Object.keys(MODES).join(", ")} (got ${modes.length}); see --help`);
@@ -51,4 +58,4 @@ export async function runCircleQuantizer(
   for (const note of report.notes) output.tell(`warning: ${note.text}`);
 }
 
-export const FRONT = { run: runCircleQuantizer, help: HELP };
+export const FRONT = { text: TEXT, run: runCircleQuantizer, help: HELP };

@@ -8,7 +8,15 @@ import { recordSettings } from "../options/settings.ts";
 import { OPTIONS as TABLE } from "../options/table.ts";
 import type { OptionValues } from "../options/values.ts";
 import { recordedLine } from "../views/summary.ts";
-import { COMMON_WORDS, type Parsed, parseWords, usage, type WordOption } from "./words.ts";
+import {
+  COMMON_WORDS,
+  type FrontText,
+  missingWords,
+  type Parsed,
+  parseWords,
+  usage,
+  type WordOption,
+} from "./words.ts";
 
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--input_model": { words: 1, help: "float model (required)" },
@@ -25,15 +33,22 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   ...COMMON_WORDS,
 };
 
-export const HELP = () => usage("record-minmax", "", OPTIONS);
+const TEXT: FrontText = {
+  name: "record-minmax",
+  positionals: "",
+  options: OPTIONS,
+  example: "--input_model model.circle --input_data samples.h5 --output_model recorded.circle",
+};
+
+export const HELP = () => usage(TEXT);
 
 export async function runRecordMinmax(words: readonly string[], output: Output): Promise<void> {
-  const parsed = parseWords(words, OPTIONS, []);
+  const parsed = parseWords(words, TEXT);
   const text = (name: string) => parsed.options.get(name)?.[0];
   const input = text("--input_model");
   const path = text("--output_model");
   const missing = ["--input_model", "--output_model"].filter((name) => !text(name));
-  if (missing.length > 0 || !input || !path) throw new UsageError(`${missing.join(" and ")} missing; see --help`);
+  if (missing.length > 0 || !input || !path) throw missingWords(missing, TEXT);
   const data = text("--input_data");
   const options = {
     ...defaults(),
@@ -84,4 +99,4 @@ function reductionOf(parsed: Parsed): Partial<OptionValues> {
   return values;
 }
 
-export const FRONT = { run: runRecordMinmax, help: HELP };
+export const FRONT = { text: TEXT, run: runRecordMinmax, help: HELP };

@@ -5,6 +5,8 @@ import type { Dtype } from "../graph/graph.ts";
 import { COMMON_OPTIONS } from "../options/common.ts";
 import { IO_DTYPES } from "../options/dtypes.ts";
 import type { Granularity } from "../rules/schemes.ts";
+import { commandLines, items, paragraph } from "../terminal/columns.ts";
+import { textWidthOf } from "../terminal/streams.ts";
 
 export interface WordOption {
   /** How many words follow. */
@@ -27,12 +29,10 @@ export interface Parsed {
   readonly positionals: readonly string[];
 }
 
-/** Splits words into options with their values and the named positionals. Throws a UsageError. */
-export function parseWords(
-  words: readonly string[],
-  known: Readonly<Record<string, WordOption>>,
-  positionals: readonly string[],
-): Parsed {
+/** Splits words into options with their values and the front's positionals. Throws a UsageError. */
+export function parseWords(words: readonly string[], front: FrontText): Parsed {
+  const known = front.options;
+  const positionals = front.positionals.split(" ").filter((name) => name !== "");
   const options = new Map<string, readonly string[]>();
   const repeated = new Map<string, string[][]>();
   const rest: string[] = [];
@@ -52,12 +52,14 @@ export function parseWords(
       rest.push(word);
     }
   }
-  if (rest.length < positionals.length)
-    throw new UsageError(`${positionals.slice(rest.length).join(" and ")} missing; see --help`);
+  if (rest.length < positionals.length) throw missingWords(positionals.slice(rest.length), front);
   if (rest.length > positionals.length)
     throw new UsageError(`nothing is known to do with "${rest[positionals.length]}"; see --help`);
   return { options, repeated, positionals: rest };
 }
+
+/** Formats of circle-eval-diff (§8.1). */
+export const EVAL_FORMATS = { h5: "h5", dir: "dir", directory: "directory" } as const;
 
 export const GRANULARITIES: Readonly<Record<string, Granularity>> = { layer: "layer", channel: "channel" };
 
@@ -75,14 +77,35 @@ export function dtypeList(option: string, value: string): Dtype[] {
 }
 
 /** Help of a drop-in front. */
-export function usage(name: string, positionals: string, known: Readonly<Record<string, WordOption>>): string {
-  const width = Math.max(...Object.keys(known).map((option) => option.length));
-  const rows = Object.entries(known).map(([option, { help }]) => `  ${option.padEnd(width)}  ${help}`);
+export function usage(front: FrontText): string {
+  const { name, positionals, options, example } = front;
+  const columns = textWidthOf(1);
   return [
-    `Usage: minmaxq ${name} [options]${positionals}`,
-    `Takes the arguments of ONE's ${name}; also when the executable is called ${name}.`,
+    ...paragraph(`Usage: minmaxq ${name} [options]${positionals}`, columns),
+    ...paragraph(`Takes the arguments of ONE's ${name}; also when the executable is called ${name}.`, columns),
     "",
     "Options:",
-    ...rows,
+    ...items(
+      Object.entries(options).map(([option, { help }]) => [option, help]),
+      columns,
+    ),
+    "",
+    "Example:",
+    ...commandLines(`minmaxq ${name} ${example}`, columns),
   ].join("\n");
+}
+
+/** What a front says of itself. */
+export interface FrontText {
+  readonly name: string;
+  /** With a space before each. */
+  readonly positionals: string;
+  readonly options: Readonly<Record<string, WordOption>>;
+  /** Words of a use that works. */
+  readonly example: string;
+}
+
+/** An error about words that are missing, with a line that has all. */
+export function missingWords(what: readonly string[], { name, example }: FrontText): UsageError {
+  return new UsageError(`${what.join(" and ")} missing, for example: minmaxq ${name} ${example}; see --help`);
 }

@@ -6,6 +6,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
+import { foreignFolder } from "./foreign.ts";
 
 /** Immutable bytes read by position. */
 export interface ByteSource {
@@ -73,7 +74,10 @@ export class FileBytes implements ByteSource {
     const stat = fstatSync(this.fd);
     if (!stat.isFile()) {
       closeSync(this.fd);
-      throw new FileError(path, "is not a file; give the path of a .circle or .tflite model");
+      const foreign = foreignFolder(path);
+      const what =
+        foreign === undefined ? "is not a file; give the path of a .circle or .tflite model" : `is ${foreign}`;
+      throw new FileError(path, what, { code: "not-a-model" });
     }
     this.size = stat.size;
   }

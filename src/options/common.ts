@@ -11,6 +11,7 @@ export interface CommonOption {
 
 export const COMMON_OPTIONS: readonly CommonOption[] = [
   { name: "--verbose", help: "print stack traces of errors" },
+  { name: "--quiet", help: "print nothing but errors (and JSON, where it is asked for)" },
   { name: "--timings", help: "print how long each phase took, with bytes and GB/s" },
   {
     name: "--trace",
@@ -21,6 +22,7 @@ export const COMMON_OPTIONS: readonly CommonOption[] = [
 
 export interface CommonValues {
   readonly verbose: boolean;
+  readonly quiet: boolean;
   readonly timings: boolean;
   readonly trace: string | undefined;
 }
@@ -36,5 +38,10 @@ export function commonValues(words: readonly string[]): CommonValues {
     if (others.some((other) => resolve(other) === resolve(trace)))
       throw new UsageError(`--trace: ${trace} is also a file of the command; give another path`);
   }
-  return { verbose: words.includes("--verbose"), timings: words.includes("--timings"), trace };
+  return {
+    verbose: words.includes("--verbose"),
+    quiet: words.includes("--quiet"),
+    timings: words.includes("--timings"),
+    trace,
+  };
 }

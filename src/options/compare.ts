@@ -57,7 +57,7 @@ export async function compareOpened(
     memoryLimit: options.memoryLimit,
     sequence: options.sequence,
     fastMath: options.fastMath,
-    onProgress: io.progress("comparing"),
+    onProgress: io.progress("comparing", "samples"),
   });
   return { comparison, ...(why !== undefined && { why }), part: parts[0]! };
 }

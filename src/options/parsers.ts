@@ -16,16 +16,21 @@ export const filled = (text: string): string => {
 };
 
 /** One of the values, by its name in any case. */
-export const oneOf =
-  <T>(values: Readonly<Record<string, T>>) =>
-  (text: string): T => {
+export const oneOf = <T>(values: Readonly<Record<string, T>>) => {
+  const choices = Object.keys(values);
+  const parse = (text: string): T => {
     const key = text.toLowerCase();
     if (Object.hasOwn(values, key)) return values[key]!;
-    throw new InvalidArgumentError(`Choose ${Object.keys(values).join(" or ")}.`);
+    throw new InvalidArgumentError(`Choose ${choices.join(" or ")}.`);
   };
+  return Object.assign(parse, { choices });
+};
 
 /** Several values, separated by commas. */
-const listOf =
+const listOf = <T>(one: ((text: string) => T) & { readonly choices: readonly string[] }) =>
+  Object.assign(separated(one), { choices: one.choices });
+
+const separated =
   <T>(one: (text: string) => T) =>
   (text: string): T[] =>
     text.split(",").map((each) => one(each.trim()));
@@ -53,7 +58,7 @@ export const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
 
 /** Numbers, separated by commas. */
 export const numbers = (what: string, accept: (value: number) => boolean) =>
-  listOf(number(`${what}, or several separated by commas`, (n) => Number.isFinite(n) && accept(n)));
+  separated(number(`${what}, or several separated by commas`, (n) => Number.isFinite(n) && accept(n)));
 
 /** Two numbers: "0..1", "-1..1". */
 export const valueRange = (text: string): readonly [number, number] => {
@@ -90,9 +95,8 @@ export const names = (text: string, before: readonly string[] = []): string[] =>
 ];
 
 /** Names of a list, separated by commas; repeatable. */
-export const namesOf =
-  (what: string, known: readonly string[]) =>
-  (text: string, before: readonly string[] = []): string[] => {
+export const namesOf = (what: string, known: readonly string[]) => {
+  const parse = (text: string, before: readonly string[] = []): string[] => {
     const names = text.split(",").map((name) => name.trim());
     for (const name of names) {
       if (known.includes(name)) continue;
@@ -102,6 +106,8 @@ export const namesOf =
     }
     return [...before, ...names];
   };
+  return Object.assign(parse, { choices: known });
+};
 
 export const forcedParameters = (text: string): ForcedParameters => {
   const [, name, scale, zeroPoint] = /^(.+)=([^=,]+),([^=,]+)$/.exec(text) ?? [];

@@ -6,11 +6,16 @@ export interface OptionRow {
   readonly help: string;
   /** Text → value; throws InvalidArgumentError with a sentence. Its type is the value's (values.ts); without it a text, or true. */
   // biome-ignore lint/suspicious/noExplicitAny: repeatable options get what they gave before
-  readonly parse?: (text: string, before?: any) => any;
+  readonly parse?: ((text: string, before?: any) => any) & {
+    /** The words that it takes, where they are few. */
+    readonly choices?: readonly string[];
+  };
   readonly default?: unknown;
   /** What the default is, where the value alone does not say it. */
   readonly defaultText?: string;
   readonly required?: true;
+  /** What is told of a value as it was written, where it may be meant otherwise. */
+  readonly remark?: (text: string) => string | undefined;
   /** Another option without which this one does nothing. */
   readonly needs?: string;
   /** On the command line of `batch` it holds for a list's jobs, too, which may have what it needs. */

@@ -38,6 +38,7 @@ import {
   whole,
 } from "./parsers.ts";
 import type { OptionRow } from "./row.ts";
+import { sizeRemark } from "./sizes.ts";
 import { sampleFormat, sampleSource } from "./sources.ts";
 
 const BLOCKS = Object.fromEntries(BLOCK_SIZES.map((size) => [size, size])) as Record<string, BlockSize>;
@@ -246,8 +247,9 @@ export const OPTIONS = {
     sameResult: true,
     needs: "data",
     flags: "--memory-limit <size>",
-    help: "memory the process may take while samples run, e.g. 500MB or 2GB; a model that does not fit is run in parts, with the same result",
+    help: "memory the process may take while samples run, e.g. 500MB or 2GB (2 is 2 GB, too); a model that does not fit is run in parts, with the same result",
     parse: size,
+    remark: sizeRemark,
     defaultText: "three quarters of what is free",
   },
   sequence: {

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import { FileError, Problems, reasonOf } from "../base/errors.ts";
 import type { LayerSetting } from "../passes/context.ts";
-import { DEFAULT_SCHEME, type Granularity, SCHEME_NAMES, schemeNamed } from "../rules/schemes.ts";
+import { DEFAULT_SCHEME, type Granularity, SCHEME_NAMES, type Scheme, schemeNamed } from "../rules/schemes.ts";
 import { KEEP_FLOAT } from "./layer-words.ts";
 import type { LayerEntry } from "./layers.ts";
 
@@ -19,7 +19,7 @@ const word = <T extends string>(...choices: readonly [T, ...T[]]) =>
 const dtype = word(...LAYER_WORDS).describe("scheme of the layer (for ONE's, its dtype), or float32: it stays float");
 const modelDtype = word("uint8", "int16");
 const granularity = word("layer", "channel").describe(
-  "scales of weights: channel (per channel) or layer (one per tensor)",
+  "scales of weights: channel (per channel) or layer (one per tensor); the model's where it is left out (ONE's tools want it)",
 );
 const name = z.string().min(1).describe("name of the tensor that the layer yields");
 
@@ -27,7 +27,7 @@ const layer = z.object({
   name: name.optional(),
   names: z.array(name).optional(),
   dtype,
-  granularity,
+  granularity: granularity.optional(),
   alternate: z
     .record(z.string(), z.array(name))
     .optional()
@@ -42,8 +42,11 @@ export const CONFIG = z.object({
   model_path: z.string().optional().describe("where the settings come from; not used"),
 });
 
-/** Reads a file of layer settings: the first list, and one for each alternate (§2.3). Throws a MinmaxqError. */
-export function readConfig(path: string, model: LayerSetting = DEFAULT_SCHEME): LayerEntry[][] {
+/**
+ * Reads a file of layer settings: the first list, and one for each alternate (§2.3). A granularity that is left out is the model's; with
+ * `likeReference` it must be there, as in ONE (§5.8). Throws a MinmaxqError.
+ */
+export function readConfig(path: string, model: LayerSetting = DEFAULT_SCHEME, likeReference = false): LayerEntry[][] {
   if (!existsSync(path))
     throw new FileError(path, "there is no such file; give a JSON file of layer settings", { code: "no-such-file" });
   let value: unknown;
@@ -58,17 +61,32 @@ export function readConfig(path: string, model: LayerSetting = DEFAULT_SCHEME): 
     for (const issue of parsed.error.issues) problems.add(`${path}: ${placeOf(issue.path)}: ${issue.message}`);
     problems.throwIfAny(`${path}: is no valid file of layer settings`);
   }
+  if (likeReference) refuseWithoutGranularity(path, parsed.data!);
   return listsOf(parsed.data!, model);
+}
+
+function refuseWithoutGranularity(path: string, { layers }: z.infer<typeof CONFIG>): void {
+  const problems = new Problems(path);
+  for (const [i, { granularity }] of layers.entries())
+    if (granularity === undefined)
+      problems.add(`${path}: layers[${i}].granularity: is missing; write layer or channel, as ONE's tools want it`);
+  problems.throwIfAny(`${path}: is no valid file of layer settings`);
+}
+
+/** The model's granularity, unless the layer's scheme does not have it. */
+function granularityFor(scheme: Scheme, model: LayerSetting): Granularity {
+  return scheme.granularities.includes(model.granularity) ? model.granularity : scheme.granularities[0]!;
 }
 
 function listsOf(config: z.infer<typeof CONFIG>, model: LayerSetting): LayerEntry[][] {
   const first: LayerEntry[] = [];
   const alternates: LayerEntry[][] = [];
   for (const { name, names, dtype, granularity, alternate } of config.layers) {
+    const scheme = dtype === KEEP_FLOAT ? model.scheme : schemeNamed(dtype);
     const setting: LayerSetting =
       dtype === KEEP_FLOAT
         ? { ...model, float: true }
-        : { scheme: schemeNamed(dtype), granularity: granularity as Granularity };
+        : { scheme, granularity: granularity ?? granularityFor(scheme, model) };
     const all = [...(name === undefined ? [] : [name]), ...(names ?? [])];
     if (all.length > 0) first.push({ names: all, ...setting });
     for (const others of Object.values(alternate ?? {})) alternates.push([{ names: others, ...setting }]);

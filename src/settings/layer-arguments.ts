@@ -2,6 +2,7 @@
 import { closest } from "fastest-levenshtein";
 import picomatch from "picomatch";
 import { MinmaxqError, Problems, UsageError } from "../base/errors.ts";
+import { firstOf } from "../base/text.ts";
 import { activeNodes, type Graph, type Node } from "../graph/graph.ts";
 import type { LayerSetting } from "../passes/context.ts";
 import { DEFAULT_SCHEME, SCHEMES, type Scheme } from "../rules/schemes.ts";
@@ -66,11 +67,23 @@ export function layerEntries(graphs: readonly Graph[], layers: readonly LayerArg
       problems.add(`--layer "${pattern}": the model has no operator of that kind; it has ${kinds.join(", ")}`);
       continue;
     }
-    const hint = eligible.length > 0 ? ` (did you mean "${closest(pattern, eligible)}"?)` : "";
-    problems.add(`--layer "${pattern}": no layer is called so${hint}; see the names with 'minmaxq inspect'`);
+    problems.add(
+      `--layer "${pattern}": no layer is called so${hintAt(pattern, eligible)}; see the names with 'minmaxq inspect'`,
+    );
   }
   problems.throwIfAny("--layer matches nothing");
   return [...chosen].map(([name, setting]) => ({ names: [name], ...setting }));
+}
+
+/** The names that may be meant: those that end so (`Mean` of `model/head/Mean`), else the most similar one. */
+function hintAt(pattern: string, names: readonly string[]): string {
+  if (names.length === 0) return "";
+  const low = pattern.toLowerCase();
+  const ending = names.filter((name) => name.toLowerCase().endsWith(`/${low}`));
+  if (ending.length === 1) return ` (did you mean "${ending[0]}"?)`;
+  if (ending.length > 1)
+    return ` (${ending.length} end so: ${firstOf(ending.map((name) => `"${name}"`))}; "*/${pattern}" means all of them)`;
+  return ` (did you mean "${closest(pattern, names)}"?)`;
 }
 
 /** The arguments' entries over those of a file: a name that both set is the arguments'. */

@@ -2,8 +2,9 @@
 import { writeSync } from "node:fs";
 import type { SingleBar } from "cli-progress";
 import { MinmaxqError, reasonOf, withoutSecrets } from "../base/errors.ts";
-import type { Output } from "../base/output.ts";
-import { isTerminal } from "./streams.ts";
+import type { Output, Progress, Unit } from "../base/output.ts";
+import { Pace } from "./pace.ts";
+import { isTerminal, textWidthOf } from "./streams.ts";
 
 /** Seconds between two progress lines where there is no terminal. */
 const LINE_EVERY = 10;
@@ -11,8 +12,32 @@ const LINE_EVERY = 10;
 /** The reader of stdout has closed it: there is no use in going on. */
 export class ReaderGone extends Error {}
 
+/** What --quiet leaves out: all but errors; results, too, unless JSON was asked for. */
+let quiet: { readonly results: boolean } | undefined;
+
+/** From now on nothing is said but errors, and results where they are wanted. */
+export function beQuiet(wantsResults: boolean): void {
+  quiet = { results: !wantsResults };
+}
+
+/** Whether nothing is to be said but errors: for what draws on the screen by itself. */
+export function isQuiet(): boolean {
+  return quiet !== undefined;
+}
+
+/** A line about what is wrong, on stderr, whatever else is left out. */
+export function complain(line: string): void {
+  hideBar();
+  try {
+    writeNow(2, `${line}\n`);
+  } catch {
+    // No reader; the work itself goes on.
+  }
+}
+
 export const terminal: Output = {
   print(line) {
+    if (quiet?.results) return;
     try {
       writeNow(1, `${line}\n`);
     } catch (error) {
@@ -21,14 +46,12 @@ export const terminal: Output = {
     }
   },
   tell(line) {
-    hideBar();
-    try {
-      writeNow(2, `${line}\n`);
-    } catch {
-      // No reader; the work itself goes on.
-    }
+    if (!quiet) complain(line);
   },
-  progress: (what) => (isTerminal(2) ? bar(what) : lines(what)),
+  progress(what, unit) {
+    if (quiet) return () => {};
+    return isTerminal(2) ? bar(what, unit) : lines(what, unit);
+  },
 };
 
 /**
@@ -83,26 +106,49 @@ export function screen(): NodeJS.WriteStream {
 }
 
 /** A bar on stderr that disappears when it is done. */
-function bar(what: string): (done: number, total: number) => void {
-  return (done, total) => {
-    if (!shown) {
-      const { Presets, SingleBar } = require("cli-progress") as typeof import("cli-progress");
-      const format = `${what} {bar} {value}/{total} {eta_formatted}`;
-      shown = new SingleBar({ format, stream: screen(), clearOnComplete: true }, Presets.shades_classic);
-      shown.start(total, done);
+function bar(what: string, unit?: Unit): Progress {
+  const pace = new Pace(unit);
+  let own: SingleBar | undefined;
+  return (done, total, part) => {
+    if (done >= total) {
+      if (own && shown === own) hideBar();
+      return;
     }
-    shown.update(done);
-    if (done >= total) hideBar();
+    const text = fitting(`${what} ${pace.text(done, total, part)}`, textWidthOf(2) - BAR - 3);
+    if (!shown || shown !== own) {
+      hideBar();
+      const { Presets, SingleBar } = require("cli-progress") as typeof import("cli-progress");
+      const format = "{bar} {text}";
+      shown = new SingleBar(
+        { format, stream: screen(), clearOnComplete: true, barsize: BAR, hideCursor: true },
+        Presets.shades_classic,
+      );
+      own = shown;
+      shown.start(total, done, { text });
+    }
+    shown.update(done, { text });
   };
 }
 
+/** Columns of a bar beside its text. */
+const BAR = 16;
+
+/** Whole phrases of the text, as many as fit. */
+function fitting(text: string, columns: number): string {
+  let fit = text;
+  while (fit.length > columns && fit.includes(", ")) fit = fit.slice(0, fit.lastIndexOf(", "));
+  return fit.slice(0, columns);
+}
+
 /** A line every so often: for logs. Short work needs none. */
-function lines(what: string): (done: number, total: number) => void {
+function lines(what: string, unit?: Unit): Progress {
+  const pace = new Pace(unit);
   let last = performance.now();
-  return (done, total) => {
+  return (done, total, part) => {
+    const text = pace.text(done, total, part);
     const now = performance.now();
     if (now - last < LINE_EVERY * 1000) return;
     last = now;
-    terminal.tell(`${what} ${done}/${total}`);
+    terminal.tell(`${what} ${text}`);
   };
 }

@@ -10,6 +10,10 @@ export type Colours = Pick<Colors, "bold" | "dim" | "red" | "yellow" | "green" |
 /** File descriptors of the standard output and error. */
 export type Stream = 1 | 2;
 
+/** Columns where no terminal says any, or one says nothing useful. */
+const USUAL = 80;
+const LEAST = 40;
+
 const PLAIN: Colours = { bold: String, dim: String, red: String, yellow: String, green: String, cyan: String };
 
 /** Colours for a stream; none where it is no terminal, NO_COLOR is set, or the terminal is dumb. FORCE_COLOR wins. */
@@ -42,5 +46,11 @@ function mayBeTerminal(stream: Stream): boolean {
 export function columnsOf(stream: Stream): number | undefined {
   if (!isTerminal(stream)) return undefined;
   const { columns } = stream === 1 ? process.stdout : process.stderr;
-  return columns > 0 ? columns : 80;
+  return columns >= LEAST ? columns : USUAL;
+}
+
+/** Columns that text is broken for in any case: the terminal's; where there is none, what COLUMNS says, else 80. */
+export function textWidthOf(stream: Stream): number {
+  const columns = columnsOf(stream) ?? Number(process.env.COLUMNS ?? USUAL);
+  return columns >= LEAST ? columns : USUAL;
 }

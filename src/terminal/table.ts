@@ -85,13 +85,18 @@ export function tableLines(
 /** Words as lines of at most `width` cells, the following ones indented; no word is broken, so one that is longer stands alone. */
 export function wrapped(text: string, width: Width, indent = ""): string[] {
   if (width === undefined) return [text];
+  const start = /^ */.exec(text)![0];
+  return filled(text.slice(start.length).split(" "), width, { start, indent });
+}
+
+/** The same of words that may have spaces; `end` is put behind every line but the last, and counts. */
+export function filled(words: readonly string[], width: number, { start = "", indent = "", end = "" }): string[] {
   const lines: string[] = [];
   let line = "";
-  const start = /^ */.exec(text)![0];
-  for (const word of text.slice(start.length).split(" ")) {
+  for (const word of words) {
     const before = line === "" ? (lines.length === 0 ? start : indent) : `${line} `;
-    if (line !== "" && cells(before + word) > width) {
-      lines.push(line.trimEnd());
+    if (line !== "" && cells(before + word + end) > width) {
+      lines.push(line.trimEnd() + end);
       line = indent + word;
     } else line = before + word;
   }

@@ -8,6 +8,7 @@
  * WASM) is no refusal: it is said, and nothing more.
  */
 import { statSync } from "node:fs";
+import type { Progress } from "../base/output.ts";
 import { sizeText } from "../base/text.ts";
 import type { Failure } from "../calibration/failure.ts";
 import type { Shapes } from "../calibration/inputs.ts";
@@ -16,7 +17,7 @@ import { freeMemory } from "../calibration/pool.ts";
 import { type Model, nameOf, openModel, TensorType } from "../model/index.ts";
 import { startWorker } from "../workers.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
-import type { TrialJob, TrialResult } from "./worker.ts";
+import type { TrialJob, TrialProgress, TrialResult } from "./worker.ts";
 
 /** What a try says of a file. */
 export type Trial =
@@ -31,6 +32,8 @@ export const LARGEST = 0.8e9;
 const needOf = (size: number) => 2 * size + 60e6;
 
 export interface TrialOptions {
+  /** Told while it runs: operators, where they are run one by one; else nothing but that it does. */
+  readonly onProgress?: Progress;
   /** Shapes of the inputs, where the model leaves them open and samples tell. */
   readonly shapes?: Shapes;
   /** Bytes that the process may have resident; by default what is free. */
@@ -41,7 +44,10 @@ export interface TrialOptions {
  * Runs a .tflite file once. Never throws for anything that
  * LiteRT says; throws a MinmaxqError for a file that is none.
  */
-export async function tryModel(path: string, { shapes, memoryLimit }: TrialOptions = {}): Promise<Trial> {
+export async function tryModel(
+  path: string,
+  { shapes, memoryLimit, onProgress = () => {} }: TrialOptions = {},
+): Promise<Trial> {
   const { size } = statSync(path);
   if (size > LARGEST) return notRun(`it has ${sizeText(size)}, and LiteRT's WASM memory ends at 2 GiB`);
   const resident = process.memoryUsage.rss();
@@ -55,15 +61,15 @@ export async function tryModel(path: string, { shapes, memoryLimit }: TrialOptio
     const { model } = opened;
     const reason = cannotBeTried(model);
     if (reason !== undefined) return notRun(reason);
-    return await trialOf(model, path, shapes);
+    return await trialOf(model, path, onProgress, shapes);
   } finally {
     opened.close();
   }
 }
 
-async function trialOf(model: Model, path: string, shapes?: Shapes): Promise<Trial> {
+async function trialOf(model: Model, path: string, onProgress: Progress, shapes?: Shapes): Promise<Trial> {
   const library = await compileLibrary(false);
-  const whole = await runJob({ path, library });
+  const whole = await runJob({ path, library }, onProgress);
   if (!whole.failure) return RAN;
   const { reason } = whole.failure;
   const custom = customOperator(reason);
@@ -73,7 +79,7 @@ async function trialOf(model: Model, path: string, shapes?: Shapes): Promise<Tri
   const refused = refusalOf(model, reason);
   if (open.length === 0 && refused.operator !== undefined) return judged(refused, reason);
   if (open.length > 0 && !shapes) return notRun(`${open.join(", ")}: sizes that the model leaves open`);
-  const steps = await runJob({ path, library, steps: { shapes } });
+  const steps = await runJob({ path, library, steps: { shapes } }, onProgress);
   if (!steps.failure) return RAN;
   return stepTrial(model, steps.failure);
 }
@@ -135,12 +141,20 @@ function isLackOfMemory(reason: string, { memory }: TrialResult): boolean {
   return /no memory|bad_alloc|out of memory|Cannot enlarge/i.test(reason) || memory > 1.6e9;
 }
 
+/** Milliseconds between two looks at how far it is. */
+const TELL_EVERY = 250;
+
 /** Runs a job in a Worker that ends with it. */
-function runJob(job: TrialJob): Promise<TrialResult> {
+function runJob(job: TrialJob, onProgress: Progress): Promise<TrialResult> {
   const worker = startWorker("trial");
+  let at: TrialProgress = { done: 0, total: 1 };
+  const timer = setInterval(() => onProgress(at.done, at.total), TELL_EVERY);
   const result = new Promise<TrialResult>((resolve) => {
     const failed = (reason: string) => resolve({ failure: { reason }, prepared: false, memory: 0 });
-    worker.onmessage = (event: MessageEvent<TrialResult>) => resolve(event.data);
+    worker.onmessage = ({ data }: MessageEvent<TrialResult | TrialProgress>) => {
+      if ("done" in data) at = data;
+      else resolve(data);
+    };
     worker.onerror = (event: ErrorEvent) => {
       event.preventDefault?.();
       failed(`LiteRT crashed: ${event.message || "no reason given"}`);
@@ -148,5 +162,9 @@ function runJob(job: TrialJob): Promise<TrialResult> {
     worker.addEventListener("close", () => failed("LiteRT crashed (out of memory?)"));
     worker.postMessage(job);
   });
-  return result.finally(() => worker.terminate());
+  return result.finally(() => {
+    clearInterval(timer);
+    onProgress(at.total, at.total);
+    worker.terminate();
+  });
 }

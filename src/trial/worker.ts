@@ -39,6 +39,12 @@ export interface TrialResult {
   readonly memory: number;
 }
 
+/** Said now and then: operators that were run, of all in the first subgraph. */
+export interface TrialProgress {
+  readonly done: number;
+  readonly total: number;
+}
+
 declare const self: Worker;
 
 compileAsUsual();
@@ -57,7 +63,15 @@ async function tried(job: TrialJob): Promise<TrialResult> {
       ({ memory } = instance);
       if (job.steps) {
         const interpreter = new Interpreter(opened.model, instance, false, STEPS_ROOM);
-        await runFills((fill) => interpreter.run(valuesFor(opened.model, fill, job.steps!.shapes), () => {}));
+        const total = Math.max(1, opened.model.subgraphs?.[0]?.operators?.length ?? 1);
+        await runFills((fill) => {
+          let done = 0;
+          // Results of the first subgraph stand for its operators; one with several results must not run ahead.
+          const see = (subgraph: number) => {
+            if (subgraph === 0 && done < total) self.postMessage({ done: done++, total } satisfies TrialProgress);
+          };
+          return interpreter.run(valuesFor(opened.model, fill, job.steps!.shapes), see);
+        });
       } else {
         const file = await load(instance, opened);
         prepared = true;

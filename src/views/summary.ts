@@ -14,6 +14,7 @@ export function summary(report: Report): string[] {
   ];
   const all = () => [
     `${colours.bold(output.path)}: ${report.scheme}, weights per ${report.granularity === "layer" ? "tensor" : report.granularity}${report.target ? `, for ${report.target}` : ""}, ${sizes(report)}, ${report.seconds.toFixed(1)} s`,
+    `  ${layersText(report)}`,
     `  ${counted(counts.activations, "activation")} and ${counted(counts.constants, "constant")} quantized${report.verified ? "; verified" : ""}${runText(report)}`,
     `  ranges: ${rangesText(report)}`,
   ];
@@ -34,8 +35,16 @@ export function summary(report: Report): string[] {
   for (const note of told.slice(0, FEW)) lines.push(`  note: ${note.text}`);
   if (told.length > FEW) lines.push(`  note: and ${told.length - FEW} more (--json has all)`);
   lines.push(...warningLines(report, colours));
+  lines.push(`  memory: ${sizeText(report.peakMemory)} at most`);
   if (report.targetHint) lines.push(`  ${report.targetHint}`);
   return lines;
+}
+
+/** "67 layers: 62 int8, 3 int16, 2 float32". */
+function layersText({ layers }: Report): string {
+  const counts = Object.entries(layers);
+  const all = counts.reduce((sum, [, count]) => sum + count, 0);
+  return `${counted(all, "layer")}: ${counts.map(([dtype, count]) => `${count} ${dtype}`).join(", ")}`;
 }
 
 /** What the runtime said of the result. */
@@ -95,9 +104,11 @@ export function verifyWarnings({ warnings }: VerifyReport): string[] {
   ];
 }
 
-/** "229 KB → 76 KB". */
+/** "229 KB → 76 KB (−67 %)". */
 export function sizes({ model, output }: Report): string {
-  return `${sizeText(model.bytes)} → ${sizeText(output.bytes)}`;
+  const percent = Math.round((100 * (output.bytes - model.bytes)) / model.bytes);
+  const change = percent === 0 ? "±0" : `${percent > 0 ? "+" : "−"}${Math.abs(percent)}`;
+  return `${sizeText(model.bytes)} → ${sizeText(output.bytes)} (${change} %)`;
 }
 
 /** Where ranges come from: "percentile 1–99 of 16 samples". */

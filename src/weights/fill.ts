@@ -17,6 +17,7 @@
  * options alone, so the number of threads cannot show. Weights that have to be scanned first need no place for that.
  */
 import { MinmaxqError, Problems } from "../base/errors.ts";
+import type { Progress } from "../base/output.ts";
 import { timed } from "../base/timings.ts";
 import type { FillInto, FillTarget, Placed } from "../model/index.ts";
 import type { Constant } from "./constant.ts";
@@ -42,7 +43,11 @@ export class WeightStream {
   private begun: Sharing | undefined;
 
   /** `most`: how many threads may work, this one among them. */
-  constructor(private readonly most = threadsAllowed()) {}
+  constructor(
+    private readonly most = threadsAllowed(),
+    /** Makes a bar of bytes read, where it takes long. */
+    private readonly progress?: (what: string, unit: "bytes") => Progress,
+  ) {}
 
   /** Starts a Worker before the tables of a large file are read, so that it is up when the weights come. */
   startEarly(path: string): void {
@@ -124,9 +129,16 @@ export class WeightStream {
     }
     // All told in the order of the file, whichever thread found them.
     const unusable: Unusable[] = [];
+    const total = bytesRead(fillings) + (early?.work === "write" ? bytesRead(early.fillings) : 0);
+    const told = this.progress?.("writing weights", "bytes");
+    let before = 0;
     const share = async (sharing: Sharing, count: number) => {
       sharing.ask(count);
-      unusable.push(...(await sharing.join(stream, write)));
+      const isWriting = sharing.work === "write";
+      unusable.push(
+        ...(await sharing.join(stream, write, told && isWriting ? (done) => told(before + done, total) : undefined)),
+      );
+      if (isWriting) before += bytesRead(sharing.fillings);
     };
     if (early) await share(early, most);
     // What lies in memory stays in this thread.
@@ -150,6 +162,7 @@ export class WeightStream {
       });
       await share(new Sharing(threads, "write", redone, target.path), 1);
     }
+    told?.(total, total);
     for (const { text } of unusable.sort((a, b) => a.offset - b.offset)) problems.add(text);
     for (const each of biases) fillBias(stream, target, each, problems);
     problems.throwIfAny("constants that cannot be quantized");

@@ -93,6 +93,16 @@ export function bytesRead(some: readonly { readonly constant: Constant }[]): num
   return some.reduce((sum, { constant }) => sum + bytesStored(constant), 0);
 }
 
+/** Bytes that tasks read, about: pieces of a filling count alike. */
+export function bytesOfTasks(fillings: readonly Filling[], tasks: readonly Task[]): number {
+  let sum = 0;
+  for (const { filling, from, to } of tasks) {
+    const { constant, pieces } = fillings[filling]!;
+    sum += (bytesStored(constant) * (to - from)) / pieces.length;
+  }
+  return Math.round(sum);
+}
+
 function bytesStored(constant: Constant): number {
   return constant.kind === "stored" ? constant.length : bytesStored(constant.of);
 }

@@ -6,13 +6,14 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { MinmaxqError, receivedError, type SentError, sentError } from "../base/errors.ts";
+import { passingSignals } from "../base/interrupt.ts";
 import { addSpans, keepTimings, type Span, takeSpans, timingsKept } from "../base/timings.ts";
 import { FileBytes, writeAll } from "../model/bytes.ts";
 import { startWorker } from "../workers.ts";
 import type { Constant } from "./constant.ts";
 import { compiledKernels, type KernelStream, loadKernels } from "./kernels.ts";
 import { PieceOutput, Turn, type Write } from "./output.ts";
-import { type Filling, scanTask, type Task, tasksOf, writeTask } from "./tasks.ts";
+import { bytesOfTasks, type Filling, scanTask, type Task, tasksOf, writeTask } from "./tasks.ts";
 
 /** What is done with tasks: ranges noted, or bytes written. */
 export type Work = "scan" | "write";
@@ -168,11 +169,12 @@ export class Sharing {
     return this.reports.length > 0;
   }
 
-  /** Takes part until nothing is left to do. Gives what is wrong with values, in the order of the tasks. */
-  async join(stream: KernelStream, write: Write): Promise<Unusable[]> {
+  /** Takes part until nothing is left to do; `onBytes` is told now and then how many bytes all threads have taken to read. Gives what is wrong with values, in the order of the tasks. */
+  async join(stream: KernelStream, write: Write, onBytes?: (done: number) => void): Promise<Unusable[]> {
     const { work, fillings, tasks, shared } = this;
     if (tasks.length === 0) return [];
-    const own = doTasks(work, fillings, tasks, shared, stream, write);
+    const taken = onBytes && ((count: number) => onBytes(bytesOfTasks(fillings, tasks.slice(0, count))));
+    const own = doTasks(work, fillings, tasks, shared, stream, write, taken);
     const problems = (await Promise.all([own, ...this.reports])).flat();
     return problems.sort((a, b) => a.task - b.task);
   }
@@ -209,10 +211,7 @@ export async function workOn(order: WorkOrder): Promise<WorkReport> {
   }
 }
 
-/** Milliseconds after which a thread lets others of its events (signals) through. */
-const PAUSE_EVERY = 50;
-
-/** Takes task after task until none is left. */
+/** Takes task after task until none is left; tells now and then how many all threads have taken. */
 async function doTasks(
   work: Work,
   fillings: readonly Filling[],
@@ -220,17 +219,15 @@ async function doTasks(
   shared: Int32Array,
   stream: KernelStream,
   write: Write,
+  onTaken?: (tasks: number) => void,
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
   const bytes = fillings.reduce((sum, { constant }) => sum + constant.length, 0);
   const output = work === "write" ? new PieceOutput(stream, write, new Turn(shared.subarray(1)), bytes) : null;
-  let paused = performance.now();
+  // Ctrl-C is seen between tasks.
+  const pass = passingSignals();
   for (;;) {
-    if (performance.now() - paused > PAUSE_EVERY) {
-      // Ctrl-C is seen between tasks.
-      await new Promise((resume) => setImmediate(resume));
-      paused = performance.now();
-    }
+    if (await pass()) onTaken?.(Math.min(Atomics.load(shared, 0), tasks.length));
     const number = Atomics.add(shared, 0, 1);
     const task = tasks[number];
     if (!task) break;

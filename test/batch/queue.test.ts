@@ -179,7 +179,7 @@ describe.skipIf(!REDIS)(`the queue${WITHOUT_REDIS}`, () => {
     });
     submitter.child.kill("SIGINT");
     const { code, said } = await submitter.end();
-    expect(code).toBe(1);
+    expect(code).toBe(130);
     expect(said).toContain("2 jobs taken back from the queue; 1 job that workers have begun");
     expect(said).toEndWith("minmaxq: stopped by SIGINT: 3 stopped; run it again to go on\n");
     await taker.says(/done: .*1\.circle/);

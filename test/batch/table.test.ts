@@ -1,6 +1,6 @@
 /** What people see at the end: it fits 80 columns, and nothing of it is cut away. */
 import { describe, expect, test } from "bun:test";
-import { allShortened, shortened, wrapped } from "../../src/batch/columns.ts";
+import { allShortened, paragraph, shortened } from "../../src/batch/columns.ts";
 import type { Outcome } from "../../src/batch/outcome.ts";
 import { failureLines, failuresIn, type Row, table } from "../../src/batch/table.ts";
 
@@ -82,10 +82,10 @@ describe("failures", () => {
 
 describe("text", () => {
   test("is wrapped at spaces, and nothing is lost", () => {
-    const lines = wrapped(REASON, 30);
+    const lines = paragraph(REASON, 30);
     expect(lines.join(" ")).toBe(REASON);
     expect(lines.filter((line) => line.length > 30)).toEqual([]);
-    expect(wrapped("a word-that-is-too-long b", 10)).toEqual(["a", "word-that-is-too-long", "b"]);
+    expect(paragraph("a word-that-is-too-long b", 10)).toEqual(["a", "word-that-is-too-long", "b"]);
   });
 
   test("names are shortened in the middle, and stay different", () => {

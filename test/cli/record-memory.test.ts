@@ -116,7 +116,7 @@ describe("a model four times the limit", () => {
     while (child.exitCode === null && files(temporary).length === 0) await Bun.sleep(5);
     expect(child.exitCode).toBeNull();
     child.kill("SIGINT");
-    expect(await child.exited).toBe(1);
+    expect(await child.exited).toBe(130);
     expect(await new Response(child.stderr).text()).toBe("minmaxq: stopped by SIGINT; nothing was written\n");
     expect(files(cwd)).toEqual(["model.tflite"]);
   });

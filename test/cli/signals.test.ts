@@ -1,4 +1,4 @@
-/** Ctrl-C and kill: one line, exit code 1, nothing left, at once. */
+/** Ctrl-C and kill: one line, the exit code that shells give, nothing left, at once. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, linkSync } from "node:fs";
 import { join } from "node:path";
@@ -8,6 +8,8 @@ import { cleanUpAfterwards, environment, executable, files, folder, REAL } from 
 cleanUpAfterwards();
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** 128 and the number of the signal (POSIX: 2, 15, 1), as `sh` says it of a process that a signal ended. */
+const CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
 
 /** Starts, sends the signal once `ready`, and expects the end within two seconds. */
 async function stopped(args: string[], cwd: string, signal: (typeof SIGNALS)[number], ready: () => Promise<boolean>) {
@@ -17,7 +19,7 @@ async function stopped(args: string[], cwd: string, signal: (typeof SIGNALS)[num
   expect(child.exitCode).toBeNull();
   const sent = performance.now();
   child.kill(signal);
-  expect(await child.exited).toBe(1);
+  expect(await child.exited).toBe(CODES[signal]);
   expect(performance.now() - sent).toBeLessThan(2000);
   expect(await new Response(child.stderr).text()).toBe(`minmaxq: stopped by ${signal}; nothing was written\n`);
   expect(await new Response(child.stdout).text()).toBe("");

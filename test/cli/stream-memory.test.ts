@@ -40,7 +40,7 @@ for (const [what, size, options, output] of CASES) {
   test.skipIf(!possible)(title, async () => {
     await generateModel(size, join(cwd, "in.circle"), true);
     expect(statSync(join(cwd, "in.circle")).size).toBeGreaterThanOrEqual(0.95 * size);
-    const peak = await peakOf(["quantize", "in.circle", ...options, "-o", "out.circle"]);
+    const peak = await peakOf(["quantize", "in.circle", ...options, "-o", "out.circle", "--quiet"]);
     expect(statSync(join(cwd, "out.circle")).size).toBeGreaterThan(0.9 * output);
     expect(peak).toBeGreaterThan(20);
     expect(peak).toBeLessThan(LIMIT);

@@ -110,7 +110,9 @@ export function files(path: string): string[] {
 
 /** Lines of stderr without those of progress. */
 export function complaint({ err }: Ended): string[] {
-  return err.split("\n").filter((line) => line !== "" && !/^recording \d+\/\d+$/.test(line));
+  const progress =
+    /^(recording|finding ranges|writing weights|running in LiteRT|comparing) (\d.* of \d|\d+\/\d|\d+ s so far)/;
+  return err.split("\n").filter((line) => line !== "" && !progress.test(line));
 }
 
 /**

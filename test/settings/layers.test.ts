@@ -57,12 +57,31 @@ describe("the file", () => {
       layers: [
         { name: "a", dtype: "int4", granularity: "channel" },
         { names: [1], dtype: "uint8" },
+        { name: "a", dtype: "uint8", granularity: "tensor" },
       ],
     });
     const message = errorOf(() => readConfig(path));
     expect(message).toContain("layers[0].dtype");
     expect(message).toContain("layers[1].names[0]");
-    expect(message).toContain("layers[1].granularity");
+    expect(message).toContain("layers[2].granularity");
+  });
+
+  test("a granularity that is left out is the model's, where the layer's scheme has it", () => {
+    const path = config({
+      layers: [
+        { name: "a", dtype: "uint8" },
+        { name: "b", dtype: "int16" },
+      ],
+    });
+    const [list] = readConfig(path, uint8);
+    expect(list!.map(({ names, granularity }) => [names[0], granularity])).toEqual([
+      ["a", "layer"],
+      ["b", "channel"],
+    ]);
+    // ONE's tools take none for a mistake (§5.8).
+    const message = errorOf(() => readConfig(path, uint8, true));
+    expect(message).toContain("layers[0].granularity: is missing");
+    expect(message).toContain("layers[1].granularity: is missing");
   });
 
   test("no JSON, no file, no layers", () => {
@@ -126,6 +145,8 @@ describe("--layer", () => {
     const message = errorOf(() => layerEntries([graph], [layerArgument("c2=int16"), layerArgument("zz*=int16")]));
     expect(message).toContain('did you mean "c1"?');
     expect(message).toContain('"zz*"');
+    // The end of a name is enough for a hint, in any case; by letters alone "c1" would be as near.
+    expect(errorOf(() => layerEntries([graph], [layerArgument("B=int16")]))).toContain('did you mean "a/b"?');
   });
 
   test("arguments go over the file's settings", () => {
