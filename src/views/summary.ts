@@ -2,7 +2,7 @@
 import { counted, sizeText } from "../base/text.ts";
 import type { Report, SignatureSamples } from "../driver/report.ts";
 import { schemesText, type VerifyReport } from "../driver/verify-phases.ts";
-import { type Colours, coloursFor } from "../terminal/streams.ts";
+import { coloursFor } from "../terminal/streams.ts";
 
 /** What `quantize` says it did. */
 export function summary(report: Report): string[] {
@@ -31,10 +31,8 @@ export function summary(report: Report): string[] {
     for (const note of kept.slice(0, FEW)) lines.push(`    ${note.text}`);
     if (kept.length > FEW) lines.push(`    and ${kept.length - FEW} more`);
   }
-  const told = report.notes.filter((note) => note.kind === "note");
-  for (const note of told.slice(0, FEW)) lines.push(`  note: ${note.text}`);
-  if (told.length > FEW) lines.push(`  note: and ${told.length - FEW} more (--json has all)`);
-  lines.push(...warningLines(report, colours));
+  lines.push(...linesByCode(report, "note", "note", FEW_NOTES));
+  lines.push(...linesByCode(report, "warning", colours.yellow("warning"), FEW));
   lines.push(`  memory: ${sizeText(report.peakMemory)} at most`);
   if (report.targetHint) lines.push(`  ${report.targetHint}`);
   return lines;
@@ -56,17 +54,18 @@ function runText({ run }: Report): string {
 /** So many of a kind are listed, then their number. */
 const FEW = 5;
 
-/** Warnings, at most five of a code; `--json` has all. */
-function warningLines({ notes }: Report, colours: Colours): string[] {
+/** Of what is only good to know two of a code will do. */
+const FEW_NOTES = 2;
+
+/** Notes of a kind, at most `few` of a code; `--json` has all. */
+function linesByCode({ notes }: Report, kind: Report["notes"][number]["kind"], word: string, few: number): string[] {
   const byCode = Map.groupBy(
-    notes.filter(({ kind }) => kind === "warning"),
+    notes.filter((note) => note.kind === kind),
     ({ code }) => code,
   );
   return [...byCode].flatMap(([code, found]) => [
-    ...found.slice(0, FEW).map(({ text }) => `  ${colours.yellow("warning")}: ${text}`),
-    ...(found.length > FEW
-      ? [`  ${colours.yellow("warning")}: and ${found.length - FEW} more like these (${code})`]
-      : []),
+    ...found.slice(0, few).map(({ text }) => `  ${word}: ${text}`),
+    ...(found.length > few ? [`  ${word}: and ${found.length - few} more like these (${code})`] : []),
   ]);
 }
 
