@@ -9,6 +9,7 @@ import { sampleSource } from "../../src/options/sources.ts";
 import { bytesOf, npy } from "../calibration/support.ts";
 import { write } from "../cli/models.ts";
 import { cleanUpAfterwards, folder, minmaxq, refused } from "../cli/support.ts";
+import { wav } from "../media/sounds.ts";
 import { refusal } from "../passes/support.ts";
 import { encodeDecode } from "./models.ts";
 
@@ -86,6 +87,38 @@ describe("--data NAME=SAMPLES", () => {
     await refused(format, { cwd }, 2, "there is no --data encode=");
     await refused(quantize("--data", "decode="), { cwd }, 2, "Write SIGNATURE=SAMPLES");
     await refused(quantize("--data", "a.npy", "--strict"), { cwd }, 1, "give --data decode=SAMPLES");
+  });
+
+  test("sounds for one signature, arrays for another; settings that serve neither are refused", async () => {
+    // 16 bits stand for −1 to 1.
+    writeFileSync(join(cwd, "s.wav"), wav(new Uint8Array(Int16Array.of(0, 8192, -16384, 16384).buffer)));
+    const data = ["--data", "encode=a.npy", "--data", "decode=s.wav", "--scale=-1..1"];
+    const { code, out } = await minmaxq(["record", "m.tflite", ...data, "-o", "p.circle"], { cwd });
+    expect(code).toBe(0);
+    expect(out).toContain('signature "decode": input');
+    const [first, second] = [
+      (await tensorsOf("p.circle", 0)).get("e_in")!,
+      (await tensorsOf("p.circle", 1)).get("d_in")!,
+    ];
+    expect([second.min, second.max]).toEqual([[-0.5], [0.5]]);
+    expect(first.max).not.toEqual([0.5]);
+    const shown = JSON.parse((await minmaxq(["data", "show", "m.tflite", ...data, "--json"], { cwd })).out);
+    expect(
+      shown.parts.map(({ signature, samples }: { signature: string; samples: number }) => [signature, samples]),
+    ).toEqual([
+      ["encode", 2],
+      ["decode", 1],
+    ]);
+    expect(shown.parts[1].inputs[0].first).toEqual([0, 0.25, -0.5, 0.5]);
+    await minmaxq(["data", "pack", "decode=s.wav", "--model", "m.tflite", "--scale=-1..1", "-o", "s.npz"], { cwd });
+    const packed = await minmaxq(["data", "show", "m.tflite", "--data", "decode=s.npz", "--json"], { cwd });
+    expect(JSON.parse(packed.out).inputs[0].first).toEqual([0, 0.25, -0.5, 0.5]);
+    const compared = await minmaxq(["compare", "m.tflite", "m.tflite", ...data, "--signature", "decode", "--json"], {
+      cwd,
+    });
+    expect(JSON.parse(compared.out).signature).toBe("decode");
+    const arrays = ["--data", "encode=a.npy", "--data", "decode=b.npy", "--scale", "0..1", "-o", "x.circle"];
+    await refused(["record", "m.tflite", ...arrays], { cwd }, 2, "--scale: does nothing with a.npy and b.npy");
   });
 
   test("an output that is among the samples is refused, whichever it is", async () => {
