@@ -1,16 +1,7 @@
 /** Every command in README.md and docs/ runs, page by page, in a folder that has the files that the page speaks of. */
 import { beforeAll, expect, test } from "bun:test";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { basename, join } from "node:path";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { allCommands, FRONTS } from "../../src/cli/commands.ts";
 import { cleanUpAfterwards, executable, folder } from "../cli/support.ts";
 import { commandsOf, type DocumentedCommand, jsonOf } from "./blocks.ts";
@@ -33,9 +24,6 @@ const LEFT_OUT = [
   "minmaxq batch jobs.json --queue env",
   "minmaxq batch jobs.json --queue redis://queue.example:6379",
 ];
-
-/** Pages whose samples are for all models they name, also those that have a real model's name elsewhere. */
-const SMALL = /batch/;
 
 const failures = new Map<string, Promise<string[]>>();
 const textOf = (page: string) => readFileSync(join(root, page), "utf8");
@@ -65,6 +53,7 @@ function writtenBy(words: readonly string[]): Set<string> {
 }
 
 function worldOf(words: readonly string[]): World {
+  if (words[1] === "batch") return "batch";
   if (words.includes("quantize-onnx") || words.includes("--quantize_onnx_fq_model")) return "onnx";
   return words.some((word) => /^(encode|decode)=/.test(word)) || words.includes("--signature") ? "signatures" : "plain";
 }
@@ -92,7 +81,7 @@ async function runPage(page: string): Promise<string[]> {
     for (const command of commandsOf(text).filter((each) => !isLeftOut(each))) {
       const words = wordsOf(command.text);
       const world = worldOf(words);
-      const stage = stages.get(world) ?? new Stage(world, SMALL.test(page), files);
+      const stage = stages.get(world) ?? new Stage(world, files);
       stages.set(world, stage);
       const problem = await run(command, words, stage).catch((error) => String(error));
       if (problem !== undefined) problems.push(`${page}:${command.line}: ${command.text}: ${problem}`);

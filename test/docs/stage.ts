@@ -2,7 +2,7 @@
  * The folder that a page's commands run in. Names in docs say what they are (`face.int8.tflite`, `samples.npz`, `model.q8.circle`): what a
  * command reads and no earlier one has written is made here, by its name.
  */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { zipSync } from "fflate";
@@ -13,15 +13,21 @@ import { FLOATS, write } from "../cli/models.ts";
 import { type Ended, minmaxq, REAL } from "../cli/support.ts";
 import { GraphBuilder, ModelBuilder, model } from "../helpers/models.ts";
 import { SMALL } from "../media/pictures.ts";
-import { pair } from "../passes/onnx/support.ts";
+import { modelWith } from "../model/metadata.ts";
+import { type Parameters, pair } from "../passes/onnx/support.ts";
 import { signature } from "../signatures/models.ts";
 
-/** What every made model computes; the real face detector is for names of real ones. */
-export type World = "plain" | "signatures" | "onnx";
+/**
+ * What made models are: with one graph, with signatures `encode` and `decode`, or with ONNX's operators. `face…` is the
+ * real face detector, but not in batches, whose samples are for all models.
+ */
+export type World = "plain" | "batch" | "signatures" | "onnx";
 
 const MODEL = /\.(tflite|circle)$/;
 const SAMPLES = /\.(np[yz]|h5|hdf5)$/;
 const COUNT = 4;
+/** In the example with ONE's tools, whose samples are the face detector's. */
+const ONES = /^(in|fake|recorded|out|check)\.circle$/;
 
 /** `image [1,16,16,3]` ─▶ CONV_2D conv1 ─▶ RELU conv1/Relu ─▶ CONV_2D conv2d_1 ─▶ CONCATENATION concat, of a graph that is called by `prefix`. */
 function small(builder: ModelBuilder, prefix: string) {
@@ -51,25 +57,29 @@ function small(builder: ModelBuilder, prefix: string) {
 
 async function writeWorld(world: World, path: string): Promise<void> {
   if (world === "onnx") {
-    const parameters = { dtype: "UINT8", scale: [0.02], zeroPoint: [128] } as const;
-    const made = model(["x"], ["y"], (graph) => {
+    const parameters: Parameters = { dtype: "UINT8", scale: [0.02], zeroPoint: [128] };
+    const made = model(["x"], ["abs.dq"], (graph) => {
       graph.tensor("x", [1, 4]);
       const from = pair(graph, "x", [1, 4], parameters);
       graph.tensor("abs", [1, 4]).operator("ABS", [from], ["abs"]);
-      const to = pair(graph, "abs", [1, 4], parameters);
-      return graph.tensor("y", [1, 4]).operator("RELU", [to], ["y"]);
+      pair(graph, "abs", [1, 4], parameters);
+      return graph;
     });
     await write(made, path);
     return;
   }
   const builder = new ModelBuilder();
-  if (world === "plain") await write(builder.model(small(builder, "")), path);
+  // Pictures become 0…1.
+  const about = builder.buffers.push(modelWith({ mean: [0], std: [255] }).buffers![1]!) - 1;
+  const metadata = [{ name: "TFLITE_METADATA", buffer: about }];
+  if (world !== "signatures") await write({ ...builder.model(small(builder, "")), metadata }, path);
   else {
     const graphs = [small(builder, ""), small(builder, "d/")];
     const at = (graph: number, name: string) => graphs[graph]!.tensors!.findIndex((each) => each.name === name);
     await write(
       {
         ...builder.model(...graphs),
+        metadata,
         signatureDefs: [
           signature("encode", 0, [["image", at(0, "image")]], [["codes", at(0, "concat")]]),
           signature("decode", 1, [["image", at(1, "d/image")]], [["out", at(1, "d/concat")]]),
@@ -88,10 +98,8 @@ export class Stage {
 
   constructor(
     readonly world: World,
-    /** Whether `face.tflite` and other names of real models are made models, too: pages whose samples are for all of them. */
-    private readonly isSmall: boolean,
     /** Files of the page itself. */
-    private readonly texts: Readonly<Record<string, string>>,
+    texts: Readonly<Record<string, string>>,
   ) {
     for (const each of [".zfunc", ".config/fish/completions", ".local/share/bash-completion/completions"])
       mkdirSync(join(this.home, each), { recursive: true });
@@ -151,7 +159,7 @@ export class Stage {
           ? isTflite
             ? "int8"
             : "uint8"
-          : /int8|mixed|^b\./.test(base)
+          : /int8|mixed|^b\.tflite/.test(base)
             ? "int8"
             : undefined;
     const layer = /mixed/.test(base) ? ["--layer", "conv2d_1=int16x8"] : [];
@@ -161,7 +169,7 @@ export class Stage {
   }
 
   private isFace(name: string): boolean {
-    return !this.isSmall && this.world === "plain" && !/^(model|[a-z]|in|before|after|recorded|q8|iris)\./.test(name);
+    return this.world === "plain" && (name.startsWith("face") || ONES.test(name));
   }
 
   /** Samples in the shapes of a model's inputs, or in those of the made one. */
@@ -245,7 +253,7 @@ export class Stage {
     mkdirSync(this.path("models/old"), { recursive: true });
     const broken = this.path("models/old/broken.tflite");
     if (isBroken) writeFileSync(broken, "hello\n");
-    else if (existsSync(broken)) (await import("node:fs")).rmSync(broken);
+    else if (existsSync(broken)) rmSync(broken);
   }
 }
 
@@ -253,7 +261,10 @@ const SPECIAL = JSON.stringify([
   { match: "*", data: "samples.npz" },
   { match: "hand*", scheme: "int16x8" },
 ]);
-const JOBS = JSON.stringify({ defaults: { data: "samples.npz", scheme: "int8" }, jobs: ["models/"] });
+const JOBS = JSON.stringify({
+  defaults: { data: "samples.npz", scheme: "int8" },
+  jobs: ["face.tflite", { model: "iris.tflite", output: "iris.int8.tflite" }],
+});
 
 function inputsOf(path: string): { name: string; shape: number[] }[] {
   const opened = openModel(path);
