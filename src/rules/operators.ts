@@ -6,6 +6,7 @@
  * the verifier looks at it, and how a quantized model is turned back into a float one. Adding an operator is one row
  * and one golden case (test/operators fails on a row without a line and a case there).
  */
+import { once } from "../base/once.ts";
 import type { Dtype } from "../model/tensor-types.ts";
 import type { DynamicRule, FamilyRule, OperandRole, OperatorRow, ResultRole, SpecialKind } from "./operator-row.ts";
 import type { Family, FixedParameters } from "./schemes.ts";
@@ -576,25 +577,28 @@ const WITH_OURS: Readonly<Record<string, OperatorRow>> = Object.fromEntries(
  * The rows as LiteRT's kernels are: any activation may be a constant, quantized by its own values or tied; any layer may have a dtype of its
  * own; nothing is handed on from ONE's rules.
  */
-const FOR_LITERT: Readonly<Record<string, OperatorRow>> = Object.fromEntries(
-  Object.entries({ ...WITH_OURS, ...BEYOND_ONE }).map(([op, row]) => {
-    const rule = row.families?.litert;
-    if (!rule?.dtypes) return [op, row];
-    const { backward: _, ...others } = row;
-    const seen = {
-      constants: "own",
-      mixed: "activations",
-      ...(row.out.role !== "requantized" && { verify: row.verify ?? ("roles" as const) }),
-      fake: row.fake ?? qdq,
-    } as const;
-    return [op, { ...others, ...seen, ...rule.row }];
-  }),
+const forLitert = once(
+  (): Readonly<Record<string, OperatorRow>> =>
+    Object.fromEntries(
+      Object.entries({ ...WITH_OURS, ...BEYOND_ONE }).map(([op, row]) => {
+        const rule = row.families?.litert;
+        if (!rule?.dtypes) return [op, row];
+        const { backward: _, ...others } = row;
+        const seen = {
+          constants: "own",
+          mixed: "activations",
+          ...(row.out.role !== "requantized" && { verify: row.verify ?? ("roles" as const) }),
+          fake: row.fake ?? qdq,
+        } as const;
+        return [op, { ...others, ...seen, ...rule.row }];
+      }),
+    ),
 );
 
-const ROWS: Readonly<Record<RuleSet, Readonly<Record<string, OperatorRow>>>> = {
-  one: OPERATORS,
-  ours: WITH_OURS,
-  litert: FOR_LITERT,
+const ROWS: Readonly<Record<RuleSet, () => Readonly<Record<string, OperatorRow>>>> = {
+  one: () => OPERATORS,
+  ours: () => WITH_OURS,
+  litert: forLitert,
 };
 
 /** Whose rules a family of schemes follows. */
@@ -602,7 +606,12 @@ export const RULES_OF: Readonly<Record<Family, RuleSet>> = { one: "ours", litert
 
 /** The row of an operator name. Nodes of a graph have theirs already (`node.row`). */
 export function rowOf(op: string, rules: RuleSet = "ours"): OperatorRow {
-  return ROWS[rules][op] ?? BEYOND_ONE[op] ?? UNKNOWN;
+  return ROWS[rules]()[op] ?? BEYOND_ONE[op] ?? UNKNOWN;
+}
+
+/** All kinds that a set of rules has rows of. */
+export function kindsOf(rules: RuleSet): [op: string, row: OperatorRow][] {
+  return Object.entries(ROWS[rules]());
 }
 
 /** Operands that have the parameters of an operator's results in a family, by index; `count` operands are there. */

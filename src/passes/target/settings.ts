@@ -75,7 +75,7 @@ export function checkTargetLayers({ options: { target }, layers, graphs }: Conte
 /** Refuses a dtype of weights alone that no operator of the target takes. */
 export function checkTargetWeights(target: Target | undefined, { dtype }: { readonly dtype: Dtype }): void {
   if (!target) return;
-  const taken = new Set(Object.values(target.operators).flatMap(({ weightsAlone }) => weightsAlone?.dtypes ?? []));
+  const taken = new Set(Object.values(target.operators()).flatMap(({ weightsAlone }) => weightsAlone?.dtypes ?? []));
   if (taken.has(dtype)) return;
   const known = [...taken].map((each) => each.toLowerCase()).join(" or ") || "no quantized";
   throw new UsageError(

@@ -2,9 +2,10 @@
  * LiteRT: rows are derived from the operator table (`families.litert`: dtypes with kernels, ties, fixed parameters), and say beside that what
  * kernels take of weights, biases and versions. Sources: the kernels of LiteRT 2.3 (tflite/kernels), measured with its interpreter.
  */
+import { once } from "../../base/once.ts";
 import type { Dtype } from "../../model/tensor-types.ts";
 import type { OperatorRow } from "../operator-row.ts";
-import { OPERATORS, rowOf } from "../operators.ts";
+import { kindsOf } from "../operators.ts";
 import { SCHEMES, schemeWith } from "../schemes.ts";
 import {
   laterRuntime,
@@ -154,7 +155,7 @@ const optional = { absentOperands: true } as const;
 /** All rows, with the highest version that a runtime knows of each: what LiteRT has registered, or what an older one had. */
 function rows(runtime?: string): Rows {
   const found: Record<string, TargetOperator> = {};
-  for (const op of LITERT_KINDS) found[op] = derived(op, rowOf(op, "litert"));
+  for (const [op, row] of kindsOf("litert")) if (row.families?.litert?.dtypes) found[op] = derived(op, row);
   for (const op of BLIND) found[op] = { dtypes: ["FLOAT32", "INT8", "UINT8", "INT16"], ...optional };
   for (const op of IGNORE_SCALES) found[op] = { dtypes: FLOAT, ignoresScales: true, ...optional };
   Object.assign(found, BORDERS);
@@ -188,11 +189,6 @@ function versionWith(op: string, dtype: Dtype): number {
   return neededVersion(op, facts) ?? 1;
 }
 
-/** Kinds that the operator table has for LiteRT. */
-const LITERT_KINDS = [...Object.keys(OPERATORS), "DYNAMIC_UPDATE_SLICE", "EMBEDDING_LOOKUP"].filter(
-  (op) => rowOf(op, "litert").families?.litert?.dtypes,
-);
-
 export const LITERT: Target = {
   name: "litert",
   runtime: "LiteRT",
@@ -206,7 +202,7 @@ export const LITERT: Target = {
   prepare: { always: [], quantized: [] },
   foldsFloat16: false,
   dropsShapeSignatures: false,
-  operators: rows(),
+  operators: once(() => rows()),
   others: { dtypes: FLOAT, ...optional },
   leavesPlain: true,
   symmetric: ["INT16"],
@@ -214,20 +210,23 @@ export const LITERT: Target = {
 };
 
 /** Older runtimes: what TensorFlow 2.5 has; sums of 16 bits were copied there. */
-const PORTABLE = rows("2.5.0");
+const portable = once(() => {
+  const all = rows("2.5.0");
+  return {
+    ...all,
+    ...without(all, ["INT4", "INT2"]),
+    SUM: { ...all.SUM!, tied: { operands: [0], otherwise: "wrong", dtypes: ["INT16"] } },
+    // 16 bits came later, without a version of their own.
+    PRELU: { ...all.PRELU!, dtypes: ["FLOAT32", "INT8", "UINT8"] },
+    DIV: { ...all.DIV!, dtypes: ["FLOAT32", "UINT8"] },
+  } satisfies Rows;
+});
 
 export const LITERT_PORTABLE: Target = {
   ...LITERT,
   name: "litert-portable",
   runtime: "LiteRT of TensorFlow 2.5",
-  operators: {
-    ...PORTABLE,
-    ...without(PORTABLE, ["INT4", "INT2"]),
-    SUM: { ...PORTABLE.SUM!, tied: { operands: [0], otherwise: "wrong", dtypes: ["INT16"] } },
-    // 16 bits came later, without a version of their own.
-    PRELU: { ...PORTABLE.PRELU!, dtypes: ["FLOAT32", "INT8", "UINT8"] },
-    DIV: { ...PORTABLE.DIV!, dtypes: ["FLOAT32", "UINT8"] },
-  },
+  operators: portable,
 };
 
 /** Rows with weights, without those of some dtypes. */

@@ -3,6 +3,7 @@
  *
  * Sources: Vela 5.2 (`vela --supported-ops-report`, and what it did with models of single operators: test/targets/vela-operators.tsv); coral.ai, "TensorFlow models on the Edge TPU".
  */
+import { once } from "../../base/once.ts";
 import type { Dtype } from "../../model/tensor-types.ts";
 import { LITERT } from "./litert.ts";
 import type { Limit, Target, TargetOperator } from "./target.ts";
@@ -52,7 +53,7 @@ export const ETHOS_U: Target = {
   runtime: "Vela for Ethos-U",
   otherwise: "it takes int8 and int16 (uint8 and float32 at inputs and outputs)",
   host: TFLM,
-  operators: {
+  operators: once(() => ({
     ...kinds(
       `ABS ADD MUL SUB CONCATENATION EXP EXPAND_DIMS LEAKY_RELU LOGISTIC MAXIMUM MINIMUM MIRROR_PAD NEG PACK PAD PADV2 PRELU
       REDUCE_MAX REDUCE_MIN RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 RESHAPE SLICE SOFTMAX SPLIT SPLIT_V SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUM
@@ -92,7 +93,7 @@ export const ETHOS_U: Target = {
     RSQRT: row(["INT8", "INT16"]),
     SHAPE: row(I16),
     TRANSPOSE_CONV: weighted(most("stride height", 2), most("stride width", 2)),
-  },
+  })),
   others: { dtypes: [] },
 };
 
@@ -113,8 +114,11 @@ export const EDGETPU: Target = {
   weightSchemes: [],
   activations: ["INT8", "UINT8", "FLOAT32"],
   otherwise: "it takes int8 (uint8 and float32 at inputs and outputs)",
-  host: { ...LITERT, operators: { ...LITERT.operators, QUANTIZE: { ...LITERT.operators.QUANTIZE!, version: 2 } } },
-  operators: {
+  host: {
+    ...LITERT,
+    operators: once(() => ({ ...LITERT.operators(), QUANTIZE: { ...LITERT.operators().QUANTIZE!, version: 2 } })),
+  },
+  operators: once(() => ({
     ...kinds(
       `ADD DEPTHWISE_CONV_2D CONV_2D EXPAND_DIMS L2_NORMALIZATION LOGISTIC MAXIMUM MEAN MINIMUM MUL PACK PAD PRELU QUANTIZE REDUCE_MAX
       REDUCE_MIN RELU RELU6 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SLICE SPACE_TO_DEPTH SPLIT SQUEEZE SUB SUM
@@ -127,6 +131,6 @@ export const EDGETPU: Target = {
     FULLY_CONNECTED: { ...edge(most("dimensions above 1 of the result", 1)), weights: "per tensor" },
     SOFTMAX: edge(most("last dimension", 16_000), most("dimensions above 1 of the result", 1)),
     STRIDED_SLICE: edge({ of: "slice strides", only: [1] }),
-  },
+  })),
   others: { dtypes: [] },
 };

@@ -137,7 +137,8 @@ export interface Target {
   readonly foldsFloat16: boolean;
   /** −1 of a shape signature is taken for the dimension itself, so signatures are left out. */
   readonly dropsShapeSignatures: boolean;
-  readonly operators: Readonly<Record<string, TargetOperator>>;
+  /** Rows by kind of operator, made when they are asked for first: a run needs those of one target at most. */
+  readonly operators: () => Readonly<Record<string, TargetOperator>>;
   /** Builtin operators without a row. */
   readonly others: TargetOperator;
   /** Custom operators that it has, by their names; `all` where a person says so. */
@@ -159,7 +160,7 @@ export interface Target {
 /** What a target makes of a kind of operator; custom operators by their name. */
 export function targetRow(target: Target, op: string, customCode?: string): TargetOperator {
   if (op === "CUSTOM") return isKnown(target, customCode ?? "") ? ANY : NO_KERNEL;
-  return target.operators[op] ?? target.others;
+  return target.operators()[op] ?? target.others;
 }
 
 /** The row of what computes an operator: the target, or behind an NPU's compiler the CPU. */

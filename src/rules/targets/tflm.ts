@@ -2,6 +2,7 @@
  * LiteRT for Microcontrollers (tflite-micro), reference kernels: rows of LiteRT, cut down to what its resolver has and its kernels compute with.
  * Measured with its Python interpreter (PyPI tflite-micro, October 2026): test/targets/tflm-operators.tsv.
  */
+import { once } from "../../base/once.ts";
 import type { Dtype } from "../../model/tensor-types.ts";
 import { LITERT } from "./litert.ts";
 import type { Target, TargetOperator } from "./target.ts";
@@ -26,21 +27,24 @@ const BLIND = "ASSIGN_VARIABLE CALL_ONCE CAST IF READ_VARIABLE SHAPE VAR_HANDLE 
 const rows = (kinds: string, ...dtypes: readonly Dtype[]) =>
   Object.fromEntries(
     kinds.split(/\s+/).map((op): [string, TargetOperator] => {
-      const { version: _, weightsAlone: __, ...row } = LITERT.operators[op] ?? LITERT.others;
+      const { version: _, weightsAlone: __, ...row } = LITERT.operators()[op] ?? LITERT.others;
       return [op, { ...row, dtypes }];
     }),
   );
 
-const OPERATORS: Readonly<Record<string, TargetOperator>> = {
-  ...rows(INT16, "FLOAT32", "INT8", "INT16"),
-  ...rows(INT8, "FLOAT32", "INT8"),
-  ...rows(FLOAT, "FLOAT32"),
-  ...rows(BLIND, "FLOAT32", "INT8", "INT16", "UINT8"),
-};
+/** Those that its kernels compute as LiteRT's do. */
+const asLitert = once(
+  (): Readonly<Record<string, TargetOperator>> => ({
+    ...rows(INT16, "FLOAT32", "INT8", "INT16"),
+    ...rows(INT8, "FLOAT32", "INT8"),
+    ...rows(FLOAT, "FLOAT32"),
+    ...rows(BLIND, "FLOAT32", "INT8", "INT16", "UINT8"),
+  }),
+);
 
 /** Filters of 4 bits where there are kernels, none of 2; biases of either width beside 16 bits. */
 const heavy = (op: string, more: Partial<TargetOperator> = {}): TargetOperator => ({
-  ...OPERATORS[op]!,
+  ...asLitert()[op]!,
   weightDtypes: { INT8: ["INT8", "INT4"], INT16: ["INT8"] },
   biasDtypes: { INT8: ["INT32"], INT16: ["INT64", "INT32"] },
   ...more,
@@ -48,7 +52,7 @@ const heavy = (op: string, more: Partial<TargetOperator> = {}): TargetOperator =
 
 /** It looks whether scales differ by more than that. */
 const pool = (op: string): TargetOperator => ({
-  ...OPERATORS[op]!,
+  ...asLitert()[op]!,
   tied: { operands: [0], otherwise: "refused", within: 1e-6 },
 });
 
@@ -59,15 +63,15 @@ export const TFLM: Target = {
   runtime: "LiteRT for Microcontrollers",
   activations: ["INT8", "INT16", "UINT8", "FLOAT32"],
   otherwise: "it takes int8 and int16 (uint8 and float32 at inputs and outputs)",
-  operators: {
-    ...OPERATORS,
+  operators: once(() => ({
+    ...asLitert(),
     AVERAGE_POOL_2D: pool("AVERAGE_POOL_2D"),
     MAX_POOL_2D: pool("MAX_POOL_2D"),
     CONV_2D: heavy("CONV_2D", { operandsQuantized: 2 }),
     DEPTHWISE_CONV_2D: heavy("DEPTHWISE_CONV_2D"),
     FULLY_CONNECTED: heavy("FULLY_CONNECTED", { perTensorWeights: ["INT4"] }),
     TRANSPOSE_CONV: heavy("TRANSPOSE_CONV", { weightDtypes: { INT8: ["INT8"], INT16: ["INT8"] } }),
-    TRANSPOSE: { ...OPERATORS.TRANSPOSE!, rank: { most: 5 } },
+    TRANSPOSE: { ...asLitert().TRANSPOSE!, rank: { most: 5 } },
     QUANTIZE: {
       dtypes: ["FLOAT32", "INT8", "UINT8", "INT16", "INT32"],
       results: ["INT8", "UINT8", "INT16", "INT32"],
@@ -85,7 +89,7 @@ export const TFLM: Target = {
       places: 24,
       absentOperands: true,
     },
-  },
+  })),
   others: { dtypes: [] },
   narrowWeights: "its optimized kernels count on weights from −127 on",
 };
