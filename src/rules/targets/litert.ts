@@ -4,6 +4,7 @@
  */
 import { once } from "../../base/once.ts";
 import type { Dtype } from "../../model/tensor-types.ts";
+import { litertKernel } from "../litert-kernels.ts";
 import type { OperatorRow } from "../operator-row.ts";
 import { kindsOf } from "../operators.ts";
 import { SCHEMES, schemeWith } from "../schemes.ts";
@@ -57,39 +58,28 @@ const UNKNOWN =
 
 type Rows = Readonly<Record<string, TargetOperator>>;
 
-/** Weights and biases of an operator that multiplies and sums, by the dtype of its activations. */
-const heavy = (
-  weights: TargetOperator["weightDtypes"],
-  weightsAlone: TargetOperator["weightsAlone"],
-  more: Partial<TargetOperator> = {},
-): Omit<TargetOperator, "dtypes"> => ({
-  weights: "any",
-  perTensorWith: ["UINT8"],
-  weightDtypes: { UINT8: ["UINT8"], ...weights },
-  symmetricWeights: ["INT8", "INT16"],
-  biasDtypes: { UINT8: ["INT32"], INT8: ["INT32"], INT16: ["INT64", "INT32"] },
-  weightsAlone,
-  absentOperands: true,
-  ...more,
-});
+/** Weights and biases of an operator that multiplies and sums: what its kernels take of dtypes stands in litert-kernels.ts. */
+function heavy(op: string, more: Partial<TargetOperator> = {}): Omit<TargetOperator, "dtypes"> {
+  const { weights = {}, hybridPerChannel, bias32 } = litertKernel(op);
+  const { FLOAT32: alone = [], ...integers } = weights;
+  return {
+    weights: "any",
+    perTensorWith: ["UINT8"],
+    weightDtypes: { UINT8: ["UINT8"], ...integers },
+    symmetricWeights: ["INT8", "INT16"],
+    biasDtypes: { UINT8: ["INT32"], INT8: ["INT32"], INT16: bias32 === "never" ? ["INT64"] : ["INT64", "INT32"] },
+    weightsAlone: { dtypes: alone, granularity: hybridPerChannel ? "per channel" : "any" },
+    absentOperands: true,
+    ...more,
+  };
+}
 
 /** What kernels demand beside the columns of the operator table. */
 const BESIDE: Readonly<Record<string, Omit<TargetOperator, "dtypes">>> = {
-  CONV_2D: heavy(
-    { INT8: ["INT8", "INT4"], INT16: ["INT8", "INT4"] },
-    { dtypes: ["INT8", "INT4", "UINT8"], granularity: "any" },
-    { operandsQuantized: 3 },
-  ),
-  DEPTHWISE_CONV_2D: heavy(
-    { INT8: ["INT8", "INT4"], INT16: ["INT8"] },
-    { dtypes: ["INT8"], granularity: "per channel" },
-    { biasDtypes: { UINT8: ["INT32"], INT8: ["INT32"], INT16: ["INT64"] } },
-  ),
-  FULLY_CONNECTED: heavy(
-    { INT8: ["INT8", "INT4", "INT2"], INT16: ["INT8", "INT4", "INT16"] },
-    { dtypes: ["INT8", "INT4", "INT2", "UINT8"], granularity: "any" },
-  ),
-  TRANSPOSE_CONV: heavy({ INT8: ["INT8"], INT16: ["INT8"] }, { dtypes: ["INT8"], granularity: "any" }),
+  CONV_2D: heavy("CONV_2D", { operandsQuantized: 3 }),
+  DEPTHWISE_CONV_2D: heavy("DEPTHWISE_CONV_2D"),
+  FULLY_CONNECTED: heavy("FULLY_CONNECTED"),
+  TRANSPOSE_CONV: heavy("TRANSPOSE_CONV"),
   SQRT: { domain: { operand: 0, not: "negative" } },
   RSQRT: { domain: { operand: 0, not: "negative" } },
 };
@@ -97,21 +87,17 @@ const BESIDE: Readonly<Record<string, Omit<TargetOperator, "dtypes">>> = {
 /** QUANTIZE also goes from integers to integers; DEQUANTIZE from all of them to float. */
 const BORDERS: Rows = {
   QUANTIZE: {
-    dtypes: ["FLOAT32", "INT8", "UINT8", "INT16", "INT32"],
+    dtypes: sourcesOf("QUANTIZE"),
     results: ["INT8", "UINT8", "INT16", "INT32", "INT4", "UINT4"],
-    conversions: {
-      FLOAT32: ["INT8", "UINT8", "INT16", "INT4", "UINT4"],
-      INT8: ["INT8", "UINT8", "INT16"],
-      UINT8: ["INT8", "UINT8", "INT16"],
-      INT16: ["INT8", "INT16", "INT32"],
-      INT32: ["INT8", "INT16"],
-    },
+    conversions: litertKernel("QUANTIZE").converts,
   },
-  DEQUANTIZE: {
-    dtypes: ["FLOAT16", "UINT8", "INT8", "INT16", "INT4", "INT2", "UINT4"],
-    results: FLOAT,
-  },
+  DEQUANTIZE: { dtypes: sourcesOf("DEQUANTIZE"), results: FLOAT },
 };
+
+/** dtypes that a conversion takes. */
+function sourcesOf(op: string): Dtype[] {
+  return Object.keys(litertKernel(op).converts ?? {}) as Dtype[];
+}
 
 /** The row of one kind, as LiteRT's kernels take it. */
 function derived(op: string, row: OperatorRow): TargetOperator {
