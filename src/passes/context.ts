@@ -1,5 +1,5 @@
 /** What every pass gets beside the graph. */
-import { type Dtype, describe, type FloatReason, type Graph, type Node } from "../graph/graph.ts";
+import { type Dtype, describe, type FloatReason, type Graph, type Node, resultsOf } from "../graph/graph.ts";
 import type { BegunFile, OpenedModel } from "../model/index.ts";
 import { isQuantized } from "../rules/dtypes.ts";
 import { type ActivationQuantizer, activationOf, type Granularity, type Scheme } from "../rules/schemes.ts";
@@ -146,6 +146,13 @@ export function noteFloat(context: Context, node: Node, { code, text }: FloatRea
     code,
     text: `${describe(node)}: ${text}`,
   });
+}
+
+/** Marks that an operator stays as it is, its results with it, and notes it. */
+export function leave(context: Context, node: Node, reason: FloatReason): void {
+  node.float = reason;
+  for (const result of resultsOf(node)) result.float = reason;
+  noteFloat(context, node, reason);
 }
 
 function note(context: Context, node: Node, what: Omit<Note, "tensor" | "subgraph">): void {

@@ -15,12 +15,11 @@ import {
   type Graph,
   isConstant,
   type Node,
-  resultsOf,
   setInput,
   yieldedBy,
 } from "../../graph/graph.ts";
 import { hasRule } from "../../rules/operators.ts";
-import { type Context, noteFloat } from "../context.ts";
+import { type Context, leave, noteFloat } from "../context.ts";
 import { floatVariables } from "../litert/variables.ts";
 import { canonicalDtypes } from "../minmax/io-dtypes.ts";
 import { BETWEEN_FLOAT, betweenFloat } from "./between-float.ts";
@@ -32,7 +31,7 @@ export function chooseFloat(graph: Graph, context: Context): void {
   for (const node of activeNodes(graph)) {
     if (node.kind !== "operator") continue;
     if (isQuantizedAlready(node)) {
-      keep(context, node, reasonToKeep(node));
+      leave(context, node, reasonToKeep(node));
       continue;
     }
     if (!touchesFloat(node)) {
@@ -41,10 +40,10 @@ export function chooseFloat(graph: Graph, context: Context): void {
       continue;
     }
     const reason = isAskedFor(node, context) ? ASKED_FOR : reasonToStayFloat(node, yieldedBy(node), context);
-    if (reason !== null) keep(context, node, reason);
+    if (reason !== null) leave(context, node, reason);
   }
-  for (const [node, reason] of floatVariables(graph, context.graphs)) keep(context, node, reason);
-  for (const node of betweenFloat(graph, context)) keep(context, node, BETWEEN_FLOAT);
+  for (const [node, reason] of floatVariables(graph, context.graphs)) leave(context, node, reason);
+  for (const node of betweenFloat(graph, context)) leave(context, node, BETWEEN_FLOAT);
   for (const output of graph.outputs) {
     if (!isConstant(output.inputs[0]) || output.dtype !== "FLOAT32") continue;
     keepOutput(output);
@@ -55,12 +54,6 @@ export function chooseFloat(graph: Graph, context: Context): void {
 /** Whether a person wants an operator to stay float. */
 export function isAskedFor(node: Node, { layers }: Context): boolean {
   return [node, ...yieldedBy(node)].some(({ name }) => layers.get(name)?.float);
-}
-
-function keep(context: Context, node: Node, reason: FloatReason): void {
-  node.float = reason;
-  for (const result of resultsOf(node)) result.float = reason;
-  noteFloat(context, node, reason);
 }
 
 /** Puts Dequantize and Quantize at the borders of what was marked. Runs when ranges are known, before the phases. */

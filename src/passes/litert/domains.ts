@@ -13,12 +13,11 @@ import {
   isConstant,
   type Node,
   ownRange,
-  resultsOf,
   setInput,
 } from "../../graph/graph.ts";
 import { perTensor, type QuantParam } from "../../graph/quantparam.ts";
 import { type ActivationQuantizer, parametersOfRange } from "../../rules/schemes.ts";
-import { type Context, noteFloat, schemeOf } from "../context.ts";
+import { type Context, leave, schemeOf } from "../context.ts";
 import { ownQuantizer } from "./constants.ts";
 
 interface Range {
@@ -30,10 +29,7 @@ interface Range {
 export function keepOutsideDomains(graph: Graph, context: Context): void {
   for (const node of activeNodes(graph)) {
     const reason = reasonOf(node, context);
-    if (!reason) continue;
-    node.float = reason;
-    for (const result of resultsOf(node)) result.float = reason;
-    noteFloat(context, node, reason);
+    if (reason) leave(context, node, reason);
   }
 }
 

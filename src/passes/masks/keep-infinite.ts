@@ -4,17 +4,9 @@
  *
  *     x ─▶ ADD(c: 0 or −∞) ─▶ MUL ─▶ y      nothing says how far down MUL looks: ADD and MUL stay float
  */
-import {
-  activeNodes,
-  type FloatReason,
-  type Graph,
-  isConstant,
-  type Node,
-  resultsOf,
-  yieldedBy,
-} from "../../graph/graph.ts";
+import { activeNodes, type FloatReason, type Graph, isConstant, type Node, yieldedBy } from "../../graph/graph.ts";
 import { operandsWith } from "../../rules/operators.ts";
-import { type Context, noteFloat } from "../context.ts";
+import { type Context, leave } from "../context.ts";
 import { ENDLESS, highest, LARGEST_CONSTANT, lowest, recordedOf } from "./intervals.ts";
 
 /** Marks what stays float for that reason, and notes it. */
@@ -27,9 +19,7 @@ export function keepInfinite(graph: Graph, context: Context): void {
       if (node.float) continue;
       const reason = reasonOf(node, context);
       if (!reason) continue;
-      node.float = reason;
-      for (const result of resultsOf(node)) result.float = reason;
-      noteFloat(context, node, reason);
+      leave(context, node, reason);
       changed = true;
     }
   }

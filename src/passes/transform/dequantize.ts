@@ -26,7 +26,6 @@ import {
   isConstant,
   type Node,
   replace,
-  resultsOf,
   setInput,
   yieldedBy,
 } from "../../graph/graph.ts";
@@ -38,7 +37,7 @@ import { readAs } from "../../rules/hybrid.ts";
 import { kindFacts } from "../../rules/kind-facts.ts";
 import { hasRule, roleOf } from "../../rules/operators.ts";
 import { rangeOfParameters, schemesWith } from "../../rules/schemes.ts";
-import { noteFloat, QUANTIZED_ALREADY, type Workspace, warn } from "../context.ts";
+import { leave, QUANTIZED_ALREADY, type Workspace, warn } from "../context.ts";
 import { declareCastDtypes } from "../minmax/quantize-activations.ts";
 import { floatsOfHalves, floatValues, hasFloatValues } from "./float-values.ts";
 
@@ -115,9 +114,7 @@ class Dequantizer {
       if (reason) kept.set(node, reason);
     }
     for (const [node, text] of kept) {
-      const reason = { code: QUANTIZED_ALREADY, text: `stays quantized: ${text}` } as const;
-      for (const each of [node, ...resultsOf(node)]) each.float = reason;
-      noteFloat(this.space.context, node, reason);
+      leave(this.space.context, node, { code: QUANTIZED_ALREADY, text: `stays quantized: ${text}` });
     }
     const reasons = [...kept].map(([node, text]) => `${describe(node)}: ${text}`);
     // A state that an operator changes cannot be handed to it by a Quantize.
