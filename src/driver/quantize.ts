@@ -73,29 +73,35 @@ const hasNoTarget = ({ options }: Run) => options.target === undefined;
 const hasNoSamples = ({ settings }: Run<QuantizeSettings>) => settings.samples === undefined;
 
 /** The beginning of every flow. */
-const OPEN: Phase = { name: "open", files: true, why: "everything starts with the tables", run: openInput };
-const CHECK_FILES: Phase = {
+export const OPEN: Phase = { name: "open", files: true, why: "everything starts with the tables", run: openInput };
+export const CHECK_FILES: Phase = {
   name: "check files",
   files: true,
   why: "before any work: a result that has no place",
   run: checkFiles,
 };
-const START_THREADS: Phase = {
+export const START_THREADS: Phase = {
   name: "start threads",
   files: true,
   why: "they load kernels while tables are read",
   run: startThreads,
 };
-const IMPORT: Phase = {
+export const IMPORT: Phase = {
   name: "import",
   span: "prepare",
   why: "passes work on graphs, not on tables",
   run: importGraphs,
 };
-const SET_LAYERS: Phase = {
+export const SET_LAYERS: Phase = {
   name: "set layers",
   why: "before any pass: what becomes part of another layer hands its setting on",
   run: setLayersOf,
+};
+export const ZERO_BIAS: Phase<QuantizeSettings> = {
+  name: "zero bias",
+  span: "prepare",
+  why: "kernels want one, whatever steps are left out",
+  run: zeroBias,
 };
 const CHECK_LAYERS: Phase = {
   name: "check layers for target",
@@ -165,13 +171,7 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
     why: "behind the preparation, which may put what they hold in their callers' place",
     run: noteCalledSubgraphs,
   },
-  {
-    name: "zero bias",
-    span: "prepare",
-    when: ({ options }) => NEEDS_KERNEL[options.scheme.family],
-    why: "kernels want one, whatever steps are left out",
-    run: zeroBias,
-  },
+  { ...ZERO_BIAS, when: ({ options }) => NEEDS_KERNEL[options.scheme.family] },
   { name: "keep float", why: "what cannot be quantized soundly is left out of all that follows", run: keepFloat },
   {
     name: "refuse scheme for target",

@@ -9,7 +9,6 @@ import { FileError, UsageError } from "../base/errors.ts";
 import { counted, indented } from "../base/text.ts";
 import { activeNodes } from "../graph/graph.ts";
 import { ASKED_FOR, isAskedFor } from "../passes/float/keep-float.ts";
-import { runPrepareSteps } from "../passes/prepare/index.ts";
 import {
   type Done,
   doneText,
@@ -22,15 +21,8 @@ import { KEEP_FLOAT } from "../settings/layer-words.ts";
 import { begin } from "./early-output.ts";
 import { type Io, SILENT } from "./io.ts";
 import { prepareRun } from "./own-phases.ts";
-import {
-  checkFiles,
-  importGraphs,
-  openInput,
-  refuseProblems,
-  setLayersOf,
-  startThreads,
-  writeResult,
-} from "./phases.ts";
+import { checkFiles, refuseProblems, writeResult } from "./phases.ts";
+import { CHECK_FILES, IMPORT, OPEN, SET_LAYERS, START_THREADS, ZERO_BIAS } from "./quantize.ts";
 import type { Report } from "./report.ts";
 import { type Phase, Run, runFlow } from "./run.ts";
 import { OPERATOR_VERSIONS, RUN_IN_LITERT } from "./run-result.ts";
@@ -65,11 +57,11 @@ export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase
     },
   };
   return [
-    { name: "check files", files: true, why: "before any work: a result that has no place", run: checkWeightsFiles },
-    { name: "start threads", files: true, why: "they load kernels while tables are read", run: startThreads },
-    { name: "open", files: true, why: "everything starts with the tables", run: openInput },
-    { name: "import", span: "prepare", why: "passes work on graphs, not on tables", run: importGraphs },
-    { name: "set layers", why: "before any pass", run: setLayersOf },
+    { ...CHECK_FILES, run: checkWeightsFiles },
+    START_THREADS,
+    OPEN,
+    IMPORT,
+    SET_LAYERS,
     {
       name: "begin output",
       files: true,
@@ -86,12 +78,7 @@ export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase
       why: "what becomes part of weights must be there before they are rounded",
       run: prepareRun,
     },
-    {
-      name: "zero bias",
-      span: "prepare",
-      why: "stock kernels want one, whatever steps are left out",
-      run: ({ space, prepared }) => runPrepareSteps(space, ["zero-bias"], prepared),
-    },
+    ZERO_BIAS,
     {
       name: "keep float",
       why: "layers that a person wants so",
