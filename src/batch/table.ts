@@ -1,4 +1,4 @@
-/** What became of all jobs, for people: a line a job, and failures by their reasons. */
+/** What became of all jobs, for people: one line per job, and failures grouped by reason. */
 import { counted } from "../base/text.ts";
 import type { Colours } from "../terminal/streams.ts";
 import { remarks } from "../views/summary.ts";

@@ -15,7 +15,7 @@ import { type InputSpec, inputText, patternOf } from "./inputs.ts";
 /** What the options say; absent is not said. */
 export interface MediaSettings {
   readonly scale?: readonly [low: number, high: number];
-  /** One, or one a channel in the order that the model sees. */
+  /** One number, or one per channel in the order that the model sees. */
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
   readonly resize?: Fitting;
@@ -199,7 +199,7 @@ function refuseCounts(given: Record<string, readonly number[] | undefined>, coun
   for (const [flag, values] of Object.entries(given))
     if (values && values.length !== 1 && values.length !== count)
       throw new UsageError(
-        `${flag} ${values}: has ${values.length} values, and ${inputText(input)} has ${count === 1 ? "one channel" : `${count} channels`}; give one, or one a channel`,
+        `${flag} ${values}: has ${values.length} values, and ${inputText(input)} has ${count === 1 ? "one channel" : `${count} channels`}; give one, or one per channel`,
       );
 }
 

@@ -28,7 +28,7 @@ const READERS: Readonly<Record<string, (view: DataView, at: number) => number>> 
   "3/64": (view, at) => view.getFloat64(at, true),
 };
 
-/** Reads a WAV file. Throws MediaError for what is none, damaged, or packed. */
+/** Reads a WAV file. Throws MediaError when it is no WAV file, is damaged, or is compressed. */
 export function readWav(bytes: Uint8Array): Sound {
   if (!isWav(bytes)) throw new MediaError("is no WAV sound: it does not begin with RIFF … WAVE");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -20,7 +20,7 @@ export interface ExpectedInput {
 
 /** What a model says of an input, as data: how pictures become its values, which sounds it wants, what its integers stand for. */
 export interface StatedInput {
-  /** (byte − mean) / std, one each or one a channel. */
+  /** (byte − mean) / std: one mean and one std, or one of each per channel. */
   readonly normalization?: { readonly mean: readonly number[]; readonly std: readonly number[] };
   /** The least and the largest value, where there is no normalization. */
   readonly range?: readonly [min: number, max: number];

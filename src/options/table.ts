@@ -76,7 +76,7 @@ export const OPTIONS = {
     many: "commas",
     needs: "data",
     flags: "--mean <numbers>",
-    help: "what is taken off scaled pictures, one number or one a channel: 0.485,0.456,0.406",
+    help: "subtracted from scaled pictures, one number or one per channel: 0.485,0.456,0.406",
     parse: numbers("a number", () => true),
   },
   std: {

@@ -78,7 +78,7 @@ describe("accuracy", () => {
     expect((await batch(cwd, "--dry-run", "--fail-below", "sqnr=1")).jobs["m/small.tflite"]!.would).toBe("run");
   });
 
-  test("below a limit a job fails with the reason, and its result is gone; others stay", async () => {
+  test("a job below its limit fails with the reason and leaves no result; other results stay", async () => {
     const cwd = await place();
     list(cwd, {
       defaults: { data: "random:2", scheme: "int8" },

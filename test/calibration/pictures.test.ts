@@ -48,7 +48,7 @@ describe("values", () => {
     expect(await one(X, { scale: [0, 1] })).toEqual(bytes((byte) => byte / 255));
     expect(await one(X, { scale: [-1, 1] })).toEqual(bytes((byte) => -1 + (byte * 2) / 255));
   });
-  test("by --mean and --std, one or one a channel, of bytes or of scaled ones", async () => {
+  test("by --mean and --std, one or one per channel, of bytes or of scaled ones", async () => {
     expect(await one(X, { mean: [127.5], std: [127.5] })).toEqual(bytes((byte) => (byte - 127.5) / 127.5));
     const [mean, std] = [
       [0.485, 0.456, 0.406],

@@ -112,7 +112,7 @@ async function quantized(path: string, path2: string, off?: string[]): Promise<s
 
 /**
  * Each CONV_2D and DEPTHWISE_CONV_2D result r becomes r·m + a, with the activation behind: factors near 1 (so that the model's numbers
- * keep their size), one a channel.
+ * keep their size), one per channel.
  */
 function withBatchNorms(model: Model): { model: Model; added: number } {
   const graph = model.subgraphs![0]!;
