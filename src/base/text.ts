@@ -27,3 +27,8 @@ export function sizeText(bytes: number): string {
   }
   return unit === 0 ? `${bytes} bytes` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
+
+/** The names of a table's rows, each by itself: what an option takes that chooses one. */
+export function namesOf<Rows extends object>(rows: Rows): { readonly [Name in keyof Rows]: Name } {
+  return Object.fromEntries(Object.keys(rows).map((name) => [name, name])) as { [Name in keyof Rows]: Name };
+}

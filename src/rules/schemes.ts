@@ -5,6 +5,7 @@
  * A *quantizer* says how values become integers. A *scheme* says which quantizer the values of each role get. Rows are plain data: they
  * are sent to Workers as they are.
  */
+import { namesOf } from "../base/text.ts";
 import type { Dialect } from "../model/index.ts";
 import type { Dtype } from "../model/tensor-types.ts";
 import { asymmetric, type ScaleAndZeroPoint, symmetric } from "./arithmetic.ts";
@@ -257,17 +258,10 @@ export const DEFAULT_SCHEME: { readonly scheme: Scheme; readonly granularity: Gr
 };
 
 /** Names of schemes that samples or ranges are needed for. */
-export const SCHEME_NAMES = {
-  uint8: "uint8",
-  int16: "int16",
-  int8: "int8",
-  int16x8: "int16x8",
-} as const satisfies Record<SchemeName, string>;
+export const SCHEME_NAMES = namesOf(SCHEMES);
 
 /** Names of ONE's schemes, which are what `--dtype` takes. */
-export const ONE_SCHEMES = { uint8: "uint8", int16: "int16" } as const satisfies Partial<
-  Record<keyof typeof ONES, string>
->;
+export const ONE_SCHEMES = namesOf(ONES);
 
 /** Weights that are quantized alone (§5.4), by the name that people write. */
 export const WEIGHT_QUANTIZERS = {
@@ -353,6 +347,4 @@ export const WEIGHT_SCHEMES = {
 export type WeightSchemeName = keyof typeof WEIGHT_SCHEMES;
 
 /** Their names, as `--scheme` takes them. */
-export const WEIGHT_SCHEME_NAMES = Object.fromEntries(Object.keys(WEIGHT_SCHEMES).map((name) => [name, name])) as {
-  readonly [Name in WeightSchemeName]: Name;
-};
+export const WEIGHT_SCHEME_NAMES = namesOf(WEIGHT_SCHEMES);

@@ -4,6 +4,7 @@
  * Passes, `quantize`, `check` and `verify` read these rows and mention no target and no operator by name. Each has a file in src/rules/targets;
  * docs/targets.md says where its rules come from.
  */
+import { namesOf } from "../base/text.ts";
 import type { Dialect } from "../model/index.ts";
 import { LITERT, LITERT_PORTABLE } from "./targets/litert.ts";
 import { EDGETPU, ETHOS_U } from "./targets/npus.ts";
@@ -24,14 +25,7 @@ export const TARGETS = {
 } as const satisfies Record<string, Target>;
 
 /** Names that `--target` takes where a file is held to one. */
-export const TARGET_NAMES = {
-  litert: "litert",
-  "litert-portable": "litert-portable",
-  tflm: "tflm",
-  "ethos-u": "ethos-u",
-  edgetpu: "edgetpu",
-  onert: "onert",
-} as const satisfies Record<keyof typeof TARGETS, string>;
+export const TARGET_NAMES = namesOf(TARGETS);
 
 /** Likewise where one is written: `none` is a file for whatever runs it. */
 export const TARGET_NAMES_OR_NONE = { ...TARGET_NAMES, none: "none" } as const;
