@@ -7,7 +7,7 @@
  * when run from source, everything works as well, slower.
  */
 import { basename } from "node:path";
-import { compileAsUsual, LATE_OPTIMIZER } from "./base/optimizer.ts";
+import { compileAsUsual, LATE_OPTIMIZER, optimizesLate } from "./base/optimizer.ts";
 import { runsModels } from "./cli/commands.ts";
 
 /** Bytes of a file from which it is worth it. */
@@ -23,8 +23,7 @@ function onlyStreams(words: readonly string[]): boolean {
   return runsModels(basename(process.argv0, ".exe"), words) === false && words.some(isLarge);
 }
 
-const isTold = Object.keys(LATE_OPTIMIZER).some((name) => name in process.env);
-if (isTold) compileAsUsual();
+if (optimizesLate()) compileAsUsual();
 else if (Bun.isStandaloneExecutable && process.platform !== "win32" && onlyStreams(process.argv.slice(2))) {
   try {
     const again = [process.argv0, ...process.argv.slice(2)];

@@ -22,6 +22,18 @@ export const LATE_OPTIMIZER: Readonly<Record<string, string>> = {
   BUN_JSC_thresholdForOptimizeAfterWarmUp: "100000",
   BUN_JSC_thresholdForOptimizeSoon: "100000",
   BUN_JSC_thresholdForOptimizeAfterLongWarmUp: "100000",
-  // Garbage of the tables and of the stream is collected when there is so much of it, not at every few MB.
-  BUN_JSC_largeHeapSize: `${64 << 20}`,
+  // Garbage of the tables and of the stream is collected when there is so much of it, not at every few MB. 64 MB save no time,
+  // and cost 5 MB of memory.
+  BUN_JSC_largeHeapSize: `${16 << 20}`,
 };
+
+/** Whether this process was started with that environment: it streams a large model. */
+export const optimizesLate = (): boolean => Object.keys(LATE_OPTIMIZER).some((name) => name in process.env);
+
+/**
+ * Collects what tables and passes left, where a large model's weights are about to be written: 4 MB less at the peak of a 1 GB model, for
+ * 6 ms beside threads that work.
+ */
+export function collectBeforeStream(): void {
+  if (optimizesLate()) Bun.gc(true);
+}

@@ -168,12 +168,16 @@ export function warnOfResults({ graphs, space }: Run): void {
   for (const graph of graphs) noteWarnings(graph, space.context);
 }
 
+/** Shapes that options hold become operands, too: Circle's runtime reads them there, and the reference writes them so. */
+export function addShapeOperands({ space }: Run): void {
+  for (const graph of space.graphs) reshapeShape(graph);
+}
+
 /**
- * Writes the graphs, as Circle with RESHAPE's shape as an operand, as the reference does; `checks` run when all weights are known, `whole`
- * when all is written to `run.temporary`; both before the file gets its name.
+ * Writes the graphs; `checks` run when all weights are known, `whole` when all is written to `run.temporary`; both before the file gets
+ * its name.
  */
 export async function writeResult(run: Run, checks: readonly Phase[], whole: readonly Phase[] = []): Promise<void> {
-  if (run.dialect === "circle") for (const graph of run.space.graphs) reshapeShape(graph);
   await writeWorkspace(
     run.space,
     run.settings.output,

@@ -29,27 +29,15 @@ import {
   quantizeGraphs,
   recordInto,
   refuseWithoutRanges,
-  zeroBias,
 } from "./own-phases.ts";
 import {
   beginOutput,
-  checkFiles,
-  checkLayersForTarget,
   hintAtTarget,
-  importGraphs,
-  inferDtypesOfAll,
   noteMissingRanges,
-  openInput,
   recordOnly,
-  refuseForTarget,
   refuseProblems,
   refuseSchemeForTarget,
-  rewriteForTarget,
-  sayWhatTheCpuRuns,
-  setLayersOf,
-  startThreads,
   verifyResult,
-  warnOfResults,
   writeResult,
   writeTables,
 } from "./phases.ts";
@@ -57,6 +45,25 @@ import type { Report } from "./report.ts";
 import { type Phase, Run, runFlow, runPhases } from "./run.ts";
 import { OPERATOR_VERSIONS, RUN_IN_LITERT } from "./run-result.ts";
 import type { QuantizeSettings, RecordSettings, ReferenceSettings, Settings, TransformSettings } from "./settings.ts";
+import {
+  CHECK_FILES,
+  CHECK_LAYERS,
+  hasNoSamples,
+  hasNoTarget,
+  hasSamples,
+  hasTarget,
+  IMPORT,
+  INFER,
+  OPEN,
+  OWN_CHECKS,
+  REFUSE_FOR_TARGET,
+  REWRITE_FOR_TARGET,
+  SET_LAYERS,
+  SHAPE_OPERANDS,
+  START_THREADS,
+  WARN,
+  ZERO_BIAS,
+} from "./shared-phases.ts";
 import { chooseSubgraphs, noteCalledSubgraphs } from "./subgraphs.ts";
 import {
   checkModelFile,
@@ -66,82 +73,6 @@ import {
   verifyFile,
   verifyReportOf,
 } from "./verify-phases.ts";
-
-const hasSamples = ({ settings }: Run<QuantizeSettings>) => settings.samples !== undefined;
-const hasTarget = ({ options }: Run) => options.target !== undefined;
-const hasNoTarget = ({ options }: Run) => options.target === undefined;
-const hasNoSamples = ({ settings }: Run<QuantizeSettings>) => settings.samples === undefined;
-
-/** The beginning of every flow. */
-export const OPEN: Phase = { name: "open", files: true, why: "everything starts with the tables", run: openInput };
-export const CHECK_FILES: Phase = {
-  name: "check files",
-  files: true,
-  why: "before any work: a result that has no place",
-  run: checkFiles,
-};
-export const START_THREADS: Phase = {
-  name: "start threads",
-  files: true,
-  why: "they load kernels while tables are read",
-  run: startThreads,
-};
-export const IMPORT: Phase = {
-  name: "import",
-  span: "prepare",
-  why: "passes work on graphs, not on tables",
-  run: importGraphs,
-};
-export const SET_LAYERS: Phase = {
-  name: "set layers",
-  why: "before any pass: what becomes part of another layer hands its setting on",
-  run: setLayersOf,
-};
-export const ZERO_BIAS: Phase<QuantizeSettings> = {
-  name: "zero bias",
-  span: "prepare",
-  why: "kernels want one, whatever steps are left out",
-  run: zeroBias,
-};
-const CHECK_LAYERS: Phase = {
-  name: "check layers for target",
-  when: hasTarget,
-  why: "settings that it does not take, before any work",
-  run: checkLayersForTarget,
-};
-const REWRITE_FOR_TARGET: Phase = {
-  name: "rewrite for target",
-  when: hasTarget,
-  why: "what it has no kernel for at all",
-  run: rewriteForTarget,
-};
-const REFUSE_FOR_TARGET: Phase = {
-  name: "refuse for target",
-  when: hasTarget,
-  why: "what no rewriting helped: told before samples run",
-  run: refuseForTarget,
-};
-const INFER: Phase = {
-  name: "infer dtypes",
-  span: "passes",
-  why: "control flow takes dtypes of graphs that come after it, so once more when all are done",
-  run: inferDtypesOfAll,
-};
-const WARN: Phase = { name: "warn", span: "passes", why: "needs all scales", run: warnOfResults };
-
-/** Between the last weight and the name of the file: a result that breaks a rule never gets one. */
-const OWN_CHECKS: readonly Phase[] = [
-  { name: "verify", span: "passes", why: "bias scales are known only now", run: (run) => verifyResult(run, true) },
-  {
-    name: "check for target",
-    when: hasTarget,
-    why: "a result that its target cannot run gets no name",
-    run: refuseForTarget,
-  },
-  { name: "say what the CPU runs", when: hasTarget, why: "no fault, but slower", run: sayWhatTheCpuRuns },
-  { name: "hint at target", when: hasNoTarget, why: "a person may not know of it", run: hintAtTarget },
-  WARN,
-];
 
 export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
   CHECK_FILES,
@@ -209,6 +140,13 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
   },
   INFER,
   { ...OPERATOR_VERSIONS, when: ({ options }) => NEEDS_KERNEL[options.scheme.family] },
+  SHAPE_OPERANDS,
+  {
+    name: "hint at target",
+    when: hasNoTarget,
+    why: "a person may not know of it; no scales are needed, so threads stream weights meanwhile",
+    run: hintAtTarget,
+  },
   {
     name: "write",
     files: true,
@@ -240,6 +178,7 @@ export const REFERENCE_FLOW: readonly Phase<ReferenceSettings>[] = [
   { name: "change", why: "the mode that was chosen", run: ({ settings, space }) => settings.change(space) },
   { name: "refuse problems", why: "as in the own flow", run: refuseProblems },
   INFER,
+  SHAPE_OPERANDS,
   {
     name: "write",
     files: true,
@@ -274,6 +213,7 @@ export const TRANSFORM_FLOW: readonly Phase<TransformSettings>[] = [
   REFUSE_FOR_TARGET,
   { name: "refuse problems", why: "as in the own flow", run: refuseProblems },
   INFER,
+  SHAPE_OPERANDS,
   {
     name: "write",
     files: true,
@@ -295,6 +235,7 @@ export const CONVERT_FLOW: readonly Phase[] = [
   { ...IMPORT, when: hasTarget, why: "what a target needs is done on graphs; float16 constants become float32" },
   REWRITE_FOR_TARGET,
   REFUSE_FOR_TARGET,
+  { ...SHAPE_OPERANDS, when: (run) => hasTarget(run) && run.dialect === "circle" },
   {
     name: "write graphs",
     files: true,

@@ -22,11 +22,11 @@ import { begin } from "./early-output.ts";
 import { type Io, SILENT } from "./io.ts";
 import { prepareRun } from "./own-phases.ts";
 import { checkFiles, refuseProblems, writeResult } from "./phases.ts";
-import { CHECK_FILES, IMPORT, OPEN, SET_LAYERS, START_THREADS, ZERO_BIAS } from "./quantize.ts";
 import type { Report } from "./report.ts";
 import { type Phase, Run, runFlow } from "./run.ts";
 import { OPERATOR_VERSIONS, RUN_IN_LITERT } from "./run-result.ts";
 import type { QuantizeSettings } from "./settings.ts";
+import { CHECK_FILES, IMPORT, OPEN, SET_LAYERS, SHAPE_OPERANDS, START_THREADS, ZERO_BIAS } from "./shared-phases.ts";
 
 /** Settings of a model whose weights alone are quantized; samples are of no use. */
 export interface WeightsAloneSettings extends Omit<QuantizeSettings, "samples"> {
@@ -97,6 +97,7 @@ export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase
     },
     { name: "refuse problems", why: "constants that decisions looked at: all at once", run: refuseProblems },
     OPERATOR_VERSIONS,
+    SHAPE_OPERANDS,
     {
       name: "write",
       files: true,

@@ -1,4 +1,5 @@
 /** The end of a flow: graphs → tables → file. */
+import { collectBeforeStream } from "../base/optimizer.ts";
 import { timed } from "../base/timings.ts";
 import { withRuntimeVersion } from "../graph/runtime-version.ts";
 import type { Dialect, Fill, Model, OpenedModel, WriteOptions } from "../model/index.ts";
@@ -20,6 +21,7 @@ export async function writeWorkspace(
   whole?: (path: string) => void | Promise<void>,
 ): Promise<void> {
   const fill: Fill = async (target, placed) => {
+    collectBeforeStream();
     await stream.fill(target, placed);
     await check?.();
   };

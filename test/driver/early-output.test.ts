@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { generateModel } from "../../scripts/generate-model.ts";
 import { keepTimings, takeSpans } from "../../src/base/timings.ts";
 import { begin } from "../../src/driver/early-output.ts";
+import { quantize } from "../../src/driver/quantize.ts";
 import { writeWorkspace } from "../../src/driver/write.ts";
 import type { Node } from "../../src/graph/graph.ts";
 import { rangeOf, readRange } from "../../src/model/bytes.ts";
@@ -211,4 +212,19 @@ test("work that was begun survives what is filled beside it", async () => {
 test("nothing is begun without a Worker", () => {
   const stream = new WeightStream();
   expect(stream.begin("write", [], output)).toBe(false);
+});
+
+test("passes scan no weights: only the stream reads them, once", async () => {
+  keepTimings();
+  takeSpans();
+  await quantize({
+    model: input,
+    output,
+    dialect: "circle",
+    options: { scheme: SCHEMES.uint8, granularity: "channel" },
+  });
+  const scanned = takeSpans().filter(({ name }) => name === "scan");
+  // Constants that parameters follow from are small; filters of this model are 60 MB.
+  expect(scanned.reduce((sum, { bytes }) => sum + bytes!, 0)).toBeLessThan(1e5);
+  rmSync(output);
 });

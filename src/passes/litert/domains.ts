@@ -67,14 +67,16 @@ function scaleOf(node: Node, index: number, { min, max }: Range, context: Contex
 function reasonOfScales(node: Node, context: Context): FloatReason | null {
   const { family, activation } = schemeOf(context, node);
   const { finest, coarsest } = node.row.families?.[family] ?? {};
+  const most = coarsest?.[activation.dtype];
+  const share = finest?.[activation.dtype];
+  // Ranges of constants take a scan of their values: not those of every operator's weights.
+  if (most === undefined && share === undefined) return null;
   const scales = node.inputs.map((operand, index) => {
     const range = operand && (operand.dtype === "FLOAT32" || isConstant(operand)) ? valuesOf(operand, context) : null;
     return range ? scaleOf(node, index, range, context) : 0;
   });
-  const most = coarsest?.[activation.dtype];
   if (most !== undefined && scales[0]! >= most)
     return outside(node.inputs[0]!, `has steps of ${text(scales[0]!)}, and its kernel takes less than ${most}`);
-  const share = finest?.[activation.dtype];
   const own = ownRange(node);
   if (share === undefined || !own) return null;
   const { scale } = parametersOfRange(activation, own.min, own.max);
