@@ -4,6 +4,7 @@ import { FileError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
 import { activeNodes } from "../graph/graph.ts";
 import { fakeQuantizeModel } from "../passes/transform/fake-quantize-model.ts";
+import { DEFAULT_TARGETS } from "../rules/targets.ts";
 import { transformCommand } from "./transform.ts";
 
 export const fakeQuantize = transformCommand({
@@ -12,7 +13,7 @@ export const fakeQuantize = transformCommand({
   options: [],
   examples: ["minmaxq fake-quantize model.q8.circle -o model.fq.circle"],
   change({ opened, graphs }) {
-    for (const graph of graphs) fakeQuantizeModel(graph, true);
+    for (const graph of graphs) fakeQuantizeModel(graph, true, DEFAULT_TARGETS[opened.dialect].target);
     // Also those of the model itself, between operators that are float.
     const rounded = graphs.flatMap(activeNodes).filter(({ kind, op }) => kind === "operator" && op === "QUANTIZE");
     if (rounded.length === 0)

@@ -16,6 +16,7 @@ import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { fakeQuantizeModel, type Rounding } from "../passes/transform/fake-quantize-model.ts";
 import { exportWorkspace, workspace } from "../passes/workspace.ts";
 import { DEFAULT_SCHEME } from "../rules/schemes.ts";
+import { DEFAULT_TARGETS } from "../rules/targets.ts";
 import { stored } from "../weights/constant.ts";
 import { fillConstants } from "../weights/fill.ts";
 import type { DeclaredInput } from "./integer-data.ts";
@@ -111,7 +112,9 @@ export async function openSide(
   const space = workspace(opened, DEFAULT_SCHEME);
   const { subgraph, signature } = part;
   const before = space.graphs.map(integerIoOf)[subgraph];
-  const roundings = space.graphs.map((graph) => fakeQuantizeModel(graph, true))[subgraph];
+  const roundings = space.graphs.map((graph) => fakeQuantizeModel(graph, true, DEFAULT_TARGETS[opened.dialect].target))[
+    subgraph
+  ];
   for (const graph of space.graphs) inferDtypes(graph, space.graphs);
   const main = space.graphs[subgraph];
   if (integers) restoreIntegerIo(main!, before!, roundings!);
@@ -133,7 +136,10 @@ export async function openSide(
     return dtype === spec.dtype ? { ...spec, quant: null } : { ...spec, dtype, quant };
   });
   const tap = (tensor: number): Tap => tapOf(nodes[subgraph]![tensor]!, tensor, roundings!);
-  const layers = byName([...plan.inputs, ...plan.outputs].map(({ tensor }) => tap(tensor)));
+  // Between a tensor and its rounding are no layers of the model.
+  const between = new Set([...roundings!.values()].flatMap(({ before }) => before ?? []));
+  const seen = [...plan.inputs, ...plan.outputs].filter(({ tensor }) => !between.has(nodes[subgraph]![tensor]!));
+  const layers = byName(seen.map(({ tensor }) => tap(tensor)));
   return {
     name: opened.source.name,
     inputs: specs,

@@ -124,7 +124,7 @@ for (const dtype of ["UINT8", "INT16"] as const) {
           }),
         );
         const expected = await outputsOf(withConstantsOf(quantized, float), fed);
-        const actual = await outputsOf(await fakeQuantized(quantized), records);
+        const actual = await outputsOf(await fakeQuantized(quantized, null), records);
         float.subgraphs![0]!.outputs!.forEach((at, i) => {
           if (!isFloat(float.subgraphs![0]!.tensors![at]!)) return;
           const tensor = tensors[outputs![i]!]!;

@@ -9,6 +9,7 @@ import type { Workspace } from "../../src/passes/context.ts";
 import { fakeQuantizeModel } from "../../src/passes/transform/fake-quantize-model.ts";
 import { exportWorkspace, workspace } from "../../src/passes/workspace.ts";
 import { SCHEMES } from "../../src/rules/schemes.ts";
+import { DEFAULT_TARGETS, type Target } from "../../src/rules/targets.ts";
 import { fillConstants } from "../../src/weights/fill.ts";
 import { dataOf } from "../calibration/support.ts";
 import { generator } from "../kernels/oracle.ts";
@@ -21,10 +22,13 @@ export async function modelOf(space: Workspace): Promise<Model> {
   return readModel(new MemoryBytes(bytes)).model;
 }
 
-/** The fake-quantized float model, as `minmaxq fake-quantize` writes it. */
-export async function fakeQuantized(model: Model): Promise<Model> {
+/** The fake-quantized float model, as `minmaxq fake-quantize` writes it; without a target, rounded to the nearest. */
+export async function fakeQuantized(
+  model: Model,
+  target: Target | null = DEFAULT_TARGETS.circle.target,
+): Promise<Model> {
   const space = workspace(await reopened(model), { scheme: SCHEMES.uint8, granularity: "channel" });
-  for (const graph of space.graphs) fakeQuantizeModel(graph, true);
+  for (const graph of space.graphs) fakeQuantizeModel(graph, true, target);
   inferAll(space);
   return modelOf(space);
 }

@@ -27,6 +27,11 @@ export const subtracted = (x: Node, y: Node): Made => ({
   options: { type: "SubOptions", value: { fusedActivationFunction: ActivationFunctionType.NONE } },
   inputs: [x, y],
 });
+export const floored = (x: Node): Made => ({
+  op: "FLOOR",
+  options: null,
+  inputs: [x],
+});
 /** The mean over the axes of an INT32 constant; reduced dimensions stay, as 1. */
 export const averaged = (x: Node, axes: Node): Made => ({
   op: "MEAN",

@@ -24,15 +24,18 @@ import {
   type Node,
   replace,
   resultsOf,
+  setInput,
 } from "../../graph/graph.ts";
 import { quantParam, sameScaleAndZeroPoint } from "../../graph/quantparam.ts";
 import { isActivationDtype, isDequantizable } from "../../rules/dtypes.ts";
 import { readAs } from "../../rules/hybrid.ts";
 import { type OperatorRow, operandsWith } from "../../rules/operators.ts";
 import { activationOf } from "../../rules/schemes.ts";
+import type { Target } from "../../rules/targets.ts";
 import { type Constant, channelsAlong, wholeTensor } from "../../weights/constant.ts";
 import type { IntegerKind } from "../../weights/kernels.ts";
 import { inferDtypes } from "../infer-dtypes.ts";
+import { kernelRounding, roundFirst } from "./kernel-rounding.ts";
 
 /** What a Dequantize that was put into a graph shows. */
 export interface Rounding {
@@ -40,16 +43,26 @@ export interface Rounding {
   readonly of: Node;
   /** The Quantize that rounds them: the one before it, which may be the model's own. */
   readonly quantize: Node;
+  /** What a kernel does before (kernel-rounding.ts): operators between the tensor and its Quantize. */
+  readonly before?: readonly Node[];
 }
 
-/** Makes the graph float in place; gives the roundings by their Dequantize. */
-export function fakeQuantizeModel(graph: Graph, everyOperator = false): ReadonlyMap<Node, Rounding> {
+/**
+ * Makes the graph float in place; gives the roundings by their Dequantize. `target`: results are
+ * rounded as its kernels do (kernel-rounding.ts).
+ */
+export function fakeQuantizeModel(
+  graph: Graph,
+  everyOperator = false,
+  target: Target | null = null,
+): ReadonlyMap<Node, Rounding> {
   const roundings = new Map<Node, Rounding>();
   const problems = new Problems();
   const isQuantized = everyOperator ? hasScale : isQuantizedActivation;
   if (everyOperator) readWeightsAsLiteRT(graph);
   // Decided before anything becomes float, which ends the parameters that are compared.
   const rescaled = new Set(everyOperator ? activeNodes(graph).flatMap(rescaledResults) : []);
+  const first = new Map(target ? activeNodes(graph).map((node) => [node, kernelRounding(node, target)]) : []);
   for (const node of activeNodes(graph)) {
     switch (node.kind) {
       case "constant":
@@ -65,6 +78,13 @@ export function fakeQuantizeModel(graph: Graph, everyOperator = false): Readonly
       case "operator":
         fakeOperator(graph, roundings, node, everyOperator ? rescaled : null, isQuantized, problems);
     }
+  }
+  for (const [dequantize, { of, quantize }] of roundings) {
+    const rounding = first.get(of);
+    if (!rounding || quantize === of) continue;
+    const before = roundFirst(graph, of, rounding);
+    setInput(quantize, 0, before.at(-1)!);
+    roundings.set(dequantize, { of, quantize, before });
   }
   problems.throwIfAny("operators that cannot be fake-quantized");
   // An input without users has nothing to round, but is fed floats like the others.

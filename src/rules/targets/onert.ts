@@ -10,6 +10,9 @@ const uint8: TargetOperator = { dtypes: UINT8 };
 /** Measured equal to uint8; `quantize` makes none, because FULLY_CONNECTED and MEAN have no int8 kernel. */
 const INT8: readonly Dtype[] = ["FLOAT32", "UINT8", "INT8"];
 const int8: TargetOperator = { dtypes: INT8 };
+/** Kernels with gemmlowp's arithmetic. */
+const TWICE: TargetOperator["rounds"] = { UINT8: "twice", INT8: "twice" };
+const OUTWARD: TargetOperator["rounds"] = { UINT8: "outward", INT8: "outward" };
 /** Copies integers, and says nothing where they mean something else then. */
 const copies = (otherwise: Consequence = "wrong"): TargetOperator => ({
   dtypes: UINT8,
@@ -18,7 +21,7 @@ const copies = (otherwise: Consequence = "wrong"): TargetOperator => ({
 
 const OPERATORS: Readonly<Record<string, TargetOperator>> = {
   ABS: floatOnly,
-  ADD: int8,
+  ADD: { ...int8, rounds: OUTWARD },
   ADD_N: floatOnly,
   ARG_MAX: uint8,
   ARG_MIN: uint8,
@@ -28,9 +31,14 @@ const OPERATORS: Readonly<Record<string, TargetOperator>> = {
   BROADCAST_TO: floatOnly,
   CAST: floatOnly,
   CONCATENATION: int8,
-  CONV_2D: { dtypes: UINT8, operands: { least: 3 }, weightsAlone: { dtypes: ["INT8"], granularity: "per channel" } },
+  CONV_2D: {
+    dtypes: UINT8,
+    rounds: TWICE,
+    operands: { least: 3 },
+    weightsAlone: { dtypes: ["INT8"], granularity: "per channel" },
+  },
   COS: floatOnly,
-  DEPTHWISE_CONV_2D: { dtypes: UINT8, operands: { least: 3 } },
+  DEPTHWISE_CONV_2D: { dtypes: UINT8, rounds: TWICE, operands: { least: 3 } },
   DEPTH_TO_SPACE: { ...copies(), dtypes: INT8 },
   DEQUANTIZE: { dtypes: ["UINT8"], results: FLOAT },
   DIV: floatOnly,
@@ -44,6 +52,7 @@ const OPERATORS: Readonly<Record<string, TargetOperator>> = {
   FLOOR_MOD: { dtypes: FLOAT, noIntegers: true },
   FULLY_CONNECTED: {
     dtypes: UINT8,
+    rounds: TWICE,
     absentOperands: true,
     weights: "per tensor",
     weightsAlone: { dtypes: ["INT8"], granularity: "per tensor" },
@@ -67,7 +76,7 @@ const OPERATORS: Readonly<Record<string, TargetOperator>> = {
   MAX_POOL_2D: copies(),
   MEAN: { dtypes: UINT8, rank: { most: 4 } },
   MINIMUM: floatOnly,
-  MUL: int8,
+  MUL: { ...int8, rounds: TWICE },
   NEG: floatOnly,
   NOT_EQUAL: uint8,
   ONE_HOT: floatOnly,
@@ -85,6 +94,7 @@ const OPERATORS: Readonly<Record<string, TargetOperator>> = {
   RESIZE_BILINEAR: {
     ...copies(),
     dtypes: INT8,
+    rounds: { UINT8: "down" },
     remark: "truncates where others round: results are a third of a step too low",
   },
   RMS_NORM: floatOnly,
@@ -106,7 +116,7 @@ const OPERATORS: Readonly<Record<string, TargetOperator>> = {
   SQUARED_DIFFERENCE: floatOnly,
   SQUEEZE: { ...copies(), dtypes: INT8 },
   STRIDED_SLICE: floatOnly,
-  SUB: int8,
+  SUB: { ...int8, rounds: OUTWARD },
   SUM: { dtypes: UINT8, keepFloat: "its uint8 kernel wraps around instead of saturating" },
   TANH: uint8,
   TILE: floatOnly,
