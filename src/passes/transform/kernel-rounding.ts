@@ -12,12 +12,16 @@
  *
  *     [resize: FLOAT32] ─▶ Q ─▶ DQ   →   [resize: FLOAT32] ─▶ ADD −scale/2 ─▶ Q ─▶ DQ
  *
- * *Outward*: what is half between two steps goes away from zero. Halves are frequent where an operand's scale is half of the result's, and
- * a division of floats may miss them:
+ * *Outward*: what is half between two steps goes away from zero. Halves are frequent in sums
+ * where an operand's scale is half of the result's, and a division of floats may miss them:
  *
  *     [add: FLOAT32] ─▶ Q ─▶ DQ   →   [add: FLOAT32] ─▶ MUL 1 + 2⁻²⁰ ─▶ Q ─▶ DQ
  *
- * Which kernel does what is a column of the target (src/rules/targets), measured with scripts/check-onert.py --each.
+ * *Up*: halves go up, also negative ones, since the kernel adds a half to integers and cuts off.
+ *
+ *     [resize: FLOAT32] ─▶ Q ─▶ DQ   →   [resize: FLOAT32] ─▶ ADD scale·2⁻¹⁴ ─▶ Q ─▶ DQ
+ *
+ * Which kernel does what is a column of the target (src/rules/targets), measured with --each of scripts/check-onert.py and check-litert.py.
  */
 import type { Graph, Node } from "../../graph/graph.ts";
 import { rangeOf } from "../../model/bytes.ts";
@@ -43,25 +47,18 @@ const MOST_BITS = 11;
 /** What is half between two steps goes outward, as in the kernels, whatever a division of floats makes of it. */
 const OUTWARD = 1 + 2 ** -20;
 
-/** So much of half a step is taken off: whole steps stay what they are, whatever a division of floats makes of them. */
-const NEARLY = 1 - 2 ** -10;
+/** Part of a step that decides what is at a border, whatever a division of floats makes of it. */
+const LITTLE = 2 ** -14;
 
 /** How the kernel of a quantized operator rounds; null where it rounds to the nearest, or nothing is known of it. */
 export function kernelRounding(node: Node, target: Target): KernelRounding | null {
   if (node.kind !== "operator" || !node.quant?.scale.length || !isActivationDtype(node.dtype)) return null;
   const how = target.operators()[node.op]?.rounds?.[node.dtype];
   const scale = node.quant.scale[0]!;
-  if (how === "down") return { shift: (-scale / 2) * NEARLY };
-  if (how === "outward") return hasHalves(node, scale) ? { factor: OUTWARD } : null;
+  if (how === "down") return { shift: scale * (LITTLE - 0.5) };
+  if (how === "up") return { shift: scale * LITTLE };
+  if (how === "outward") return { factor: OUTWARD };
   return how === "twice" ? twice(node, scale) : null;
-}
-
-/** Whether a step of an operand is a half, a quarter … of the result's. */
-function hasHalves(node: Node, scale: number): boolean {
-  return node.inputs.some((operand) => {
-    const bits = Math.log2(scale / (operand?.quant?.scale[0] ?? scale));
-    return bits > 0 && Number.isInteger(bits);
-  });
 }
 
 function twice(node: Node, scale: number): KernelRounding | null {

@@ -80,6 +80,9 @@ const BESIDE: Readonly<Record<string, Omit<TargetOperator, "dtypes">>> = {
   DEPTHWISE_CONV_2D: heavy("DEPTHWISE_CONV_2D"),
   FULLY_CONNECTED: heavy("FULLY_CONNECTED"),
   TRANSPOSE_CONV: heavy("TRANSPOSE_CONV"),
+  ADD: { rounds: { INT8: "up" } },
+  SUB: { rounds: { INT8: "up" } },
+  RESIZE_BILINEAR: { rounds: { INT8: "up" } },
   SQRT: { domain: { operand: 0, not: "negative" } },
   RSQRT: { domain: { operand: 0, not: "negative" } },
 };

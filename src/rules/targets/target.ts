@@ -47,7 +47,7 @@ export interface TargetOperator {
   /** dtypes of activations that its kernel computes with, FLOAT32 among them; with none of them there is no kernel. */
   readonly dtypes: readonly Dtype[];
   /** How its kernel of a dtype rounds, where that is not to the nearest (src/passes/transform/kernel-rounding.ts). */
-  readonly rounds?: Readonly<Partial<Record<Dtype, "twice" | "down" | "outward">>>;
+  readonly rounds?: Readonly<Partial<Record<Dtype, "twice" | "down" | "outward" | "up">>>;
   /** With other dtypes it computes all the same, with the integers instead of what they stand for. */
   readonly ignoresScales?: true;
   /** dtypes of its results, where they are others. */
