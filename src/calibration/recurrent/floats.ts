@@ -85,10 +85,10 @@ export class Floats {
   weights(place: number): number | undefined {
     const index = this.operand(place);
     if (index < 0) return undefined;
-    const { type = TensorType.FLOAT32, name = "" } = this.target.tensor(index);
+    const { type = TensorType.FLOAT32 } = this.target.tensor(index);
     if (type === TensorType.FLOAT32) return index;
     if (!UNPACKED.has(type))
-      throw new Refusal(`its operand "${name}" is ${nameOf(TensorType, type)}; use the float model`);
+      throw new Refusal(`its operand ${place} is ${nameOf(TensorType, type)}; use the float model`);
     const known = this.unpacked.get(index);
     if (known !== undefined) return known;
     const float = this.to(BuiltinOperator.DEQUANTIZE, [index], this.shape(index));

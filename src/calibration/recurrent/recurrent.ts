@@ -79,12 +79,13 @@ function bidirectionalRnn(operator: Parameters<StatefulLowering>[0], floats: Flo
   const timeMajor = options?.timeMajor ?? false;
   const x = floats.sequence(0, timeMajor);
   const more = floats.operand(AUX_INPUT) < 0 ? undefined : floats.sequence(AUX_INPUT, timeMajor);
-  // With weights of its own the second input is added in both directions; without, it is the backward direction's input.
+  // With weights of its own the second input is added in both directions; without, it is the backward direction's input, but LiteRT's
+  // kernel takes it only where the steps come first.
   const linked = floats.operand(FORWARD_AUX) >= 0;
   const aux = (weights: number) => (more && linked ? { aux: { x: more, weights } } : {});
   const act = actOf(options);
   const forward = direction(floats, x, { ...FORWARD, ...aux(FORWARD_AUX) }, act, states);
-  const behind = more && !linked ? more : x;
+  const behind = more && !linked && timeMajor ? more : x;
   const backward = direction(floats, behind, { ...BACKWARD, ...aux(BACKWARD_AUX) }, act, states, true);
   floats.giveBoth([forward, backward], x, options?.mergeOutputs ?? false);
 }
