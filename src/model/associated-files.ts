@@ -145,7 +145,7 @@ export function fileProblems({ model }: OpenedModel, all: readonly TensorFiles[]
         {
           ...at,
           code: "labels-contradict-output",
-          text: `"${name}" has ${lines.count} labels, and no dimension of [${shapeOf(table).join(", ")}] has that size; results read by it get wrong names: take the labels that the model was trained with`,
+          text: `"${name}" has ${lines.count} labels, and no dimension of [${shapeOf(table).join(", ")}] has that size; results read by it get wrong names. The metadata list the outputs in another order than the model, or these are not the labels that it was trained with`,
           numbers: { labels: lines.count },
         },
       ];
@@ -160,6 +160,8 @@ function shapeOf({ shape = new Int32Array(), shapeSignature }: Tensor): number[]
 /** Whether an axis has as many elements as there are labels, or a size that is open. */
 function fits(count: number, tensor: Tensor): boolean {
   const shape = shapeOf(tensor);
+  // One score that says which of two.
+  if (count === 2 && shape.every((dim) => dim === 1)) return true;
   // The first one is the batch, whatever its size.
   return shape.some((dim, axis) => dim === count || (dim < 0 && (axis > 0 || shape.length === 1)));
 }

@@ -235,3 +235,15 @@ describe("what is wrong with them", () => {
     expect(found(await written("strange", bytes("nonsense"), { "labels.txt": "a" })).files).toEqual([]);
   });
 });
+
+test("two labels fit one score", () => {
+  const built = model(["x"], ["y", "z"], (graph) => graph.tensor("x", [1]).tensor("y", [1, 1]).tensor("z", [1, 3]));
+  const of = (tensor: number) => ({
+    subgraph: 0,
+    what: "output" as const,
+    tensor,
+    files: [{ name: "l", type: "axis labels" as const, present: true, lines: { count: 2, first: ["a", "b"] } }],
+  });
+  const opened = { model: built } as Parameters<typeof fileProblems>[0];
+  expect(fileProblems(opened, [of(1), of(2)]).map(({ tensor }) => tensor)).toEqual([2]);
+});
