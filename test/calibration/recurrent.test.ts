@@ -3,7 +3,7 @@
  * ai-edge-litert gives for three records, with the state reset before each and with the state kept (scripts/litert/recurrent.py).
  */
 import { describe, expect, test } from "bun:test";
-import { inputSpecs, recordSamples } from "../../src/calibration/index.ts";
+import { type DataSet, inputSpecs, recordSamples } from "../../src/calibration/index.ts";
 import { instrument } from "../../src/calibration/instrument.ts";
 import { compileLibrary, loadEngine, openInstance } from "../../src/calibration/litert.ts";
 import { sharedBytes } from "../../src/calibration/stepwise/run.ts";
@@ -122,6 +122,38 @@ describe("ranges", () => {
         }
       }
     });
+
+  test("steps that the model leaves open are those of each sample", async () => {
+    // h = x + h: the running sum.
+    const of = build(["x"], ["y"], (graph) =>
+      graph
+        .tensor("x", [1, 1, 1], "FLOAT32", { shapeSignature: Int32Array.of(1, -1, 1) })
+        .constant("one", [1, 1], Float32Array.of(1))
+        .constant("bias", [1], new Float32Array(1))
+        .tensor("h", [1, 1], "FLOAT32", { isVariable: true })
+        .tensor("y", [1, 1, 1], "FLOAT32", { shapeSignature: Int32Array.of(1, -1, 1) })
+        .operator("UNIDIRECTIONAL_SEQUENCE_RNN", ["x", "one", "one", "bias", "h"], ["y"], {
+          type: "SequenceRNNOptions",
+          value: {},
+        }),
+    );
+    const data = (): DataSet => ({
+      ...dataOf([floats(1, 2, 3)], [floats(-4, 5)]),
+      shapes: (record) => [[1, record === 0 ? 3 : 2, 1]],
+    });
+    const values = async (sequence: boolean) => {
+      const [, y] = await recordSamples(of, data(), { sequence });
+      return [[...y!.mins], [...y!.maxs]];
+    };
+    expect(await values(false)).toEqual([
+      [1, -4],
+      [6, 1],
+    ]);
+    expect(await values(true)).toEqual([
+      [1, 2],
+      [6, 7],
+    ]);
+  });
 
   test("operators that share a variable tensor find what was left there", async () => {
     // h = x + h, twice in one run: x, then x + x.
