@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { quantize } from "../../src/driver/quantize.ts";
 import { type Model, nameOf, openModel, serializeModel, TensorType } from "../../src/model/index.ts";
 import { SCHEMES } from "../../src/rules/schemes.ts";
-import { floats } from "../calibration/support.ts";
+import { floats, outputsOf } from "../calibration/support.ts";
+import { int8Lstm } from "../helpers/int8-lstm.ts";
 import { model } from "../helpers/models.ts";
-import { compared } from "./support.ts";
+import { compared, fakeQuantized } from "./support.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "minmaxq-recurrent-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -64,4 +65,17 @@ test("the operator stays float with its reason, the rest is quantized", async ()
   const dtypes = Object.fromEntries(tensors!.map(({ name, type }) => [name, nameOf(TensorType, type ?? 0)]));
   opened.close();
   expect(dtypes).toMatchObject({ x: "INT8", first: "INT8", y: "INT8", h: "FLOAT32", r: "FLOAT32", kept: "FLOAT32" });
+});
+
+test("an LSTM in integers as the float model that rounds as it does: what LiteRT's int8 kernel gives", async () => {
+  const { made, integers, litert } = int8Lstm();
+  const fake = await fakeQuantized(made);
+  // The state is no activation: nothing stands between it and its operator.
+  const { tensors } = fake.subgraphs![0]!;
+  expect(tensors!.filter(({ isVariable }) => isVariable).map(({ name, type = 0 }) => [name, type])).toEqual([
+    ["h", TensorType.FLOAT32],
+    ["c", TensorType.FLOAT32],
+  ]);
+  const [values] = await outputsOf(fake, [floats(...integers.map((q) => (q - 3) * 0.01))]);
+  expect([...values!].map((value) => value * 128)).toEqual(litert);
 });
