@@ -21,7 +21,7 @@ export function refusal(operator: Operator, graph: SubGraph): string | undefined
   }
   const state = operator.inputs?.find((index) => index >= 0 && graph.tensors?.[index]?.isVariable === true);
   if (state !== undefined) {
-    return `it keeps a state (variable tensor "${graph.tensors![state]!.name ?? state}"), and LiteRT's WASM build loads no such models; export the model with the recurrence unrolled`;
+    return `it keeps a state (variable tensor "${graph.tensors![state]!.name ?? state}"), and LiteRT's WASM build loads no such operators; export the model with the recurrence unrolled`;
   }
   return undefined;
 }

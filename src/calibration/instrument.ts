@@ -5,7 +5,8 @@
  * - only the chosen subgraph and those it calls are kept, the chosen one first;
  * - dims are what `Tensor.shape` says (an unknown dim is 1 there); shape signatures and signature defs are dropped;
  * - tensors are called t0, t1 … because real names repeat or are missing; messages use the real ones;
- * - Circle-only operators become TFLite operators (lowering.ts), recurrent ones are unrolled (recurrent.ts).
+ * - Circle-only operators become TFLite operators (lowering.ts), recurrent ones are unrolled (recurrent/) from the zero state, or stay for
+ *   the interpreter, which keeps states.
  *
  * What is observed (reference §7.3): float32 graph inputs, from the data themselves, and every float32 result of every operator, graph
  * output or not, used or not, also in subgraphs that control flow runs. Not observed: constants, also those that DEQUANTIZE or DENSIFY
@@ -39,7 +40,8 @@ import { elementCount } from "./inputs.ts";
 import { MEMORY_TEXT } from "./litert.ts";
 import { CIRCLE_OPERATORS, type LoweringTarget, typeText } from "./lowering.ts";
 import { throwAll } from "./problems.ts";
-import { STATEFUL_OPERATORS } from "./recurrent.ts";
+import type { States } from "./recurrent/floats.ts";
+import { STATEFUL_OPERATORS } from "./recurrent/recurrent.ts";
 
 /** A tensor whose range is recorded. */
 export interface Observed {
@@ -109,8 +111,11 @@ function openShape({ shape = new Int32Array(), shapeSignature }: Tensor): { sign
   return declared.some((dim) => dim < 0) ? { signature: declared } : {};
 }
 
-/** Makes the copy. Throws MinmaxqError with every operator that cannot be run. */
-export function instrument(model: Model, subgraph = 0, known: Known = new Map()): Instrumented {
+/**
+ * Makes the copy. `byOperator`: it is for the interpreter, which takes recurrent operators apart itself. Throws MinmaxqError with every
+ * operator that cannot be run.
+ */
+export function instrument(model: Model, subgraph = 0, known: Known = new Map(), byOperator = false): Instrumented {
   const graph = subgraphOf(model, subgraph);
   const kept = reachableSubgraphs(model, subgraph);
   const codes: OperatorCode[] = [];
@@ -118,7 +123,7 @@ export function instrument(model: Model, subgraph = 0, known: Known = new Map())
   const problems: string[] = [];
   const copies = kept.map((index) => {
     const values = index === subgraph ? known : new Map();
-    const copy = copySubgraph(model, subgraphOf(model, index), { codes, buffers, problems, known: values });
+    const copy = copySubgraph(model, subgraphOf(model, index), { codes, buffers, problems, known: values, byOperator });
     const move = (index: number) => kept.indexOf(index);
     const operators = copy.graph.operators?.map((operator) => withSubgraphs(operator, move));
     return { ...copy, graph: { ...copy.graph, operators } };
@@ -177,6 +182,7 @@ interface Shared {
   readonly buffers: NonNullable<Model["buffers"]>;
   readonly problems: string[];
   readonly known: Known;
+  readonly byOperator: boolean;
 }
 
 /** A copy of a subgraph that LiteRT accepts; `origins[i]` says which operator the copy's i-th operator comes from. */
@@ -186,8 +192,8 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
     name: `t${index}`,
     shape: Int32Array.from(knownShape(tensor)),
     shapeSignature: undefined,
-    // LiteRT loads no variable tensors; operators that use theirs are unrolled (recurrent.ts) or refused (adapt.ts).
-    isVariable: undefined,
+    // LiteRT loads no variable tensors; operators that use theirs are unrolled (recurrent/) or refused (adapt.ts).
+    isVariable: shared.byOperator ? tensor.isVariable : undefined,
     // Ranges recorded before are of no use to LiteRT, which refuses some of them.
     quantization: isFloat32(tensor) ? undefined : tensor.quantization,
   }));
@@ -195,6 +201,7 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
   retype(model, graph, constants, tensors);
   const operators: Operator[] = [];
   const origins: Origin[] = [];
+  const states = new CopiedStates(graph);
   for (const [place, operator] of (graph.operators ?? []).entries()) {
     if (isReplaced(operator, graph, shared.known)) {
       for (const index of operator.outputs ?? []) {
@@ -209,17 +216,51 @@ function copySubgraph(model: Model, graph: SubGraph, shared: Shared): { graph: S
       origins.push({ operator: place, text: origin });
     };
     const kind = code.builtinCode ?? BuiltinOperator.ADD;
-    const stateful = operator.inputs?.some((index) => graph.tensors?.[index]?.isVariable);
-    const lower = CIRCLE_OPERATORS.get(kind) ?? (stateful ? STATEFUL_OPERATORS.get(kind) : undefined);
+    const lower = CIRCLE_OPERATORS.get(kind);
+    const unroll = keepsState(operator, graph) ? STATEFUL_OPERATORS.get(kind) : undefined;
     const to = target(tensors, shared.buffers, emit);
-    const reason = lower ? lower(operator, to) : refusal(operator, graph);
-    if (reason !== undefined) shared.problems.push(`${origin} cannot be run: ${reason}`);
-    if (!lower) emit({ ...adapt(operator, kind, constants, to) }, code);
+    // What the interpreter will take apart is taken apart here only to see that it can be.
+    const tried = shared.byOperator ? target([...tensors], [...shared.buffers], () => {}) : to;
+    const reason = unroll?.(operator, tried, states.of(operator)) ?? lower?.(operator, to);
+    const problem = reason ?? (lower || unroll ? undefined : refusal(operator, graph));
+    if (problem !== undefined) shared.problems.push(`${origin} cannot be run: ${problem}`);
+    if (unroll && shared.byOperator) emit({ ...operator }, code);
+    else if (!lower && !unroll) emit({ ...adapt(operator, kind, constants, to) }, code);
   }
   return {
     graph: { tensors, operators, inputs: graph.inputs, outputs: graph.outputs, name: graph.name },
     origins,
   };
+}
+
+/** Whether an operator has a state in variable tensors. */
+export function keepsState(operator: Operator, { tensors = [] }: SubGraph): boolean {
+  return operator.inputs?.some((index) => tensors[index]?.isVariable) ?? false;
+}
+
+/** Variable tensors of a copy that begins with them at zero: operators that share one find what was left there. */
+class CopiedStates {
+  private readonly left = new Map<number, number>();
+  private readonly readers = new Map<number, number>();
+
+  constructor(private readonly graph: SubGraph) {
+    for (const { inputs = [] } of graph.operators ?? [])
+      for (const index of inputs) this.readers.set(index, (this.readers.get(index) ?? 0) + 1);
+  }
+
+  of({ inputs = new Int32Array() }: Operator): States {
+    const isVariable = (index: number) => this.graph.tensors?.[index]?.isVariable ?? false;
+    return {
+      before: (place) => {
+        const index = inputs[place] ?? -1;
+        return index < 0 || isVariable(index) ? this.left.get(index) : index;
+      },
+      after: (place, value) => {
+        const index = inputs[place] ?? -1;
+        if (isVariable(index) && this.readers.get(index)! > 1) this.left.set(index, value());
+      },
+    };
+  }
 }
 
 /** Weights that LiteRT reads as another type (rules/hybrid.ts) are of that type in the copy, whatever is done with them there. */

@@ -4,7 +4,7 @@
 import { MinmaxqError } from "../base/errors.ts";
 import { passingSignals } from "../base/interrupt.ts";
 import type { Progress } from "../base/output.ts";
-import type { Fill, Model, SubGraph } from "../model/index.ts";
+import type { Fill, Model } from "../model/index.ts";
 import type { DataSet } from "./dataset.ts";
 import { SIZES_CONTRADICTED } from "./failure.ts";
 import { constantsKnown, dependsOnData } from "./fold.ts";
@@ -147,14 +147,13 @@ export async function recordSamples(
   const subgraph = options.subgraph ?? 0;
   const graph = subgraphOf(model, subgraph);
   checkVariables(model, subgraph);
-  if (options.sequence) refuseUnrolled(graph);
   const known = await constantsKnown(model, graph);
   const run = {
     ...options,
     subgraph,
     observer: wantsHistogram ? ("histogram" as const) : ("minmax" as const),
   };
-  if (data.shapes || needsSteps(model, subgraph, known)) return stepwiseSamples(model, data, run);
+  if (data.shapes || needsSteps(model, subgraph, known, options.sequence)) return stepwiseSamples(model, data, run);
   const plan = instrument(model, subgraph, known);
   const observed = mainObserved(plan, subgraph);
   let result: RunResult;
@@ -178,7 +177,7 @@ async function stepwiseSamples(
   data: DataSet,
   run: Omit<RecordOptions, "reduction"> & { subgraph: number; observer: ObserverKind },
 ): Promise<Samples[]> {
-  const plan = instrument(model, run.subgraph);
+  const plan = instrument(model, run.subgraph, new Map(), true);
   const observed = [
     ...mainObserved(plan, run.subgraph),
     ...plan.called.flatMap(({ subgraph, results }) => results.map((each) => ({ ...each, subgraph }))),
@@ -207,17 +206,6 @@ function samplesOf(
     maxs: maxs[place]!,
     ...(histograms.length > 0 && { histogram: histograms[place]! }),
   }));
-}
-
-/** Throws MinmaxqError for operators whose state is unrolled within each record (recurrent.ts), so that no record can follow another. */
-function refuseUnrolled({ tensors = [], operators = [] }: SubGraph): void {
-  const states = operators.flatMap(({ inputs = [] }) =>
-    Array.from(inputs).flatMap((index) => (tensors[index]?.isVariable ? [`"${tensors[index].name ?? index}"`] : [])),
-  );
-  if (states.length === 0) return;
-  throw new MinmaxqError(
-    `variable tensors ${[...new Set(states)].join(", ")}: --sequence keeps resource variables alone, and these begin anew with each record; leave --sequence out`,
-  );
 }
 
 /** What a histogram usually takes in a worker and on its way to the main thread (measured: 1.6 MB with iris_landmark). */

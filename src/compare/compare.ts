@@ -78,8 +78,9 @@ async function compareSides(
   const declared = sides.map((side) => side.declared);
   const data = await openFloatsOrIntegers(openData, sides[0].inputs, declared);
   try {
-    // Sizes that a record tells are no part of a copy that is run as a whole.
-    if (data.shapes && !sides.every(({ stepwise }) => stepwise))
+    // Sizes that a record tells are no part of a copy that is run as a whole, nor is what variable tensors keep.
+    const steps = data.shapes || (options.sequence && sides.some(({ variables }) => variables));
+    if (steps && !sides.every(({ stepwise }) => stepwise))
       return await compareSides([await sides[0].byOperator(), await sides[1].byOperator()], openData, options);
     const totals = new Totals(pairs.length);
     const onRecord = (record: unknown) => totals.add(record as Float64Array);

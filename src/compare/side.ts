@@ -61,6 +61,8 @@ export interface Side {
   readonly stored: number;
   /** The model is run operator by operator (src/calibration/stepwise). */
   readonly stepwise: boolean;
+  /** It has variable tensors, which keep what they have from record to record only where it is run operator by operator. */
+  readonly variables: boolean;
   /** The same side, run operator by operator whatever it is. */
   byOperator(): Promise<Side>;
   /** Where a layer's values come from: its operator, and the nearest tensors before it that are in `among`. */
@@ -127,7 +129,7 @@ export async function openSide(
   const stepwise = always || needsSteps(model, subgraph, known);
   // An operator whose result is an output has to run, or there is no output.
   for (const index of outputs) known.delete(index);
-  const plan = instrument(model, subgraph, stepwise ? undefined : known);
+  const plan = instrument(model, subgraph, stepwise ? undefined : known, stepwise);
   const settle = dependsOnData(model, graph, known);
   const inputs = Array.from(graph.inputs ?? []);
   const specs = inputSpecs(model, subgraph, signature);
@@ -155,6 +157,7 @@ export async function openSide(
     plan,
     stored: (plan.model.buffers ?? []).reduce((sum, { data }) => sum + (data?.length ?? 0), 0),
     stepwise,
+    variables: graph.tensors?.some(({ isVariable }) => isVariable) ?? false,
     byOperator: () => openSide(opened, integers, true, part),
     inputIndex: (tensor) => (inputs.includes(tensor) ? inputs.indexOf(tensor) : undefined),
     explain: (reason, step) => (stepwise ? explainStep(plan, step, reason) : plan.explain(reason)),

@@ -4,6 +4,7 @@ import { runSteps } from "../base/steps.ts";
 import { indented } from "../base/text.ts";
 import { withoutShapeOperands, withShapeOperands } from "../graph/shape-operands.ts";
 import { type Dialect, type Model, openModel } from "../model/index.ts";
+import { METADATA } from "../model/metadata.ts";
 import type { Context, Workspace } from "../passes/context.ts";
 import { missingRanges } from "../passes/float/check-ranges.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
@@ -164,8 +165,19 @@ export function hintAtTarget(run: Run): void {
 }
 
 /** Notes what is known only once all scales are there. */
-export function warnOfResults({ graphs, space }: Run): void {
+export async function warnOfResults({ graphs, space }: Run): Promise<void> {
   for (const graph of graphs) noteWarnings(graph, space.context);
+  const { context, opened } = space;
+  if (!context.likeReference && opened.model.metadata?.some(({ name }) => name === METADATA)) await warnOfFiles(space);
+}
+
+/** Label files that contradict their outputs, or that were lost. */
+async function warnOfFiles({ context, opened }: Workspace): Promise<void> {
+  const { associatedFiles, fileProblems } = await import("../model/associated-files.ts");
+  for (const { code, subgraph, tensor, text, numbers } of fileProblems(opened, associatedFiles(opened))) {
+    const name = opened.model.subgraphs![subgraph]!.tensors![tensor]!.name ?? "";
+    context.notes.push({ kind: "warning", code, subgraph, tensor: name, text: `"${name}": ${text}`, numbers });
+  }
 }
 
 /** Shapes that options hold become operands, too: Circle's runtime reads them there, and the reference writes them so. */

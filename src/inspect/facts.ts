@@ -5,6 +5,7 @@
 import { MinmaxqError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
 import { type SchemeFacts, schemeFacts, schemesText } from "../driver/verify-phases.ts";
+import { associatedFiles, type FileProblem, fileProblems, type TensorFiles } from "../model/associated-files.ts";
 import {
   elementCount,
   type Model,
@@ -43,6 +44,10 @@ export interface InspectReport {
   readonly metadata: readonly string[];
   /** Files of the archive behind the model, bytes unpacked. */
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
+  /** Of inputs and outputs that have some: what the metadata say of them. */
+  readonly associatedFiles: readonly TensorFiles[];
+  /** What is wrong with label files. */
+  readonly warnings: readonly FileProblem[];
   /** What this program does not understand of the file. */
   readonly unknown: readonly string[];
 }
@@ -121,6 +126,7 @@ export interface TensorFacts {
 export function inspectReport(path: string, opened: OpenedModel): InspectReport {
   const { model } = opened;
   const subgraphs = model.subgraphs ?? [];
+  const associated = associatedFiles(opened);
   return {
     reportVersion: 1,
     path,
@@ -140,6 +146,8 @@ export function inspectReport(path: string, opened: OpenedModel): InspectReport 
     })),
     metadata: (model.metadata ?? []).map((entry) => entry.name ?? ""),
     files: filesOf(opened),
+    associatedFiles: associated,
+    warnings: fileProblems(opened, associated),
     unknown: opened.unknown,
   };
 }

@@ -1,13 +1,11 @@
 /**
- * What a model says about the values that its inputs expect: a recorded range, or its metadata, entry TFLITE_METADATA, a FlatBuffer of its own. Source:
- * TensorFlow Lite's metadata_schema.fbs (identifier M001), of which only these tables are described here.
+ * What a model says about the values that its inputs expect: a recorded range, or its metadata (metadata.ts).
  *
  *     NormalizationOptions { mean: [127.5], std: [127.5] }  →  pictures of 0…255 become −1…1
  *     Stats { min: [0], max: [1] }                          →  0…1, where there is no normalization
  */
-import { isDeferred, MemoryBytes, readRange } from "./bytes.ts";
-import { readTables } from "./read.ts";
-import type { DialectSchema, FieldSchema, Model, Tensor } from "./schema.gen.ts";
+import { metadataOf, type TensorMetadata } from "./metadata.ts";
+import type { Model, Tensor } from "./schema.gen.ts";
 
 export interface ExpectedInput {
   readonly min: number;
@@ -28,51 +26,6 @@ export interface StatedInput {
   /** Of an integer input with one scale. */
   readonly quant?: { readonly scale: number; readonly zeroPoint: number };
 }
-
-interface TensorMetadata {
-  readonly content?: {
-    readonly properties?: { readonly type: string; readonly value: { sampleRate?: number; channels?: number } | null };
-  };
-  readonly processUnits?: readonly {
-    readonly options?: { readonly type: string; readonly value: Normalization | null };
-  }[];
-  readonly stats?: { readonly max?: Float32Array; readonly min?: Float32Array };
-}
-
-interface Normalization {
-  readonly mean?: Float32Array;
-  readonly std?: Float32Array;
-}
-
-interface Metadata {
-  readonly subgraphMetadata?: readonly { readonly inputTensorMetadata?: readonly TensorMetadata[] }[];
-}
-
-const tables = (name: string, slot: number, type: string): FieldSchema => ({ name, slot, kind: "tables", type });
-const floats = (name: string, slot: number): FieldSchema => ({ name, slot, kind: "scalars", type: "float" });
-
-const SCHEMA: DialectSchema = {
-  identifier: "M001",
-  tables: {
-    ModelMetadata: [tables("subgraphMetadata", 3, "SubGraphMetadata")],
-    SubGraphMetadata: [tables("inputTensorMetadata", 2, "TensorMetadata")],
-    TensorMetadata: [
-      { name: "content", slot: 3, kind: "table", type: "Content" },
-      tables("processUnits", 4, "ProcessUnit"),
-      { name: "stats", slot: 5, kind: "table", type: "Stats" },
-    ],
-    Content: [{ name: "properties", slot: 1, kind: "union", type: "ContentProperties" }],
-    AudioProperties: [
-      { name: "sampleRate", slot: 0, kind: "scalar", type: "uint" },
-      { name: "channels", slot: 1, kind: "scalar", type: "uint" },
-    ],
-    ProcessUnit: [{ name: "options", slot: 1, kind: "union", type: "ProcessUnitOptions" }],
-    NormalizationOptions: [floats("mean", 0), floats("std", 1)],
-    Stats: [floats("max", 0), floats("min", 1)],
-  },
-  unions: { ProcessUnitOptions: { NormalizationOptions: 1 }, ContentProperties: { AudioProperties: 4 } },
-  enums: {},
-};
 
 /** For each input of a subgraph (0 by default), in its order: the values that it expects; undefined where nothing readable is said. */
 export function expectedInputs(model: Model, subgraph = 0): (ExpectedInput | undefined)[] {
@@ -116,17 +69,8 @@ function normalizationOf({ processUnits = [] }: TensorMetadata): StatedInput["no
   return undefined;
 }
 
-function metadataInputs({ metadata, buffers }: Model, subgraph: number): readonly TensorMetadata[] {
-  const entry = metadata?.find(({ name }) => name === "TFLITE_METADATA");
-  const data = buffers?.[entry?.buffer ?? 0]?.data;
-  if (!entry || !data || isDeferred(data) || data.length === 0) return [];
-  try {
-    const read = readTables(new MemoryBytes(readRange(data)), SCHEMA, "ModelMetadata") as Metadata;
-    return read.subgraphMetadata?.[subgraph]?.inputTensorMetadata ?? [];
-  } catch {
-    // A hint for a warning: damage there does not hinder the model.
-    return [];
-  }
+function metadataInputs(model: Model, subgraph: number): readonly TensorMetadata[] {
+  return metadataOf(model).subgraphMetadata?.[subgraph]?.inputTensorMetadata ?? [];
 }
 
 function expectedOf({ stats, ...rest }: TensorMetadata): ExpectedInput | undefined {

@@ -60,7 +60,7 @@ export function verify(graph: Graph, context: Context, options: VerifyOptions): 
     else check.operator(granularityOf(context, node) === "channel");
   }
   warnOfVersions(forLitert, context);
-  return [...problems, ...variableTraps(forLitert)];
+  return [...problems, ...variableTraps(forLitert, context.graphs)];
 }
 
 /** Its scheme is LiteRT's, or it computes in float in a file of LiteRT's format. */

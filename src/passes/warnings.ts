@@ -67,7 +67,12 @@ function smallestScales(graph: Graph, context: Context): Finding[] {
     const bits = bitsOf(range, quantizer.smallestScale);
     // A tensor that is zero everywhere loses nothing.
     if (bits <= 0 || bits > fullBits(quantizer) - 1) return [];
-    const text = `its range is only ${short(range.max - range.min)} wide; the scale of ${nameOf(quantizer)} is held at ${quantizer.smallestScale}, so ${bits.toFixed(1)} of ${quantizer.bits} bits are left. Give the layer int16 (--layer), or scale the model's values up`;
+    // With 8 bits behind it what 16 bits keep is lost again.
+    const remedy =
+      quantizer.bits > 8
+        ? "Scale the model's values up"
+        : "Give the layer and those that read it int16 (--layer), or scale the model's values up";
+    const text = `its range is only ${short(range.max - range.min)} wide; the scale of ${nameOf(quantizer)} is held at ${quantizer.smallestScale}, so ${bits.toFixed(1)} of ${quantizer.bits} bits are left. ${remedy}`;
     return [{ node, text, numbers: { width: range.max - range.min, scale: quantizer.smallestScale, bits } }];
   });
 }

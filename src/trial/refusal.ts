@@ -24,14 +24,14 @@ export interface Refusal {
 }
 
 /** An operator of a model. */
-interface Place {
+export interface Place {
   readonly graph: SubGraph;
   readonly operator: Operator;
 }
 
 /** Makes a refusal of LiteRT's reason; `step`: number of the operator over all subgraphs, where the model was run operator by operator. */
 export function refusalOf(model: Model, reason: string, step?: number): Refusal {
-  const place = step === undefined ? placeIn(model, reason) : operatorsOf(model)[step];
+  const place = step === undefined ? placeIn(model, reason) : operatorAt(model, step);
   const said = saidOf(model, reason);
   if (!place) return { said, remedy: OTHERWISE };
   const { graph, operator } = place;
@@ -68,6 +68,11 @@ function placeIn(model: Model, reason: string): Place | undefined {
   }
   const lacking = /Didn't find op for builtin opcode '(\w+)'/.exec(reason)?.[1];
   return lacking === undefined ? undefined : all.find((place) => kindAt(place) === lacking);
+}
+
+/** The operator of a number over all subgraphs. */
+export function operatorAt(model: Model, step: number): Place | undefined {
+  return operatorsOf(model)[step];
 }
 
 /** All operators in the order of the file; that of their numbers. */

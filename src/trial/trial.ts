@@ -5,18 +5,20 @@
  *                  └ LiteRT's bindings cannot (sizes that only the run knows, a trap) ─▶ operator by operator ─▶ ran, or refused
  *
  * In a Worker of its own, whose memory is given back at once. What cannot be tried here (custom operators, a model that is too large for
- * WASM) is no refusal: it is said, and nothing more.
+ * WASM) is no refusal: it is said, and nothing more. A model with variable tensors is run operator by operator at once: LiteRT's WASM build loads
+ * none, so operators with a state are taken apart (src/calibration/recurrent), and all others are tried as they are.
  */
 import { statSync } from "node:fs";
 import type { Progress } from "../base/output.ts";
 import { sizeText } from "../base/text.ts";
 import type { Failure } from "../calibration/failure.ts";
 import type { Shapes } from "../calibration/inputs.ts";
+import { keepsState } from "../calibration/instrument.ts";
 import { compileLibrary } from "../calibration/litert.ts";
 import { freeMemory } from "../calibration/pool.ts";
 import { type Model, nameOf, openModel, TensorType } from "../model/index.ts";
 import { startWorker } from "../workers.ts";
-import { type Refusal, refusalOf } from "./refusal.ts";
+import { operatorAt, type Refusal, refusalOf } from "./refusal.ts";
 import type { TrialJob, TrialProgress, TrialResult } from "./worker.ts";
 
 /** What a try says of a file. */
@@ -69,6 +71,8 @@ export async function tryModel(
 
 async function trialOf(model: Model, path: string, onProgress: Progress, shapes?: Shapes): Promise<Trial> {
   const library = await compileLibrary(false);
+  const state = variableOf(model);
+  if (state !== undefined) return stateTrial(model, { path, library, steps: { shapes } }, state, onProgress);
   const whole = await runJob({ path, library }, onProgress);
   if (!whole.failure) return RAN;
   const { reason } = whole.failure;
@@ -86,6 +90,16 @@ async function trialOf(model: Model, path: string, onProgress: Progress, shapes?
 
 const RAN: Trial = { ran: true };
 const notRun = (reason: string): Trial => ({ ran: false, reason });
+
+/** A model that keeps a state in `state`. */
+async function stateTrial(model: Model, job: TrialJob, state: string, onProgress: Progress): Promise<Trial> {
+  const unloaded = `LiteRT's WASM build loads no variable tensors ("${state}")`;
+  if (openInputs(model).length > 0 && !job.steps?.shapes) return notRun(unloaded);
+  const { failure } = await runJob(job, onProgress);
+  if (!failure) return notRun(`${unloaded}; all operators without a state ran one by one`);
+  const place = failure.place === undefined ? undefined : operatorAt(model, failure.place);
+  return place && keepsState(place.operator, place.graph) ? notRun(unloaded) : stepTrial(model, failure);
+}
 
 function stepTrial(model: Model, { reason, place }: Failure): Trial {
   const refused = refusalOf(model, reason, place);
@@ -109,11 +123,14 @@ function cannotBeTried({ subgraphs = [] }: Model): string | undefined {
       const { type = TensorType.FLOAT32, name = "" } = tensors[index]!;
       if (STRANGE.has(type)) return `input "${name}" is ${nameOf(TensorType, type)}`;
     }
-    const state = tensors.find(({ isVariable }) => isVariable);
-    if (state)
-      return `it keeps a state in variable tensors ("${state.name ?? ""}"), which LiteRT's WASM build does not load`;
   }
   return undefined;
+}
+
+/** The first variable tensor's name. */
+function variableOf({ subgraphs = [] }: Model): string | undefined {
+  const found = subgraphs.flatMap(({ tensors = [] }) => tensors).find(({ isVariable }) => isVariable);
+  return found && (found.name ?? "");
 }
 
 /** Types of inputs that no numbers stand for. */

@@ -56,9 +56,27 @@ export function summaryLines(report: InspectReport, look: Look): string[] {
   say("metadata", metadata.map(plain).join(", "));
   if (files.length > 0)
     lines.push(...labelled("  associated files:", filesText(files), width, "  associated files: ".length));
+  lines.push(...associatedLines(report, look));
   for (const line of report.unknown)
     lines.push(...wrapped(`  ${colours.yellow("not understood")}: ${line}`, width, "    "));
   return lines;
+}
+
+/** Which files belong to which input or output, with the first labels; then what is wrong with them. */
+function associatedLines({ associatedFiles, warnings, subgraphs }: InspectReport, { colours, width }: Look): string[] {
+  const nameOf = (subgraph: number, tensor: number) => `"${plain(subgraphs[subgraph]!.tensors[tensor]!.name)}"`;
+  const of = associatedFiles.flatMap(({ subgraph, what, tensor, files }) =>
+    files.map(({ name, type, locale, present, lines }) => {
+      const list = lines && `${lines.count.toLocaleString("en-US")}: ${lines.first.map(plain).join(", ")}`;
+      const more = lines && lines.count > lines.first.length ? ", …" : "";
+      const facts = present ? (list ? `, ${list}${more}` : "") : ", not in the file";
+      return `    ${what} ${nameOf(subgraph, tensor)}: ${plain(name)} (${type}${locale ? `, ${plain(locale)}` : ""})${facts}`;
+    }),
+  );
+  const wrong = warnings.map(
+    ({ subgraph, tensor, text }) => `  ${colours.yellow("warning")}: ${nameOf(subgraph, tensor)}: ${plain(text)}`,
+  );
+  return [...of, ...wrong].flatMap((line) => wrapped(line, width, "      "));
 }
 
 function filesText(files: InspectReport["files"]): string {

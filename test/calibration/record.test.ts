@@ -330,6 +330,8 @@ describe("operators LiteRT lacks", () => {
         .tensor("y", [2, 4])
         .operator("GRU", ["x"], ["g"])
         .operator("UNIDIRECTIONAL_SEQUENCE_RNN", ["g", "w", "w", "", "state"], ["s"])
+        .tensor("n", [1, 2])
+        .operator("NEG", ["state"], ["n"])
         .operator("FULLY_CONNECTED", ["s", "w"], ["y"], {
           type: "FullyConnectedOptions",
           value: { weightsFormat: 127 },
@@ -337,9 +339,8 @@ describe("operators LiteRT lacks", () => {
     );
     const message = await messageOf(() => ranges(of, dataOf([floats(...x)])));
     expect(message).toContain('GRU "g" cannot be run');
-    expect(message).toContain(
-      'UNIDIRECTIONAL_SEQUENCE_RNN "s" cannot be run: it keeps a state (variable tensor "state")',
-    );
+    expect(message).toContain('UNIDIRECTIONAL_SEQUENCE_RNN "s" cannot be run: its input has 2 dims; 3 are known');
+    expect(message).toContain('NEG "n" cannot be run: it keeps a state (variable tensor "state")');
     expect(message).toContain('FULLY_CONNECTED "y" cannot be run: its weights are shuffled');
   });
 });

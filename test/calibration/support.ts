@@ -5,6 +5,10 @@ import { join } from "node:path";
 import { MinmaxqError } from "../../src/base/errors.ts";
 import { type DataSet, type RecordedRange, type RecordOptions, recordRanges } from "../../src/calibration/index.ts";
 import type { InputSpec } from "../../src/calibration/inputs.ts";
+import { instrument } from "../../src/calibration/instrument.ts";
+import { compileLibrary, openInstance } from "../../src/calibration/litert.ts";
+import { sharedBytes } from "../../src/calibration/stepwise/run.ts";
+import { Stepwise } from "../../src/calibration/stepwise/stepwise.ts";
 import type { Model } from "../../src/model/index.ts";
 
 /** A fresh folder. */
@@ -96,4 +100,20 @@ export function shared(path: string): string | undefined {
   if (existsSync(place)) return place;
   console.log(`skipped: ${place} is not here`);
   return undefined;
+}
+
+/** The float outputs of a model for one record, run operator by operator. */
+export async function outputsOf(model: Model, record: Uint8Array[]): Promise<Float32Array[]> {
+  const plan = instrument(model, 0, new Map(), true);
+  const steps = new Stepwise(await openInstance(await compileLibrary(false), false), {
+    model: await sharedBytes(plan.model, undefined),
+    sequence: false,
+    room: 1e8,
+  });
+  const all = await steps.run(record, () => {});
+  steps.close();
+  return Array.from(model.subgraphs![0]!.outputs!, (tensor) => {
+    const { bytes } = all[plan.outputs.findIndex((output) => output.tensor === tensor)]!;
+    return new Float32Array(bytes.slice().buffer);
+  });
 }

@@ -150,6 +150,43 @@ test("an open batch is 1", async () => {
   expect(await tried(built)).toEqual({ ran: true });
 });
 
+// LiteRT's WASM build refuses a model with a variable tensor as a whole (measured); the rest is tried by itself.
+
+/** x in int8 → CONV_2D (`weights`) → y; and an RNN whose input is `input`. */
+function withState(weights = quantizedAs("INT8", [0.5, 0.25], [0, 0]), input: "FLOAT32" | "INT8" = "FLOAT32"): Model {
+  return model(["x", "s"], ["y", "r"], (graph) =>
+    graph
+      .tensor("x", [1, 2, 2, 1], "INT8", IN)
+      .constant("w", [2, 1, 1, 1], Int8Array.of(3, 4), weights)
+      .constant("b", [2], Int32Array.of(0, 0), quantizedAs("INT32", [0.05, 0.025], [0, 0]))
+      .tensor("y", [1, 2, 2, 2], "INT8", IN)
+      .operator("CONV_2D", ["x", "w", "b"], ["y"], { type: "Conv2DOptions", value: { strideW: 1, strideH: 1 } })
+      .tensor("s", [1, 2], input, input === "INT8" ? IN : {})
+      .constant("rw", [2, 2], Float32Array.of(1, 2, 3, 4))
+      .constant("rb", [2], Float32Array.of(1, 2))
+      .tensor("h", [1, 2], "FLOAT32", { isVariable: true })
+      .tensor("r", [1, 2])
+      .operator("RNN", ["s", "rw", "rw", "rb", "h"], ["r"], { type: "RNNOptions", value: {} }),
+  );
+}
+const UNLOADED = `LiteRT's WASM build loads no variable tensors ("h")`;
+
+test("a state in variable tensors is said; all other operators are run", async () => {
+  expect(await tried(withState())).toEqual({
+    ran: false,
+    reason: `${UNLOADED}; all operators without a state ran one by one`,
+  });
+});
+
+test("a state hides no operator that LiteRT refuses", async () => {
+  const three = quantizedAs("INT8", [0.5, 0.25, 0.25], [0, 0, 0]);
+  expect(refused(await tried(withState(three)))).toMatch(/^LiteRT does not run CONV_2D "y": /);
+});
+
+test("an operator with a state that cannot be taken apart is no refusal", async () => {
+  expect(await tried(withState(undefined, "INT8"))).toEqual({ ran: false, reason: UNLOADED });
+});
+
 // The phase of `quantize`.
 
 const FLOAT = () =>

@@ -20,6 +20,7 @@ import { PlacedError } from "../failure.ts";
 import { codeOf, constantsOf, isFloat32, knownShape } from "../graph-facts.ts";
 import { elementCount } from "../inputs.ts";
 import { EngineError, type Instance } from "../litert.ts";
+import { STATEFUL_OPERATORS } from "../recurrent/recurrent.ts";
 import { sizesFromValues, variableName } from "./needs.ts";
 import { type Single, Stepper, type Value } from "./stepper.ts";
 
@@ -48,6 +49,8 @@ export class Interpreter {
   private readonly bodies: readonly Body[];
   private readonly stepper: Stepper;
   private readonly variables = new Map<string, Value>();
+  /** What operators left in variable tensors, by subgraph and tensor. */
+  private readonly states = new Map<string, Value>();
   private readonly done = new Set<number>();
   private readonly chance = new Set<number>();
   /** Results that follow from constants alone, by subgraph and tensor. */
@@ -86,6 +89,7 @@ export class Interpreter {
 
   private reset(): void {
     this.variables.clear();
+    this.states.clear();
     this.done.clear();
     this.stepper.forget(this.chance);
   }
@@ -93,16 +97,22 @@ export class Interpreter {
   private planned(graph: SubGraph, operator: Operator, number: number, constants: ReadonlySet<number>): Planned {
     const code = codeOf(this.model, operator);
     const outputs = Array.from(operator.outputs ?? []).filter((index) => index >= 0);
+    const inputs = Array.from(operator.inputs ?? []);
+    const variables = [...inputs.keys()].filter((place) => graph.tensors![inputs[place]!]?.isVariable);
+    const lower = variables.length > 0 ? STATEFUL_OPERATORS.get(code) : undefined;
     const { chance = false, size } = kindFacts(code);
     if (chance) this.chance.add(number);
     return {
       number,
       operator: { ...(chance ? seeded(operator, number) : operator), outputs: Int32Array.from(outputs) },
       kind: nameOf(BuiltinOperator, code),
-      inputs: Array.from(operator.inputs ?? []),
+      inputs,
       outputs,
+      ...(lower && { apart: { lower, states: variables } }),
       calls: subgraphCalls(operator),
-      results: outputs.map((index) => ({ tensor: graph.tensors![index]! })),
+      results: [...outputs, ...(lower ? variables.map((place) => inputs[place]!) : [])].map((index) => ({
+        tensor: graph.tensors![index]!,
+      })),
       sizesFromValues: sizesFromValues(this.model, graph, operator, (index) => constants.has(index)),
       fromAnyValue: size === "values",
       chance,
@@ -122,9 +132,15 @@ export class Interpreter {
       else frame.set(tensor, inputs[i]!);
     }
     for (const [i, operator] of operators.entries()) {
-      const operands = operator.inputs.map((tensor) => (tensor < 0 ? null : this.valueOf(number, frame, tensor)));
+      const operands = operator.inputs.map((tensor, place) => {
+        // A state that nothing was left in yet is zero, of whatever size the operator wants.
+        if (operator.apart?.states.includes(place)) return this.states.get(`${number} ${tensor}`) ?? null;
+        return tensor < 0 ? null : this.valueOf(number, frame, tensor);
+      });
       const results = await this.execute(number, operator, operands);
       for (const [k, tensor] of operator.outputs.entries()) if (results[k]) set(tensor, results[k]);
+      for (const [k, place] of (operator.apart?.states ?? []).entries())
+        this.states.set(`${number} ${operator.inputs[place]}`, results[operator.outputs.length + k]!);
       for (const tensor of operator.inputs) if (last.get(tensor) === i) frame.delete(tensor);
     }
     return Array.from(graph.outputs ?? [], (tensor) => this.valueOf(number, frame, tensor));
@@ -134,7 +150,7 @@ export class Interpreter {
     const value = frame.get(tensor);
     if (value) return value;
     const key = `${subgraph} ${tensor}`;
-    const known = this.constants.get(key);
+    const known = this.constants.get(key) ?? this.states.get(key);
     if (known) return known;
     const { graph, constants } = this.bodies[subgraph]!;
     const table = graph.tensors![tensor]!;
@@ -204,7 +220,8 @@ export class Interpreter {
   }
 
   private async compute(subgraph: number, planned: Planned, operands: readonly (Value | null)[]): Promise<Value[]> {
-    const constant = !planned.chance && operands.every((value) => value === null || value.constant !== undefined);
+    const constant =
+      !planned.chance && !planned.apart && operands.every((value) => value === null || value.constant !== undefined);
     const keys = planned.outputs.map((tensor) => `${subgraph} ${tensor}`);
     const known = keys.map((key) => this.constants.get(key));
     if (constant && known.every((value) => value !== undefined)) return known as Value[];

@@ -53,9 +53,13 @@ function isCount(graph: SubGraph, index: number): boolean {
   return type === TensorType.INT32 || type === TensorType.INT64;
 }
 
-/** Whether the model has to be run operator by operator. `known`: results that are the same for every record. */
-export function needsSteps(model: Model, subgraph: number, known: Known): boolean {
+/**
+ * Whether the model has to be run operator by operator. `known`: results that are the same for every record. `sequence`: records follow
+ * each other, so variable tensors keep what they have.
+ */
+export function needsSteps(model: Model, subgraph: number, known: Known, sequence = false): boolean {
   const graph = subgraphOf(model, subgraph);
+  if (sequence && graph.tensors?.some(({ isVariable }) => isVariable)) return true;
   const constants = constantsOf(model, graph);
   const isKnown = (index: number) => constants.has(index) || known.has(index);
   return (graph.operators ?? []).some((operator) => {

@@ -24,6 +24,9 @@ import {
   TensorType,
 } from "../../model/index.ts";
 import { elementCount } from "../inputs.ts";
+import { EngineError } from "../litert.ts";
+import type { LoweringTarget } from "../lowering.ts";
+import type { StatefulLowering } from "../recurrent/floats.ts";
 import { movedSubgraph } from "../slices.ts";
 
 /** An operand as this step has it. */
@@ -54,10 +57,17 @@ export const MOST_DIMS = 8;
 /** What LiteRT takes for "to be found out". Behind a result with another declared shape SHAPE says what was declared. */
 const UNKNOWN: readonly number[] = [];
 
+/** What is run: an operator, as LiteRT has it or taken apart. */
+export interface StepOperator {
+  readonly operator: Operator;
+  /** Where LiteRT does not run it as it is: what takes it apart, and the places of its states, whose values afterwards are results behind its own. */
+  readonly apart?: { readonly lower: StatefulLowering; readonly states: readonly number[] };
+}
+
 /** The step that tells the results' sizes: outputs are dims (INT32, of which the first are written) and rank of each result. */
 export function sizesStep(
   of: Model,
-  operator: Operator,
+  operator: StepOperator,
   operands: readonly (StepOperand | null)[],
   results: readonly StepResult[],
 ): Step {
@@ -83,7 +93,7 @@ export function sizesStep(
 /** The step that computes results of known sizes; `settle` where LiteRT learns them only while it runs. Results without elements are left out. */
 export function valuesStep(
   of: Model,
-  operator: Operator,
+  operator: StepOperator,
   operands: readonly (StepOperand | null)[],
   results: readonly (StepResult & { readonly shape: readonly number[] })[],
   settle: boolean,
@@ -111,7 +121,7 @@ class Builder {
 
   /** Adds the operator; gives its results' places. */
   operator(
-    operator: Operator,
+    { operator, apart }: StepOperator,
     operands: readonly (StepOperand | null)[],
     results: readonly StepResult[],
   ): readonly number[] {
@@ -119,6 +129,10 @@ class Builder {
     const outputs = results.map(({ tensor, shape }, i) =>
       this.push({ ...tensor, name: `result${i}`, shape: Int32Array.from(shape ?? UNKNOWN), buffer: 0 }),
     );
+    if (apart) {
+      this.apart(operator, apart, places, outputs);
+      return outputs;
+    }
     const code = this.of.operatorCodes![operator.opcodeIndex ?? 0]!;
     this.operators.push({
       ...operator,
@@ -129,6 +143,45 @@ class Builder {
     if (subgraphCalls(operator).length > 0)
       this.called = this.of.subgraphs!.slice(1).map((each) => movedSubgraph(each, this.of, this.codes, this.buffers));
     return outputs;
+  }
+
+  /** Operators in the place of one with states. Throws EngineError when there are none. */
+  private apart(
+    operator: Operator,
+    { lower, states }: NonNullable<StepOperator["apart"]>,
+    places: readonly number[],
+    outputs: readonly number[],
+  ): void {
+    const own = operator.outputs?.length ?? 0;
+    const target: LoweringTarget = {
+      tensor: (index) => this.tensors[index]!,
+      integers: () => undefined,
+      add: (shape) => this.tensor(`inner${this.tensors.length}`, TensorType.FLOAT32, shape),
+      constant: (values, shape) => {
+        const type = values instanceof Float32Array ? TensorType.FLOAT32 : TensorType.INT32;
+        const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+        return this.tensor(`inner${this.tensors.length}`, type, shape, bytes);
+      },
+      emit: (code, inputs, results, options) => this.emit(code, [...inputs], [...results], options),
+    };
+    const isGiven = (place: number) => (places[place] ?? -1) >= 0;
+    const reason = lower(
+      { ...operator, inputs: Int32Array.from(places), outputs: Int32Array.from(outputs.slice(0, own)) },
+      target,
+      {
+        before: (place) => (isGiven(place) ? places[place] : undefined),
+        after: (place, value) => {
+          const at = states.indexOf(place);
+          if (at < 0) return;
+          // A tensor of its own: it may be a result, too.
+          const from = value();
+          const shape = Array.from(this.tensors[from]!.shape ?? []);
+          const wanted = target.constant(Int32Array.from(shape), [shape.length]);
+          this.emit(BuiltinOperator.RESHAPE, [from, wanted], [outputs[own + at]!]);
+        },
+      },
+    );
+    if (reason !== undefined) throw new EngineError(`cannot be run: ${reason}`);
   }
 
   input(name: string, type: TensorType, shape: readonly number[]): number {

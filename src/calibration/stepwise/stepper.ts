@@ -1,8 +1,16 @@
 /** Runs single operators in LiteRT, each as a model of its own (step-model.ts) that is loaded once for every size of its operands. */
-import { type Content, type Model, type Operator, serializeModel, TensorType } from "../../model/index.ts";
+import { type Content, type Model, serializeModel, TensorType } from "../../model/index.ts";
 import { byteLength } from "../../model/tensor-types.ts";
 import { EngineError, fill, type Instance, type Loaded } from "../litert.ts";
-import { MOST_DIMS, type Step, type StepOperand, type StepResult, sizesStep, valuesStep } from "./step-model.ts";
+import {
+  MOST_DIMS,
+  type Step,
+  type StepOperand,
+  type StepOperator,
+  type StepResult,
+  sizesStep,
+  valuesStep,
+} from "./step-model.ts";
 
 /** A tensor's value in the interpreter. */
 export interface Value {
@@ -16,10 +24,10 @@ export interface Value {
 }
 
 /** What is to be known of an operator to run it. */
-export interface Single {
+export interface Single extends StepOperator {
   /** Its number among all operators of the model. */
   readonly number: number;
-  readonly operator: Operator;
+  /** Its results, and its states behind them. */
   readonly results: readonly StepResult[];
   /** Whether its results' sizes follow from values of operands that are no constants. */
   readonly sizesFromValues: boolean;
@@ -49,7 +57,7 @@ export class Stepper {
 
   /** Runs it; `null` is an absent operand. Throws EngineError. */
   async run(single: Single, values: readonly (Value | null)[], tensorOf: (operand: number) => StepOperand["tensor"]) {
-    const constant = values.every((value) => value === null || value.constant !== undefined);
+    const constant = !single.apart && values.every((value) => value === null || value.constant !== undefined);
     const operands = values.map((value, i): StepOperand | null => {
       if (value === null) return null;
       return { tensor: tensorOf(i), shape: value.shape, constant: constant ? undefined : value.constant };
@@ -61,9 +69,7 @@ export class Stepper {
     const empty = results.map(({ tensor, shape }) => byteLength(tensor.type ?? TensorType.FLOAT32, shape) === 0);
     if (empty.every((each) => each)) return results.map(({ tensor, shape }) => valueWith(tensor.type, shape));
     const id = `values ${key} ${settle ? results.map(({ shape }) => `[${shape}]`).join() : ""}`;
-    const { step, loaded } = await this.load(id, () =>
-      valuesStep(this.model, single.operator, operands, results, settle),
-    );
+    const { step, loaded } = await this.load(id, () => valuesStep(this.model, single, operands, results, settle));
     const shown = await invoke(step, loaded, values);
     let next = 0;
     return results.map(({ tensor, shape }, i) => valueWith(tensor.type, shape, empty[i] ? undefined : shown[next++]));
@@ -89,7 +95,7 @@ export class Stepper {
     const known = told === undefined ? undefined : this.sizes.get(told);
     if (known) return known;
     const { step, loaded } = await this.load(`sizes ${key}`, () =>
-      sizesStep(this.model, single.operator, operands, single.results),
+      sizesStep(this.model, single, operands, single.results),
     );
     const numbers = (await invoke(step, loaded, values)).map((bytes) => new Int32Array(bytes.buffer));
     const shapes = single.results.map((_, i) => {

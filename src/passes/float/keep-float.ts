@@ -42,13 +42,19 @@ export function chooseFloat(graph: Graph, context: Context): void {
     const reason = isAskedFor(node, context) ? ASKED_FOR : reasonToStayFloat(node, yieldedBy(node), context);
     if (reason !== null) leave(context, node, reason);
   }
-  for (const [node, reason] of floatVariables(graph, context.graphs)) leave(context, node, reason);
+  keepVariablesTogether(graph, context);
   for (const node of betweenFloat(graph, context)) leave(context, node, BETWEEN_FLOAT);
+  keepVariablesTogether(graph, context);
   for (const output of graph.outputs) {
     if (!isConstant(output.inputs[0]) || output.dtype !== "FLOAT32") continue;
     keepOutput(output);
     noteFloat(context, output, { code: "constant-output", text: "is a constant" });
   }
+}
+
+/** Kernels copy a variable's integers: where one reader or writer stays float, all do. */
+function keepVariablesTogether(graph: Graph, context: Context): void {
+  for (const [node, reason] of floatVariables(graph, context.graphs)) leave(context, node, reason);
 }
 
 /** Whether a person wants an operator to stay float. */
@@ -58,6 +64,8 @@ export function isAskedFor(node: Node, { layers }: Context): boolean {
 
 /** Puts Dequantize and Quantize at the borders of what was marked. Runs when ranges are known, before the phases. */
 export function insertFloatBorders(graph: Graph, context: Context): void {
+  // What was marked since the beginning (infinite values, domains) may be one of a variable's.
+  keepVariablesTogether(graph, context);
   const wantedInputs = canonicalDtypes("input", graph.inputs, context.options.inputDtypes, context.options.scheme);
   const isFloatInput = (node: Node) => node.kind === "input" && wantedInputs[graph.inputs.indexOf(node)] === "FLOAT32";
   const wantedOutputs = canonicalDtypes("output", graph.outputs, context.options.outputDtypes, context.options.scheme);

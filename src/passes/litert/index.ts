@@ -19,6 +19,7 @@ import { keepDomains } from "./domains.ts";
 import { fixParameters } from "./fixed.ts";
 import { giveInputDtypes, giveOutputDtypes, keepOutputNames } from "./io-dtypes.ts";
 import { tieParameters } from "./ties.ts";
+import { quantizeFirstValues } from "./variables.ts";
 
 function steps(graph: Graph, { options }: Context): PassStep[] {
   const inputs = canonicalDtypes("input", graph.inputs, options.inputDtypes, options.scheme);
@@ -32,6 +33,7 @@ function steps(graph: Graph, { options }: Context): PassStep[] {
     { name: "tie parameters", run: tieParameters, why: "kernels copy integers: one scale for all that they copy" },
     { name: "keep domains", run: keepDomains, why: "a class may reach below what an operator can take" },
     { name: "quantize constants", run: quantizeConstantsFor, why: "needs the parameters of their classes" },
+    { name: "quantize first values", run: quantizeFirstValues, why: "of variables, in the subgraphs that give them" },
     { name: "quantize weights", run: quantizeWeights, why: "after activations, before biases that need both scales" },
     { name: "quantize bias", run: quantizeBias, why: "needs input and weight scales" },
     { name: "output dtypes", run: updateOutputDtypes, why: "declares what the producers have become" },

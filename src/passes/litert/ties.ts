@@ -18,7 +18,7 @@ import { type ActivationQuantizer, parametersOfRange, rangeOfParameters } from "
 import { kernelRow } from "../../rules/targets.ts";
 import { type Context, isQuantizedIn, schemeOf } from "../context.ts";
 import { fixedParameters } from "./fixed.ts";
-import { variablesOf } from "./variables.ts";
+import { firstValues, variablesOf } from "./variables.ts";
 
 /** An operand of an operator that has the parameters of its results. */
 interface Edge {
@@ -67,18 +67,23 @@ function edgesOf(graph: Graph, context: Context): Edge[] {
       edges.push({ user: node, index, operand, results, joins: tied.size > 1 });
     }
   }
-  return [...edges, ...edgesOfVariables(graph)];
+  return [...edges, ...edgesOfVariables(graph, context)];
 }
 
-/** What is written to a variable has the parameters of all that read it. */
-function edgesOfVariables(graph: Graph): Edge[] {
-  return [...variablesOf(graph).values()].flatMap((all) => {
+/** What is written to a variable has the parameters of all that read it; the range of its first value counts. */
+function edgesOfVariables(graph: Graph, { graphs }: Context): Edge[] {
+  const first = firstValues(graph, graphs);
+  return [...variablesOf(graph)].flatMap(([name, all]) => {
     const uses = all.filter(({ node, value }) => node.float === null && value.quant);
     const reads = uses.filter(({ index }) => index === undefined).map(({ value }) => value);
     const writes = uses.flatMap(({ node, value, index }) => (index === undefined ? [] : [{ node, value, index }]));
     // Nothing reads it here: then all that is written goes with what is written first.
     const results = reads.length > 0 ? reads : writes.slice(0, 1).map(({ value }) => value);
-    return writes
+    if (results.length === 0) return [];
+    const given = (first.get(name) ?? []).flatMap(({ node, value, index }) =>
+      index === undefined ? [] : [{ node, value, index }],
+    );
+    return [...writes, ...given]
       .filter(({ value }) => !results.includes(value))
       .map(({ node, value, index }) => ({ user: node, index, operand: value, results, joins: true }));
   });

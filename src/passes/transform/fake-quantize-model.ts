@@ -71,8 +71,12 @@ export function fakeQuantizeModel(
       case "output":
         if (isQuantized(node)) becomeFloat(node);
         break;
-      case "input":
       case "variable":
+        // A state has to reach its operator as it is: what is written there was rounded as a result, or is finer than results are.
+        if (everyOperator && node.tensor?.isVariable && isQuantized(node)) becomeFloat(node);
+        else if (isQuantized(node)) quantizeAndDequantizeAfter(graph, roundings, node);
+        break;
+      case "input":
         if (isQuantized(node)) quantizeAndDequantizeAfter(graph, roundings, node);
         break;
       case "operator":
