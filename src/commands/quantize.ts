@@ -4,6 +4,8 @@
  */
 import { checkTogether, QUANTIZE_OPTIONS } from "../options/lists.ts";
 import { quantizeBy } from "../options/quantize.ts";
+import { columnsOf } from "../terminal/streams.ts";
+import { fitted } from "../terminal/table.ts";
 import { jsonText } from "../views/json.ts";
 import { writeReports } from "../views/reports.ts";
 import { summary } from "../views/summary.ts";
@@ -29,6 +31,6 @@ export const quantize: Command = {
     const report = await quantizeBy(input!, options, output);
     await writeReports(options, report);
     if (options.json) output.print(jsonText(report));
-    else for (const line of summary(report)) output.print(line);
+    else for (const line of fitted(summary(report), columnsOf(1))) output.print(line);
   },
 };
