@@ -155,10 +155,17 @@ beforeAll(() => {
   void work();
 });
 
+/** Milliseconds for a page: dozens of commands, each a process. */
+const PAGE = 180_000;
+
 for (const page of pages)
-  test(`${page}: ${commandsOf(textOf(page)).length} commands`, async () => {
-    expect(await failures.get(page)!).toEqual([]);
-  });
+  test(
+    `${page}: ${commandsOf(textOf(page)).length} commands`,
+    async () => {
+      expect(await failures.get(page)!).toEqual([]);
+    },
+    PAGE,
+  );
 
 test("what is left out is in the docs, and needs a server", () => {
   const all = pages.flatMap((page) => commandsOf(textOf(page)));
