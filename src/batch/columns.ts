@@ -1,5 +1,5 @@
 /** Text in a terminal's columns. */
-import { wrapped } from "../terminal/table.ts";
+import { allShortened, wrapped } from "../terminal/table.ts";
 
 /** Columns of text where there is no terminal. */
 const USUAL = 80;
@@ -7,27 +7,6 @@ const USUAL = 80;
 /** The text in lines of at most `width` columns, whatever spaces and line breaks it came with. */
 export function paragraph(text: string, width = USUAL): string[] {
   return wrapped(text.replace(/\s+/g, " "), width);
-}
-
-/** The name in at most `width` columns: both of its ends tell more than its middle. */
-export function shortened(name: string, width: number): string {
-  if (Bun.stringWidth(name) <= width) return name;
-  const letters = [...name];
-  // Letters of two columns: rather too short.
-  const room = Math.floor(((width - 1) * letters.length) / Math.max(letters.length, Bun.stringWidth(name)));
-  const start = Math.floor(room / 2);
-  return `${letters.slice(0, start).join("")}…${letters.slice(letters.length - (room - start)).join("")}`;
-}
-
-/** Names in at most `width` columns. Those that shortening would make alike are shortened at their start; where that does, too, they stay whole. */
-export function allShortened(names: readonly string[], width: number): string[] {
-  const alone = (list: readonly string[], name: string) => list.indexOf(name) === list.lastIndexOf(name);
-  const short = names.map((name) => shortened(name, width));
-  const ends = names.map((name, i) => {
-    const letters = [...name];
-    return alone(short, short[i]!) ? short[i]! : `…${letters.slice(letters.length - width + 1).join("")}`;
-  });
-  return ends.map((name, i) => (alone(ends, name) ? name : names[i]!));
 }
 
 /** A table: its columns as wide as they need, but the first, which takes what is left of `width`. `right`: columns of numbers. */

@@ -9,8 +9,9 @@ import { forecastBy } from "../options/quantize.ts";
 import { schemeNameOf } from "../options/scheme.ts";
 import type { OptionValues } from "../options/values.ts";
 import { type Colours, coloursFor, columnsOf } from "../terminal/streams.ts";
+import { shortened } from "../terminal/table.ts";
 import { remarks } from "../views/summary.ts";
-import { padded, paragraph, shortened } from "./columns.ts";
+import { padded, paragraph } from "./columns.ts";
 import { type Course, reasonFor } from "./course.ts";
 import { forQuantize, isCompared } from "./job.ts";
 import type { ListedJob } from "./job-list.ts";
@@ -82,7 +83,7 @@ function linesOf({ list, results }: Course, plans: readonly Plan[], colours: Col
   const below = (plan: Plan) => {
     if (plan.would !== "run") return [];
     const output = relative(list.out, plan.job.output);
-    const place = `→ ${width === undefined ? output : shortened(output, room - 2)}`;
+    const place = `→ ${shortened(output, width && room - 2)}`;
     const needs = needsOf(plan);
     const lines =
       `${place}; ${needs}`.length <= room

@@ -1,6 +1,7 @@
 /** What became of all jobs, for people: one line per job, and failures grouped by reason. */
 import { counted } from "../base/text.ts";
 import type { Colours } from "../terminal/streams.ts";
+import { withShortNames } from "../terminal/table.ts";
 import { remarks } from "../views/summary.ts";
 import { sqnrText } from "./accuracy.ts";
 import { padded, paragraph } from "./columns.ts";
@@ -83,13 +84,16 @@ export function failureLines(
   return [...groups]
     .sort(([, a], [, b]) => b.length - a.length)
     .flatMap(([reason, found]) => {
-      const [first, ...rest] = paragraph(`${what} (${counted(found.length, "job")}): ${reason}`, width);
+      const [first, ...rest] = paragraph(
+        withShortNames(`${what} (${counted(found.length, "job")}): ${reason}`, width),
+        width,
+      );
       return [
         "",
         colours.red(first!),
         ...rest.map((line) => colours.red(line)),
         ...found.flatMap(({ shown, group, reason: own }) =>
-          group === undefined ? [`  ${shown}`] : indentedBy(`${shown}: ${oneLine(own)}`, width),
+          group === undefined ? [`  ${shown}`] : indentedBy(`${shown}: ${withShortNames(oneLine(own), width)}`, width),
         ),
       ];
     });

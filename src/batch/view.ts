@@ -2,8 +2,9 @@
 import { MultiBar, Presets, type SingleBar } from "cli-progress";
 import { drawnBy, isQuiet, screen, terminal } from "../terminal/output.ts";
 import { isTerminal, textWidthOf } from "../terminal/streams.ts";
+import { shortened, withShortNames } from "../terminal/table.ts";
 import { sqnrText } from "./accuracy.ts";
-import { paragraph, shortened } from "./columns.ts";
+import { paragraph } from "./columns.ts";
 import { type Outcome, oneLine, sizesOf } from "./outcome.ts";
 
 export interface View {
@@ -39,7 +40,8 @@ function bars(total: number): View {
   const barsize = Math.max(10, Math.min(40, columns - 40));
   const multi = new MultiBar({ ...options, barsize, format: "{what} {bar} {value}/{total}" }, Presets.shades_classic);
   // Bars clear the first line alone; what they have drawn below has to go, too.
-  const log = (text: string) => multi.log(`${paragraph(text, columns - 3).join(`${CLEAR}\n  `)}${CLEAR}\n`);
+  const log = (text: string) =>
+    multi.log(`${paragraph(withShortNames(text, columns), columns - 3).join(`${CLEAR}\n  `)}${CLEAR}\n`);
   // "recording 1000/1000", and three spaces.
   const names = Math.max(12, Math.min(60, columns - 24));
   const whole = multi.create(total, 0, { what: "jobs" }, { format: "{what} {bar} {value}/{total} {failed}" });

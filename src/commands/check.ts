@@ -8,6 +8,8 @@ import { openModel } from "../model/index.ts";
 import type { OptionValues } from "../options/values.ts";
 import { checkTarget, graphsFor, isFault, remarksOn } from "../passes/target/check.ts";
 import { targetNamed } from "../rules/targets.ts";
+import { columnsOf } from "../terminal/streams.ts";
+import { fitted } from "../terminal/table.ts";
 import { ConstantScanner } from "../weights/scan.ts";
 import type { Command } from "./command.ts";
 
@@ -62,10 +64,13 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     }
     if (options.json) return;
     const does = target.host ? "takes it" : "loads it and computes it rightly";
-    output.print(`${input}: ${target.runtime} ${does} (${counted(operators, "operator")})`);
-    if (elsewhere.length > 0)
-      output.print(`  on the CPU (${elsewhere.length}):\n${indented(indented(elsewhere).split("\n"))}`);
-    for (const remark of remarks) output.print(`  ${remark}`);
+    const said = [
+      `${input}: ${target.runtime} ${does} (${counted(operators, "operator")})`,
+      ...(elsewhere.length > 0 ? [`  on the CPU (${elsewhere.length}):`] : []),
+      ...elsewhere.map((line) => `    ${line}`),
+      ...remarks.map((remark) => `  ${remark}`),
+    ];
+    for (const line of fitted(said, columnsOf(1))) output.print(line);
   } finally {
     opened.close();
   }

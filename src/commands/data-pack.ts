@@ -6,6 +6,8 @@ import { packSamples } from "../calibration/pack.ts";
 import { checkReport } from "../driver/paths.ts";
 import { MEDIA_OPTIONS } from "../options/lists.ts";
 import { sampleSource, sourcesOf } from "../options/sources.ts";
+import { columnsOf } from "../terminal/streams.ts";
+import { fitted } from "../terminal/table.ts";
 import type { Command } from "./command.ts";
 import { withSamples } from "./samples.ts";
 
@@ -25,8 +27,9 @@ export const dataPack: Command = {
       const { specs, data } = samples[0]!;
       if (data.random) for (const input of specs.filter(isOpen)) output.tell(`warning: ${openSizeText(input)}`);
       const size = await packSamples(path, specs, data, output.progress("writing"));
-      output.print(`${path}: ${counted(data.count, "sample")}, ${sizeText(size)}`);
-      for (const { kind, text } of data.said ?? []) output.print(`  ${kind}: ${text}`);
+      const notes = (data.said ?? []).map(({ kind, text }) => `  ${kind}: ${text}`);
+      const lines = [`${path}: ${counted(data.count, "sample")}, ${sizeText(size)}`, ...notes];
+      for (const line of fitted(lines, columnsOf(1))) output.print(line);
     });
   },
 };

@@ -10,6 +10,8 @@ import { notesOf, type OpenSamples } from "../driver/recording.ts";
 import { expectedInputs, type Model, signaturesOf } from "../model/index.ts";
 import { MEDIA_OPTIONS } from "../options/lists.ts";
 import { sourcesOf } from "../options/sources.ts";
+import { columnsOf } from "../terminal/streams.ts";
+import { fitted } from "../terminal/table.ts";
 import type { Command } from "./command.ts";
 import { withSamples } from "./samples.ts";
 
@@ -44,11 +46,13 @@ export const dataShow: Command = {
         parts.push({ ...part, data: fed.source.location, samples: data.count, inputs, notes: said });
         if (options.json) continue;
         const named = several && fed.signature !== undefined ? `, signature "${fed.signature}"` : "";
-        output.print(`${fed.source.location}: ${counted(data.count, "sample")} for ${path}${named}`);
-        for (const [i, input] of specs.entries())
-          for (const line of lines(input, statistics[i]!, data.shapes?.(0)[i])) output.print(`  ${line}`);
-        for (const { kind, text } of said) output.print(`  ${kind}: ${text}`);
-        if (drawn) output.print(`  ${drawn}`);
+        const shown = [
+          `${fed.source.location}: ${counted(data.count, "sample")} for ${path}${named}`,
+          ...specs.flatMap((input, i) => lines(input, statistics[i]!, data.shapes?.(0)[i]).map((line) => `  ${line}`)),
+          ...said.map(({ kind, text }) => `  ${kind}: ${text}`),
+          ...(drawn ? [`  ${drawn}`] : []),
+        ];
+        for (const line of fitted(shown, columnsOf(1))) output.print(line);
       }
       if (!options.json) return;
       const [only] = parts;

@@ -4,10 +4,24 @@
  */
 import { checkTogether, QUANTIZE_OPTIONS } from "../options/lists.ts";
 import { quantizeBy } from "../options/quantize.ts";
+import { columnsOf } from "../terminal/streams.ts";
+import { fitted } from "../terminal/table.ts";
 import { jsonText } from "../views/json.ts";
 import { writeReports } from "../views/reports.ts";
 import { summary } from "../views/summary.ts";
 import type { Command } from "./command.ts";
+
+/** Below the help: for people who know the device and not the schemes (docs/schemes.md has the whole table). */
+const DEVICES: NonNullable<Command["notes"]> = [
+  "Which scheme for which device:",
+  ["LiteRT", "nothing: int8; more accurate: --scheme int16x8; without samples: --scheme dynamic-int8"],
+  ["a smaller file alone", "--scheme weights-int8, weights-int4 or weights-float16; no samples"],
+  ["microcontrollers", "--target tflm"],
+  ["Ethos-U, Edge TPU", "--target ethos-u, --target edgetpu"],
+  ["other NPUs", "zero point 0: --activations symmetric; one scale for a tensor: --granularity layer"],
+  ["ONE's onert", "-o model.circle --target onert"],
+  ["ONE's circle models", "-o model.circle: uint8, bit for bit ONE's; 16 bits: --dtype int16"],
+];
 
 export const quantize: Command = {
   name: "quantize",
@@ -24,11 +38,12 @@ export const quantize: Command = {
     "minmaxq quantize model.tflite --data samples.npz --layer 'conv1*=float32' -o model.int8.tflite",
     "minmaxq quantize model.tflite --data samples/ --input-dtype float32 --output-dtype float32 -o model.int8.tflite",
   ],
+  notes: DEVICES,
   async run([input], options, output) {
     checkTogether(options);
     const report = await quantizeBy(input!, options, output);
     await writeReports(options, report);
     if (options.json) output.print(jsonText(report));
-    else for (const line of summary(report)) output.print(line);
+    else for (const line of fitted(summary(report), columnsOf(1))) output.print(line);
   },
 };

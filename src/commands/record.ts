@@ -2,6 +2,8 @@
 import { record as run } from "../driver/quantize.ts";
 import { RECORDING_OPTIONS } from "../options/lists.ts";
 import { recordSettings } from "../options/settings.ts";
+import { columnsOf } from "../terminal/streams.ts";
+import { fitted } from "../terminal/table.ts";
 import { jsonText } from "../views/json.ts";
 import { recordedLine } from "../views/summary.ts";
 import type { Command } from "./command.ts";
@@ -21,7 +23,7 @@ export const record: Command = {
   async run([input], options, output) {
     const report = await run(recordSettings(input!, options), output);
     if (options.json) return output.print(jsonText(report));
-    output.print(recordedLine(report));
-    for (const { kind, text } of report.notes) if (kind === "note") output.print(`  ${kind}: ${text}`);
+    const notes = report.notes.filter(({ kind }) => kind === "note").map(({ kind, text }) => `  ${kind}: ${text}`);
+    for (const line of fitted([recordedLine(report), ...notes], columnsOf(1))) output.print(line);
   },
 };

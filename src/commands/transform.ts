@@ -4,6 +4,8 @@ import { layersOf } from "../options/settings.ts";
 import type { OptionName } from "../options/table.ts";
 import type { OptionValues } from "../options/values.ts";
 import type { QuantizeOptions, Workspace } from "../passes/context.ts";
+import { columnsOf } from "../terminal/streams.ts";
+import { fitted } from "../terminal/table.ts";
 import { jsonText } from "../views/json.ts";
 import { transformLines } from "../views/summary.ts";
 import type { Command } from "./command.ts";
@@ -43,7 +45,7 @@ export function transformCommand(transform: Transform): Command {
         output,
       );
       if (options.json) output.print(jsonText(report));
-      else for (const line of transformLines(report)) output.print(line);
+      else for (const line of fitted(transformLines(report), columnsOf(1))) output.print(line);
     },
   };
 }

@@ -6,6 +6,8 @@ import { throwProblems } from "../driver/phases.ts";
 import { verify as run } from "../driver/quantize.ts";
 import { schemesText } from "../driver/verify-phases.ts";
 import { targetNamed } from "../rules/targets.ts";
+import { columnsOf } from "../terminal/streams.ts";
+import { fitted } from "../terminal/table.ts";
 import { verifyLine, verifyWarnings } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
@@ -22,6 +24,7 @@ export const verify: Command = {
     if (options.json && problems.length > 0) throw new FileError(input!, counted(problems.length, "problem"));
     const held = schemesText(report.schemes);
     throwProblems(input!, problems, held && `held to ${held}: `);
-    if (!options.json) for (const line of [verifyLine(report), ...verifyWarnings(report)]) output.print(line);
+    if (!options.json)
+      for (const line of fitted([verifyLine(report), ...verifyWarnings(report)], columnsOf(1))) output.print(line);
   },
 };

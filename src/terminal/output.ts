@@ -4,7 +4,8 @@ import type { SingleBar } from "cli-progress";
 import { MinmaxqError, reasonOf, withoutSecrets } from "../base/errors.ts";
 import type { Output, Progress, Unit } from "../base/output.ts";
 import { Pace } from "./pace.ts";
-import { isTerminal, textWidthOf } from "./streams.ts";
+import { columnsOf, isTerminal, textWidthOf } from "./streams.ts";
+import { fitted } from "./table.ts";
 
 /** Seconds between two progress lines where there is no terminal. */
 const LINE_EVERY = 10;
@@ -46,7 +47,7 @@ export const terminal: Output = {
     }
   },
   tell(line) {
-    if (!quiet) complain(line);
+    if (!quiet) complain(fitted(line.split("\n"), columnsOf(2)).join("\n"));
   },
   progress(what, unit) {
     if (quiet) return () => {};

@@ -14,6 +14,8 @@ export interface Column {
 
 /** What stays of a name at least. */
 const LEAST = 12;
+/** What stays at least of a name that stands in a sentence. */
+const LEAST_IN_TEXT = 24;
 const GAP = "  ";
 
 /** Cells that a text takes; colours take none. */
@@ -38,6 +40,31 @@ export function shortened(name: string, width: Width): string {
   const head = taken(characters, Math.floor((width - 1) / 3));
   const tail = taken(characters.toReversed(), width - 1 - cells(head));
   return `${head}…${[...tail].toReversed().join("")}`;
+}
+
+/** Names in at most `width` cells. Those that shortening would make alike are shortened at their start; where that does, too, they stay whole. */
+export function allShortened(names: readonly string[], width: number): string[] {
+  const alone = (list: readonly string[], name: string) => list.indexOf(name) === list.lastIndexOf(name);
+  const short = names.map((name) => shortened(name, width));
+  const ends = names.map((name, i) => {
+    const letters = [...plain(name)];
+    return alone(short, short[i]!) ? short[i]! : `…${letters.slice(letters.length - width + 1).join("")}`;
+  });
+  return ends.map((name, i) => (alone(ends, name) ? name : plain(names[i]!)));
+}
+
+/** A sentence whose names in double quotes lose their middle: one takes half of a line at most. */
+export function withShortNames(text: string, width: Width): string {
+  if (width === undefined) return text;
+  const room = Math.max(LEAST_IN_TEXT, Math.floor(width / 2)) - 2;
+  return text.replace(/"([^"\n]+)"/g, (_, name: string) => `"${shortened(name, room)}"`);
+}
+
+/** Lines of a report: names in quotes lose their middle, and what does not fit a line goes on below, indented further. */
+export function fitted(lines: readonly string[], width: Width): string[] {
+  return lines.flatMap((line) =>
+    wrapped(withShortNames(line, width), width, `${/^ */.exec(line)![0]}    `).map((each) => each.trimEnd()),
+  );
 }
 
 /** As many of the characters as fit. */

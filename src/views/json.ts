@@ -1,4 +1,4 @@
-/** The Report as JSON: what programs read (docs/json.md). */
+/** The Report as JSON: what programs read (docs/terminal.md). */
 import type { Report } from "../driver/report.ts";
 
 /** All of it, tensors included. */

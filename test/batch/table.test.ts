@@ -1,8 +1,9 @@
 /** What people see at the end: it fits 80 columns, and nothing of it is cut away. */
 import { describe, expect, test } from "bun:test";
-import { allShortened, paragraph, shortened } from "../../src/batch/columns.ts";
+import { paragraph } from "../../src/batch/columns.ts";
 import type { Outcome } from "../../src/batch/outcome.ts";
 import { failureLines, failuresIn, type Row, table } from "../../src/batch/table.ts";
+import { allShortened } from "../../src/terminal/table.ts";
 
 const PLAIN = { bold: String, dim: String, red: String, yellow: String, green: String, cyan: String };
 const LONG = "a/folder/whose/name/is/long/with_a_model_whose_name_is_much_longer_than_what_fits";
@@ -78,6 +79,13 @@ describe("failures", () => {
       ].join("\n"),
     );
   });
+
+  test("long names of tensors lose their middle on a terminal alone", () => {
+    const name = "model_1/model/batch_normalization/".repeat(4);
+    const rows = failuresIn([{ shown: "a.tflite", outcome: failed(`CONV_2D "${name}": has no range`) }]);
+    expect(failureLines(rows, PLAIN, 80).filter((line) => line.length > 80)).toEqual([]);
+    expect(failureLines(rows, PLAIN).join(" ")).toContain(`"${name}"`);
+  });
 });
 
 describe("text", () => {
@@ -88,10 +96,8 @@ describe("text", () => {
     expect(paragraph("a word-that-is-too-long b", 10)).toEqual(["a", "word-that-is-too-long", "b"]);
   });
 
-  test("names are shortened in the middle, and stay different", () => {
-    expect(shortened("abcdefghij", 10)).toBe("abcdefghij");
-    expect(shortened("abcdefghij", 7)).toBe("abc…hij");
-    expect(allShortened(["aaaa1bbbbccccdddd", "aaaa2bbbbccccdddd"], 9)).not.toContain("aaaa…dddd");
+  test("names that shortening would make alike stay different", () => {
+    expect(allShortened(["aaaa1bbbbccccdddd", "aaaa2bbbbccccdddd"], 9)).not.toContain("aa…ccdddd");
     const names = allShortened(["folder/x1_middle_of_a_name.tflite", "folder/x2_middle_of_a_name.tflite"], 20);
     expect(new Set(names).size).toBe(2);
     expect(allShortened(["aaaaaaaaaa1bbbbbbbbbb", "aaaaaaaaaa2bbbbbbbbbb"], 9)).toEqual([

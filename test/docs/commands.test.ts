@@ -10,12 +10,14 @@ import { Stage, type World } from "./stage.ts";
 cleanUpAfterwards();
 
 const root = join(import.meta.dir, "../..");
+const textOf = (page: string) => readFileSync(join(root, page), "utf8");
+/** The long ones first: they are run in this order, and each test waits for its own page only. */
 const pages = [
   "README.md",
   ...readdirSync(join(root, "docs"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),
-];
+].toSorted((a, b) => commandsOf(textOf(b)).length - commandsOf(textOf(a)).length);
 
 /** What may be left out: it needs a server, or other machines. Docs mark it with `# not run here`, but for the page that is made. */
 const LEFT_OUT = [
@@ -26,7 +28,6 @@ const LEFT_OUT = [
 ];
 
 const failures = new Map<string, Promise<string[]>>();
-const textOf = (page: string) => readFileSync(join(root, page), "utf8");
 const isLeftOut = ({ text }: DocumentedCommand) => LEFT_OUT.includes(text);
 
 /** Words as a shell splits them. */
@@ -140,8 +141,8 @@ beforeAll(() => {
     writeFileSync(join(bin, name), "#!/bin/sh\nexec cat > /dev/null\n");
     chmodSync(join(bin, name), 0o755);
   }
-  // Two pages at a time, the long ones first.
-  const waiting = pages.toSorted((a, b) => commandsOf(textOf(b)).length - commandsOf(textOf(a)).length);
+  // Two pages at a time.
+  const waiting = [...pages];
   const settle = new Map(waiting.map((page) => [page, Promise.withResolvers<string[]>()]));
   for (const [page, { promise }] of settle) failures.set(page, promise);
   const work = async () => {
@@ -154,10 +155,17 @@ beforeAll(() => {
   void work();
 });
 
+/** Milliseconds for a page: dozens of commands, each a process. */
+const PAGE = 180_000;
+
 for (const page of pages)
-  test(`${page}: ${commandsOf(textOf(page)).length} commands`, async () => {
-    expect(await failures.get(page)!).toEqual([]);
-  });
+  test(
+    `${page}: ${commandsOf(textOf(page)).length} commands`,
+    async () => {
+      expect(await failures.get(page)!).toEqual([]);
+    },
+    PAGE,
+  );
 
 test("what is left out is in the docs, and needs a server", () => {
   const all = pages.flatMap((page) => commandsOf(textOf(page)));

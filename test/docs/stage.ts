@@ -29,9 +29,15 @@ const COUNT = 4;
 /** In the example with ONE's tools, whose samples are the face detector's. */
 const ONES = /^(in|fake|recorded|out|check)\.circle$/;
 
-/** `image [1,16,16,3]` ─▶ CONV_2D conv1 ─▶ RELU conv1/Relu ─▶ CONV_2D conv2d_1 ─▶ CONCATENATION concat, of a graph that is called by `prefix`. */
-function small(builder: ModelBuilder, prefix: string) {
-  const name = (each: string) => (each === "" ? "" : `${prefix}${each}`);
+/** Layers that the tutorial speaks of, in a stand-in for its model. */
+const HAND: Record<string, string> = { conv2d_1: "Identity_1", concat: "Identity_3" };
+
+/**
+ * `image [1,16,16,3]` ─▶ CONV_2D conv1 ─▶ RELU conv1/Relu ─▶ CONV_2D conv2d_1 ─▶ CONCATENATION concat, of a graph that is called by `prefix`;
+ * `called`: other names for some.
+ */
+function small(builder: ModelBuilder, prefix: string, called: Record<string, string> = {}) {
+  const name = (each: string) => (each === "" ? "" : `${prefix}${called[each] ?? each}`);
   const graph = new GraphBuilder(builder);
   const conv = (from: string, to: string, channels: number) =>
     graph
@@ -55,7 +61,7 @@ function small(builder: ModelBuilder, prefix: string) {
   return graph.graph([name("image")], [name("concat")]);
 }
 
-async function writeWorld(world: World, path: string): Promise<void> {
+async function writeWorld(world: World, path: string, called?: Record<string, string>): Promise<void> {
   if (world === "onnx") {
     const parameters: Parameters = { dtype: "UINT8", scale: [0.02], zeroPoint: [128] };
     const made = model(["x"], ["abs.dq"], (graph) => {
@@ -72,7 +78,7 @@ async function writeWorld(world: World, path: string): Promise<void> {
   // Pictures become 0…1.
   const about = builder.buffers.push(modelWith({ mean: [0], std: [255] }).buffers![1]!) - 1;
   const metadata = [{ name: "TFLITE_METADATA", buffer: about }];
-  if (world !== "signatures") await write({ ...builder.model(small(builder, "")), metadata }, path);
+  if (world !== "signatures") await write({ ...builder.model(small(builder, "", called)), metadata }, path);
   else {
     const graphs = [small(builder, ""), small(builder, "d/")];
     const at = (graph: number, name: string) => graphs[graph]!.tensors!.findIndex((each) => each.name === name);
@@ -137,10 +143,10 @@ export class Stage {
     mkdirSync(dirname(path), { recursive: true });
     const isTflite = name.endsWith(".tflite");
     const base = basename(name);
-    const float = this.isFace(base) ? ".face.tflite" : ".small.tflite";
+    const float = this.floatOf(base);
     if (!existsSync(this.path(float))) {
       if (this.isFace(base)) copyFileSync(REAL, this.path(float));
-      else await writeWorld(this.world, this.path(float));
+      else await writeWorld(this.world, this.path(float), float === ".hand.tflite" ? HAND : undefined);
     }
     const data = ["--data", `random:${COUNT}`];
     if (/recorded/.test(base)) return this.run("record", float, ...data, "-o", name);
@@ -166,6 +172,12 @@ export class Stage {
     if (scheme) return this.run("quantize", float, ...data, "--scheme", scheme, ...layer, "-o", name);
     if (isTflite) return copyFileSync(this.path(float), path);
     return this.run("convert", float, "-o", name);
+  }
+
+  /** The float model that a name's model is made of. */
+  private floatOf(base: string): string {
+    if (this.isFace(base)) return ".face.tflite";
+    return this.world === "plain" && base.startsWith("hand") ? ".hand.tflite" : ".small.tflite";
   }
 
   private isFace(name: string): boolean {
@@ -230,7 +242,7 @@ export class Stage {
   }
 
   private async why(of: string): Promise<void> {
-    const float = this.isFace(basename(of)) ? ".face.tflite" : ".small.tflite";
+    const float = this.floatOf(basename(of));
     await this.run("quantize", float, "--data", `random:${COUNT}`, "--explain", "why.json", "-o", of, "--force");
   }
 
