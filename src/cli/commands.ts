@@ -144,6 +144,11 @@ export const FRONTS: Readonly<Record<string, FrontRow>> = {
     runsModels: "always",
     load: async () => (await import("../drop-in/circle-eval-diff.ts")).FRONT,
   },
+  "circle-mpqsolver": {
+    summary: "takes the arguments of ONE's circle-mpqsolver: which layers get int16",
+    runsModels: "always",
+    load: async () => (await import("../drop-in/circle-mpqsolver.ts")).FRONT,
+  },
 };
 
 function rowOf<R>(rows: Readonly<Record<string, R>>, name: string | undefined): R | undefined {
