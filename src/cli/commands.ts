@@ -149,6 +149,11 @@ export const FRONTS: Readonly<Record<string, FrontRow>> = {
     runsModels: "always",
     load: async () => (await import("../drop-in/circle-mpqsolver.ts")).FRONT,
   },
+  visq: {
+    summary: "takes the arguments of ONE's visq: errors of tensors as JSON and as a graph",
+    runsModels: "always",
+    load: async () => (await import("../drop-in/visq.ts")).FRONT,
+  },
 };
 
 function rowOf<R>(rows: Readonly<Record<string, R>>, name: string | undefined): R | undefined {

@@ -97,13 +97,6 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   ...COMMON_WORDS,
 };
 
-const TEXT: FrontText = {
-  name: "one-quantize",
-  positionals: "",
-  options: OPTIONS,
-  example: "-i model.circle -d samples.h5 -o model.q8.circle --granularity channel",
-};
-
 const SHORT: Readonly<Record<string, string>> = {
   "-i": "--input_path",
   "-o": "--output_path",
@@ -113,6 +106,14 @@ const SHORT: Readonly<Record<string, string>> = {
   "-C": "--config",
   "-S": "--section",
   "-V": "--verbose",
+};
+
+const TEXT: FrontText = {
+  name: "one-quantize",
+  positionals: "",
+  options: OPTIONS,
+  short: SHORT,
+  example: "-i model.circle -d samples.h5 -o model.q8.circle --granularity channel",
 };
 
 export const HELP = () => usage(TEXT);
@@ -147,7 +148,7 @@ function writeLog(path: string, log: readonly string[], output: Output): void {
 
 /** The command line, then what the cfg file has beside it. Throws UsageError. */
 function valuesOf(words: readonly string[], output: Output): Values {
-  const parsed = parseWords(words.flatMap(asLong), { ...TEXT, options: { ...OPTIONS, ...solverOptions() } });
+  const parsed = parseWords(words, { ...TEXT, options: { ...OPTIONS, ...solverOptions() } });
   const values = new Map([...parsed.repeated].map(([name, all]) => [name.slice(2), all.map((each) => each[0] ?? "")]));
   const config = values.get("config")?.at(-1);
   if (config !== undefined) {
@@ -166,13 +167,6 @@ function valuesOf(words: readonly string[], output: Output): Values {
       `${solver}: belongs to ONE's circle-mpqsolver, which has no counterpart here; name layers in --quant_config`,
     );
   return values;
-}
-
-/** `-i` and `--name=value` as the words that they stand for. */
-function asLong(word: string): string[] {
-  if (Object.hasOwn(SHORT, word)) return [SHORT[word]!];
-  const cut = /^(--[\w-]+)=(.*)$/s.exec(word);
-  return cut && Object.hasOwn(OPTIONS, cut[1]!) ? [cut[1]!, cut[2]!] : [word];
 }
 
 const solverOptions = (): Record<string, WordOption> =>
