@@ -154,6 +154,11 @@ export const FRONTS: Readonly<Record<string, FrontRow>> = {
     runsModels: "always",
     load: async () => (await import("../drop-in/visq.ts")).FRONT,
   },
+  "q-implant": {
+    summary: "takes the arguments of ONE's q-implant: parameters and integers from NumPy files",
+    runsModels: "never",
+    load: async () => (await import("../drop-in/q-implant.ts")).FRONT,
+  },
 };
 
 function rowOf<R>(rows: Readonly<Record<string, R>>, name: string | undefined): R | undefined {
