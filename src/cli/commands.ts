@@ -159,6 +159,11 @@ export const FRONTS: Readonly<Record<string, FrontRow>> = {
     runsModels: "never",
     load: async () => (await import("../drop-in/q-implant.ts")).FRONT,
   },
+  "fm-equalize": {
+    summary: "takes the arguments of ONE's fm-equalize: channels made more alike before quantization",
+    runsModels: "always",
+    load: async () => (await import("../drop-in/fm-equalize.ts")).FRONT,
+  },
 };
 
 function rowOf<R>(rows: Readonly<Record<string, R>>, name: string | undefined): R | undefined {
