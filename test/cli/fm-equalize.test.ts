@@ -83,7 +83,7 @@ function constants(name: string): Record<string, number[]> {
 function peaks(records: readonly Float32Array[], count: number): number[] {
   const all = new Array<number>(count).fill(0);
   for (const record of records)
-    record.forEach((value, i) => (all[i % count] = Math.max(all[i % count]!, Math.abs(value))));
+    for (const [i, value] of record.entries()) all[i % count] = Math.max(all[i % count]!, Math.abs(value));
   return all;
 }
 
