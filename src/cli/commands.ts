@@ -135,7 +135,7 @@ export const FRONTS: Readonly<Record<string, FrontRow>> = {
     load: async () => (await import("../drop-in/record-minmax.ts")).FRONT,
   },
   "one-quantize": {
-    summary: "takes the arguments and the cfg file of ONE's one-quantize, which calls the other three",
+    summary: "takes the arguments and the cfg file of ONE's one-quantize, which calls the others",
     runsModels: "always",
     load: async () => (await import("../drop-in/one-quantize.ts")).FRONT,
   },

@@ -97,7 +97,14 @@ interface Asked {
 /** Layers with a dtype of their own. */
 type Layers = readonly { readonly name: string; readonly dtype: "uint8" | "int16" }[];
 
-export async function runCircleMpqsolver(words: readonly string[], output: Output): Promise<void> {
+/** Throws UsageError for all that is wrong with the words themselves; looks at no file. */
+export function checkWords(words: readonly string[]): void {
+  askedBy(words);
+}
+
+type Solve = (solver: Solver) => Promise<void>;
+
+function askedBy(words: readonly string[]): { asked: Asked; solve: Solve; data: string | undefined } {
   const parsed = parseWords(words, TEXT);
   const text = (name: string) => parsed.options.get(name)?.[0];
   const missing = ["--input_model", "--output_model"].filter((name) => !text(name));
@@ -118,7 +125,12 @@ export async function runCircleMpqsolver(words: readonly string[], output: Outpu
     dumps: text("--save_intermediate"),
   };
   const solve = parsed.options.has("--patterns") ? byPatterns(parsed, asked) : byBisection(parsed, asked);
-  checkPaths([asked.model, text("--data")], asked.output, true);
+  return { asked, solve, data: text("--data") };
+}
+
+export async function runCircleMpqsolver(words: readonly string[], output: Output): Promise<void> {
+  const { asked, solve, data } = askedBy(words);
+  checkPaths([asked.model, data], asked.output, true);
   if (asked.dumps !== undefined) makeFolder(asked.dumps);
   const opened = openModel(asked.model);
   const solver = new Solver(asked, opened, output);
@@ -131,7 +143,7 @@ export async function runCircleMpqsolver(words: readonly string[], output: Outpu
 }
 
 /** Throws UsageError for what is wrong on the command line, before anything is opened; gives the work. */
-function byBisection(parsed: Parsed, { granularity }: Asked): (solver: Solver) => Promise<void> {
+function byBisection(parsed: Parsed, { granularity }: Asked): Solve {
   const text = (name: string) => parsed.options.get(name)?.[0];
   const end = choice("--bisection", text("--bisection")!, ENDS);
   const ratio = Number(text("--qerror_ratio") ?? 0.5);
@@ -148,7 +160,7 @@ function byBisection(parsed: Parsed, { granularity }: Asked): (solver: Solver) =
   };
 }
 
-function byPatterns(parsed: Parsed, { model, granularity }: Asked): (solver: Solver) => Promise<void> {
+function byPatterns(parsed: Parsed, { model, granularity }: Asked): Solve {
   const dtype = parsed.options.get("--quantized_dtype")?.[0] ?? "uint8";
   const base = choice("--quantized_dtype", dtype, { uint8: "uint8", int16: "int16" } as const);
   choice("--quantized_dtype", dtype, ONE_SCHEMES);

@@ -34,15 +34,17 @@ const METRICS = [
 ];
 /** Options that may be given several times; what the cfg file says of them comes behind (§5.9). */
 const SEVERAL = ["tensor_name", "scale", "zero_point", "src_tensor_name", "dst_tensor_name"];
-/** What belongs to ONE's mixed-precision solver, which has no counterpart here. */
-const SOLVER: Readonly<Record<string, number>> = {
-  "--ampq": 0,
-  "--ampq_qerror_ratio": 1,
-  "--ampq_algorithm": 1,
-  "--bisection_type": 1,
-  "--u8_layernorm_with_s16_variance": 0,
-  "--u8_softmax_with_s16_sub_exp": 0,
-  "--ampq_bisection_visq": 1,
+/** `--ampq_algorithm` and `--bisection_type`: words of circle-mpqsolver's `--bisection`. */
+const ALGORITHMS = { bisection: "--bisection", pattern: "--patterns", patterns: "--patterns" } as const;
+const BISECTIONS = { auto: "auto", i16_front: "true", i16_back: "false", true: "true", false: "false" } as const;
+/** Options of the solver; they mean nothing without --ampq. */
+const SOLVER: Readonly<Record<string, WordOption>> = {
+  "--ampq_qerror_ratio": { words: 1, help: "with --ampq: circle-mpqsolver's --qerror_ratio, 0.5 by default" },
+  "--ampq_algorithm": { words: 1, help: "with --ampq: bisection (default) or pattern" },
+  "--bisection_type": { words: 1, help: "with --ampq: auto (default), i16_front or i16_back" },
+  "--ampq_bisection_visq": { words: 1, help: "with --ampq: errors for auto; made when it is not given" },
+  "--u8_layernorm_with_s16_variance": { words: 0, help: "with --ampq_algorithm pattern" },
+  "--u8_softmax_with_s16_sub_exp": { words: 0, help: "with --ampq_algorithm pattern" },
 };
 
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
@@ -94,6 +96,8 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
     words: 0,
     help: "only turn an int8 model into a uint8 one (--input_model_dtype int8 --quantized_dtype uint8)",
   },
+  "--ampq": { words: 0, help: "mixed precision: record, then circle-mpqsolver, which chooses layers for int16" },
+  ...SOLVER,
   ...COMMON_WORDS,
 };
 
@@ -148,12 +152,12 @@ function writeLog(path: string, log: readonly string[], output: Output): void {
 
 /** The command line, then what the cfg file has beside it. Throws UsageError. */
 function valuesOf(words: readonly string[], output: Output): Values {
-  const parsed = parseWords(words, { ...TEXT, options: { ...OPTIONS, ...solverOptions() } });
+  const parsed = parseWords(words, TEXT);
   const values = new Map([...parsed.repeated].map(([name, all]) => [name.slice(2), all.map((each) => each[0] ?? "")]));
   const config = values.get("config")?.at(-1);
   if (config !== undefined) {
     for (const [key, value] of readSection(config, "one-quantize")) {
-      const option = OPTIONS[`--${key}`] ?? solverOptions()[`--${key}`];
+      const option = OPTIONS[`--${key}`];
       if (!option) output.tell(`warning: ${config}: "${key}" is no option of one-quantize; it is left out, as in ONE`);
       // An option without words is on, unless the file says that it is not; an empty value is none.
       else if (value === "" || (option.words === 0 && /^false$/i.test(value))) continue;
@@ -162,15 +166,9 @@ function valuesOf(words: readonly string[], output: Output): Values {
     }
   }
   const solver = Object.keys(SOLVER).find((name) => values.has(name.slice(2)));
-  if (solver)
-    throw new UsageError(
-      `${solver}: belongs to ONE's circle-mpqsolver, which has no counterpart here; name layers in --quant_config`,
-    );
+  if (solver && !values.has("ampq")) throw new UsageError(`${solver}: add --ampq, or leave it out`);
   return values;
 }
-
-const solverOptions = (): Record<string, WordOption> =>
-  Object.fromEntries(Object.entries(SOLVER).map(([name, count]) => [name, { words: count, help: "" }]));
 
 /** The last value of an option. */
 function one(values: Values, name: string): string | undefined {
@@ -205,7 +203,7 @@ async function work(values: Values, steps: Steps): Promise<void> {
       throw new UsageError("--requantize: needs --input_model_dtype int8 and --quantized_dtype uint8; see --help");
     return steps.quantizer(["--requantize", from, to, ...ends]);
   }
-  await threeSteps(values, from ?? "float32", steps);
+  await (values.has("ampq") ? mixedPrecision : threeSteps)(values, from ?? "float32", steps);
 }
 
 /** Values of options that come in rows. Throws UsageError where one is given more often than another. */
@@ -232,42 +230,120 @@ async function threeSteps(values: Values, from: string, steps: Steps): Promise<v
   choice("--input_model_dtype", scheme[0]!, { float32: true });
   choice("--quantized_dtype", scheme[1]!, ONE_SCHEMES);
   choice("--granularity", scheme[2]!, GRANULARITIES);
-  const data = one(values, "test_data");
-  const format = one(values, "input_data_format");
-  // Told before anything is run.
-  if (values.has("evaluate_result") && data !== undefined && format !== undefined)
-    choice("--input_data_format (of --test_data)", format, EVAL_FORMATS);
+  checkEvaluation(values);
   const layers = config === undefined ? [] : ["--config", config];
   const profile = same(values, "generate_profile_data");
-  const stem = join(dirname(result), basename(input, extname(input)));
-  const keep = values.has("save_intermediate");
-  const between = (what: string) => steps.place(`${stem}.${what}.circle`, keep, input);
+  const between = placesOf(values, steps);
   try {
     const rounded = between("weights_fake_quant");
     await steps.quantizer(["--quantize_dequantize_weights", ...scheme, ...layers, input, rounded, ...profile]);
     const recorded = between("minmax_recorded");
-    const how = ["min_percentile", "max_percentile", "moving_avg_batch", "moving_avg_const", "mode"];
-    await steps.record([
-      ...["--input_model", rounded, "--output_model", recorded],
-      ...same(values, "input_data", "input_data_format", ...how, "generate_profile_data"),
-    ]);
+    await record(values, rounded, recorded, steps);
     await steps.quantizer([
       ...["--quantize_with_minmax", ...scheme],
       ...same(values, "TF-style_maxpool", "input_type", "output_type"),
       ...[...layers, recorded, result, ...profile],
     ]);
-    if (!values.has("evaluate_result")) return;
-    const fake = between("fake_quant");
-    await steps.quantizer(["--fake_quantize", result, fake]);
-    await steps.evaluate([
-      ...["--first_model", input, "--second_model", fake],
-      ...(data === undefined ? [] : ["--first_input_data", data, "--second_input_data", data]),
-      ...(data === undefined ? [] : same(values, "input_data_format")),
-      ...same(values, ...METRICS.map((name) => name.slice(2))),
-    ]);
+    await evaluate(values, between, steps);
   } finally {
     steps.close();
   }
+}
+
+/** ONE's other way: ranges of the model as it is, without rounded weights, and the solver on them (§5.9). */
+async function mixedPrecision(values: Values, from: string, steps: Steps): Promise<void> {
+  const [input, result] = [one(values, "input_path")!, one(values, "output_path")!];
+  choice("--input_model_dtype", from, { float32: true });
+  if (values.has("quant_config"))
+    throw new UsageError("--quant_config: the solver of --ampq chooses layers itself; leave one of the two out");
+  const algorithm = choice("--ampq_algorithm", one(values, "ampq_algorithm") ?? "bisection", ALGORITHMS);
+  const bisection = choice("--bisection_type", one(values, "bisection_type") ?? "auto", BISECTIONS);
+  const isBisection = algorithm === "--bisection";
+  checkEvaluation(values);
+  const between = placesOf(values, steps);
+  const data = one(values, "input_data");
+  const format = one(values, "input_data_format");
+  const formatWords = format === undefined ? [] : ["--data_format", format];
+  try {
+    const recorded = between("minmax_recorded");
+    const given = one(values, "ampq_bisection_visq");
+    const ownVisq = isBisection && bisection === "auto" && given === undefined;
+    const visq = ownVisq ? between("tae.visq", "json") : given;
+    const words = [
+      ...["--input_model", recorded, "--output_model", result],
+      ...(isBisection ? ["--bisection", bisection] : ["--patterns"]),
+      ...(isBisection && visq !== undefined ? ["--visq_file", visq] : []),
+      ...(data === undefined ? [] : ["--data", data, ...formatWords]),
+      ...renamed(values, {
+        ampq_qerror_ratio: "--qerror_ratio",
+        input_type: "--input_dtype",
+        output_type: "--output_dtype",
+      }),
+      ...same(values, "quantized_dtype", "granularity", "TF-style_maxpool"),
+      ...same(values, "u8_layernorm_with_s16_variance", "u8_softmax_with_s16_sub_exp"),
+      ...(values.has("save_intermediate") ? ["--save_intermediate", dirname(result)] : []),
+    ];
+    // Before samples run, which may take minutes.
+    (await import("./circle-mpqsolver.ts")).checkWords(words);
+    await record(values, input, recorded, steps);
+    if (ownVisq) {
+      const rounded = between("visq.q8");
+      await steps.quantizer(["--quantize_with_minmax", "float32", "uint8", "channel", recorded, rounded]);
+      await steps.visq([
+        ...["--fp32_circle", input, "--q_circle", rounded, "--tae_output", visq!, "--batch_size", "1"],
+        ...(data === undefined ? ["--data", "random", "--data_format", "random"] : ["--data", data, ...formatWords]),
+      ]);
+    }
+    await steps.solver(words);
+    await evaluate(values, between, steps);
+  } finally {
+    steps.close();
+  }
+}
+
+/** Options that are handed on under another name. */
+function renamed(values: Values, names: Readonly<Record<string, string>>): string[] {
+  return Object.entries(names).flatMap(([name, other]) => {
+    const value = one(values, name);
+    return value === undefined ? [] : [other, value];
+  });
+}
+
+/** Where files between the steps lie: beside the output, called by the model. */
+function placesOf(values: Values, steps: Steps): (what: string, ending?: string) => string {
+  const input = one(values, "input_path")!;
+  const stem = join(dirname(one(values, "output_path")!), basename(input, extname(input)));
+  const keep = values.has("save_intermediate");
+  return (what, ending = "circle") => steps.place(`${stem}.${what}.${ending}`, keep, input);
+}
+
+function record(values: Values, model: string, recorded: string, steps: Steps): Promise<void> {
+  const how = ["min_percentile", "max_percentile", "moving_avg_batch", "moving_avg_const", "mode"];
+  return steps.record([
+    ...["--input_model", model, "--output_model", recorded],
+    ...same(values, "input_data", "input_data_format", ...how, "generate_profile_data"),
+  ]);
+}
+
+/** Told before anything is run. */
+function checkEvaluation(values: Values): void {
+  const format = one(values, "input_data_format");
+  if (values.has("evaluate_result") && values.has("test_data") && format !== undefined)
+    choice("--input_data_format (of --test_data)", format, EVAL_FORMATS);
+}
+
+/** Compares the result, fake-quantized, with the input, where that is asked for. */
+async function evaluate(values: Values, between: (what: string) => string, steps: Steps): Promise<void> {
+  if (!values.has("evaluate_result")) return;
+  const data = one(values, "test_data");
+  const fake = between("fake_quant");
+  await steps.quantizer(["--fake_quantize", one(values, "output_path")!, fake]);
+  await steps.evaluate([
+    ...["--first_model", one(values, "input_path")!, "--second_model", fake],
+    ...(data === undefined ? [] : ["--first_input_data", data, "--second_input_data", data]),
+    ...(data === undefined ? [] : same(values, "input_data_format")),
+    ...same(values, ...METRICS.map((name) => name.slice(2))),
+  ]);
 }
 
 /** What a file of layer settings says of the whole model (§5.8). */

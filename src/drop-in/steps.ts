@@ -33,6 +33,14 @@ export class Steps {
     await this.step("circle-eval-diff", words, (await import("./circle-eval-diff.ts")).runCircleEvalDiff);
   }
 
+  async visq(words: readonly string[]): Promise<void> {
+    await this.step("visq", words, (await import("./visq.ts")).runVisq);
+  }
+
+  async solver(words: readonly string[]): Promise<void> {
+    await this.step("circle-mpqsolver", words, (await import("./circle-mpqsolver.ts")).runCircleMpqsolver);
+  }
+
   /** Removes what is not kept. */
   close(): void {
     for (const path of this.hidden.keys()) removeTemporary(path);
