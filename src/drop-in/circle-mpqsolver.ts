@@ -4,7 +4,7 @@
  *
  *     recorded ─▶ quantize with a configuration ─▶ fake-quantize ─▶ mean absolute error against the recorded model
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FileError, MinmaxqError, Problems, reasonOf, UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
@@ -12,8 +12,9 @@ import { counted } from "../base/text.ts";
 import { type InputSpec, openDataSet } from "../calibration/index.ts";
 import { compareModels } from "../compare/compare.ts";
 import { openSide, type Side } from "../compare/side.ts";
+import { readVisqErrors } from "../compare/visq.ts";
 import { about } from "../driver/about.ts";
-import { checkInput, checkPaths } from "../driver/paths.ts";
+import { checkPaths } from "../driver/paths.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import { type OpenedModel, openModel } from "../model/index.ts";
 import { workspace } from "../passes/workspace.ts";
@@ -21,6 +22,7 @@ import { DEFAULT_SCHEME, ONE_SCHEMES } from "../rules/schemes.ts";
 import { type BisectionStep, bisect, type Depths, HighIsWorse, type HighPart, worseEnd } from "../search/bisection.ts";
 import { findPattern, PATTERNS, type ReadIndexes } from "../search/patterns.ts";
 import { sixDigits } from "./circle-eval-diff.ts";
+import { runCircleQuantizer } from "./circle-quantizer.ts";
 import { Steps } from "./steps.ts";
 import {
   COMMON_WORDS,
@@ -79,7 +81,7 @@ const TEXT: FrontText = {
   positionals: "",
   options: OPTIONS,
   example:
-    "--bisection true --data samples.h5 --qerror_ratio 0.3 --input_model recorded.circle --output_model mixed.circle",
+    "--bisection true --data samples.h5 --qerror_ratio 0.3 --input_model face.recorded.circle --output_model mixed.circle",
 };
 
 export const HELP = () => usage(TEXT);
@@ -153,7 +155,7 @@ function byBisection(parsed: Parsed, { granularity }: Asked): Solve {
   if (end === "auto" && visq === undefined)
     throw new UsageError("--bisection auto: needs --visq_file, which 'minmaxq visq --tae_output FILE' writes");
   return async (solver) => {
-    const errors = end === "auto" ? readVisq(visq!) : new Map<string, number>();
+    const errors = end === "auto" ? readVisqErrors(visq!) : new Map<string, number>();
     const highEnd = end === "auto" ? (depths: Depths) => worseEnd(depths, errors) : () => end;
     const source = { location: text("--data"), format: text("--data_format") };
     await solver.bisect(ratio, highEnd, source, granularity);
@@ -262,7 +264,7 @@ class Solver {
       if (!(error instanceof HighIsWorse)) throw error;
       throw new FileError(
         asked.model,
-        `its int16 form has a larger error (${sixDigits(error.high)}) than its uint8 form (${sixDigits(error.low)}), so there is nothing to search; check ranges and samples`,
+        `its int16 form has a larger error (${sixDigits(error.high)}) than its uint8 form (${sixDigits(error.low)}), so there is nothing to search; record wider ranges (--mode minmax), or other samples`,
         { code: "high-is-worse" },
       );
     }
@@ -300,11 +302,15 @@ class Solver {
     const config = steps.place(`${output}.mpq.json`, false, "the configuration");
     try {
       if (layers.length > 0) write(config, this.configuration(layers, dtype, granularity));
-      await steps.quantizer([
-        ...["--quantize_with_minmax", "float32", dtype, granularity, ...shared],
-        ...(layers.length > 0 ? ["--config", config] : []),
-        ...[model, to],
-      ]);
+      await steps.call(
+        "circle-quantizer",
+        [
+          ...["--quantize_with_minmax", "float32", dtype, granularity, ...shared],
+          ...(layers.length > 0 ? ["--config", config] : []),
+          ...[model, to],
+        ],
+        runCircleQuantizer,
+      );
     } finally {
       steps.close();
     }
@@ -332,7 +338,7 @@ class Solver {
     try {
       const own = new Steps({ ...output, tell: () => {}, print: () => {} });
       await this.quantized(dtype, high === "all" ? "channel" : granularity, layers, quantized, own);
-      await steps.quantizer(["--fake_quantize", quantized, fake]);
+      await steps.call("circle-quantizer", ["--fake_quantize", quantized, fake], runCircleQuantizer);
       const opened = openModel(fake);
       try {
         const second = await about(model, () => openSide(opened));
@@ -351,30 +357,6 @@ class Solver {
 
 function layersOf(high: HighPart): Layers {
   return typeof high === "string" ? [] : high.map((name) => ({ name, dtype: "int16" }));
-}
-
-/** Errors by tensor from a file of visq: the one table of its `error`. Throws FileError. */
-function readVisq(path: string): Map<string, number> {
-  checkInput(path);
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new FileError(path, `cannot be read as JSON (${reasonOf(error)}); give a file that visq wrote`, {
-      cause: error,
-    });
-  }
-  const table = (value as { error?: unknown[] } | null)?.error?.[0];
-  const entries = typeof table === "object" && table !== null ? Object.entries(table) : [];
-  const broken = entries.filter(([, error]) => typeof error !== "number").map(([name]) => `"${name}"`);
-  if (entries.length === 0 || broken.length > 0)
-    throw new FileError(
-      path,
-      broken.length > 0
-        ? `the errors of ${broken.slice(0, 4).join(", ")} are no numbers; give a file that visq wrote`
-        : "has no errors of tensors ('error': [{ TENSOR: NUMBER }]); give a file that visq wrote",
-    );
-  return new Map(entries as [string, number][]);
 }
 
 function makeFolder(path: string): void {

@@ -10,7 +10,7 @@ import { FileError, reasonOf, UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { ONE_SCHEMES } from "../rules/schemes.ts";
 import { readSection } from "./cfg.ts";
-import { Steps } from "./steps.ts";
+import { Steps, type Tool } from "./steps.ts";
 import {
   COMMON_WORDS,
   choice,
@@ -57,7 +57,7 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--generate_profile_data": { words: 0, help: "-p; write which operators of the input each operator comes from" },
   "--save_intermediate": {
     words: 0,
-    help: "keep the models between the steps beside the output: INPUT.weights_fake_quant.circle and INPUT.minmax_recorded.circle",
+    help: "keep the models between the steps beside the output, as INPUT.STEP.circle",
   },
   "--input_model_dtype": { words: 1, help: "float32 (default); int8 with --requantize" },
   "--input_dtype": { words: 1, help: "the same, by its former name" },
@@ -136,7 +136,7 @@ export async function runOneQuantize(words: readonly string[], output: Output): 
   const log: string[] = [];
   const path = `${one(values, "output_path")!}.log`;
   try {
-    await work(values, new Steps(output, log));
+    await work(values, new Tools(output, log));
   } finally {
     if (log.length > 0) writeLog(path, log, output);
   }
@@ -185,23 +185,23 @@ function same(values: Values, ...names: string[]): string[] {
 }
 
 /** In ONE's order: parameters first, then rounding, then integers, else all steps. */
-async function work(values: Values, steps: Steps): Promise<void> {
+async function work(values: Values, steps: Tools): Promise<void> {
   const ends = [one(values, "input_path")!, one(values, "output_path")!];
   if (values.has("force_quantparam")) {
     const all = alike(values, "force_quantparam", ["tensor_name", "scale", "zero_point"]);
-    return steps.quantizer([...all.flatMap((each) => ["--force_quantparam", ...each]), ...ends]);
+    return steps.tool("circle-quantizer", [...all.flatMap((each) => ["--force_quantparam", ...each]), ...ends]);
   }
   if (values.has("copy_quantparam")) {
     const all = alike(values, "copy_quantparam", ["src_tensor_name", "dst_tensor_name"]);
-    return steps.quantizer([...all.flatMap((each) => ["--copy_quantparam", ...each]), ...ends]);
+    return steps.tool("circle-quantizer", [...all.flatMap((each) => ["--copy_quantparam", ...each]), ...ends]);
   }
-  if (values.has("fake_quantize")) return steps.quantizer(["--fake_quantize", ...ends]);
+  if (values.has("fake_quantize")) return steps.tool("circle-quantizer", ["--fake_quantize", ...ends]);
   const from = one(values, "input_model_dtype") ?? one(values, "input_dtype");
   if (values.has("requantize")) {
     const to = one(values, "quantized_dtype");
     if (from === undefined || to === undefined)
       throw new UsageError("--requantize: needs --input_model_dtype int8 and --quantized_dtype uint8; see --help");
-    return steps.quantizer(["--requantize", from, to, ...ends]);
+    return steps.tool("circle-quantizer", ["--requantize", from, to, ...ends]);
   }
   await (values.has("ampq") ? mixedPrecision : threeSteps)(values, from ?? "float32", steps);
 }
@@ -217,7 +217,7 @@ function alike(values: Values, mode: string, names: readonly string[]): string[]
   return first!.map((_, i) => columns.map((column) => column[i]!));
 }
 
-async function threeSteps(values: Values, from: string, steps: Steps): Promise<void> {
+async function threeSteps(values: Values, from: string, steps: Tools): Promise<void> {
   const input = one(values, "input_path")!;
   const result = one(values, "output_path")!;
   const config = one(values, "quant_config");
@@ -236,10 +236,17 @@ async function threeSteps(values: Values, from: string, steps: Steps): Promise<v
   const between = placesOf(values, steps);
   try {
     const rounded = between("weights_fake_quant");
-    await steps.quantizer(["--quantize_dequantize_weights", ...scheme, ...layers, input, rounded, ...profile]);
+    await steps.tool("circle-quantizer", [
+      "--quantize_dequantize_weights",
+      ...scheme,
+      ...layers,
+      input,
+      rounded,
+      ...profile,
+    ]);
     const recorded = between("minmax_recorded");
     await record(values, rounded, recorded, steps);
-    await steps.quantizer([
+    await steps.tool("circle-quantizer", [
       ...["--quantize_with_minmax", ...scheme],
       ...same(values, "TF-style_maxpool", "input_type", "output_type"),
       ...[...layers, recorded, result, ...profile],
@@ -251,7 +258,7 @@ async function threeSteps(values: Values, from: string, steps: Steps): Promise<v
 }
 
 /** ONE's other way: ranges of the model as it is, without rounded weights, and the solver on them (§5.9). */
-async function mixedPrecision(values: Values, from: string, steps: Steps): Promise<void> {
+async function mixedPrecision(values: Values, from: string, steps: Tools): Promise<void> {
   const [input, result] = [one(values, "input_path")!, one(values, "output_path")!];
   choice("--input_model_dtype", from, { float32: true });
   if (values.has("quant_config"))
@@ -288,13 +295,20 @@ async function mixedPrecision(values: Values, from: string, steps: Steps): Promi
     await record(values, input, recorded, steps);
     if (ownVisq) {
       const rounded = between("visq.q8");
-      await steps.quantizer(["--quantize_with_minmax", "float32", "uint8", "channel", recorded, rounded]);
-      await steps.visq([
+      await steps.tool("circle-quantizer", [
+        "--quantize_with_minmax",
+        "float32",
+        "uint8",
+        "channel",
+        recorded,
+        rounded,
+      ]);
+      await steps.tool("visq", [
         ...["--fp32_circle", input, "--q_circle", rounded, "--tae_output", visq!, "--batch_size", "1"],
         ...(data === undefined ? ["--data", "random", "--data_format", "random"] : ["--data", data, ...formatWords]),
       ]);
     }
-    await steps.solver(words);
+    await steps.tool("circle-mpqsolver", words);
     await evaluate(values, between, steps);
   } finally {
     steps.close();
@@ -310,16 +324,16 @@ function renamed(values: Values, names: Readonly<Record<string, string>>): strin
 }
 
 /** Where files between the steps lie: beside the output, called by the model. */
-function placesOf(values: Values, steps: Steps): (what: string, ending?: string) => string {
+function placesOf(values: Values, steps: Tools): (what: string, ending?: string) => string {
   const input = one(values, "input_path")!;
   const stem = join(dirname(one(values, "output_path")!), basename(input, extname(input)));
   const keep = values.has("save_intermediate");
   return (what, ending = "circle") => steps.place(`${stem}.${what}.${ending}`, keep, input);
 }
 
-function record(values: Values, model: string, recorded: string, steps: Steps): Promise<void> {
+function record(values: Values, model: string, recorded: string, steps: Tools): Promise<void> {
   const how = ["min_percentile", "max_percentile", "moving_avg_batch", "moving_avg_const", "mode"];
-  return steps.record([
+  return steps.tool("record-minmax", [
     ...["--input_model", model, "--output_model", recorded],
     ...same(values, "input_data", "input_data_format", ...how, "generate_profile_data"),
   ]);
@@ -333,12 +347,12 @@ function checkEvaluation(values: Values): void {
 }
 
 /** Compares the result, fake-quantized, with the input, where that is asked for. */
-async function evaluate(values: Values, between: (what: string) => string, steps: Steps): Promise<void> {
+async function evaluate(values: Values, between: (what: string) => string, steps: Tools): Promise<void> {
   if (!values.has("evaluate_result")) return;
   const data = one(values, "test_data");
   const fake = between("fake_quant");
-  await steps.quantizer(["--fake_quantize", one(values, "output_path")!, fake]);
-  await steps.evaluate([
+  await steps.tool("circle-quantizer", ["--fake_quantize", one(values, "output_path")!, fake]);
+  await steps.tool("circle-eval-diff", [
     ...["--first_model", one(values, "input_path")!, "--second_model", fake],
     ...(data === undefined ? [] : ["--first_input_data", data, "--second_input_data", data]),
     ...(data === undefined ? [] : same(values, "input_data_format")),
@@ -354,5 +368,20 @@ function defaultsOf(path: string): { default_quantization_dtype?: string; defaul
     throw new FileError(path, `cannot be read as JSON (${reasonOf(error)})`, { cause: error });
   }
 }
+
+/** The fronts that this one calls by their names; loaded when they are called. */
+class Tools extends Steps {
+  async tool(name: keyof typeof TOOLS, words: readonly string[]): Promise<void> {
+    await this.call(name, words, await TOOLS[name]());
+  }
+}
+
+const TOOLS = {
+  "circle-quantizer": async (): Promise<Tool> => (await import("./circle-quantizer.ts")).runCircleQuantizer,
+  "record-minmax": async (): Promise<Tool> => (await import("./record-minmax.ts")).runRecordMinmax,
+  "circle-eval-diff": async (): Promise<Tool> => (await import("./circle-eval-diff.ts")).runCircleEvalDiff,
+  visq: async (): Promise<Tool> => (await import("./visq.ts")).runVisq,
+  "circle-mpqsolver": async (): Promise<Tool> => (await import("./circle-mpqsolver.ts")).runCircleMpqsolver,
+};
 
 export const FRONT = { text: TEXT, run: runOneQuantize, help: HELP };

@@ -3,6 +3,9 @@ import { MinmaxqError, reasonOf, UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { removeTemporary, temporaryPath } from "../base/temporary.ts";
 
+/** A front as it is called. */
+export type Tool = (words: readonly string[], output: Output) => Promise<void>;
+
 /** The tools that are called, what they say, and the files between them. */
 export class Steps {
   /** Hidden models between steps by path: what the log calls them, and the model that they come from. */
@@ -21,37 +24,14 @@ export class Steps {
     return place;
   }
 
-  async quantizer(words: readonly string[]): Promise<void> {
-    await this.step("circle-quantizer", words, (await import("./circle-quantizer.ts")).runCircleQuantizer);
-  }
-
-  async record(words: readonly string[]): Promise<void> {
-    await this.step("record-minmax", words, (await import("./record-minmax.ts")).runRecordMinmax);
-  }
-
-  async evaluate(words: readonly string[]): Promise<void> {
-    await this.step("circle-eval-diff", words, (await import("./circle-eval-diff.ts")).runCircleEvalDiff);
-  }
-
-  async visq(words: readonly string[]): Promise<void> {
-    await this.step("visq", words, (await import("./visq.ts")).runVisq);
-  }
-
-  async solver(words: readonly string[]): Promise<void> {
-    await this.step("circle-mpqsolver", words, (await import("./circle-mpqsolver.ts")).runCircleMpqsolver);
-  }
-
   /** Removes what is not kept. */
   close(): void {
     for (const path of this.hidden.keys()) removeTemporary(path);
     this.hidden.clear();
   }
 
-  private async step(
-    tool: string,
-    words: readonly string[],
-    run: (words: readonly string[], output: Output) => Promise<void>,
-  ): Promise<void> {
+  /** Calls a front; what it says is noted, and hidden files have the model's name. Throws what it throws. */
+  async call(tool: string, words: readonly string[], run: Tool): Promise<void> {
     const note = (line: string) => this.log.push(this.named(line, "shown"));
     note([tool, ...words].join(" "));
     const said = (say: (line: string) => void) => (line: string) => {

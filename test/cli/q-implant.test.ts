@@ -1,10 +1,11 @@
 /** `minmaxq q-implant` as people run it: what circle-quantizer made of a model, taken apart into NumPy files and put together again. */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readRange } from "../../src/model/bytes.ts";
-import { type Model, nameOf, openModel, type Tensor, TensorType } from "../../src/model/index.ts";
+import { type Model, openModel } from "../../src/model/index.ts";
 import { bytesOf, npy } from "../calibration/support.ts";
+import { dtypeOf, type Entry, takenApart } from "../helpers/implants.ts";
 import { type GraphBuilder, model, recorded } from "../helpers/models.ts";
 import { write } from "./models.ts";
 import { cleanUpAfterwards, executable, folder, refused, succeeded } from "./support.ts";
@@ -34,44 +35,6 @@ function float(): Model {
       .operator("SPLIT", ["axis", "flat"], ["half0", "half1"], { type: "SplitOptions", value: { numSplits: 2 } })
       .operator("ADD", ["half0", "half1"], ["y"], { type: "AddOptions", value: {} }),
   );
-}
-
-const CODES = { UINT8: ["|u1", "uint8"], INT32: ["<i4", "int32"], INT16: ["<i2", "int16"], INT64: ["<i8", "int64"] };
-
-interface Entry {
-  dtype: string;
-  scale: string;
-  zerop: string;
-  quantized_dimension: number;
-  value?: string;
-}
-
-const dtypeOf = ({ type }: Tensor) => nameOf(TensorType, type ?? 0)!;
-
-/** Parameters of a model's tensors as NumPy files below a folder, and what the JSON says of them. */
-function takenApart(name: string, into: string): Record<string, Entry> {
-  mkdirSync(at(into), { recursive: true });
-  const opened = openModel(at(name));
-  const entries: Record<string, Entry> = {};
-  for (const [i, tensor] of opened.model.subgraphs![0]!.tensors!.entries()) {
-    const { quantization: quant } = tensor;
-    if (!quant?.scale?.length) continue;
-    const file = (what: string, content: Uint8Array) => {
-      writeFileSync(at(`${into}/${i}.${what}.npy`), content);
-      return `${i}.${what}.npy`;
-    };
-    const [code, dtype] = CODES[dtypeOf(tensor) as keyof typeof CODES] as [string, string];
-    const data = opened.model.buffers![tensor.buffer ?? 0]?.data;
-    entries[tensor.name!] = {
-      dtype,
-      scale: file("scale", npy("<f4", [quant.scale.length], bytesOf(quant.scale as Float32Array))),
-      zerop: file("zerop", npy("<i8", [quant.zeroPoint!.length], bytesOf(quant.zeroPoint as BigInt64Array))),
-      quantized_dimension: quant.quantizedDimension ?? 0,
-      ...(data && "source" in data && { value: file("value", npy(code, [...tensor.shape!], readRange(data))) }),
-    };
-  }
-  opened.close();
-  return entries;
 }
 
 /** What the tests compare of a model. */
@@ -107,12 +70,12 @@ beforeAll(async () => {
       ["circle-quantizer", "--quantize_with_minmax", "float32", dtype, "channel", "float.circle", `${dtype}.circle`],
       { cwd },
     );
-  uint8 = takenApart("uint8.circle", "q");
+  uint8 = takenApart(at("uint8.circle"), at("q"));
 });
 
 for (const dtype of ["uint8", "int16"])
   test(`${dtype}: the same model as the quantizer's`, async () => {
-    const entries = takenApart(`${dtype}.circle`, dtype);
+    const entries = takenApart(at(`${dtype}.circle`), at(dtype));
     expect(Object.keys(entries).sort()).toEqual(["b", "conv", "flat", "half0", "half1", "w", "x", "y"]);
     writeFileSync(at(`${dtype}/qparam.json`), JSON.stringify(entries));
     await succeeded(["q-implant", "float.circle", `${dtype}/qparam.json`, "out.circle"], { cwd });
