@@ -51,11 +51,19 @@ function softmax() {
   });
 }
 
+const scheme = ["--quantize_with_minmax", "float32"];
+const io = ["--input_type", "uint8", "--output_type", "uint8"];
+
 beforeAll(async () => {
   await write(chain(), at("chain.circle"));
   await write(softmax(), at("softmax.circle"));
   const samples = Array.from({ length: 3 * 64 }, (_, i) => 4 * Math.sin(i * i));
   writeFileSync(at("data.npy"), npy("<f4", [3, 1, 64], floats(...samples)));
+  for (const [dtype, name] of [
+    ["uint8", "q8.circle"],
+    ["int16", "q16.circle"],
+  ])
+    await succeeded(["circle-quantizer", ...scheme, dtype!, "channel", ...io, "chain.circle", name!], { cwd });
 });
 
 /** Mean absolute error of a quantized model as circle-eval-diff prints it, on the same samples as one raw file a record. */
@@ -79,12 +87,6 @@ describe("bisection", () => {
         .trim()
         .split("\n");
       const errors = new Map(lines.map((line) => line.split(" ") as [string, string]));
-      const scheme = ["--quantize_with_minmax", "float32"];
-      const io = ["--input_type", "uint8", "--output_type", "uint8"];
-      await succeeded(["circle-quantizer", ...scheme, "uint8", "channel", ...io, "chain.circle", "q8.circle"], { cwd });
-      await succeeded(["circle-quantizer", ...scheme, "int16", "channel", ...io, "chain.circle", "q16.circle"], {
-        cwd,
-      });
       expect(Number(errors.get("Q8"))).toBeCloseTo(await errorOf("q8.circle"), 6);
       expect(Number(errors.get("Q16"))).toBeCloseTo(await errorOf("q16.circle"), 6);
       const numbers = [...errors.keys()].filter((key) => /^\d+$/.test(key));
@@ -149,12 +151,13 @@ describe("patterns", () => {
         ],
       }),
     );
-    const scheme = ["float32", "uint8", "channel", "--input_type", "uint8", "--output_type", "uint8"];
     await succeeded(
       [
         "circle-quantizer",
-        "--quantize_with_minmax",
         ...scheme,
+        "uint8",
+        "channel",
+        ...io,
         "--config",
         "by-hand.json",
         "softmax.circle",
