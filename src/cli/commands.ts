@@ -135,7 +135,7 @@ export const FRONTS: Readonly<Record<string, FrontRow>> = {
     load: async () => (await import("../drop-in/record-minmax.ts")).FRONT,
   },
   "one-quantize": {
-    summary: "takes the arguments and the cfg file of ONE's one-quantize, which calls the other three",
+    summary: "takes the arguments and the cfg file of ONE's one-quantize, which calls the others",
     runsModels: "always",
     load: async () => (await import("../drop-in/one-quantize.ts")).FRONT,
   },
@@ -143,6 +143,26 @@ export const FRONTS: Readonly<Record<string, FrontRow>> = {
     summary: "takes the arguments of ONE's circle-eval-diff",
     runsModels: "always",
     load: async () => (await import("../drop-in/circle-eval-diff.ts")).FRONT,
+  },
+  "circle-mpqsolver": {
+    summary: "takes the arguments of ONE's circle-mpqsolver: which layers get int16",
+    runsModels: "always",
+    load: async () => (await import("../drop-in/circle-mpqsolver.ts")).FRONT,
+  },
+  visq: {
+    summary: "takes the arguments of ONE's visq: errors of tensors as JSON and as a graph",
+    runsModels: "always",
+    load: async () => (await import("../drop-in/visq.ts")).FRONT,
+  },
+  "q-implant": {
+    summary: "takes the arguments of ONE's q-implant: parameters and integers from NumPy files",
+    runsModels: "never",
+    load: async () => (await import("../drop-in/q-implant.ts")).FRONT,
+  },
+  "fm-equalize": {
+    summary: "takes the arguments of ONE's fm-equalize: channels made more alike before quantization",
+    runsModels: "always",
+    load: async () => (await import("../drop-in/fm-equalize.ts")).FRONT,
   },
 };
 

@@ -6,8 +6,9 @@
  * b and e are where a colour's range begins and ends, c is the colour. Errors are rounded to 4 digits behind the point, as Python's
  * round does it: ties of the exact value go to the even digit. The ranges are those of unrounded errors: 0…1 for MPEIR, else least to most.
  */
+import { readFileSync } from "node:fs";
 import { basename, extname } from "node:path";
-import { FileError } from "../base/errors.ts";
+import { FileError, reasonOf } from "../base/errors.ts";
 import type { ComparedLayer } from "./compare.ts";
 
 export const VISQ_METRICS = ["mpeir", "mse", "tae", "srmse"] as const;
@@ -68,6 +69,29 @@ export function visqFile(
     },
     error: [Object.fromEntries(errors.map(([name, error]) => [name, fourDigits(error)]))],
   };
+}
+
+/** Errors by tensor from a file of visq: the one table of its `error`. Throws FileError. */
+export function readVisqErrors(path: string): Map<string, number> {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new FileError(path, `cannot be read (${reasonOf(error)}); give a JSON file that visq wrote`, {
+      cause: error,
+    });
+  }
+  const table = (value as { error?: unknown[] } | null)?.error?.[0];
+  const entries = typeof table === "object" && table !== null ? Object.entries(table) : [];
+  const broken = entries.filter(([, error]) => typeof error !== "number").map(([name]) => `"${name}"`);
+  if (entries.length === 0 || broken.length > 0)
+    throw new FileError(
+      path,
+      broken.length > 0
+        ? `the errors of ${broken.slice(0, 4).join(", ")} are no numbers; give a file that visq wrote`
+        : "has no errors of tensors ('error': [{ TENSOR: NUMBER }]); give a file that visq wrote",
+    );
+  return new Map(entries as [string, number][]);
 }
 
 /** Rounds to 4 digits behind the point; exact ties to the even digit. */

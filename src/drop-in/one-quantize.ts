@@ -6,11 +6,11 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
-import { FileError, MinmaxqError, reasonOf, UsageError } from "../base/errors.ts";
+import { FileError, reasonOf, UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
-import { removeTemporary, temporaryPath } from "../base/temporary.ts";
 import { ONE_SCHEMES } from "../rules/schemes.ts";
 import { readSection } from "./cfg.ts";
+import { Steps, type Tool } from "./steps.ts";
 import {
   COMMON_WORDS,
   choice,
@@ -34,15 +34,17 @@ const METRICS = [
 ];
 /** Options that may be given several times; what the cfg file says of them comes behind (§5.9). */
 const SEVERAL = ["tensor_name", "scale", "zero_point", "src_tensor_name", "dst_tensor_name"];
-/** What belongs to ONE's mixed-precision solver, which has no counterpart here. */
-const SOLVER: Readonly<Record<string, number>> = {
-  "--ampq": 0,
-  "--ampq_qerror_ratio": 1,
-  "--ampq_algorithm": 1,
-  "--bisection_type": 1,
-  "--u8_layernorm_with_s16_variance": 0,
-  "--u8_softmax_with_s16_sub_exp": 0,
-  "--ampq_bisection_visq": 1,
+/** `--ampq_algorithm` and `--bisection_type`: words of circle-mpqsolver's `--bisection`. */
+const ALGORITHMS = { bisection: "--bisection", pattern: "--patterns", patterns: "--patterns" } as const;
+const BISECTIONS = { auto: "auto", i16_front: "true", i16_back: "false", true: "true", false: "false" } as const;
+/** Options of the solver; they mean nothing without --ampq. */
+const SOLVER: Readonly<Record<string, WordOption>> = {
+  "--ampq_qerror_ratio": { words: 1, help: "with --ampq: circle-mpqsolver's --qerror_ratio, 0.5 by default" },
+  "--ampq_algorithm": { words: 1, help: "with --ampq: bisection (default) or pattern" },
+  "--bisection_type": { words: 1, help: "with --ampq: auto (default), i16_front or i16_back" },
+  "--ampq_bisection_visq": { words: 1, help: "with --ampq: errors for auto; made when it is not given" },
+  "--u8_layernorm_with_s16_variance": { words: 0, help: "with --ampq_algorithm pattern" },
+  "--u8_softmax_with_s16_sub_exp": { words: 0, help: "with --ampq_algorithm pattern" },
 };
 
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
@@ -55,7 +57,7 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--generate_profile_data": { words: 0, help: "-p; write which operators of the input each operator comes from" },
   "--save_intermediate": {
     words: 0,
-    help: "keep the models between the steps beside the output: INPUT.weights_fake_quant.circle and INPUT.minmax_recorded.circle",
+    help: "keep the models between the steps beside the output, as INPUT.STEP.circle",
   },
   "--input_model_dtype": { words: 1, help: "float32 (default); int8 with --requantize" },
   "--input_dtype": { words: 1, help: "the same, by its former name" },
@@ -94,14 +96,9 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
     words: 0,
     help: "only turn an int8 model into a uint8 one (--input_model_dtype int8 --quantized_dtype uint8)",
   },
+  "--ampq": { words: 0, help: "mixed precision: record, then circle-mpqsolver, which chooses layers for int16" },
+  ...SOLVER,
   ...COMMON_WORDS,
-};
-
-const TEXT: FrontText = {
-  name: "one-quantize",
-  positionals: "",
-  options: OPTIONS,
-  example: "-i model.circle -d samples.h5 -o model.q8.circle --granularity channel",
 };
 
 const SHORT: Readonly<Record<string, string>> = {
@@ -113,6 +110,14 @@ const SHORT: Readonly<Record<string, string>> = {
   "-C": "--config",
   "-S": "--section",
   "-V": "--verbose",
+};
+
+const TEXT: FrontText = {
+  name: "one-quantize",
+  positionals: "",
+  options: OPTIONS,
+  short: SHORT,
+  example: "-i model.circle -d samples.h5 -o model.q8.circle --granularity channel",
 };
 
 export const HELP = () => usage(TEXT);
@@ -131,7 +136,7 @@ export async function runOneQuantize(words: readonly string[], output: Output): 
   const log: string[] = [];
   const path = `${one(values, "output_path")!}.log`;
   try {
-    await work(values, new Steps(output, log));
+    await work(values, new Tools(output, log));
   } finally {
     if (log.length > 0) writeLog(path, log, output);
   }
@@ -147,12 +152,12 @@ function writeLog(path: string, log: readonly string[], output: Output): void {
 
 /** The command line, then what the cfg file has beside it. Throws UsageError. */
 function valuesOf(words: readonly string[], output: Output): Values {
-  const parsed = parseWords(words.flatMap(asLong), { ...TEXT, options: { ...OPTIONS, ...solverOptions() } });
+  const parsed = parseWords(words, TEXT);
   const values = new Map([...parsed.repeated].map(([name, all]) => [name.slice(2), all.map((each) => each[0] ?? "")]));
   const config = values.get("config")?.at(-1);
   if (config !== undefined) {
     for (const [key, value] of readSection(config, "one-quantize")) {
-      const option = OPTIONS[`--${key}`] ?? solverOptions()[`--${key}`];
+      const option = OPTIONS[`--${key}`];
       if (!option) output.tell(`warning: ${config}: "${key}" is no option of one-quantize; it is left out, as in ONE`);
       // An option without words is on, unless the file says that it is not; an empty value is none.
       else if (value === "" || (option.words === 0 && /^false$/i.test(value))) continue;
@@ -161,22 +166,9 @@ function valuesOf(words: readonly string[], output: Output): Values {
     }
   }
   const solver = Object.keys(SOLVER).find((name) => values.has(name.slice(2)));
-  if (solver)
-    throw new UsageError(
-      `${solver}: belongs to ONE's circle-mpqsolver, which has no counterpart here; name layers in --quant_config`,
-    );
+  if (solver && !values.has("ampq")) throw new UsageError(`${solver}: add --ampq, or leave it out`);
   return values;
 }
-
-/** `-i` and `--name=value` as the words that they stand for. */
-function asLong(word: string): string[] {
-  if (Object.hasOwn(SHORT, word)) return [SHORT[word]!];
-  const cut = /^(--[\w-]+)=(.*)$/s.exec(word);
-  return cut && Object.hasOwn(OPTIONS, cut[1]!) ? [cut[1]!, cut[2]!] : [word];
-}
-
-const solverOptions = (): Record<string, WordOption> =>
-  Object.fromEntries(Object.entries(SOLVER).map(([name, count]) => [name, { words: count, help: "" }]));
 
 /** The last value of an option. */
 function one(values: Values, name: string): string | undefined {
@@ -193,25 +185,25 @@ function same(values: Values, ...names: string[]): string[] {
 }
 
 /** In ONE's order: parameters first, then rounding, then integers, else all steps. */
-async function work(values: Values, steps: Steps): Promise<void> {
+async function work(values: Values, steps: Tools): Promise<void> {
   const ends = [one(values, "input_path")!, one(values, "output_path")!];
   if (values.has("force_quantparam")) {
     const all = alike(values, "force_quantparam", ["tensor_name", "scale", "zero_point"]);
-    return steps.quantizer([...all.flatMap((each) => ["--force_quantparam", ...each]), ...ends]);
+    return steps.tool("circle-quantizer", [...all.flatMap((each) => ["--force_quantparam", ...each]), ...ends]);
   }
   if (values.has("copy_quantparam")) {
     const all = alike(values, "copy_quantparam", ["src_tensor_name", "dst_tensor_name"]);
-    return steps.quantizer([...all.flatMap((each) => ["--copy_quantparam", ...each]), ...ends]);
+    return steps.tool("circle-quantizer", [...all.flatMap((each) => ["--copy_quantparam", ...each]), ...ends]);
   }
-  if (values.has("fake_quantize")) return steps.quantizer(["--fake_quantize", ...ends]);
+  if (values.has("fake_quantize")) return steps.tool("circle-quantizer", ["--fake_quantize", ...ends]);
   const from = one(values, "input_model_dtype") ?? one(values, "input_dtype");
   if (values.has("requantize")) {
     const to = one(values, "quantized_dtype");
     if (from === undefined || to === undefined)
       throw new UsageError("--requantize: needs --input_model_dtype int8 and --quantized_dtype uint8; see --help");
-    return steps.quantizer(["--requantize", from, to, ...ends]);
+    return steps.tool("circle-quantizer", ["--requantize", from, to, ...ends]);
   }
-  await threeSteps(values, from ?? "float32", steps);
+  await (values.has("ampq") ? mixedPrecision : threeSteps)(values, from ?? "float32", steps);
 }
 
 /** Values of options that come in rows. Throws UsageError where one is given more often than another. */
@@ -225,7 +217,7 @@ function alike(values: Values, mode: string, names: readonly string[]): string[]
   return first!.map((_, i) => columns.map((column) => column[i]!));
 }
 
-async function threeSteps(values: Values, from: string, steps: Steps): Promise<void> {
+async function threeSteps(values: Values, from: string, steps: Tools): Promise<void> {
   const input = one(values, "input_path")!;
   const result = one(values, "output_path")!;
   const config = one(values, "quant_config");
@@ -238,42 +230,134 @@ async function threeSteps(values: Values, from: string, steps: Steps): Promise<v
   choice("--input_model_dtype", scheme[0]!, { float32: true });
   choice("--quantized_dtype", scheme[1]!, ONE_SCHEMES);
   choice("--granularity", scheme[2]!, GRANULARITIES);
-  const data = one(values, "test_data");
-  const format = one(values, "input_data_format");
-  // Told before anything is run.
-  if (values.has("evaluate_result") && data !== undefined && format !== undefined)
-    choice("--input_data_format (of --test_data)", format, EVAL_FORMATS);
+  checkEvaluation(values);
   const layers = config === undefined ? [] : ["--config", config];
   const profile = same(values, "generate_profile_data");
-  const stem = join(dirname(result), basename(input, extname(input)));
-  const keep = values.has("save_intermediate");
-  const between = (what: string) => steps.place(`${stem}.${what}.circle`, keep, input);
+  const between = placesOf(values, steps);
   try {
     const rounded = between("weights_fake_quant");
-    await steps.quantizer(["--quantize_dequantize_weights", ...scheme, ...layers, input, rounded, ...profile]);
-    const recorded = between("minmax_recorded");
-    const how = ["min_percentile", "max_percentile", "moving_avg_batch", "moving_avg_const", "mode"];
-    await steps.record([
-      ...["--input_model", rounded, "--output_model", recorded],
-      ...same(values, "input_data", "input_data_format", ...how, "generate_profile_data"),
+    await steps.tool("circle-quantizer", [
+      "--quantize_dequantize_weights",
+      ...scheme,
+      ...layers,
+      input,
+      rounded,
+      ...profile,
     ]);
-    await steps.quantizer([
+    const recorded = between("minmax_recorded");
+    await record(values, rounded, recorded, steps);
+    await steps.tool("circle-quantizer", [
       ...["--quantize_with_minmax", ...scheme],
       ...same(values, "TF-style_maxpool", "input_type", "output_type"),
       ...[...layers, recorded, result, ...profile],
     ]);
-    if (!values.has("evaluate_result")) return;
-    const fake = between("fake_quant");
-    await steps.quantizer(["--fake_quantize", result, fake]);
-    await steps.evaluate([
-      ...["--first_model", input, "--second_model", fake],
-      ...(data === undefined ? [] : ["--first_input_data", data, "--second_input_data", data]),
-      ...(data === undefined ? [] : same(values, "input_data_format")),
-      ...same(values, ...METRICS.map((name) => name.slice(2))),
-    ]);
+    await evaluate(values, between, steps);
   } finally {
     steps.close();
   }
+}
+
+/** ONE's other way: ranges of the model as it is, without rounded weights, and the solver on them (§5.9). */
+async function mixedPrecision(values: Values, from: string, steps: Tools): Promise<void> {
+  const [input, result] = [one(values, "input_path")!, one(values, "output_path")!];
+  choice("--input_model_dtype", from, { float32: true });
+  if (values.has("quant_config"))
+    throw new UsageError("--quant_config: the solver of --ampq chooses layers itself; leave one of the two out");
+  const algorithm = choice("--ampq_algorithm", one(values, "ampq_algorithm") ?? "bisection", ALGORITHMS);
+  const bisection = choice("--bisection_type", one(values, "bisection_type") ?? "auto", BISECTIONS);
+  const isBisection = algorithm === "--bisection";
+  checkEvaluation(values);
+  const between = placesOf(values, steps);
+  const data = one(values, "input_data");
+  const format = one(values, "input_data_format");
+  const formatWords = format === undefined ? [] : ["--data_format", format];
+  try {
+    const recorded = between("minmax_recorded");
+    const given = one(values, "ampq_bisection_visq");
+    const ownVisq = isBisection && bisection === "auto" && given === undefined;
+    const visq = ownVisq ? between("tae.visq", "json") : given;
+    const words = [
+      ...["--input_model", recorded, "--output_model", result],
+      ...(isBisection ? ["--bisection", bisection] : ["--patterns"]),
+      ...(isBisection && visq !== undefined ? ["--visq_file", visq] : []),
+      ...(data === undefined ? [] : ["--data", data, ...formatWords]),
+      ...renamed(values, {
+        ampq_qerror_ratio: "--qerror_ratio",
+        input_type: "--input_dtype",
+        output_type: "--output_dtype",
+      }),
+      ...same(values, "quantized_dtype", "granularity", "TF-style_maxpool"),
+      ...same(values, "u8_layernorm_with_s16_variance", "u8_softmax_with_s16_sub_exp"),
+      ...(values.has("save_intermediate") ? ["--save_intermediate", dirname(result)] : []),
+    ];
+    // Before samples run, which may take minutes.
+    (await import("./circle-mpqsolver.ts")).checkWords(words);
+    await record(values, input, recorded, steps);
+    if (ownVisq) {
+      const rounded = between("visq.q8");
+      await steps.tool("circle-quantizer", [
+        "--quantize_with_minmax",
+        "float32",
+        "uint8",
+        "channel",
+        recorded,
+        rounded,
+      ]);
+      await steps.tool("visq", [
+        ...["--fp32_circle", input, "--q_circle", rounded, "--tae_output", visq!, "--batch_size", "1"],
+        ...(data === undefined ? ["--data", "random", "--data_format", "random"] : ["--data", data, ...formatWords]),
+      ]);
+    }
+    await steps.tool("circle-mpqsolver", words);
+    await evaluate(values, between, steps);
+  } finally {
+    steps.close();
+  }
+}
+
+/** Options that are handed on under another name. */
+function renamed(values: Values, names: Readonly<Record<string, string>>): string[] {
+  return Object.entries(names).flatMap(([name, other]) => {
+    const value = one(values, name);
+    return value === undefined ? [] : [other, value];
+  });
+}
+
+/** Where files between the steps lie: beside the output, called by the model. */
+function placesOf(values: Values, steps: Tools): (what: string, ending?: string) => string {
+  const input = one(values, "input_path")!;
+  const stem = join(dirname(one(values, "output_path")!), basename(input, extname(input)));
+  const keep = values.has("save_intermediate");
+  return (what, ending = "circle") => steps.place(`${stem}.${what}.${ending}`, keep, input);
+}
+
+function record(values: Values, model: string, recorded: string, steps: Tools): Promise<void> {
+  const how = ["min_percentile", "max_percentile", "moving_avg_batch", "moving_avg_const", "mode"];
+  return steps.tool("record-minmax", [
+    ...["--input_model", model, "--output_model", recorded],
+    ...same(values, "input_data", "input_data_format", ...how, "generate_profile_data"),
+  ]);
+}
+
+/** Told before anything is run. */
+function checkEvaluation(values: Values): void {
+  const format = one(values, "input_data_format");
+  if (values.has("evaluate_result") && values.has("test_data") && format !== undefined)
+    choice("--input_data_format (of --test_data)", format, EVAL_FORMATS);
+}
+
+/** Compares the result, fake-quantized, with the input, where that is asked for. */
+async function evaluate(values: Values, between: (what: string) => string, steps: Tools): Promise<void> {
+  if (!values.has("evaluate_result")) return;
+  const data = one(values, "test_data");
+  const fake = between("fake_quant");
+  await steps.tool("circle-quantizer", ["--fake_quantize", one(values, "output_path")!, fake]);
+  await steps.tool("circle-eval-diff", [
+    ...["--first_model", one(values, "input_path")!, "--second_model", fake],
+    ...(data === undefined ? [] : ["--first_input_data", data, "--second_input_data", data]),
+    ...(data === undefined ? [] : same(values, "input_data_format")),
+    ...same(values, ...METRICS.map((name) => name.slice(2))),
+  ]);
 }
 
 /** What a file of layer settings says of the whole model (§5.8). */
@@ -285,71 +369,19 @@ function defaultsOf(path: string): { default_quantization_dtype?: string; defaul
   }
 }
 
-/** The tools that are called, what they say, and the files between them. */
-class Steps {
-  /** Hidden models between steps by path: what the log calls them, and the model that they come from. */
-  private readonly hidden = new Map<string, { readonly shown: string; readonly input: string }>();
-
-  constructor(
-    private readonly output: Output,
-    private readonly log: string[],
-  ) {}
-
-  /** Where a model between steps is written: to its name, or to a hidden file that is removed at the end, also by a signal. */
-  place(path: string, keep: boolean, input: string): string {
-    if (keep) return path;
-    const place = temporaryPath(path);
-    this.hidden.set(place, { shown: path, input });
-    return place;
-  }
-
-  async quantizer(words: readonly string[]): Promise<void> {
-    await this.step("circle-quantizer", words, (await import("./circle-quantizer.ts")).runCircleQuantizer);
-  }
-
-  async record(words: readonly string[]): Promise<void> {
-    await this.step("record-minmax", words, (await import("./record-minmax.ts")).runRecordMinmax);
-  }
-
-  async evaluate(words: readonly string[]): Promise<void> {
-    await this.step("circle-eval-diff", words, (await import("./circle-eval-diff.ts")).runCircleEvalDiff);
-  }
-
-  /** Removes what is not kept. */
-  close(): void {
-    for (const path of this.hidden.keys()) removeTemporary(path);
-    this.hidden.clear();
-  }
-
-  private async step(
-    tool: string,
-    words: readonly string[],
-    run: (words: readonly string[], output: Output) => Promise<void>,
-  ): Promise<void> {
-    const note = (line: string) => this.log.push(this.named(line, "shown"));
-    note([tool, ...words].join(" "));
-    const said = (say: (line: string) => void) => (line: string) => {
-      note(line);
-      say(this.named(line, "input"));
-    };
-    const { print, tell, progress } = this.output;
-    try {
-      await run(words, { print: said(print), tell: said(tell), progress });
-    } catch (error) {
-      note(reasonOf(error));
-      throw error instanceof UsageError || !(error instanceof MinmaxqError) ? error : this.ofInput(error);
-    }
-  }
-
-  /** A text in which no hidden file is named: people know of the model alone, the log tells the steps' files apart. */
-  private named(text: string, as: "shown" | "input"): string {
-    return [...this.hidden].reduce((all, [path, names]) => all.replaceAll(path, names[as]), text);
-  }
-
-  private ofInput(error: MinmaxqError): MinmaxqError {
-    const message = this.named(error.message, "input");
-    return message === error.message ? error : new MinmaxqError(message, { code: error.code, cause: error });
+/** The fronts that this one calls by their names; loaded when they are called. */
+class Tools extends Steps {
+  async tool(name: keyof typeof TOOLS, words: readonly string[]): Promise<void> {
+    await this.call(name, words, await TOOLS[name]());
   }
 }
+
+const TOOLS = {
+  "circle-quantizer": async (): Promise<Tool> => (await import("./circle-quantizer.ts")).runCircleQuantizer,
+  "record-minmax": async (): Promise<Tool> => (await import("./record-minmax.ts")).runRecordMinmax,
+  "circle-eval-diff": async (): Promise<Tool> => (await import("./circle-eval-diff.ts")).runCircleEvalDiff,
+  visq: async (): Promise<Tool> => (await import("./visq.ts")).runVisq,
+  "circle-mpqsolver": async (): Promise<Tool> => (await import("./circle-mpqsolver.ts")).runCircleMpqsolver,
+};
 
 export const FRONT = { text: TEXT, run: runOneQuantize, help: HELP };

@@ -30,12 +30,13 @@ export interface Parsed {
 }
 
 /** Splits words into options with their values and the front's positionals. Throws a UsageError. */
-export function parseWords(words: readonly string[], front: FrontText): Parsed {
+export function parseWords(given: readonly string[], front: FrontText): Parsed {
   const known = front.options;
   const positionals = front.positionals.split(" ").filter((name) => name !== "");
   const options = new Map<string, readonly string[]>();
   const repeated = new Map<string, string[][]>();
   const rest: string[] = [];
+  const words = front.short ? given.flatMap((word) => inPython(word, front)) : given;
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
     const option = Object.hasOwn(known, word) ? known[word] : undefined;
@@ -56,6 +57,13 @@ export function parseWords(words: readonly string[], front: FrontText): Parsed {
   if (rest.length > positionals.length)
     throw new UsageError(`nothing is known to do with "${rest[positionals.length]}"; see --help`);
   return { options, repeated, positionals: rest };
+}
+
+/** `-i` and `--name=value` as the words that they stand for. */
+function inPython(word: string, { options, short = {} }: FrontText): string[] {
+  if (Object.hasOwn(short, word)) return [short[word]!];
+  const cut = /^(--[\w-]+)=(.*)$/s.exec(word);
+  return cut && Object.hasOwn(options, cut[1]!) ? [cut[1]!, cut[2]!] : [word];
 }
 
 /** Formats of circle-eval-diff (§8.1). */
@@ -101,6 +109,8 @@ export interface FrontText {
   /** With a space before each. */
   readonly positionals: string;
   readonly options: Readonly<Record<string, WordOption>>;
+  /** Tools that are Python scripts have names of one letter for some options, and take `--name=value`. */
+  readonly short?: Readonly<Record<string, string>>;
   /** Words of a use that works. */
   readonly example: string;
 }

@@ -229,6 +229,73 @@ describe("its other modes are circle-quantizer's", () => {
   });
 });
 
+describe("--ampq: the same bits as record-minmax and circle-mpqsolver in a row", () => {
+  const ends = ["-i", "model.circle", "-o", "mixed.circle", "--ampq"];
+  const solver = ["circle-mpqsolver", "--input_model", "rec.circle", "--output_model", "tool.circle"];
+  const data = ["--data", "data.npy", "--data_format", "npy"];
+  const same = () => expect(readFileSync(at("mixed.circle"))).toEqual(readFileSync(at("tool.circle")));
+  beforeAll(() =>
+    succeeded(["record-minmax", "--input_model", "model.circle", "--output_model", "rec.circle", ...DATA], { cwd }),
+  );
+
+  test("auto, with errors that it measures itself", async () => {
+    const { out } = await succeeded(["one-quantize", ...ends, ...DATA, "--ampq_qerror_ratio", "0.3"], { cwd });
+    const scheme = ["float32", "uint8", "channel"];
+    await succeeded(["circle-quantizer", "--quantize_with_minmax", ...scheme, "rec.circle", "q8.circle"], { cwd });
+    const models = ["--fp32_circle", "model.circle", "--q_circle", "q8.circle"];
+    await succeeded(["visq", ...models, ...data, "--tae_output", "tae.json"], { cwd });
+    const words = ["--bisection", "auto", "--visq_file", "tae.json", "--qerror_ratio", "0.3"];
+    const tool = await succeeded([...solver, ...words, ...data], { cwd });
+    same();
+    expect(out).toContain(tool.out.replace("tool.circle", "mixed.circle"));
+    expect(files(cwd).filter((each) => each.endsWith(".tmp"))).toEqual([]);
+    const log = readFileSync(at("mixed.circle.log"), "utf8").split("\n");
+    expect(log.filter((line) => /^(record-minmax|circle-quantizer|visq|circle-mpqsolver) --/.test(line)).length).toBe(
+      4,
+    );
+  });
+
+  test("from a cfg file: front, with dtypes of inputs and outputs", async () => {
+    const lines = [
+      "[one-quantize]",
+      "ampq=True",
+      "bisection_type=i16_front",
+      "output_type=float32",
+      "input_data_format=npy",
+    ];
+    writeFileSync(at("ampq.cfg"), lines.join("\n"));
+    const words = [
+      "-i",
+      "model.circle",
+      "-o",
+      "mixed.circle",
+      "-d",
+      "data.npy",
+      "-C",
+      "ampq.cfg",
+      "--save_intermediate",
+    ];
+    await succeeded(["one-quantize", ...words], { cwd });
+    await succeeded([...solver, "--bisection", "true", "--output_dtype", "float32", ...data], { cwd });
+    same();
+    for (const name of ["model.minmax_recorded.circle", "errors.mpq.txt", "FinalConfiguration.mpq.json"])
+      expect(existsSync(at(name))).toBe(true);
+  });
+
+  test("patterns", async () => {
+    const words = ["--ampq_algorithm", "pattern", "--u8_softmax_with_s16_sub_exp", "--quantized_dtype", "int16"];
+    const { err } = await minmaxq(["one-quantize", ...ends, ...DATA, ...words], { cwd });
+    expect(err).toContain("warning: model.circle: --u8_softmax_with_s16_sub_exp finds no softmax");
+    await minmaxq([...solver, "--patterns", "--u8_softmax_with_s16_sub_exp", "--quantized_dtype", "int16"], { cwd });
+    same();
+  });
+
+  test("without samples, on random ones", async () => {
+    const { code } = await minmaxq(["one-quantize", ...ends], { cwd });
+    expect(code).toBe(0);
+  });
+});
+
 describe("wrong command lines", () => {
   const ends = ["-i", "model.circle", "-o", "x.circle"];
   const rows: [words: string[], ...says: string[]][] = [
@@ -241,7 +308,12 @@ describe("wrong command lines", () => {
     [[...ends, "--quantized_dtype", "int16"], "uint8 only", "channel"],
     [[...ends, "--force_quantparam", "--tensor_name", "a"], "--tensor_name and --scale and --zero_point", "1, 0, 0"],
     [[...ends, "--requantize"], "--input_model_dtype int8"],
-    [[...ends, "--ampq"], "circle-mpqsolver"],
+    [[...ends, "--bisection_type", "auto"], "--bisection_type: add --ampq"],
+    [[...ends, "--ampq", "--bisection_type", "i16"], '"i16"', "auto, i16_front, i16_back"],
+    [[...ends, "--ampq", "--ampq_algorithm", "greedy"], '"greedy"', "bisection, pattern"],
+    [[...ends, "--ampq", "--quant_config", "a.json"], "--quant_config: the solver"],
+    [[...ends, "--ampq", "--ampq_algorithm", "pattern"], "--u8_layernorm_with_s16_variance"],
+    [[...ends, "--ampq", "--ampq_qerror_ratio", "2"], "--qerror_ratio", "from 0 to 1"],
   ];
   for (const [words, ...says] of rows)
     test(words.join(" ") || "(nothing)", async () => {

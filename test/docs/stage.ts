@@ -11,6 +11,7 @@ import { openModel } from "../../src/model/index.ts";
 import { bytesOf, npy } from "../calibration/support.ts";
 import { FLOATS, write } from "../cli/models.ts";
 import { type Ended, minmaxq, REAL } from "../cli/support.ts";
+import { takenApart } from "../helpers/implants.ts";
 import { GraphBuilder, ModelBuilder, model } from "../helpers/models.ts";
 import { SMALL } from "../media/pictures.ts";
 import { modelWith } from "../model/metadata.ts";
@@ -132,6 +133,7 @@ export class Stage {
     for (const name of named) {
       if (SAMPLES.test(name) || name === "samples/") await this.samples(name, fits);
       else if (/^(photos|pictures|images)\//.test(name)) this.photos(dirname(`${name}.`));
+      else if (name === "qparam.json" && !existsSync(this.path(name)) && fits) await this.parts(name, fits);
       else if (name === "why.json" && !existsSync(this.path(name)) && fits) await this.why(fits);
     }
   }
@@ -239,6 +241,12 @@ export class Stage {
       );
     for (const [i, { base64 }] of SMALL.filter(({ name }) => /^(progressive )?JPEG$/.test(name)).entries())
       writeFileSync(join(path, `photo${i}.jpg`), Buffer.from(base64, "base64"));
+  }
+
+  /** What q-implant takes for a float model: parameters and integers that quantizing found. */
+  private async parts(name: string, of: string): Promise<void> {
+    await this.run("one-quantize", "-i", of, "-o", ".parts.circle");
+    writeFileSync(this.path(name), JSON.stringify(takenApart(this.path(".parts.circle"), this.cwd)));
   }
 
   private async why(of: string): Promise<void> {
