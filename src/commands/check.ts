@@ -8,6 +8,7 @@ import { openModel } from "../model/index.ts";
 import type { OptionValues } from "../options/values.ts";
 import { checkTarget, graphsFor, isFault, remarksOn } from "../passes/target/check.ts";
 import { targetNamed } from "../rules/targets.ts";
+import { documentText } from "../views/json.ts";
 import { ConstantScanner } from "../weights/scan.ts";
 import type { Command } from "./command.ts";
 
@@ -47,11 +48,10 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       }));
       const runs = problems.length === 0;
       output.print(
-        JSON.stringify(
-          { reportVersion: 1, model: input, target: target.name, runs, operators, format, findings: found, remarks },
-          null,
-          2,
-        ),
+        documentText("check", {
+          reportVersion: 1,
+          ...{ model: input, target: target.name, runs, operators, format, findings: found, remarks },
+        }),
       );
     }
     if (problems.length > 0) {

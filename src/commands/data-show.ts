@@ -10,6 +10,7 @@ import { notesOf, type OpenSamples } from "../driver/recording.ts";
 import { expectedInputs, type Model, signaturesOf } from "../model/index.ts";
 import { MEDIA_OPTIONS } from "../options/lists.ts";
 import { sourcesOf } from "../options/sources.ts";
+import { documentText } from "../views/json.ts";
 import type { Command } from "./command.ts";
 import { withSamples } from "./samples.ts";
 
@@ -52,7 +53,7 @@ export const dataShow: Command = {
       }
       if (!options.json) return;
       const [only] = parts;
-      output.print(JSON.stringify({ model: path, ...(parts.length === 1 ? only : { parts }) }, null, 2));
+      output.print(documentText("samples", { model: path, ...(parts.length === 1 ? only : { parts }) }));
     });
   },
 };

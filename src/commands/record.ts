@@ -2,7 +2,7 @@
 import { record as run } from "../driver/quantize.ts";
 import { RECORDING_OPTIONS } from "../options/lists.ts";
 import { recordSettings } from "../options/settings.ts";
-import { jsonText } from "../views/json.ts";
+import { documentText } from "../views/json.ts";
 import { recordedLine } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
@@ -20,7 +20,7 @@ export const record: Command = {
   ],
   async run([input], options, output) {
     const report = await run(recordSettings(input!, options), output);
-    if (options.json) return output.print(jsonText(report));
+    if (options.json) return output.print(documentText("report", report));
     output.print(recordedLine(report));
     for (const { kind, text } of report.notes) if (kind === "note") output.print(`  ${kind}: ${text}`);
   },

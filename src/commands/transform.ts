@@ -4,7 +4,7 @@ import { layersOf } from "../options/settings.ts";
 import type { OptionName } from "../options/table.ts";
 import type { OptionValues } from "../options/values.ts";
 import type { QuantizeOptions, Workspace } from "../passes/context.ts";
-import { jsonText } from "../views/json.ts";
+import { documentText } from "../views/json.ts";
 import { transformLines } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
@@ -42,7 +42,7 @@ export function transformCommand(transform: Transform): Command {
         },
         output,
       );
-      if (options.json) output.print(jsonText(report));
+      if (options.json) output.print(documentText("report", report));
       else for (const line of transformLines(report)) output.print(line);
     },
   };
