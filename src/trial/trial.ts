@@ -14,7 +14,7 @@ import type { Failure } from "../calibration/failure.ts";
 import type { Shapes } from "../calibration/inputs.ts";
 import { compileLibrary } from "../calibration/litert.ts";
 import { freeMemory } from "../calibration/pool.ts";
-import { type Model, nameOf, openModel, TensorType } from "../model/index.ts";
+import { BuiltinOperator, type Model, nameOf, openModel, TensorType } from "../model/index.ts";
 import { startWorker } from "../workers.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
 import type { TrialJob, TrialProgress, TrialResult } from "./worker.ts";
@@ -69,7 +69,8 @@ export async function tryModel(
 
 async function trialOf(model: Model, path: string, onProgress: Progress, shapes?: Shapes): Promise<Trial> {
   const library = await compileLibrary(false);
-  const whole = await runJob({ path, library }, onProgress);
+  const whole = await runJob({ path, library }, onProgress, mayNotEnd(model) ? PATIENCE : undefined);
+  if (whole === undefined) return notRun(`it has not ended after ${PATIENCE / 1000} s; a WHILE of it may never end`);
   if (!whole.failure) return RAN;
   const { reason } = whole.failure;
   const custom = customOperator(reason);
@@ -79,10 +80,23 @@ async function trialOf(model: Model, path: string, onProgress: Progress, shapes?
   const refused = refusalOf(model, reason);
   if (open.length === 0 && refused.operator !== undefined) return judged(refused, reason);
   if (open.length > 0 && !shapes) return notRun(`${open.join(", ")}: sizes that the model leaves open`);
-  const steps = await runJob({ path, library, steps: { shapes } }, onProgress);
+  const steps = (await runJob({ path, library, steps: { shapes } }, onProgress))!;
   if (!steps.failure) return RAN;
   return stepTrial(model, steps.failure);
 }
+
+/** Milliseconds that a model with a loop may run as a whole; LiteRT cannot be asked to stop. Operator by operator has a limit of its own. */
+const PATIENCE = 60_000;
+
+/** Whether a subgraph is run as often as values say. */
+function mayNotEnd({ operatorCodes = [] }: Model): boolean {
+  return operatorCodes.some(({ builtinCode }) => LOOPS.has(builtinCode));
+}
+
+const LOOPS: ReadonlySet<BuiltinOperator | undefined> = new Set([
+  BuiltinOperator.WHILE,
+  BuiltinOperator.STABLEHLO_WHILE,
+]);
 
 const RAN: Trial = { ran: true };
 const notRun = (reason: string): Trial => ({ ran: false, reason });
@@ -144,12 +158,14 @@ function isLackOfMemory(reason: string, { memory }: TrialResult): boolean {
 /** Milliseconds between two looks at how far it is. */
 const TELL_EVERY = 250;
 
-/** Runs a job in a Worker that ends with it. */
-function runJob(job: TrialJob, onProgress: Progress): Promise<TrialResult> {
+/** Runs a job in a Worker that ends with it. Undefined where it has not ended within `patience` milliseconds. */
+function runJob(job: TrialJob, onProgress: Progress, patience?: number): Promise<TrialResult | undefined> {
   const worker = startWorker("trial");
   let at: TrialProgress = { done: 0, total: 1 };
   const timer = setInterval(() => onProgress(at.done, at.total), TELL_EVERY);
-  const result = new Promise<TrialResult>((resolve) => {
+  let end: Timer | undefined;
+  const result = new Promise<TrialResult | undefined>((resolve) => {
+    if (patience !== undefined) end = setTimeout(() => resolve(undefined), patience);
     const failed = (reason: string) => resolve({ failure: { reason }, prepared: false, memory: 0 });
     worker.onmessage = ({ data }: MessageEvent<TrialResult | TrialProgress>) => {
       if ("done" in data) at = data;
@@ -164,6 +180,7 @@ function runJob(job: TrialJob, onProgress: Progress): Promise<TrialResult> {
   });
   return result.finally(() => {
     clearInterval(timer);
+    clearTimeout(end);
     onProgress(at.total, at.total);
     worker.terminate();
   });
