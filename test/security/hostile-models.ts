@@ -107,11 +107,25 @@ export function endless(): Model {
     .operator("REDUCE_ALL", ["less", "axes"], ["all"], { type: "ReducerOptions", value: {} });
   const body = new GraphBuilder(builder);
   body.tensor("b/x", [1, 4]).tensor("b/y", [1, 4]).operator("ABS", ["b/x"], ["b/y"]);
-  return builder.model(
-    main.graph(["x"], ["y"]),
-    condition.graph(["c/x"], ["all"]),
-    body.graph(["b/x"], ["b/y"]),
-  );
+  return builder.model(main.graph(["x"], ["y"]), condition.graph(["c/x"], ["all"]), body.graph(["b/x"], ["b/y"]));
+}
+
+/** Subgraphs of which each calls the next one twice. */
+export function doubling(depth: number): Model {
+  const builder = new ModelBuilder();
+  const graphs = Array.from({ length: depth }, (_, i) => {
+    const graph = new GraphBuilder(builder);
+    graph.tensor("x", [1, 4], "FLOAT32", recorded(-1, 1)).tensor("m", [1, 4]).tensor("y", [1, 4], "FLOAT32");
+    if (i === depth - 1) graph.operator("ABS", ["x"], ["m"]).operator("ABS", ["m"], ["y"]);
+    else
+      for (const [from, to] of [
+        ["x", "m"],
+        ["m", "y"],
+      ] as const)
+        graph.operator("CALL", [from], [to], { type: "CallOptions", value: { subgraph: i + 1 } });
+    return graph.graph(["x"], ["y"]);
+  });
+  return builder.model(...graphs);
 }
 
 /** Tensors whose declared sizes no machine has. */

@@ -45,7 +45,7 @@ interface Body {
  * How often a record may run subgraphs. A WHILE that never ends would look like a slow model, and so would loops in loops, and subgraphs that each call
  * the next one twice.
  */
-const MOST_ROUNDS = 1e6;
+const MOST_ROUNDS = 1e5;
 
 export class Interpreter {
   private readonly bodies: readonly Body[];
