@@ -1,29 +1,25 @@
-/** Writes the JSON Schemas that editors use for files of layer settings, job lists and overrides, from the code that checks them. */
-import { z } from "zod";
-import { JOB_LIST, OVERRIDES_FILE } from "../src/batch/job-list.ts";
-import { CONFIG } from "../src/settings/config.ts";
+/**
+ * Writes the JSON Schemas that editors and programs use, from the code that checks or makes what they describe: schema/NAME.schema.json for files
+ * that people write (layer settings, job lists, overrides), schema/output/NAME.schema.json for what minmaxq writes.
+ */
+import { SCHEMAS_BY_NAME } from "../src/documents/documents.ts";
+
+/** Text by path, of all schemas. test/stability/schemas.test.ts holds the files to it. */
+export function schemaFiles(): Map<string, string> {
+  return new Map(
+    Object.entries(SCHEMAS_BY_NAME).map(([name, { by, jsonSchema }]) => [
+      `schema/${by === "people" ? "" : "output/"}${name}.schema.json`,
+      `${JSON.stringify(jsonSchema(), null, 2)}\n`,
+    ]),
+  );
+}
+
+const textOf = (name: string) => schemaFiles().get(`schema/${name}.schema.json`)!;
 
 /** The text of schema/layers.schema.json. test/settings/layers.test.ts holds the file to it. */
-export function configSchema(): string {
-  return text(z.toJSONSchema(CONFIG, { io: "output" }), "minmaxq layer settings");
-}
+export const configSchema = () => textOf("layers");
+/** The texts of schema/jobs.schema.json and schema/overrides.schema.json. test/batch/list.test.ts holds the files to them. */
+export const jobsSchema = () => textOf("jobs");
+export const overridesSchema = () => textOf("overrides");
 
-/** The text of schema/jobs.schema.json. test/batch/list.test.ts holds the file to it. */
-export function jobsSchema(): string {
-  return text(z.toJSONSchema(JOB_LIST, { io: "input" }), "minmaxq job list");
-}
-
-/** The text of schema/overrides.schema.json. test/batch/list.test.ts holds the file to it. */
-export function overridesSchema(): string {
-  return text(z.toJSONSchema(OVERRIDES_FILE, { io: "input" }), "minmaxq overrides");
-}
-
-function text(schema: object, title: string): string {
-  return `${JSON.stringify({ ...schema, title }, null, 2)}\n`;
-}
-
-if (import.meta.main) {
-  await Bun.write("schema/layers.schema.json", configSchema());
-  await Bun.write("schema/jobs.schema.json", jobsSchema());
-  await Bun.write("schema/overrides.schema.json", overridesSchema());
-}
+if (import.meta.main) for (const [path, text] of schemaFiles()) await Bun.write(path, text);

@@ -124,6 +124,16 @@ export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Words for what ran out, where that is no defect: memory, or the stack on a graph that is one long chain. Undefined for other errors. */
+export function shortageText(error: unknown): string | undefined {
+  if (!(error instanceof RangeError)) return undefined;
+  if (/maximum call stack/i.test(error.message))
+    return "it is nested too deep to be followed (a chain of too many operators, or brackets in brackets)";
+  return /out of memory|(array|buffer|string|blob) length|invalid (array|string) length/i.test(error.message)
+    ? `there is not enough memory for it (${error.message}); give the process more, or a smaller model or sample`
+    : undefined;
+}
+
 const secrets = new Set<string>();
 
 /** From now on `text` (a password) is in nothing that is printed or kept. */

@@ -7,6 +7,7 @@ import type { Output } from "../base/output.ts";
 import { counted } from "../base/text.ts";
 import type { Given, OptionValues } from "../options/values.ts";
 import { coloursFor, columnsOf } from "../terminal/streams.ts";
+import { documentText } from "../views/json.ts";
 import { Course, defaultJobs } from "./course.ts";
 import { readJobs } from "./job-list.ts";
 import { runLocal } from "./local.ts";
@@ -43,7 +44,7 @@ export async function runBatch(path: string, options: OptionValues, output: Outp
 const NO_VIEW: View = { started() {}, progress() {}, ended() {}, tell() {}, close() {} };
 
 function tellNoneFailed({ results, list }: Course, output: Output, json: boolean): void {
-  if (json) output.print(JSON.stringify({ batchVersion: 1, out: list.out, results: results.path, jobs: [] }, null, 2));
+  if (json) output.print(documentText("batch", { batchVersion: 1, out: list.out, results: results.path, jobs: [] }));
   else output.print(`no job of the list failed the last time; ${results.path}`);
 }
 
@@ -66,7 +67,7 @@ function conclude(course: Course, output: Output, json: boolean): void {
       `stopped by ${course.interruptedBy}: ${summary}; run it again to go on`,
     );
   const failed = outcomes.filter(({ status }) => status === "failed").length;
-  if (json) output.print(JSON.stringify(factsOf(course, rows), null, 2));
+  if (json) output.print(documentText("batch", factsOf(course, rows)));
   else {
     const [colours, width] = [coloursFor(1), columnsOf(1)];
     for (const line of table(rows, colours, width)) output.print(line);

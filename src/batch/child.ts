@@ -4,7 +4,8 @@
  */
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { FileError, MinmaxqError, reasonOf } from "../base/errors.ts";
+import { FileError, MinmaxqError, reasonOf, shortageText } from "../base/errors.ts";
+import { withPlainNames } from "../base/plain.ts";
 import { removeTemporaryFiles, temporaryDone, temporaryPath } from "../base/temporary.ts";
 import type { Io } from "../driver/io.ts";
 import type { Report as RunReport } from "../driver/report.ts";
@@ -40,7 +41,16 @@ export async function runChild(): Promise<void> {
 }
 
 function report(message: Report): void {
-  process.send!(message);
+  // The parent has not read the model, and does not know its names.
+  process.send!(plain(message));
+}
+
+/** Ends of lines in names taken out of all texts. */
+function plain<T>(value: T): T {
+  if (typeof value === "string") return withPlainNames(value) as T;
+  if (Array.isArray(value)) return value.map(plain) as T;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, plain(each)])) as T;
 }
 
 async function outcome(entry: unknown): Promise<Report> {
@@ -118,5 +128,7 @@ function makeFolder(path: string): void {
 
 /** What is wrong, without the model's name, which is told beside it. */
 function wordsFor(error: unknown, model = ""): string {
-  return error instanceof MinmaxqError ? error.messageBeside(model) : `internal error: ${reasonOf(error)}`;
+  return error instanceof MinmaxqError
+    ? error.messageBeside(model)
+    : (shortageText(error) ?? `internal error: ${reasonOf(error)}`);
 }

@@ -1,7 +1,8 @@
 /** The files behind `--data`: what a job's key hashes, and what a worker holds to its roots. */
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { FileError, reasonOf } from "../base/errors.ts";
+import { readText } from "../base/read-text.ts";
 import { isPattern, matchingFiles } from "../calibration/locations.ts";
 import { isMadeUp } from "../options/sources.ts";
 
@@ -29,7 +30,9 @@ export function dataFiles(data: string, format?: string): DataFiles {
     return { word: "", names: files.map((file) => basename(file)), files, folder: undefined };
   }
   try {
-    if (statSync(data).isDirectory()) {
+    const stat = statSync(data);
+    if (!stat.isFile() && !stat.isDirectory()) throw new Error("it is neither a file nor a folder");
+    if (stat.isDirectory()) {
       const names = readdirSync(data, { withFileTypes: true })
         .filter((entry) => !entry.name.startsWith(".") && !entry.isDirectory())
         .map((entry) => entry.name)
@@ -39,7 +42,7 @@ export function dataFiles(data: string, format?: string): DataFiles {
     if (!LIST.test(format ?? /\.([^./]+)$/.exec(data)?.[1]?.toLowerCase() ?? ""))
       return { word: "", names: [], files: [data], folder: undefined };
     const folder = dirname(realpathSync(data));
-    const lines = readFileSync(data, "utf8")
+    const lines = readText(data)
       .split("\n")
       .map((line) => line.trim());
     const named = [...new Set(lines.flatMap((line) => [line, ...line.split(" ")]))].filter((name) => name !== "");

@@ -10,6 +10,7 @@ import { schemeNameOf } from "../options/scheme.ts";
 import type { OptionValues } from "../options/values.ts";
 import { type Colours, coloursFor, columnsOf } from "../terminal/streams.ts";
 import { shortened } from "../terminal/table.ts";
+import { documentText } from "../views/json.ts";
 import { remarks } from "../views/summary.ts";
 import { padded, paragraph } from "./columns.ts";
 import { type Course, reasonFor } from "./course.ts";
@@ -38,7 +39,7 @@ export async function dryRun(course: Course, output: Output, json: boolean): Pro
     onProgress(index + 1, jobs.length);
   }
   const failing = plans.filter(({ would }) => would === "fail");
-  if (json) output.print(JSON.stringify(factsOf(course, plans), null, 2));
+  if (json) output.print(documentText("plan", factsOf(course, plans)));
   else for (const line of linesOf(course, plans, coloursFor(1), columnsOf(1))) output.print(line);
   if (failing.length > 0) throw new MinmaxqError(`${failing.length} of ${counted(jobs.length, "job")} would fail`);
 }

@@ -5,10 +5,12 @@
  *
  * A folder's entry are the options of the command line; its overrides come from `--overrides`, as a list's further ones do.
  */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { z } from "zod";
 import { FileError, Problems, reasonOf, UsageError } from "../base/errors.ts";
+import { keepTextsPlain } from "../base/plain.ts";
+import { readText } from "../base/read-text.ts";
 import { counted } from "../base/text.ts";
 import { ACCURACY_OPTIONS } from "../options/lists.ts";
 import { schemeNameOf, schemeOf, weightSchemeOf } from "../options/scheme.ts";
@@ -245,7 +247,7 @@ function readOverrides(path: string | undefined, problems: Problems): Override[]
 
 function readJson(path: string): unknown {
   try {
-    return JSON.parse(readFileSync(path, "utf8"));
+    return keepTextsPlain(JSON.parse(readText(path)));
   } catch (error) {
     throw new FileError(path, `cannot be read as JSON (${reasonOf(error)})`, { cause: error });
   }

@@ -7,6 +7,7 @@ import { InvalidArgumentError } from "commander";
 import { closest, distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { keepTextsPlain } from "../base/plain.ts";
 import type { SampleSource } from "../driver/settings.ts";
 import { ACCURACY_OPTIONS, checkTogether, JOB_OPTIONS, OF_ACTIVATIONS, REDUCTION_OPTIONS } from "../options/lists.ts";
 import type { OptionRow } from "../options/row.ts";
@@ -305,6 +306,8 @@ export function problemsTogether(entry: Entry, place: string): string[] {
 
 /** A job from an entry with absolute paths, wherever it comes from. Throws a MinmaxqError with everything wrong in it. */
 export function jobOf(value: unknown): Job {
+  // Before anything is said of them.
+  keepTextsPlain(value);
   const problems = problemsOf(ENTRY, value, "job");
   const entry = value as Entry;
   if (problems.length === 0 && entry.output === undefined) problems.push("job.output: is missing");

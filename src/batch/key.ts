@@ -53,7 +53,9 @@ export class Hashes {
 
 function stampOf(path: string): { size: number; stamp: string; settled: boolean } {
   try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    const stat = statSync(path, { bigint: true });
+    if (!stat.isFile()) throw new Error("it is not a file");
+    const { dev, ino, size, mtimeNs, ctimeNs } = stat;
     const latest = Math.max(Number(mtimeNs), Number(ctimeNs)) / 1e6;
     return {
       size: Number(size),

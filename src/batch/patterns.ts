@@ -7,6 +7,7 @@
  */
 import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { keepPlain } from "../base/plain.ts";
 
 const MODEL_ENDINGS = [".circle", ".tflite"];
 const MAGIC = /[*?[{]/;
@@ -60,7 +61,7 @@ export function modelsBelow(folder: string, without?: string, depth = Number.POS
   const found: string[] = [];
   for (const entry of readdirSync(join(folder, inside), { withFileTypes: true })) {
     if (entry.name.startsWith(".")) continue;
-    const name = join(inside, entry.name);
+    const name = keepPlain(join(inside, entry.name));
     if (entry.isDirectory()) {
       if (depth > 1 && real(join(folder, name)) !== without)
         found.push(...modelsBelow(folder, without, depth - 1, name));

@@ -10,6 +10,8 @@ export interface ByteStream {
   readonly name: string;
   /** Size in bytes. */
   readonly size: number;
+  /** Bytes of it as it lies in its file, where it is packed. */
+  readonly packed?: number;
   /** Pieces in order, each valid until the next is asked for. */
   open(): Iterator<Uint8Array, void, void>;
 }

@@ -156,7 +156,10 @@ function formatOf(location: string): string {
 
 function isFolder(location: string): boolean {
   try {
-    return statSync(location).isDirectory();
+    const stat = statSync(location);
+    // A pipe would be waited for, a device read without end.
+    if (!stat.isFile() && !stat.isDirectory()) throw new Error("is neither a file nor a folder");
+    return stat.isDirectory();
   } catch (error) {
     const hint = (error as { code?: string }).code === "ENOENT" ? "there is no such file or folder" : reasonOf(error);
     throw new FileError(
@@ -171,9 +174,16 @@ function isFolder(location: string): boolean {
 
 function firstBytes(path: string, count: number): string {
   const bytes = new Uint8Array(count);
-  const fd = openSync(path, "r");
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch (error) {
+    throw new FileError(path, `cannot be read (${reasonOf(error)})`, { cause: error });
+  }
   try {
     return String.fromCharCode(...bytes.subarray(0, readSync(fd, bytes, 0, count, 0)));
+  } catch (error) {
+    throw new FileError(path, `cannot be read (${reasonOf(error)})`, { cause: error });
   } finally {
     closeSync(fd);
   }

@@ -15,9 +15,11 @@
  * Where the model leaves sizes open, each file tells its own: `.npy` by its header, a picture by its size, a raw file of one input by its size if one
  * dimension alone is open.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { FileError, reasonOf } from "../base/errors.ts";
+import { keepPlain } from "../base/plain.ts";
+import { readText } from "../base/read-text.ts";
 import { counted, firstOf } from "../base/text.ts";
 import { endingOf, type FileKind, kindOf } from "../media/kinds.ts";
 import { fileSize } from "./chunks.ts";
@@ -38,7 +40,7 @@ const lacking = (...problems: string[]): Group => ({ files: [], problems });
 /** Opens a list file. Throws MinmaxqError with every missing or ill-sized file. */
 export async function openList(path: string, inputs: readonly InputSpec[], media?: MediaContext): Promise<DataSet> {
   fileSize(path);
-  const lines = readFileSync(path, "utf8").split("\n");
+  const lines = linesOf(path);
   const groups = lines.flatMap((raw, number): Group[] => {
     const line = raw.trim();
     if (line === "") return [];
@@ -65,6 +67,14 @@ export async function openList(path: string, inputs: readonly InputSpec[], media
   return openGroups(path, groups, inputs, `${path}: records that cannot be used`, media);
 }
 
+function linesOf(path: string): string[] {
+  try {
+    return readText(path).split("\n");
+  } catch (error) {
+    throw new FileError(path, `cannot be read (${reasonOf(error)})`, { cause: error });
+  }
+}
+
 /** A line that as a whole names a file is that file, so one-file records may have spaces in their names. */
 function split(line: string, list: string): string[] {
   return find(line, list) === undefined ? line.split(" ") : [line];
@@ -85,8 +95,8 @@ export async function openDirectory(
   let folders: string[];
   try {
     const entries = readdirSync(path, { withFileTypes: true }).filter((entry) => !entry.name.startsWith("."));
-    names = entries.flatMap((entry) => (entry.isDirectory() ? [] : [entry.name])).sort();
-    folders = entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).sort();
+    names = entries.flatMap((entry) => (entry.isDirectory() ? [] : [keepPlain(entry.name)])).sort();
+    folders = entries.flatMap((entry) => (entry.isDirectory() ? [keepPlain(entry.name)] : [])).sort();
   } catch (error) {
     throw new FileError(path, `is not a readable folder (${reasonOf(error)})`, { cause: error });
   }

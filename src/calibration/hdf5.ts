@@ -9,7 +9,9 @@
  */
 import type { Dataset, File, Group, Metadata, ready } from "h5wasm/node";
 import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
+import { keepPlain } from "../base/plain.ts";
 import { counted } from "../base/text.ts";
+import { refuseBomb } from "./bombs.ts";
 import { fileSize } from "./chunks.ts";
 import {
   byteLength,
@@ -42,10 +44,16 @@ export async function openHdf5(path: string, inputs: readonly InputSpec[]): Prom
   const file = openFile(path, h5.File);
   try {
     const names = checkFile(path, file, inputs);
+    const size = fileSize(path);
     const shapeOf = (name: string, i: number) => {
       const input = inputs[i]!;
       return isOpen(input) ? ((file.get(`value/${name}/${i}`) as Dataset).shape ?? []) : input.shape;
     };
+    for (const name of inputs.some(isOpen) ? names : [])
+      for (const [i, input] of inputs.entries()) {
+        const bytes = byteLength(sized(input, shapeOf(name, i)));
+        refuseBomb({ name: `${path}: value/${name}/${i}`, packed: size, all: bytes, record: bytes });
+      }
     return {
       description: `${path} (${counted(names.length, "record")})`,
       count: names.length,
@@ -92,7 +100,7 @@ function checkFile(path: string, file: File, inputs: readonly InputSpec[]): stri
     throw new FileError(path, 'has no group "value"; records are expected as value/RECORD/INPUT, e.g. value/0/0');
   }
   const raw = "rawData" in value.attrs;
-  const names = value.keys();
+  const names = value.keys().map(keepPlain);
   const problems = names
     .filter((name) => !/^\d+$/.test(name))
     .map((name) => `${path}: value/${name} is no record: records are named 0, 1, 2 …`);

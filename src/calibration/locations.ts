@@ -2,6 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { FileError } from "../base/errors.ts";
+import { keepPlain } from "../base/plain.ts";
 
 const SIGNS = /[*?[{]/;
 
@@ -22,7 +23,7 @@ export function matchingFiles(pattern: string): string[] {
   const rest = steps.slice(first).join("/");
   const found = existsSync(cwd) ? matched(rest, cwd) : [];
   if (found.length === 0) throw new FileError(pattern, "no file has such a name; check the pattern and the folder");
-  return found.map((name) => (cwd === "." ? name : join(cwd, name)));
+  return found.map((name) => keepPlain(cwd === "." ? name : join(cwd, name)));
 }
 
 /** Links to files count, as in a folder; folders that are links are not entered, so it ends. */

@@ -10,6 +10,7 @@
  */
 import { FileError, type MinmaxqError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
+import { refuseBomb } from "./bombs.ts";
 import { type ByteStream, fileStream, StreamReader } from "./chunks.ts";
 import {
   type DataSet,
@@ -115,6 +116,8 @@ export function stackOf(stream: ByteStream, input: InputSpec): Stack {
         ? header.shape
         : [1, ...header.shape.slice(1)]
       : header.shape.slice(1);
+  const record = elementCount(shape) * element.bytes;
+  refuseBomb({ name: stream.name, packed: stream.packed ?? stream.size, all: bytes, record });
   const layout = { stream, header, count: count!, recordElements: elementCount(shape), width: element.bytes };
   return { count: count!, shape, open: () => (header.fortran ? fortranRecords(layout) : plainRecords(layout)) };
 }

@@ -17,6 +17,9 @@ import { type DataSet, type InputSpec, inputText } from "./inputs.ts";
 import { dataSetOfStacks, stackOf } from "./npy.ts";
 import { collect, throwAll } from "./problems.ts";
 
+/** Bytes that deflate makes of one at most (RFC 1951: 258 bytes of two bits). */
+const MOST_DEFLATED = 1032;
+
 export function openNpz(path: string, inputs: readonly InputSpec[]): DataSet {
   const entries = readDirectory(path);
   const found = new Map(entries.map((entry) => [entry.name.replace(/\.npy$/, ""), entry]));
@@ -52,10 +55,12 @@ function readDirectory(path: string): readonly ZipEntry[] {
   try {
     const directory = readZipDirectory(source);
     if (typeof directory === "string") throw bad(directory);
-    for (const { name, method, encrypted } of directory.entries) {
+    for (const { name, method, encrypted, size, packedSize, headerOffset } of directory.entries) {
       if (encrypted) throw bad(`entry "${name}" is encrypted`);
       if (method !== 0 && method !== 8)
         throw bad(`entry "${name}" is packed by method ${method}; only stored and deflated are known`);
+      if (headerOffset + packedSize > source.size || size > packedSize * (method === 0 ? 1 : MOST_DEFLATED))
+        throw bad(`entry "${name}" says that it has more bytes than the file can hold`);
     }
     return directory.entries;
   } finally {
@@ -82,7 +87,7 @@ function entryStream(path: string, entry: ZipEntry): ByteStream {
     }
     if (total !== entry.size || crc >>> 0 !== entry.crc) throw new FileError(name, "is damaged (its checksum differs)");
   }
-  return { name, size: entry.size, open: pieces };
+  return { name, size: entry.size, packed: entry.packedSize, open: pieces };
 }
 
 function* iterate(pieces: Iterator<Uint8Array, void, void>): Generator<Uint8Array, void, void> {

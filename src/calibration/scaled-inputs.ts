@@ -15,6 +15,9 @@ export function scaledInputs(model: Model, subgraph = 0): boolean[] {
   return Array.from(graph.inputs ?? [], (input) => isScaled(model, graph, constants, input, 0));
 }
 
+/** So many moves one behind the other come before a scaling at most: a chain that is longer is none of a picture, and not followed. */
+const MOST_MOVES = 64;
+
 /** `from`: the first operator that may read the tensor; so this ends in a damaged model, too. */
 function isScaled(
   model: Model,
@@ -22,7 +25,9 @@ function isScaled(
   constants: ReadonlySet<number>,
   tensor: number,
   from: number,
+  moves = 0,
 ): boolean {
+  if (moves > MOST_MOVES) return false;
   const operators = graph.operators ?? [];
   const users = operators.flatMap(({ inputs = [] }, at) =>
     at >= from && Array.from(inputs).includes(tensor) ? [at] : [],
@@ -32,7 +37,8 @@ function isScaled(
     const { size, keepsWithin, takesRows, hybrid } = kindFacts(codeOf(model, operators[at]!));
     const others = Array.from(inputs).filter((index) => index !== tensor && index >= 0);
     if (others.some((index) => !constants.has(index))) return false;
-    if (keepsWithin) return Array.from(outputs).every((result) => isScaled(model, graph, constants, result, at + 1));
+    if (keepsWithin)
+      return Array.from(outputs).every((result) => isScaled(model, graph, constants, result, at + 1, moves + 1));
     return size === "operands" && others.length > 0 && !takesRows && !hybrid;
   };
   return users.length > 0 && users.every(scales);

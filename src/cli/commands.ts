@@ -113,6 +113,10 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     runsModels: "never",
     load: async () => (await import("../commands/doctor.ts")).doctor,
   },
+  schema: {
+    runsModels: "never",
+    load: async () => (await import("../commands/schema.ts")).schema,
+  },
   completion: {
     runsModels: "never",
     load: async () => (await import("../commands/completion.ts")).completion,

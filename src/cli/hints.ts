@@ -1,5 +1,5 @@
 /** Command lines that are nearly right: the line that helps. */
-import { closeSync, existsSync, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import { closest, distance } from "fastest-levenshtein";
 import { UsageError } from "../base/errors.ts";
@@ -33,6 +33,8 @@ function formatOf(path: string): string | undefined {
   const folder = foreignFolder(path);
   if (folder !== undefined || MODELS.includes(extname(path).toLowerCase())) return folder;
   try {
+    // A pipe would be waited for.
+    if (!statSync(path).isFile()) return undefined;
     const head = new Uint8Array(64);
     const fd = openSync(path, "r");
     const length = readSync(fd, head, 0, head.length, 0);

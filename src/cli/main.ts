@@ -2,7 +2,7 @@
 /** argv → command → exit code: the only file that prints errors or exits. */
 import { basename } from "node:path";
 import pkg from "../../package.json" with { type: "json" };
-import { Answered, MinmaxqError, reasonOf } from "../base/errors.ts";
+import { Answered, MinmaxqError, reasonOf, shortageText } from "../base/errors.ts";
 import { passInterrupt, SIGNAL_CODES, signalCode } from "../base/interrupt.ts";
 import { removeTemporaryFiles } from "../base/temporary.ts";
 import { addPast, keepTimings, takeSpans } from "../base/timings.ts";
@@ -38,7 +38,8 @@ function report(error: unknown, verbose: boolean): number {
   const expected = error instanceof MinmaxqError;
   const text = expected
     ? error.message
-    : `internal error: ${reasonOf(error)}; please report it with the model and the output of --verbose`;
+    : (shortageText(error) ??
+      `internal error: ${reasonOf(error)}; please report it with the model and the output of --verbose`);
   complain(`${colours.red("minmaxq:")} ${text}`);
   if (verbose && error instanceof Error) complain(error.stack ?? "");
   return expected ? error.exitCode : 1;

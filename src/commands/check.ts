@@ -10,6 +10,7 @@ import { checkTarget, graphsFor, isFault, remarksOn } from "../passes/target/che
 import { targetNamed } from "../rules/targets.ts";
 import { columnsOf } from "../terminal/streams.ts";
 import { fitted } from "../terminal/table.ts";
+import { documentText } from "../views/json.ts";
 import { ConstantScanner } from "../weights/scan.ts";
 import type { Command } from "./command.ts";
 
@@ -49,11 +50,10 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       }));
       const runs = problems.length === 0;
       output.print(
-        JSON.stringify(
-          { reportVersion: 1, model: input, target: target.name, runs, operators, format, findings: found, remarks },
-          null,
-          2,
-        ),
+        documentText("check", {
+          reportVersion: 1,
+          ...{ model: input, target: target.name, runs, operators, format, findings: found, remarks },
+        }),
       );
     }
     if (problems.length > 0) {

@@ -17,6 +17,7 @@ import type { OptionValues } from "../options/values.ts";
 import { coloursFor, columnsOf } from "../terminal/streams.ts";
 import { wrapped } from "../terminal/table.ts";
 import { compareLines } from "../views/compare.ts";
+import { documentText } from "../views/json.ts";
 import type { Command } from "./command.ts";
 
 /** Below the help. */
@@ -148,7 +149,7 @@ function print(
       ...asked,
       broken,
     };
-    return output.print(JSON.stringify(facts, null, 2));
+    return output.print(documentText("compare", facts));
   }
   const colours = coloursFor(1);
   const other = options.signature === undefined && options.data![0]!.signature === undefined;

@@ -10,7 +10,7 @@ import { DEFAULT_SCHEME, SCHEMES } from "../rules/schemes.ts";
 import { targetNamed } from "../rules/targets.ts";
 import { columnsOf } from "../terminal/streams.ts";
 import { fitted } from "../terminal/table.ts";
-import { jsonText } from "../views/json.ts";
+import { documentText } from "../views/json.ts";
 import { noteLines, preparedLines } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
@@ -29,7 +29,7 @@ export const convert: Command = {
     if (target) checkTargetFormat(target, dialectOf(path, to));
     const options = target && { ...DEFAULT_SCHEME, scheme: SCHEMES[target.scheme], target };
     const report = await run({ model: input!, output: path, force, dialect: to, options }, output);
-    if (json) return output.print(jsonText(report));
+    if (json) return output.print(documentText("report", report));
     const { model, output: written } = report;
     const forWhom = target ? `, for ${target.name}` : "";
     output.print(`${path}: ${model.format} → ${written.format}${forWhom}, ${sizeText(written.bytes)}`);

@@ -12,6 +12,7 @@ import { MEDIA_OPTIONS } from "../options/lists.ts";
 import { sourcesOf } from "../options/sources.ts";
 import { columnsOf } from "../terminal/streams.ts";
 import { fitted } from "../terminal/table.ts";
+import { documentText } from "../views/json.ts";
 import type { Command } from "./command.ts";
 import { withSamples } from "./samples.ts";
 
@@ -56,7 +57,7 @@ export const dataShow: Command = {
       }
       if (!options.json) return;
       const [only] = parts;
-      output.print(JSON.stringify({ model: path, ...(parts.length === 1 ? only : { parts }) }, null, 2));
+      output.print(documentText("samples", { model: path, ...(parts.length === 1 ? only : { parts }) }));
     });
   },
 };

@@ -5,6 +5,7 @@ import { diffReport } from "../inspect/diff.ts";
 import { type OpenedModel, openModel } from "../model/index.ts";
 import { coloursFor, columnsOf } from "../terminal/streams.ts";
 import { diffLines } from "../views/diff.ts";
+import { documentText } from "../views/json.ts";
 import type { Command } from "./command.ts";
 
 /** Models that cannot be compared: 1 would say that they differ. */
@@ -32,7 +33,7 @@ export const diff: Command = {
       }
       const report = diffReport(paths, [opened[0]!, opened[1]!]);
       const look = { colours: coloursFor(1), width: columnsOf(1) };
-      for (const line of options.json ? [JSON.stringify(report, null, 2)] : diffLines(report, look)) output.print(line);
+      for (const line of options.json ? [documentText("diff", report)] : diffLines(report, look)) output.print(line);
       if (!report.equal) throw new Answered(1);
     } catch (error) {
       if (!(error instanceof MinmaxqError)) throw error;

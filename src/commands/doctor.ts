@@ -5,6 +5,7 @@ import { MinmaxqError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
 import type { Check, Finding } from "../doctor/checks.ts";
 import { coloursFor, columnsOf, isTerminal } from "../terminal/streams.ts";
+import { documentText } from "../views/json.ts";
 import type { Command } from "./command.ts";
 
 export const doctor: Command = {
@@ -30,7 +31,7 @@ export const doctor: Command = {
     const failed = found.filter(({ state }) => state === "failed");
     if (json)
       output.print(
-        JSON.stringify({ reportVersion: 1, version: pkg.version, ok: failed.length === 0, checks: found }, null, 2),
+        documentText("doctor", { reportVersion: 1, version: pkg.version, ok: failed.length === 0, checks: found }),
       );
     if (failed.length > 0)
       throw new MinmaxqError(

@@ -6,6 +6,7 @@ import { whyOf } from "../inspect/why.ts";
 import { openModel } from "../model/index.ts";
 import { coloursFor, columnsOf } from "../terminal/streams.ts";
 import { explanationLines } from "../views/explain-tensor.ts";
+import { documentText } from "../views/json.ts";
 import type { Command } from "./command.ts";
 
 export const explain: Command = {
@@ -28,7 +29,7 @@ export const explain: Command = {
         ...(options.from !== undefined && { why: whyOf(options.from, tensor!, place) ?? null }),
       }));
       if (options.json)
-        return output.print(JSON.stringify({ reportVersion: 1, path: model!, tensors: found }, null, 2));
+        return output.print(documentText("explain", { reportVersion: 1, path: model!, tensors: found }));
       const look = { colours: coloursFor(1), width: columnsOf(1) };
       for (const each of found) for (const line of explanationLines(each, look)) output.print(line);
     } finally {

@@ -18,6 +18,7 @@ import {
   summaryLines,
   tensorLines,
 } from "../views/inspect.ts";
+import { documentText } from "../views/json.ts";
 import type { Command } from "./command.ts";
 
 /** What can be printed instead of the summary. */
@@ -57,12 +58,12 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
     if (options.tensor !== undefined) {
       const details = placesOf(opened, options.tensor).map((place) => tensorDetails(opened, place));
       if (options.json)
-        return output.print(JSON.stringify({ reportVersion: 1, path: input!, tensors: details }, null, 2));
+        return output.print(documentText("tensor", { reportVersion: 1, path: input!, tensors: details }));
       return print(details.flatMap((each) => detailLines(each, look)));
     }
     if (options.text) return printText(opened.model, output);
     const report = inspectReport(input!, opened);
-    if (options.json) return output.print(JSON.stringify(report, null, 2));
+    if (options.json) return output.print(documentText("inspect", report));
     const view = (Object.keys(VIEWS) as (keyof typeof VIEWS)[]).find((name) => options[name]);
     print(view ? VIEWS[view](report, look) : summaryLines(report, look));
   } finally {

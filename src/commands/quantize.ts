@@ -6,7 +6,7 @@ import { checkTogether, QUANTIZE_OPTIONS } from "../options/lists.ts";
 import { quantizeBy } from "../options/quantize.ts";
 import { columnsOf } from "../terminal/streams.ts";
 import { fitted } from "../terminal/table.ts";
-import { jsonText } from "../views/json.ts";
+import { documentText } from "../views/json.ts";
 import { writeReports } from "../views/reports.ts";
 import { summary } from "../views/summary.ts";
 import type { Command } from "./command.ts";
@@ -43,7 +43,7 @@ export const quantize: Command = {
     checkTogether(options);
     const report = await quantizeBy(input!, options, output);
     await writeReports(options, report);
-    if (options.json) output.print(jsonText(report));
+    if (options.json) output.print(documentText("report", report));
     else for (const line of fitted(summary(report), columnsOf(1))) output.print(line);
   },
 };

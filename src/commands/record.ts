@@ -4,7 +4,7 @@ import { RECORDING_OPTIONS } from "../options/lists.ts";
 import { recordSettings } from "../options/settings.ts";
 import { columnsOf } from "../terminal/streams.ts";
 import { fitted } from "../terminal/table.ts";
-import { jsonText } from "../views/json.ts";
+import { documentText } from "../views/json.ts";
 import { recordedLine } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
@@ -22,7 +22,7 @@ export const record: Command = {
   ],
   async run([input], options, output) {
     const report = await run(recordSettings(input!, options), output);
-    if (options.json) return output.print(jsonText(report));
+    if (options.json) return output.print(documentText("report", report));
     const notes = report.notes.filter(({ kind }) => kind === "note").map(({ kind, text }) => `  ${kind}: ${text}`);
     for (const line of fitted([recordedLine(report), ...notes], columnsOf(1))) output.print(line);
   },

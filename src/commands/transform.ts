@@ -6,7 +6,7 @@ import type { OptionValues } from "../options/values.ts";
 import type { QuantizeOptions, Workspace } from "../passes/context.ts";
 import { columnsOf } from "../terminal/streams.ts";
 import { fitted } from "../terminal/table.ts";
-import { jsonText } from "../views/json.ts";
+import { documentText } from "../views/json.ts";
 import { transformLines } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
@@ -44,7 +44,7 @@ export function transformCommand(transform: Transform): Command {
         },
         output,
       );
-      if (options.json) output.print(jsonText(report));
+      if (options.json) output.print(documentText("report", report));
       else for (const line of fitted(transformLines(report), columnsOf(1))) output.print(line);
     },
   };

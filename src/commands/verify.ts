@@ -8,6 +8,7 @@ import { schemesText } from "../driver/verify-phases.ts";
 import { targetNamed } from "../rules/targets.ts";
 import { columnsOf } from "../terminal/streams.ts";
 import { fitted } from "../terminal/table.ts";
+import { documentText } from "../views/json.ts";
 import { verifyLine, verifyWarnings } from "../views/summary.ts";
 import type { Command } from "./command.ts";
 
@@ -20,7 +21,7 @@ export const verify: Command = {
   async run([input], options, output) {
     const report = await run({ model: input!, target: targetNamed(options.target, options.customOperators) }, output);
     const { problems } = report;
-    if (options.json) output.print(JSON.stringify(report, null, 2));
+    if (options.json) output.print(documentText("verify", report));
     if (options.json && problems.length > 0) throw new FileError(input!, counted(problems.length, "problem"));
     const held = schemesText(report.schemes);
     throwProblems(input!, problems, held && `held to ${held}: `);

@@ -6,8 +6,8 @@
  *     input_path=model.circle
  *     granularity=channel      # a comment
  */
-import { readFileSync } from "node:fs";
 import { FileError, reasonOf } from "../base/errors.ts";
+import { readText } from "../base/read-text.ts";
 
 /** Values by section and key. Those of `[DEFAULT]` are in every section. Throws a FileError that names the line. */
 export function parseCfg(path: string, text: string): Map<string, Map<string, string>> {
@@ -59,7 +59,7 @@ function interpolated(value: string, own: ReadonlyMap<string, string>, depth = 0
 export function readSection(path: string, name: string): ReadonlyMap<string, string> {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readText(path);
   } catch (error) {
     throw new FileError(
       path,

@@ -1,6 +1,7 @@
 /** What `quantize --explain` wrote, read again: how a tensor came to its parameters, link by link. */
-import { readFileSync } from "node:fs";
 import { FileError, reasonOf } from "../base/errors.ts";
+import { keepTextsPlain } from "../base/plain.ts";
+import { readText } from "../base/read-text.ts";
 import type { Place } from "./tensor.ts";
 
 export interface Why {
@@ -42,7 +43,7 @@ export function whyOf(path: string, name: string, { subgraph }: Place): Why | un
 function read(path: string): Explained[] {
   let content: unknown;
   try {
-    content = JSON.parse(readFileSync(path, "utf8"));
+    content = keepTextsPlain(JSON.parse(readText(path, 1024)));
   } catch (error) {
     throw new FileError(path, `cannot be read as JSON (${reasonOf(error)}); give what 'quantize --explain' wrote`, {
       cause: error,

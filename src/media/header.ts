@@ -20,6 +20,15 @@ export interface PictureHeader {
 /** Most pixels of a picture: 4 bytes each, twice while it is decoded. Telephones make up to 200 million; these are refused. */
 export const MOST_PIXELS = 100_000_000;
 
+/**
+ * A picture of so many pixels must have a byte in its file for every so many of them. Cameras have a byte for two to twenty; what has one for
+ * thousands is one colour, made to take memory.
+ */
+const LARGE_PICTURE = 16_000_000;
+const MOST_PER_BYTE = 256;
+/** Passes over a progressive JPEG; encoders make some ten. Each takes time for all pixels, and may have no bytes of its own. */
+const MOST_SCANS = 100;
+
 /** Reads the header. Throws MediaError for what is no picture, too large, damaged, or of a kind that no decoder here takes. */
 export function readHeader(bytes: Uint8Array): PictureHeader {
   const format = pictureFormatOf(bytes);
@@ -30,6 +39,10 @@ export function readHeader(bytes: Uint8Array): PictureHeader {
   if (width * height > MOST_PIXELS)
     throw new MediaError(
       `says that it has ${width}×${height} pixels, more than ${MOST_PIXELS / 1e6} million; make it smaller first`,
+    );
+  if (width * height > LARGE_PICTURE && width * height > MOST_PER_BYTE * bytes.length)
+    throw new MediaError(
+      `says that it has ${width}×${height} pixels in ${bytes.length} bytes, as decompression bombs do; make it smaller first`,
     );
   return header;
 }
@@ -58,6 +71,7 @@ function jpeg(bytes: Uint8Array): Said {
   const view = viewOf(bytes);
   let found: { width: number; height: number } | undefined;
   let orientation = 1;
+  let scans = 0;
   for (let at = 2; ; ) {
     // Between segments, and in the data behind SOS: to the next marker.
     at = bytes.indexOf(0xff, at);
@@ -76,6 +90,8 @@ function jpeg(bytes: Uint8Array): Said {
       if (components === 4) throw new MediaError("is a CMYK picture; save it as RGB");
       found = { height: view.getUint16(at + 3), width: view.getUint16(at + 5) };
     }
+    if (marker === 0xda && ++scans > MOST_SCANS)
+      throw new MediaError(`has more than ${MOST_SCANS} scans, as decompression bombs do; save it anew`);
     if (marker === 0xe1) orientation = orientationOf(bytes.subarray(at + 2, at + length)) ?? orientation;
     at += length;
   }

@@ -1,5 +1,5 @@
 /** What a file is, by its name's ending and by its first bytes. Loads nothing: every folder of samples is looked at. */
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 
 export type PictureFormat = "JPEG" | "PNG" | "WebP" | "BMP";
 
@@ -72,6 +72,8 @@ export function isWav(start: Uint8Array): boolean {
 export function mediaText(path: string): string | undefined {
   const start = new Uint8Array(12);
   try {
+    // A pipe would be waited for.
+    if (!statSync(path).isFile()) return undefined;
     const fd = openSync(path, "r");
     try {
       readSync(fd, start, 0, 12, 0);

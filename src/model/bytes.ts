@@ -4,7 +4,7 @@
  * Weights are never loaded with a model: a buffer of a model is a ByteRange, and only the weight streams and the
  * model runner read it, in pieces.
  */
-import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
 import { foreignFolder } from "./foreign.ts";
 
@@ -66,6 +66,8 @@ export class FileBytes implements ByteSource {
 
   constructor(readonly path: string) {
     this.name = path;
+    // A pipe that nothing writes to would be waited for.
+    if (!(statSync(path, { throwIfNoEntry: false })?.isFile() ?? true)) throw noFile(path);
     try {
       this.fd = openSync(path, "r");
     } catch (error) {
@@ -74,10 +76,7 @@ export class FileBytes implements ByteSource {
     const stat = fstatSync(this.fd);
     if (!stat.isFile()) {
       closeSync(this.fd);
-      const foreign = foreignFolder(path);
-      const what =
-        foreign === undefined ? "is not a file; give the path of a .circle or .tflite model" : `is ${foreign}`;
-      throw new FileError(path, what, { code: "not-a-model" });
+      throw noFile(path);
     }
     this.size = stat.size;
   }
@@ -94,6 +93,12 @@ export class FileBytes implements ByteSource {
   close(): void {
     closeSync(this.fd);
   }
+}
+
+function noFile(path: string): MinmaxqError {
+  const foreign = foreignFolder(path);
+  const what = foreign === undefined ? "is not a file; give the path of a .circle or .tflite model" : `is ${foreign}`;
+  return new FileError(path, what, { code: "not-a-model" });
 }
 
 /** The range's bytes as a fresh array. For small things; weights go through src/weights. */

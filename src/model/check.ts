@@ -22,20 +22,34 @@ const TENSOR_TYPES: ReadonlySet<number> = new Set(Object.values(TensorType));
 /** More than any runtime can do; keeps messages about damaged shapes short. */
 const MOST_DIMENSIONS = 64;
 
+/**
+ * Bytes that all constants together may stand for: tensors may share a buffer, and sparse ones are made dense. A file of a few kilobytes
+ * must not become gigabytes. Real models share weights between some signatures, and are sparse to some twentieth.
+ */
+const MOST_EXPANDED = 64 * 2 ** 20;
+const MOST_TIMES = 100;
+
 /** A name for messages, on one line and not too long: ` "conv1"`; nothing for no name. */
 export function quoted(name: string | undefined): string {
   return name ? ` ${JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name)}` : "";
 }
 
-/** Throws by way of `fail` at the first thing in the model that points nowhere or contradicts itself. */
-export function checkModel(model: Model, fail: Fail): void {
+/** Throws by way of `fail` at the first thing in the model that points nowhere or contradicts itself. `size`: bytes of its file. */
+export function checkModel(model: Model, size: number, fail: Fail): void {
+  let expanded = 0;
   const buffers = model.buffers?.length ?? 0;
   const subgraphs = model.subgraphs ?? [];
   for (const [g, graph] of subgraphs.entries()) {
     const path = `subgraphs[${g}]`;
     for (const [t, tensor] of (graph.tensors ?? []).entries()) {
       const name = () => `${path}.tensors[${t}]${quoted(tensor.name)}`;
-      checkTensor(model, tensor, fail, name);
+      expanded += checkTensor(model, tensor, fail, name);
+      if (expanded > MOST_EXPANDED + MOST_TIMES * size)
+        fail(
+          name(),
+          `and the constants before it stand for ${expanded} bytes, more than ${MOST_TIMES} times the file`,
+          tensor,
+        );
       for (const { field, index } of detailTensors(tensor))
         checkIndex(index, 0, graph.tensors!.length, "tensors", `${name()}.quantization.details.${field}`, tensor, fail);
     }
@@ -55,8 +69,8 @@ export function checkModel(model: Model, fail: Fail): void {
   }
 }
 
-/** `path` is called when something is wrong: a model has thousands of tensors, and few that are. */
-function checkTensor(model: Model, tensor: Tensor, fail: Fail, path: () => string): void {
+/** `path` is called when something is wrong: a model has thousands of tensors, and few that are. Gives the bytes of its values, made dense. */
+function checkTensor(model: Model, tensor: Tensor, fail: Fail, path: () => string): number {
   const type = tensor.type ?? TensorType.FLOAT32;
   if (!TENSOR_TYPES.has(type)) fail(path(), `has the unknown type ${type}`, tensor);
   const { shape } = tensor;
@@ -69,14 +83,18 @@ function checkTensor(model: Model, tensor: Tensor, fail: Fail, path: () => strin
   if (!inside(index, 0, Math.max(1, buffers.length)))
     fail(`${path()}.buffer`, `is ${index}, there are ${Math.max(1, buffers.length)} buffers`, tensor);
   const length = buffers[index]?.data?.length ?? 0;
-  if (tensor.sparsity) checkSparsity(tensor, length, path(), fail);
-  else if (length > 0 && shape && !tensor.compressionType) {
+  if (tensor.sparsity) {
+    checkSparsity(tensor, length, path(), fail);
+    return length > 0 ? (byteLength(type, shape ?? []) ?? 0) : 0;
+  }
+  if (length > 0 && shape && !tensor.compressionType) {
     const expected = byteLength(type, shape);
     if (expected !== undefined && expected !== length) {
       const what = `${nameOf(TensorType, type)} of shape [${shape.join(", ")}] needs ${expected} bytes, buffer ${index} has ${length}`;
       fail(path(), what, tensor);
     }
   }
+  return length;
 }
 
 function checkOperator(model: Model, graph: SubGraph, operator: Operator, path: string, fail: Fail): void {

@@ -9,6 +9,7 @@
  */
 
 import { FileError } from "../base/errors.ts";
+import { keepPlain } from "../base/plain.ts";
 import { timed } from "../base/timings.ts";
 import { type ByteRange, type ByteSource, FileBytes } from "./bytes.ts";
 import { checkModel, quoted } from "./check.ts";
@@ -77,7 +78,7 @@ export function readModel(source: ByteSource): OpenedModel {
   const dialect = identify(source);
   const reader = new Reader(source, dialect);
   const model = reader.root() as Model;
-  checkModel(model, (path, what, near) => reader.damaged(what, path, near));
+  checkModel(model, source.size, (path, what, near) => reader.damaged(what, path, near));
   const { unknown, external } = reader;
   return {
     model,
@@ -294,7 +295,7 @@ class Reader {
     if (text.includes("\ufffd") && differ(new TextEncoder().encode(text), bytes)) {
       this.note("is not UTF-8; the bytes that are not are replaced");
     }
-    return text;
+    return keepPlain(text);
   }
 
   private scalars(type: ScalarType, at: number): unknown {

@@ -6,6 +6,7 @@
  * Offsets in an archive count from the beginning of the file or of the archive, as its writer liked; the place of the directory, which
  * ends where the end record begins, tells which.
  */
+import { keepPlain } from "../base/plain.ts";
 import type { ByteRange, ByteSource } from "./bytes.ts";
 
 export interface ZipEntry {
@@ -101,7 +102,7 @@ function parseEntries(view: DataView, count: number, shift: number): ZipEntry[] 
     if (next > view.byteLength) return undefined;
     const [size, packedSize, offset] = wideValues(view, [at + 24, at + 20, at + 42], extraAt, extraEnd);
     entries.push({
-      name: decoder.decode(new Uint8Array(view.buffer, at + 46, extraAt - at - 46)),
+      name: keepPlain(decoder.decode(new Uint8Array(view.buffer, at + 46, extraAt - at - 46))),
       method: view.getUint16(at + 10, true),
       encrypted: (view.getUint16(at + 8, true) & 1) === 1,
       crc: view.getUint32(at + 16, true),

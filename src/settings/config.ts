@@ -1,7 +1,9 @@
 /** The JSON file of layer settings (§5.8): checked by zod, errors name the place inside the file. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { z } from "zod";
 import { FileError, Problems, reasonOf } from "../base/errors.ts";
+import { keepTextsPlain } from "../base/plain.ts";
+import { readText } from "../base/read-text.ts";
 import type { LayerSetting } from "../passes/context.ts";
 import { DEFAULT_SCHEME, type Granularity, SCHEME_NAMES, type Scheme, schemeNamed } from "../rules/schemes.ts";
 import { KEEP_FLOAT } from "./layer-words.ts";
@@ -51,7 +53,7 @@ export function readConfig(path: string, model: LayerSetting = DEFAULT_SCHEME, l
     throw new FileError(path, "there is no such file; give a JSON file of layer settings", { code: "no-such-file" });
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, "utf8"));
+    value = keepTextsPlain(JSON.parse(readText(path)));
   } catch (error) {
     throw new FileError(path, `cannot be read as JSON (${reasonOf(error)})`, { cause: error });
   }

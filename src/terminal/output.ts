@@ -3,6 +3,7 @@ import { writeSync } from "node:fs";
 import type { SingleBar } from "cli-progress";
 import { MinmaxqError, reasonOf, withoutSecrets } from "../base/errors.ts";
 import type { Output, Progress, Unit } from "../base/output.ts";
+import { withPlainNames } from "../base/plain.ts";
 import { Pace } from "./pace.ts";
 import { columnsOf, isTerminal, textWidthOf } from "./streams.ts";
 import { fitted } from "./table.ts";
@@ -55,12 +56,16 @@ export const terminal: Output = {
   },
 };
 
+/** Control characters, the direction of text among them; and escapes other than picocolors' for bold, dim and colours. */
+const COMMANDS =
+  /[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\x1b(?!\[(?:1|2|22|3[1236]|39)m)/g;
+
 /**
- * Names in a model may hold anything; of control characters only ends of lines, tabs and colours reach a terminal. Passwords do
+ * Names in a model may hold anything; of control characters only tabs, colours and our own ends of lines reach a terminal. Passwords do
  * not, either.
  */
 function harmless(text: string): string {
-  return withoutSecrets(text).replace(/[\x00-\x08\x0b-\x1a\x1c-\x1f]|\x1b(?!\[\d+m)/g, "\ufffd");
+  return withPlainNames(withoutSecrets(text)).replace(COMMANDS, "\ufffd");
 }
 
 /** Writes all of `text` before it returns: what a stream still holds when the process exits is lost. */

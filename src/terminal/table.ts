@@ -25,7 +25,7 @@ export function cells(text: string): number {
 
 /** A name without what ends lines or commands a terminal. */
 export function plain(name: string): string {
-  return name.replace(/[\x00-\x1f\x7f]/g, "\ufffd");
+  return name.replace(/[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, "\ufffd");
 }
 
 /**

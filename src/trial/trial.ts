@@ -16,7 +16,7 @@ import type { Shapes } from "../calibration/inputs.ts";
 import { keepsState } from "../calibration/instrument.ts";
 import { compileLibrary } from "../calibration/litert.ts";
 import { freeMemory } from "../calibration/pool.ts";
-import { type Model, nameOf, openModel, TensorType } from "../model/index.ts";
+import { BuiltinOperator, type Model, nameOf, openModel, TensorType } from "../model/index.ts";
 import { startWorker } from "../workers.ts";
 import { operatorAt, type Refusal, refusalOf } from "./refusal.ts";
 import type { TrialJob, TrialProgress, TrialResult } from "./worker.ts";
@@ -73,7 +73,8 @@ async function trialOf(model: Model, path: string, onProgress: Progress, shapes?
   const library = await compileLibrary(false);
   const state = variableOf(model);
   if (state !== undefined) return stateTrial(model, { path, library, steps: { shapes } }, state, onProgress);
-  const whole = await runJob({ path, library }, onProgress);
+  const whole = await runJob({ path, library }, onProgress, mayNotEnd(model) ? PATIENCE : undefined);
+  if (whole === undefined) return notRun(`it has not ended after ${PATIENCE / 1000} s; a WHILE of it may never end`);
   if (!whole.failure) return RAN;
   const { reason } = whole.failure;
   const custom = customOperator(reason);
@@ -83,10 +84,23 @@ async function trialOf(model: Model, path: string, onProgress: Progress, shapes?
   const refused = refusalOf(model, reason);
   if (open.length === 0 && refused.operator !== undefined) return judged(refused, reason);
   if (open.length > 0 && !shapes) return notRun(`${open.join(", ")}: sizes that the model leaves open`);
-  const steps = await runJob({ path, library, steps: { shapes } }, onProgress);
+  const steps = (await runJob({ path, library, steps: { shapes } }, onProgress))!;
   if (!steps.failure) return RAN;
   return stepTrial(model, steps.failure);
 }
+
+/** Milliseconds that a model with a loop may run as a whole; LiteRT cannot be asked to stop. Operator by operator has a limit of its own. */
+const PATIENCE = 60_000;
+
+/** Whether a subgraph is run as often as values say. */
+function mayNotEnd({ operatorCodes = [] }: Model): boolean {
+  return operatorCodes.some(({ builtinCode }) => LOOPS.has(builtinCode));
+}
+
+const LOOPS: ReadonlySet<BuiltinOperator | undefined> = new Set([
+  BuiltinOperator.WHILE,
+  BuiltinOperator.STABLEHLO_WHILE,
+]);
 
 const RAN: Trial = { ran: true };
 const notRun = (reason: string): Trial => ({ ran: false, reason });
@@ -95,7 +109,7 @@ const notRun = (reason: string): Trial => ({ ran: false, reason });
 async function stateTrial(model: Model, job: TrialJob, state: string, onProgress: Progress): Promise<Trial> {
   const unloaded = `LiteRT's WASM build loads no variable tensors ("${state}")`;
   if (openInputs(model).length > 0 && !job.steps?.shapes) return notRun(unloaded);
-  const { failure } = await runJob(job, onProgress);
+  const { failure } = (await runJob(job, onProgress))!;
   if (!failure) return notRun(`${unloaded}; all operators without a state ran one by one`);
   const place = failure.place === undefined ? undefined : operatorAt(model, failure.place);
   return place && keepsState(place.operator, place.graph) ? notRun(unloaded) : stepTrial(model, failure);
@@ -161,12 +175,14 @@ function isLackOfMemory(reason: string, { memory }: TrialResult): boolean {
 /** Milliseconds between two looks at how far it is. */
 const TELL_EVERY = 250;
 
-/** Runs a job in a Worker that ends with it. */
-function runJob(job: TrialJob, onProgress: Progress): Promise<TrialResult> {
+/** Runs a job in a Worker that ends with it. Undefined where it has not ended within `patience` milliseconds. */
+function runJob(job: TrialJob, onProgress: Progress, patience?: number): Promise<TrialResult | undefined> {
   const worker = startWorker("trial");
   let at: TrialProgress = { done: 0, total: 1 };
   const timer = setInterval(() => onProgress(at.done, at.total), TELL_EVERY);
-  const result = new Promise<TrialResult>((resolve) => {
+  let end: Timer | undefined;
+  const result = new Promise<TrialResult | undefined>((resolve) => {
+    if (patience !== undefined) end = setTimeout(() => resolve(undefined), patience);
     const failed = (reason: string) => resolve({ failure: { reason }, prepared: false, memory: 0 });
     worker.onmessage = ({ data }: MessageEvent<TrialResult | TrialProgress>) => {
       if ("done" in data) at = data;
@@ -181,6 +197,7 @@ function runJob(job: TrialJob, onProgress: Progress): Promise<TrialResult> {
   });
   return result.finally(() => {
     clearInterval(timer);
+    clearTimeout(end);
     onProgress(at.total, at.total);
     worker.terminate();
   });

@@ -32,6 +32,8 @@ export function expander(
 
   return (packed) => {
     const dense = new Uint8Array(shape.reduce((a, b) => a * b, 1) * size);
+    // A level without positions: nothing is stored, however many positions the levels before it have.
+    if (levels.some(({ format, denseSize }) => (format ?? DENSE) === DENSE && (denseSize ?? 0) === 0)) return dense;
     let read = 0;
     const walk = (level: number, position: number, at: number): void => {
       if (level === levels.length) {

@@ -186,6 +186,7 @@ describe("standard output", () => {
     await succeeded(["quantize", "recorded.circle", "-o", "q.circle"], { cwd });
     const verified = await succeeded(["verify", "q.circle", "--json"], { cwd });
     expect(JSON.parse(verified.out)).toEqual({
+      schema: "minmaxq/verify/1",
       reportVersion: 1,
       model: "q.circle",
       quantized: 4,

@@ -42,8 +42,11 @@ interface Body {
   readonly last: ReadonlyMap<number, number>;
 }
 
-/** WHILE that never ends would look like a slow model. */
-const MOST_ROUNDS = 1e6;
+/**
+ * How often a record may run subgraphs. A WHILE that never ends would look like a slow model, and so would loops in loops, and subgraphs that each call
+ * the next one twice.
+ */
+const MOST_ROUNDS = 1e5;
 
 export class Interpreter {
   private readonly bodies: readonly Body[];
@@ -56,6 +59,8 @@ export class Interpreter {
   /** Results that follow from constants alone, by subgraph and tensor. */
   private readonly constants = new Map<string, Value>();
   private see: SeeValue = () => {};
+  /** Of this record. */
+  private rounds = 0;
 
   /** `model`: the instrumented copy (instrument.ts), with every operator of its subgraphs. `sequence`: state stays between records. */
   constructor(
@@ -79,6 +84,7 @@ export class Interpreter {
   /** Runs a record. `inputs` are those of the first subgraph with their shapes. Gives its outputs. Throws PlacedError. */
   async run(inputs: readonly Value[], see: SeeValue): Promise<Value[]> {
     this.see = see;
+    this.rounds = 0;
     if (!this.sequence) this.reset();
     return this.body(0, inputs, true);
   }
@@ -117,6 +123,12 @@ export class Interpreter {
       fromAnyValue: size === "values",
       chance,
     };
+  }
+
+  /** Runs a subgraph that an operator runs. */
+  private async called(by: Planned, number: number, inputs: readonly Value[]): Promise<Value[]> {
+    if (this.rounds++ >= MOST_ROUNDS) throw refused(by, `has not ended after ${MOST_ROUNDS} rounds`);
+    return this.body(number, inputs);
   }
 
   private async body(number: number, inputs: readonly Value[], main = false): Promise<Value[]> {
@@ -191,27 +203,28 @@ export class Interpreter {
       case "CALL_ONCE":
         if (!this.done.has(calls[0]!)) {
           this.done.add(calls[0]!);
-          await this.body(calls[0]!, []);
+          await this.called(planned, calls[0]!, []);
         }
         return [];
       case "CALL":
       case "STABLEHLO_COMPOSITE":
-        return this.body(
+        return this.called(
+          planned,
           calls[0]!,
           operands.map((value) => changing(value!)),
         );
       case "IF":
-        return this.body(
+        return this.called(
+          planned,
           calls[isTrue(operands[0]!) ? 0 : 1]!,
           operands.slice(1).map((value) => changing(value!)),
         );
       case "WHILE":
       case "STABLEHLO_WHILE": {
         let values = operands.map((value) => changing(value!));
-        for (let round = 0; isTrue((await this.body(calls[0]!, values))[0]!); round++) {
-          if (round >= MOST_ROUNDS) throw refused(planned, `has not ended after ${MOST_ROUNDS} rounds`);
-          values = (await this.body(calls[1]!, values)).map(changing);
-        }
+        // The condition counts as a part of its round.
+        while (isTrue((await this.body(calls[0]!, values))[0]!))
+          values = (await this.called(planned, calls[1]!, values)).map(changing);
         return values;
       }
       default:

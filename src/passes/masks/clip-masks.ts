@@ -24,6 +24,11 @@ export function clipMasks(graph: Graph, context: Context, passedOver: ReadonlySe
   const nodes = activeNodes(graph);
   const holdings = new Holdings(context, passedOver);
   const consumers = new Consumers(context, holdings, new Set(nodes));
+  if (nodes.length > DEEP) {
+    // Each is asked behind those that it asks, so that no chain of operators is as deep as the stack.
+    for (const node of nodes) holdings.of(node);
+    for (const node of nodes.toReversed()) consumers.of(node);
+  }
   // All is looked at before anything changes.
   const changes: (() => void)[] = [];
   for (const node of nodes) {
@@ -39,6 +44,9 @@ export function clipMasks(graph: Graph, context: Context, passedOver: ReadonlySe
   }
   for (const change of changes) change();
 }
+
+/** Nodes of a graph that may be a chain too long to be followed from one end to the other. */
+const DEEP = 2000;
 
 /** Consumers tell all values apart. */
 function isEndless({ floor, ceil }: Bounds): boolean {
