@@ -18,6 +18,7 @@ import type { Explained } from "../views/explain-tensor.ts";
 import { type DocumentName, schemaId } from "../views/json.ts";
 import {
   COUNT,
+  FILE_PROBLEM,
   list,
   NOTE_KIND,
   NUMBER,
@@ -27,6 +28,7 @@ import {
   SHORT_NOTE,
   TENSOR,
   TENSOR_FACTS,
+  TENSOR_FILES,
   text,
 } from "./parts.ts";
 import { EXPLANATION, REPORT } from "./report.ts";
@@ -105,6 +107,8 @@ const INSPECT = describing<InspectReport>()(
     signatureDefs: list(z.object({ name: z.string(), subgraph: COUNT, inputs: NAMED, outputs: NAMED })),
     metadata: list(z.string()),
     files: list(z.object({ name: z.string(), bytes: COUNT })),
+    associatedFiles: list(TENSOR_FILES),
+    warnings: list(FILE_PROBLEM),
     unknown: list(z.string()),
   }),
 );

@@ -1,5 +1,7 @@
 /** Parts that several documents have, as zod schemas. Codes and dtypes are texts: new ones may come, so a reader has to expect any. */
+
 import { z } from "zod";
+import { FILE_TYPES } from "../model/associated-files.ts";
 
 /** JSON has no infinite numbers and no NaN; null stands for them. */
 export const NUMBER = z.number().nullable();
@@ -64,4 +66,29 @@ export const TENSOR = z.object({
   signature: z.string().optional(),
   values: z.object({ least: NUMBER, most: NUMBER, mean: NUMBER, first: list(NUMBER), more: z.boolean() }).optional(),
   stands: list(NUMBER).describe("least and largest value that its integers stand for").optional(),
+});
+
+/** Files that the metadata name for an input or output. */
+export const TENSOR_FILES = z.object({
+  subgraph: COUNT,
+  what: z.enum(["input", "output"]),
+  tensor: COUNT,
+  files: list(
+    z.object({
+      name: z.string(),
+      type: z.enum(FILE_TYPES),
+      locale: z.string().optional(),
+      present: z.boolean(),
+      lines: z.object({ count: COUNT, first: list(z.string()) }).optional(),
+    }),
+  ),
+});
+
+/** What is wrong with such a file. */
+export const FILE_PROBLEM = z.object({
+  code: z.enum(["labels-contradict-output", "associated-file-missing"]),
+  subgraph: COUNT,
+  tensor: COUNT,
+  text: z.string(),
+  numbers: z.record(z.string(), NUMBER),
 });

@@ -10,7 +10,7 @@ import type { Tensor } from "./schema.gen.ts";
 import { readZipDirectory, type ZipEntry } from "./zip.ts";
 
 /** AssociatedFileType of metadata_schema.fbs, in its order. */
-const FILE_TYPES = [
+export const FILE_TYPES = [
   "unknown",
   "description",
   "axis labels",
