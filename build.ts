@@ -125,6 +125,14 @@ export async function generate(): Promise<void> {
       await generateSchema();
     });
   }
+  const libraryGenerator = "./scripts/generate-library-options.ts";
+  if (existsSync(libraryGenerator)) {
+    await step("library    library/options.gen.ts", async () => {
+      // Loaded here: it reads the tables, and they need all that was made before.
+      const { generateLibraryOptions }: { generateLibraryOptions(): Promise<void> } = await import(libraryGenerator);
+      await generateLibraryOptions();
+    });
+  }
 }
 
 // Bun does not follow `new Worker(new URL(…))`, so workers are entry points of their own. In the executable they lie

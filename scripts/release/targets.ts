@@ -11,11 +11,13 @@ export type ArchiveKind = "tar.gz" | "tar.zst" | "zip";
 export type Starter =
   /** As it is. */
   | "itself"
-  /** By musl's dynamic loader: Debian's package `musl`. */
+  /** In a folder of its own that has musl (start.ts). */
   | "musl"
-  /** By an emulator with the C library of that machine: Debian's `qemu-user` and `libc6-arm64-cross`. */
+  /** By qemu-user, with the C library of that machine. */
   | "qemu"
-  /** Not here: format, sections and embedded files are checked instead. */
+  /** By Wine, where it is there. */
+  | "wine"
+  /** Not here: format, sections and embedded files are checked alone. */
   | "never";
 
 export interface ReleaseTarget {
@@ -38,36 +40,31 @@ export interface ReleaseTarget {
 
 const UNIX = { executable: "minmaxq", archives: ["tar.gz", "tar.zst"] } as const;
 const LINUX = { ...UNIX, format: "ELF" } as const;
-const GLIBC_X64 = { ...LINUX, machine: "x64", loader: "/lib64/ld-linux-x86-64.so.2", starter: "itself" } as const;
-const MUSL_X64 = { ...LINUX, machine: "x64", loader: "/lib/ld-musl-x86_64.so.1", starter: "musl" } as const;
 
-/** npm does not know how old a CPU is, so it gets the builds that run on all of them. */
+/**
+ * x64 has no row for old CPUs: what Bun 1.4.5 publishes as "baseline" and as "modern" are the same bytes, which choose by the CPU that they find. AVX is
+ * needed all the same (2011), because JavaScriptCore's WebAssembly SIMD is.
+ */
 export const TARGETS: readonly ReleaseTarget[] = [
   {
     name: "linux-x64",
-    bun: "bun-linux-x64-modern",
-    runsOn: "Linux with glibc (Debian, Ubuntu, Fedora, RHEL …), CPUs with AVX2 (since 2013)",
-    ...GLIBC_X64,
-  },
-  {
-    name: "linux-x64-baseline",
     bun: "bun-linux-x64-baseline",
-    runsOn: "the same, any x86-64 CPU with SSE 4.2 (since 2008)",
-    ...GLIBC_X64,
+    runsOn: "Linux with glibc (Debian, Ubuntu, Fedora, RHEL …), x86-64 with AVX",
+    ...LINUX,
+    machine: "x64",
+    loader: "/lib64/ld-linux-x86-64.so.2",
     npm: { os: "linux", cpu: "x64", libc: "glibc" },
+    starter: "itself",
   },
   {
     name: "linux-x64-musl",
-    bun: "bun-linux-x64-modern-musl",
-    runsOn: "Linux with musl (Alpine), CPUs with AVX2",
-    ...MUSL_X64,
-  },
-  {
-    name: "linux-x64-musl-baseline",
     bun: "bun-linux-x64-baseline-musl",
-    runsOn: "the same, any x86-64 CPU with SSE 4.2",
-    ...MUSL_X64,
+    runsOn: "Linux with musl (Alpine) and libstdc++, x86-64 with AVX",
+    ...LINUX,
+    machine: "x64",
+    loader: "/lib/ld-musl-x86_64.so.1",
     npm: { os: "linux", cpu: "x64", libc: "musl" },
+    starter: "musl",
   },
   {
     name: "linux-arm64",
@@ -82,7 +79,7 @@ export const TARGETS: readonly ReleaseTarget[] = [
   {
     name: "linux-arm64-musl",
     bun: "bun-linux-arm64-musl",
-    runsOn: "Linux on ARM with musl (Alpine)",
+    runsOn: "Linux on ARM with musl (Alpine) and libstdc++",
     ...LINUX,
     machine: "arm64",
     loader: "/lib/ld-musl-aarch64.so.1",
@@ -112,13 +109,13 @@ export const TARGETS: readonly ReleaseTarget[] = [
   {
     name: "windows-x64",
     bun: "bun-windows-x64-baseline",
-    runsOn: "Windows 10 1809 and later, any x86-64 CPU with SSE 4.2",
+    runsOn: "Windows 10 1809 and later, x86-64 with AVX",
     format: "PE",
     machine: "x64",
     executable: "minmaxq.exe",
     archives: ["zip"],
     npm: { os: "win32", cpu: "x64" },
-    starter: "never",
+    starter: "wine",
   },
 ];
 
