@@ -29,7 +29,11 @@ const bytesOf = (path: string) => new Uint8Array(readFileSync(path));
 const textBytes = (text: string) => new TextEncoder().encode(text);
 
 /** Builds these platforms into `out`; tells each file. Gives the files' names, sums last. */
-export async function release(targets: readonly ReleaseTarget[], out: string, say = console.log): Promise<string[]> {
+export async function release(
+  targets: readonly ReleaseTarget[],
+  out: string,
+  say: (line: string) => void = console.log,
+): Promise<string[]> {
   const time = releaseTime();
   rmSync(out, { recursive: true, force: true });
   mkdirSync(join(out, "npm"), { recursive: true });

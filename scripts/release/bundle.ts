@@ -17,8 +17,10 @@ export interface BundledPackage {
 
 export interface Bundle {
   readonly packages: readonly BundledPackage[];
-  /** Bytes by what they are, the most first. */
-  readonly sizes: readonly (readonly [what: string, bytes: number])[];
+  /** Files that are embedded as they are, by name. */
+  readonly assets: ReadonlyMap<string, Uint8Array>;
+  /** Bytes of all scripts. */
+  readonly code: number;
 }
 
 /** Bundles as the build does, and tells what is in it. Throws when that fails. */
@@ -28,12 +30,15 @@ export async function readBundle(): Promise<Bundle> {
     const { outputs, metafile } = await Bun.build({ ...BUNDLE, outdir: folder, metafile: true });
     const inputs = Object.keys(metafile!.inputs);
     const names = [...new Set(inputs.map(packageOf).filter((name) => name !== undefined))].sort();
-    const assets = outputs
-      .filter(({ kind }) => kind === "asset")
-      .map(({ path, size }) => [assetName(path), size] as const);
-    const code = outputs.filter(({ kind }) => kind !== "asset").reduce((sum, { size }) => sum + size, 0);
-    const sizes = [["JavaScript", code] as const, ...assets].sort((a, b) => b[1] - a[1]);
-    return { packages: names.map(readPackage), sizes };
+    const assets = outputs.filter(({ kind }) => kind === "asset");
+    const contents = assets.map(
+      async (file) => [assetName(file.path), new Uint8Array(await file.arrayBuffer())] as const,
+    );
+    return {
+      packages: names.map(readPackage),
+      assets: new Map(await Promise.all(contents)),
+      code: outputs.filter(({ kind }) => kind !== "asset").reduce((sum, { size }) => sum + size, 0),
+    };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
