@@ -8,7 +8,7 @@
  *
  * Takes some ten minutes. Exit code 1 when anything is wrong.
  */
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -131,7 +131,8 @@ function buildAgain(): void {
   const clone = join(work, "another", "folder");
   mkdirSync(join(work, "another"));
   Bun.spawnSync(["git", "clone", "-q", ROOT, clone]);
-  symlinkSync(join(ROOT, "node_modules"), join(clone, "node_modules"));
+  const copied = Bun.spawnSync(["cp", "-al", join(ROOT, "node_modules"), clone]).exitCode === 0;
+  if (!copied) cpSync(join(ROOT, "node_modules"), join(clone, "node_modules"), { recursive: true });
   const words = ["run", "scripts/release.ts", ...(values.only === undefined ? [] : ["--only", values.only])];
   const { exitCode, stderr } = Bun.spawnSync([process.execPath, ...words], { cwd: clone, stdout: "ignore" });
   if (exitCode !== 0) return tell("", [`fails: ${stderr}`], "");

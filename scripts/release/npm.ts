@@ -127,13 +127,26 @@ async function types(): Promise<ArchiveFile[]> {
         visit(normalize(join(dirname(name), `${from}.d.ts`)));
     };
     visit(join("library", "index.d.ts"));
-    return [...wanted].map((name) => ({
+    const texts = [...wanted].map((name) => [name, readFileSync(join(out, name), "utf8")] as const);
+    // The kernels' types are made by the build, beside the sources.
+    const kernels = ["build/kernels.d.ts", readFileSync(join(ROOT, "build/kernels.d.ts"), "utf8")] as const;
+    return [...texts, kernels].map(([name, text]) => ({
       name: `types/${relative(".", name).replaceAll("\\", "/")}`,
-      bytes: new Uint8Array(readFileSync(join(out, name))),
+      bytes: bytesOf(withoutPackages(text)),
     }));
   } finally {
     rmSync(out, { recursive: true, force: true });
   }
+}
+
+/** Who installs the library does not have the packages that are embedded in the executable; nothing of a Report is of their types. */
+function withoutPackages(text: string): string {
+  return text.replace(/^import type \{ ([\w, ]+) \} from "[^."][^"]*";$/gm, (_, names: string) =>
+    names
+      .split(", ")
+      .map((name) => `type ${name} = unknown;`)
+      .join("\n"),
+  );
 }
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);

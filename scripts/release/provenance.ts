@@ -42,7 +42,9 @@ function versionOf(name: string): string {
 function git(...words: string[]): string {
   if (!existsSync(join(ROOT, ".git"))) return "";
   try {
-    const { exitCode, stdout } = Bun.spawnSync(["git", "-C", ROOT, ...words], { stderr: "ignore" });
+    const { exitCode, stdout } = Bun.spawnSync(["git", "--no-optional-locks", "-C", ROOT, ...words], {
+      stderr: "ignore",
+    });
     return exitCode === 0 ? stdout.toString().trim() : "";
   } catch {
     // No git on this machine.
