@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { compileExecutable } from "../../build.ts";
 import { withFreshExecutable } from "../../scripts/fresh.ts";
 import { type Bundle, readBundle } from "../../scripts/release/bundle.ts";
@@ -92,6 +92,39 @@ test("a CPU without AVX is told in one line; with AVX alone it works", () => {
     expect(readdirSync(work)).not.toContain("Nehalem.tflite");
     expect(quantized("SandyBridge").exitCode).toBe(0);
   });
+});
+
+test("the container's files are enough for musl's executable, without /proc and /dev", () => {
+  const loaders = join(ROOT, "build/loaders/musl-x64");
+  if (process.getuid?.() !== 0 || !existsSync(loaders))
+    return console.log("── no root, or no musl: the container's files are not tried");
+  const image = join(work, "image");
+  const lines = readFileSync(join(ROOT, "container/Containerfile"), "utf8").split("\n");
+  for (const line of lines.filter((each) => each.startsWith("COPY --from=files "))) {
+    const words = line.split(" ").slice(2);
+    for (const from of words.slice(0, -1)) {
+      if (/LICENSE|^\/scratch/.test(from)) continue;
+      const isProgram = from === "/minmaxq/minmaxq";
+      const to = join(image, isProgram ? words.at(-1)! : `${words.at(-1)}${basename(from).replace("*", "x86_64")}`);
+      mkdirSync(dirname(to), { recursive: true });
+      cpSync(isProgram ? pathOf(musl.name) : join(loaders, from.replace("*", "x86_64")), to, { dereference: true });
+    }
+  }
+  // The wheel's names of libraries have a number, by which they name each other.
+  for (const name of readdirSync(join(loaders, "usr/lib")))
+    cpSync(join(loaders, "usr/lib", name), join(image, "usr/lib", name), { dereference: true });
+  mkdirSync(join(image, "work"));
+  cpSync(
+    join(ROOT, "node_modules/@mediapipe/face_detection/face_detection_short_range.tflite"),
+    join(image, "work/face.tflite"),
+  );
+  const entry = JSON.parse(
+    lines.find((line) => line.startsWith("ENTRYPOINT "))!.slice("ENTRYPOINT ".length),
+  ) as string[];
+  const words = ["quantize", "/work/face.tflite", "--data", "random:2", "-o", "/work/o.tflite"];
+  const { exitCode, stderr } = Bun.spawnSync(["chroot", image, ...entry, ...words], { stdout: "ignore" });
+  expect(`${exitCode} ${stderr}`).toBe("0 ");
+  expect(existsSync(join(image, "work/o.tflite"))).toBe(true);
 });
 
 test("another folder gives the same bytes", () => {
