@@ -1,12 +1,12 @@
 /**
- * Builds all releases, twice and in two folders, and holds each to what it should be: `bun run scripts/check-release.ts [--once] [--only NAME,NAME]`.
+ * Builds all releases, twice and in two folders, and holds each to what it should be: `bun run scripts/check-release.ts [--executables] [--once] [--only NAME,NAME]`.
  *
  * - format, machine, loader, libraries, signature, embedded files; none of this machine's paths
  * - what can be started here is (release/fetch-loaders.sh gets what that takes): its version, and a quantization with samples, whose bits are to be those of
  *   this machine's executable
  * - archives hold what they should, SHA256SUMS are theirs, both folders have the same bytes
  *
- * Takes some ten minutes. Exit code 1 when anything is wrong.
+ * Takes some ten minutes, with `--executables` (no archives) three. Exit code 1 when anything is wrong.
  */
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,13 +18,13 @@ import { problemsOf, run, startProblems } from "./release/check.ts";
 import { executableFacts } from "./release/formats.ts";
 import { startOf } from "./release/start.ts";
 import { type ReleaseTarget, TARGETS, targetsNamed } from "./release/targets.ts";
-import { release } from "./release.ts";
+import { nameOf, release } from "./release.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const MODEL = join(ROOT, "node_modules/@mediapipe/face_detection/face_detection_short_range.tflite");
 const MB = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
-const options = { once: { type: "boolean" }, only: { type: "string" } } as const;
+const options = { once: { type: "boolean" }, executables: { type: "boolean" }, only: { type: "string" } } as const;
 const { values } = parseArgs({ options });
 const targets = targetsNamed(values.only?.split(",") ?? []);
 let wrong = 0;
@@ -37,7 +37,7 @@ function tell(name: string, problems: readonly string[], good: string): void {
 process.chdir(ROOT);
 await generate();
 const out = join(ROOT, "dist/release");
-await release(targets, out);
+await release(targets, out, values.executables !== true);
 const bundle = await readBundle();
 const work = mkdtempSync(join(tmpdir(), "minmaxq-release-"));
 try {
@@ -53,8 +53,8 @@ try {
 console.log(wrong === 0 ? "\nall good" : `\n${wrong} wrong`);
 process.exit(wrong === 0 ? 0 : 1);
 
-function pathOf({ name, executable }: ReleaseTarget): string {
-  return join(out, "executables", name, executable);
+function pathOf(target: ReleaseTarget): string {
+  return join(out, nameOf(target));
 }
 
 function checkExecutable(target: ReleaseTarget, { assets, code }: Bundle): void {
@@ -133,7 +133,8 @@ function buildAgain(): void {
   Bun.spawnSync(["git", "clone", "-q", ROOT, clone]);
   const copied = Bun.spawnSync(["cp", "-al", join(ROOT, "node_modules"), clone]).exitCode === 0;
   if (!copied) cpSync(join(ROOT, "node_modules"), join(clone, "node_modules"), { recursive: true });
-  const words = ["run", "scripts/release.ts", ...(values.only === undefined ? [] : ["--only", values.only])];
+  const only = values.only === undefined ? [] : ["--only", values.only];
+  const words = ["run", "scripts/release.ts", ...only, ...(values.executables ? ["--executables"] : [])];
   const { exitCode, stderr } = Bun.spawnSync([process.execPath, ...words], { cwd: clone, stdout: "ignore" });
   if (exitCode !== 0) return tell("", [`fails: ${stderr}`], "");
   const sums = (folder: string) => readFileSync(join(folder, "SHA256SUMS"), "utf8").trim().split("\n");

@@ -10,7 +10,8 @@ import { problemsOf, run, startProblems } from "../../scripts/release/check.ts";
 import { startOf } from "../../scripts/release/start.ts";
 import { type ReleaseTarget, TARGETS, targetsNamed } from "../../scripts/release/targets.ts";
 
-setDefaultTimeout(120_000);
+// On a machine that does much else.
+setDefaultTimeout(300_000);
 
 const ROOT = join(import.meta.dir, "../..");
 const work = mkdtempSync(join(tmpdir(), "minmaxq-executables-"));
