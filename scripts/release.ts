@@ -15,10 +15,11 @@
 import { readFileSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { compileExecutable, generate } from "../build.ts";
+import { generate } from "../build.ts";
 import pkg from "../package.json" with { type: "json" };
 import { type ArchiveFile, archive } from "./release/archives.ts";
 import { readBundle } from "./release/bundle.ts";
+import { releaseExecutable } from "./release/executable.ts";
 import { noticesText } from "./release/notices.ts";
 import { npmPackages } from "./release/npm.ts";
 import { provenanceOf, releaseTime } from "./release/provenance.ts";
@@ -39,7 +40,7 @@ export async function release(targets: readonly ReleaseTarget[], out: string, pa
   };
   for (const target of targets) {
     const name = nameOf(target);
-    await compileExecutable(join(out, name), target.bun);
+    await releaseExecutable(target, join(out, name));
     tell(name);
   }
   if (packed) await pack(targets, out, tell);

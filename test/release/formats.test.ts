@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withoutSignature } from "../../scripts/release/executable.ts";
 import { executableFacts } from "../../scripts/release/formats.ts";
 
 setDefaultTimeout(60_000);
@@ -71,6 +72,19 @@ test("a byte that is changed breaks Mach-O's signature, wherever it is", () => {
     mac[at]! ^= 1;
   }
   expect(executableFacts(mac).signature).toBe("valid");
+});
+
+test("for Intel, what Bun builds has a signature that is broken; a release has none", async () => {
+  const bytes = await built("bun-darwin-x64");
+  expect(executableFacts(bytes)).toMatchObject({ machine: "x64", signature: "broken" });
+  const bare = withoutSignature(bytes);
+  expect(executableFacts(bare)).toEqual({ ...executableFacts(bytes), signature: "none" });
+  expect(payloadOf(bare)).toContain("the program is here");
+  // The last segment ends where the file does: dyld refuses others.
+  const view = new DataView(bare.buffer, bare.byteOffset);
+  const segment = Buffer.from(bare.buffer, bare.byteOffset, bare.byteLength).indexOf("__LINKEDIT") - 8;
+  expect(view.getBigUint64(segment + 40, true) + view.getBigUint64(segment + 48, true)).toBe(BigInt(bare.length));
+  expect(() => withoutSignature(bare)).toThrow("the signature is not at the end");
 });
 
 test("what is no executable, or for another machine", () => {
