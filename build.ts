@@ -10,6 +10,8 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { componentEmbed, componentNew, componentWit, transpile } from "@bytecodealliance/jco";
 import asc from "assemblyscript/asc";
+import { PACK_WASM } from "./scripts/pack-wasm.ts";
+import { provenanceOf } from "./scripts/release/provenance.ts";
 import { PATIENCE_AT_START } from "./src/base/optimizer.ts";
 
 /** Exports of the module that are no part of the contract: the arena for our own host, and the canonical ABI. */
@@ -123,23 +125,42 @@ export async function generate(): Promise<void> {
       await generateSchema();
     });
   }
+  const libraryGenerator = "./scripts/generate-library-options.ts";
+  if (existsSync(libraryGenerator)) {
+    await step("library    library/options.gen.ts", async () => {
+      // Loaded here: it reads the tables, and they need all that was made before.
+      const { generateLibraryOptions }: { generateLibraryOptions(): Promise<void> } = await import(libraryGenerator);
+      await generateLibraryOptions();
+    });
+  }
 }
+
+// Bun does not follow `new Worker(new URL(…))`, so workers are entry points of their own. In the executable they lie
+// below its root as they do below src/, and import.meta.url of all code of start.ts is the root: a Worker's URL must be
+// made in a file that is directly in src/, or tell the two cases apart.
+const WORKERS = ["weights", "calibration", "compare", "trial"].map((folder) => `src/${folder}/worker.ts`);
+
+/** What an executable is bundled from, and how; scripts/release looks at the same bundle. */
+export const BUNDLE: Bun.BuildConfig = {
+  entrypoints: ["src/start.ts", ...WORKERS],
+  root: "src",
+  target: "bun",
+  minify: { syntax: true, whitespace: true },
+  format: "esm",
+  // What a command does not need is not loaded: chunks for each dynamic import.
+  splitting: true,
+  plugins: [PACK_WASM],
+  // Else scripts of packages would be told where they lay on the machine that builds, and look for native code there on all others.
+  define: { __dirname: '"/$bunfs/root"', __filename: '"/$bunfs/root/index.js"' },
+};
 
 /** The executable, for this machine or for another Bun target such as "bun-linux-arm64". */
 export async function compileExecutable(outfile = "dist/minmaxq", target?: Bun.Build.CompileTarget): Promise<void> {
-  // Bun does not follow `new Worker(new URL(…))`, so workers are entry points of their own. In the executable they lie
-  // below its root as they do below src/, and import.meta.url of all code of start.ts is the root: a Worker's URL must be
-  // made in a file that is directly in src/, or tell the two cases apart.
-  const workers = ["weights", "calibration", "compare", "trial"].map((folder) => `src/${folder}/worker.ts`);
   await Bun.build({
-    entrypoints: ["src/start.ts", ...workers],
-    root: "src",
-    minify: { syntax: true, whitespace: true },
+    ...BUNDLE,
+    define: { ...BUNDLE.define, MINMAXQ_PROVENANCE: JSON.stringify(provenanceOf(target ?? "this machine")) },
     // Parsed at build time: the executable starts in 20 ms instead of 100.
     bytecode: true,
-    format: "esm",
-    // What a command does not need is not loaded: chunks for each dynamic import.
-    splitting: true,
     // What a .env or bunfig.toml in the current directory says is nothing to an installed program.
     compile: {
       outfile,

@@ -80,6 +80,18 @@ const WANTED = [
     get: "Debian: apt-get install openssl",
   },
   {
+    there: Bun.which("qemu-aarch64") && existsSync(join(root, "build/loaders/musl-x64")),
+    what: "loaders of other platforms",
+    tests: "starts of executables for ARM and musl",
+    get: "Debian, as root: scripts/release/fetch-loaders.sh",
+  },
+  {
+    there: Bun.which("npm"),
+    what: "npm",
+    tests: "the installation of the npm packages by npm",
+    get: "Node.js",
+  },
+  {
     there: existsSync(join(root, "../shared/goldens")),
     what: "../shared",
     tests: "comparisons with all of ONE's kept outputs",

@@ -1,17 +1,22 @@
-/** Writes man pages and completions into a folder, for releases: `bun run scripts/write-manual.ts [dist/manual]`. */
-import { mkdirSync } from "node:fs";
+/** Man pages and completions, for releases; alone: `bun run scripts/write-manual.ts [dist/manual]` writes them into a folder. */
 import { join } from "node:path";
 import { describeAll } from "../src/cli/describe.ts";
 import { FILES, SHELLS } from "../src/manual/completions.ts";
 import { allPages } from "../src/manual/man.ts";
 
-const out = process.argv[2] ?? "dist/manual";
-const described = await describeAll();
-const files = new Map<string, string>();
-for (const [name, text] of allPages(described)) files.set(join("man", name), text);
-for (const shell of Object.keys(SHELLS) as (keyof typeof SHELLS)[])
-  files.set(join("completions", FILES[shell](described.program)), SHELLS[shell](described));
+/** Texts by path: man/NAME.1 and completions/NAME. */
+export async function manualTexts(): Promise<ReadonlyMap<string, string>> {
+  const described = await describeAll();
+  const texts = new Map<string, string>();
+  for (const [name, text] of allPages(described)) texts.set(join("man", name), text);
+  for (const shell of Object.keys(SHELLS) as (keyof typeof SHELLS)[])
+    texts.set(join("completions", FILES[shell](described.program)), SHELLS[shell](described));
+  return new Map([...texts].map(([name, text]) => [name, `${text.trimEnd()}\n`]));
+}
 
-for (const folder of ["man", "completions"]) mkdirSync(join(out, folder), { recursive: true });
-for (const [name, text] of files) await Bun.write(join(out, name), `${text.trimEnd()}\n`);
-console.log(`${out}: ${files.size} files`);
+if (import.meta.main) {
+  const out = process.argv[2] ?? "dist/manual";
+  const texts = await manualTexts();
+  for (const [name, text] of texts) await Bun.write(join(out, name), text);
+  console.log(`${out}: ${texts.size} files`);
+}

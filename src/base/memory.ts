@@ -1,6 +1,15 @@
 /** Memory of this process. */
 import { readFileSync } from "node:fs";
 
+/** Bytes that are resident now; 0 where the system does not tell (Linux without /proc, as in a bare chroot). */
+export function residentMemory(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return 0;
+  }
+}
+
 /**
  * Most bytes that were resident so far. Where /proc tells it, as it does: what `resourceUsage` says of a child begins with the memory of its
  * parent.
@@ -12,5 +21,7 @@ export function peakMemory(): number {
   } catch {
     // No /proc: macOS, Windows.
   }
-  return process.resourceUsage().maxRSS * 1024;
+  const { maxRSS } = process.resourceUsage();
+  // Kilobytes; some versions of the runtime give macOS's own bytes, which are at least what is resident now.
+  return maxRSS > residentMemory() / 2 && maxRSS > 2 ** 24 ? maxRSS : maxRSS * 1024;
 }

@@ -8,6 +8,7 @@
 import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { keepPlain } from "../base/plain.ts";
+import { withSlashes } from "../base/platform.ts";
 
 const MODEL_ENDINGS = [".circle", ".tflite"];
 const MAGIC = /[*?[{]/;
@@ -50,7 +51,11 @@ function globOf(path: string): { base: string; depth: number; matches(name: stri
   const glob = new Bun.Glob(rest);
   const depth = /\*\*|[{[]/.test(rest) ? Number.POSITIVE_INFINITY : parts.length - fixed;
   return {
-    base: parts.slice(0, fixed).join(sep) || sep,
+    // Of a drive's top, too: "C:" alone is the current folder of that drive.
+    base: parts
+      .slice(0, fixed)
+      .join(sep)
+      .replace(/^$|^[A-Za-z]:$/, `$&${sep}`),
     depth,
     matches: (name) => glob.match(name.split(sep).join("/")),
   };
@@ -74,7 +79,8 @@ export function modelsBelow(folder: string, without?: string, depth = Number.POS
 
 /** Whether an override's pattern is for a model; `folder` is where the pattern begins. */
 export function isFor(pattern: string, model: string, folder: string): boolean {
-  const below = pattern.endsWith("/") ? `${pattern}**` : pattern;
+  const written = withSlashes(pattern);
+  const below = written.endsWith("/") ? `${written}**` : written;
   if (!below.includes("/")) return new Bun.Glob(below).match(basename(model));
   const path = isAbsolute(below) ? model : relative(folder, model);
   return new Bun.Glob(below.replace(/^(\.\/)+/, "")).match(path.split(sep).join("/"));

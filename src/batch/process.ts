@@ -42,6 +42,8 @@ export async function runProcess(
       stdio: ["ignore", "ignore", "pipe"],
       // Ctrl-C is for this process, which stops its children itself and knows then why they ended.
       detached: true,
+      // Windows would show a console for each.
+      windowsHide: true,
       serialization: "json",
       ipc(message: Report, from) {
         if (message.kind === "ready") from.send({ entry: job.entry, roots } satisfies Order);

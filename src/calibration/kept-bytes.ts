@@ -3,6 +3,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { TEMPORARY_FOLDER } from "../base/platform.ts";
 import { removeTemporary, temporaryPath } from "../base/temporary.ts";
 import { writeAll } from "../model/bytes.ts";
 
@@ -28,7 +29,7 @@ export class KeptBytes {
       writeAll(this.file.fd, bytes, at);
     } catch (error) {
       throw new MinmaxqError(
-        `pictures cannot be kept in ${tmpdir()} (${reasonOf(error)}); make room there, or set TMPDIR to a folder with room`,
+        `pictures cannot be kept in ${tmpdir()} (${reasonOf(error)}); make room there, or set ${TEMPORARY_FOLDER} to a folder with room`,
         { cause: error, subject: tmpdir() },
       );
     }

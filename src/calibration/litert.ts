@@ -16,6 +16,7 @@ import compatWasm from "@litertjs/core/wasm/litert_wasm_compat_internal.wasm" wi
 import relaxedGlue from "@litertjs/core/wasm/litert_wasm_internal.js" with { type: "file" };
 import relaxedWasm from "@litertjs/core/wasm/litert_wasm_internal.wasm" with { type: "file" };
 import { reasonOf } from "../base/errors.ts";
+import { unpacked } from "../base/packed.ts";
 import type { Shapes } from "./inputs.ts";
 
 type Bindings = LiteRt["liteRtWasm"];
@@ -314,8 +315,8 @@ export function compileLibrary(fastMath: boolean): Promise<WebAssembly.Module> {
   const library =
     libraries.get(fastMath) ??
     Bun.file(fastMath ? relaxedWasm : compatWasm)
-      .arrayBuffer()
-      .then((bytes) => WebAssembly.compile(bytes));
+      .bytes()
+      .then((bytes) => WebAssembly.compile(unpacked(bytes)));
   libraries.set(fastMath, library);
   return library;
 }

@@ -3,6 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { FileError } from "../base/errors.ts";
 import { keepPlain } from "../base/plain.ts";
+import { withSlashes } from "../base/platform.ts";
 
 const SIGNS = /[*?[{]/;
 
@@ -16,7 +17,7 @@ export function isPattern(location: string): boolean {
  * Throws FileError where there are none.
  */
 export function matchingFiles(pattern: string): string[] {
-  const steps = pattern.split("/");
+  const steps = withSlashes(pattern).split("/");
   const first = steps.findIndex((step) => SIGNS.test(step));
   const folder = steps.slice(0, first).join("/");
   const cwd = pattern.startsWith("/") && folder === "" ? "/" : folder || ".";

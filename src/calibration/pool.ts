@@ -2,8 +2,9 @@
  * Runs records on workers. Each worker takes the next record when it is free; results are put in record order, so they do not depend
  * on the number of workers or on who was faster.
  */
-import { freemem } from "node:os";
+import { freemem, totalmem } from "node:os";
 import { MinmaxqError } from "../base/errors.ts";
+import { residentMemory } from "../base/memory.ts";
 import { compileAsUsual } from "../base/optimizer.ts";
 import { startWorker, type WorkerName } from "../workers.ts";
 import type { DataSet } from "./dataset.ts";
@@ -41,8 +42,13 @@ function workerCount(records: number, { workers, workerBytes = 0 }: PoolOptions)
 /** Bytes that running samples may take where no limit was given: three quarters of what is free, of the machine or of the container. */
 export function freeMemory(): number {
   const container = process.constrainedMemory();
-  const left = container > 0 ? container - process.memoryUsage.rss() : Number.POSITIVE_INFINITY;
-  return 0.75 * Math.min(freemem(), left);
+  const left = container > 0 ? container - residentMemory() : Number.POSITIVE_INFINITY;
+  return 0.75 * Math.min(unusedMemory(), left);
+}
+
+/** Bytes of the machine that can be had. macOS counts only what nothing uses at all, and keeps the rest filled with files that it would drop. */
+export function unusedMemory(): number {
+  return process.platform === "darwin" ? Math.max(freemem(), totalmem() / 2) : freemem();
 }
 
 /**

@@ -6,6 +6,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { TEMPORARY_FOLDER } from "../base/platform.ts";
 import { removeTemporary, temporaryPath } from "../base/temporary.ts";
 import { writeAll } from "../model/bytes.ts";
 
@@ -63,7 +64,7 @@ function newFile(): string {
   } catch (error) {
     removeTemporary(path);
     throw new MinmaxqError(
-      `${tmpdir()}: takes no files (${reasonOf(error)}); the model is run in parts, and tensors between them are kept there: name another folder in TMPDIR`,
+      `${tmpdir()}: takes no files (${reasonOf(error)}); the model is run in parts, and tensors between them are kept there: name another folder in ${TEMPORARY_FOLDER}`,
       { cause: error },
     );
   }
@@ -95,7 +96,7 @@ export class SpillAccess {
       writeAll(fd, bytes, at);
     } catch (error) {
       throw new MinmaxqError(
-        `${tmpdir()}: tensors between parts of the model cannot be written (${reasonOf(error)}); free some space, name a larger disk in TMPDIR, or give more memory or fewer samples`,
+        `${tmpdir()}: tensors between parts of the model cannot be written (${reasonOf(error)}); free some space, name a larger disk in ${TEMPORARY_FOLDER}, or give more memory or fewer samples`,
         { cause: error },
       );
     }

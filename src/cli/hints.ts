@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import { closest, distance } from "fastest-levenshtein";
 import { UsageError } from "../base/errors.ts";
+import { endsAsFolder, withSlashes } from "../base/platform.ts";
 import type { Command } from "../commands/command.ts";
 import { foreignFolder, foreignFormat } from "../model/foreign.ts";
 import { COMMANDS, FRONTS } from "./commands.ts";
@@ -13,7 +14,11 @@ const ANY_MODEL = [...MODELS, ".onnx", ".pt", ".pth", ".h5", ".keras", ".pb"];
 
 /** Whether a word is meant as the path of a model, not as a command. */
 function isPath(word: string): boolean {
-  return ANY_MODEL.includes(extname(word).toLowerCase()) || word.includes("/") || (word !== "" && existsSync(word));
+  return (
+    ANY_MODEL.includes(extname(word).toLowerCase()) ||
+    withSlashes(word).includes("/") ||
+    (word !== "" && existsSync(word))
+  );
 }
 
 /** Throws a UsageError for a model where a command is expected. */
@@ -65,6 +70,6 @@ export function positionalHint(code: string, words: readonly string[], command: 
   if (!command) return "";
   if (code === "commander.missingArgument") return `, for example: ${command.examples[0]}`;
   if (code !== "commander.excessArguments" || !command.options.includes("data")) return "";
-  const samples = words.find((word) => /\.(npy|npz|h5|hdf5|txt|list|png|jpe?g|wav)$/i.test(word) || word.endsWith("/"));
+  const samples = words.find((word) => /\.(npy|npz|h5|hdf5|txt|list|png|jpe?g|wav)$/i.test(word) || endsAsFolder(word));
   return samples === undefined ? "" : ` (samples go behind --data: --data ${samples})`;
 }

@@ -16,13 +16,21 @@ import { frontFor } from "./commands.ts";
 async function run(words: readonly string[]): Promise<void> {
   const front = frontFor(basename(process.argv0, ".exe"), words) ?? helpedFront(words);
   // Known without loading anything.
-  if (!front && words.length === 1 && ["--version", "-V"].includes(words[0]!)) return terminal.print(pkg.version);
+  if (!front && words.length === 1 && asksVersion(words[0]!)) return terminal.print(pkg.version);
+  if (!front && words.length === 2 && words.includes("--verbose") && words.some(asksVersion)) {
+    for (const line of (await import("./provenance.ts")).provenanceLines()) terminal.print(line);
+    return;
+  }
   if (!front && words[0] === CHILD_WORD) return (await import("../batch/child.ts")).runChild();
   if (!front) return (await import("./program.ts")).runProgram(words, terminal);
   if (front.words[0] === "--version") return terminal.print(`minmaxq ${pkg.version}`);
   const { run, help } = await front.row.load();
   if (front.words.includes("-h") || front.words.includes("--help")) return terminal.print(help());
   return run(front.words, terminal);
+}
+
+function asksVersion(word: string): boolean {
+  return word === "--version" || word === "-V";
 }
 
 /** `help FRONT` is `FRONT --help`. */

@@ -3,12 +3,13 @@
  * it throws says what to do.
  */
 import { mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
-import { freemem, release, tmpdir, totalmem } from "node:os";
+import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import pkg from "../../package.json" with { type: "json" };
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
+import { TEMPORARY_FOLDER } from "../base/platform.ts";
 import { sizeText } from "../base/text.ts";
-import { freeMemory } from "../calibration/pool.ts";
+import { freeMemory, unusedMemory } from "../calibration/pool.ts";
 import { refusalText } from "../trial/refusal.ts";
 import { tryModel } from "../trial/trial.ts";
 import { loadKernels } from "../weights/kernels.ts";
@@ -70,11 +71,17 @@ function processor(): Finding {
   } catch {
     // Other systems tell it elsewhere; nothing depends on it.
   }
-  const model = /^model name\s*: (.*)$/m.exec(text)?.[1] ?? process.arch;
+  const model = /^model name\s*: (.*)$/m.exec(text)?.[1] ?? modelOf() ?? process.arch;
   const flags = new Set((/^(?:flags|Features)\s*: (.*)$/m.exec(text)?.[1] ?? "").split(" "));
   const known = INSTRUCTIONS.filter((name) => flags.has(name));
   const fast = hasRelaxedSimd() ? "--fast-math works" : "no --fast-math";
   return ok([model, known.join(" "), fast].filter((part) => part !== "").join("; "));
+}
+
+/** Where there is no /proc. */
+function modelOf(): string | undefined {
+  const model = cpus()[0]?.model.trim();
+  return model === undefined || model === "" || model === "unknown" ? undefined : model;
 }
 
 /** A module with one relaxed-SIMD instruction (i8x16.relaxed_swizzle): what --fast-math needs of the engine. */
@@ -100,7 +107,7 @@ function memory(): Finding {
   const limited = process.constrainedMemory();
   const container = limited > 0 && limited < totalmem() ? `, ${sizeText(limited)} allowed` : "";
   const text = `${sizeText(free)} free of ${sizeText(totalmem())}${container}`;
-  if (Math.min(free, freemem()) < LEAST_MEMORY)
+  if (Math.min(free, unusedMemory()) < LEAST_MEMORY)
     return failed(text, "end other programs, or give the container more memory");
   if (free < LITTLE_MEMORY) return warning(text, "expect slow runs in parts; --num-threads 1 takes least");
   return ok(text);
@@ -108,7 +115,7 @@ function memory(): Finding {
 
 function temporaryFiles(): Finding {
   const place = tmpdir();
-  const remedy = "set TMPDIR to a folder that can be written";
+  const remedy = `set ${TEMPORARY_FOLDER} to a folder that can be written`;
   try {
     const folder = mkdtempSync(join(place, "minmaxq-doctor-"));
     try {
@@ -123,7 +130,7 @@ function temporaryFiles(): Finding {
   const free = bavail * bsize;
   const text = `${place}, ${sizeText(free)} free`;
   return free < LITTLE_DISK
-    ? warning(text, "large models that are run in parts need more; set TMPDIR to another folder")
+    ? warning(text, `large models that are run in parts need more; set ${TEMPORARY_FOLDER} to another folder`)
     : ok(text);
 }
 

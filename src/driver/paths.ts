@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, realpathSync, type Stats, statSync } from "node:fs";
 import { dirname, extname, resolve } from "node:path";
 import { FileError, reasonOf, UsageError } from "../base/errors.ts";
+import { endsAsFolder } from "../base/platform.ts";
 import { promisedFormat } from "../model/foreign.ts";
 import type { Dialect } from "../model/index.ts";
 
@@ -30,6 +31,9 @@ export function checkPaths(inputs: readonly (string | undefined)[], output: stri
     throw new FileError(output, "is the input itself; give another path, or --force to replace it");
 }
 
+/** File numbers of Windows have 64 bits: as floats, neighbours would be the same file. */
+const IN_FULL = { bigint: true, throwIfNoEntry: false } as const;
+
 /** Refuses a file that is written beside the result (a report) where it cannot be, or where a model or data would be lost. */
 export function checkReport(
   option: string,
@@ -37,10 +41,10 @@ export function checkReport(
   inputs: readonly (string | undefined)[],
   output?: string,
 ): void {
-  const stat = checkPlace(path);
+  const stat = checkPlace(path) && statSync(path, IN_FULL);
   // Unlike a model it is written in place, so another name of the file (a hard link) is the file, too.
   const isIt = (other: string | undefined) => {
-    const known = stat && other ? statSync(other, { throwIfNoEntry: false }) : undefined;
+    const known = stat && other ? statSync(other, IN_FULL) : undefined;
     return known !== undefined && known.ino === stat!.ino && known.dev === stat!.dev;
   };
   if (inputs.some(isIt)) throw new FileError(path, `is the input itself; give ${option} another path`);
@@ -55,7 +59,7 @@ function checkPlace(path: string): Stats | undefined {
   if (!statSync(folder).isDirectory())
     throw new FileError(path, `${folder} is a file, not a folder; give another path`);
   const stat = statOf(path);
-  if (stat?.isDirectory() || path.endsWith("/")) throw new FileError(path, "is a folder; give a file name");
+  if (stat?.isDirectory() || endsAsFolder(path)) throw new FileError(path, "is a folder; give a file name");
   // A device or pipe is no file of its folder.
   if (stat && !stat.isFile()) return stat;
   try {

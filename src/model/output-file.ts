@@ -83,6 +83,12 @@ export function writeError(path: string, size: number | undefined, error: unknow
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (!/^E[A-Z0-9]+$/.test(code)) return error;
   const folder = dirname(path);
+  if (process.platform === "win32" && ["EPERM", "EACCES", "EBUSY"].includes(code) && existsSync(path))
+    return new FileError(
+      path,
+      "cannot be replaced: a program has it open (this one, where it is the model that is read), or it is read-only; give another path",
+      { code: "unwritable-file", cause: error },
+    );
   const bytes = size === undefined ? "" : ` (${size} bytes needed)`;
   const remedies: Record<string, string> = {
     ENOENT: existsSync(folder)

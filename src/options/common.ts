@@ -10,7 +10,7 @@ export interface CommonOption {
 }
 
 export const COMMON_OPTIONS: readonly CommonOption[] = [
-  { name: "--verbose", help: "print stack traces of errors" },
+  { name: "--verbose", help: "print stack traces of errors; with --version, what this program was made of" },
   { name: "--quiet", help: "print nothing but errors (and JSON, where it is asked for)" },
   { name: "--timings", help: "print how long each phase took, with bytes and GB/s" },
   {

@@ -11,6 +11,9 @@ import { fitted } from "./table.ts";
 /** Seconds between two progress lines where there is no terminal. */
 const LINE_EVERY = 10;
 
+/** What writing says when the reader has closed its end; EOF says Windows. */
+const GONE: readonly unknown[] = ["EPIPE", "EOF"];
+
 /** The reader of stdout has closed it: there is no use in going on. */
 export class ReaderGone extends Error {}
 
@@ -43,7 +46,7 @@ export const terminal: Output = {
     try {
       writeNow(1, `${line}\n`);
     } catch (error) {
-      if (codeOf(error) === "EPIPE") throw new ReaderGone("stdout is closed", { cause: error });
+      if (GONE.includes(codeOf(error))) throw new ReaderGone("stdout is closed", { cause: error });
       throw new MinmaxqError(`the standard output cannot be written (${reasonOf(error)})`, { cause: error });
     }
   },

@@ -9,6 +9,7 @@
  * none, so operators with a state are taken apart (src/calibration/recurrent), and all others are tried as they are.
  */
 import { statSync } from "node:fs";
+import { residentMemory } from "../base/memory.ts";
 import type { Progress } from "../base/output.ts";
 import { sizeText } from "../base/text.ts";
 import type { Failure } from "../calibration/failure.ts";
@@ -52,7 +53,7 @@ export async function tryModel(
 ): Promise<Trial> {
   const { size } = statSync(path);
   if (size > LARGEST) return notRun(`it has ${sizeText(size)}, and LiteRT's WASM memory ends at 2 GiB`);
-  const resident = process.memoryUsage.rss();
+  const resident = residentMemory();
   if (memoryLimit !== undefined && resident + needOf(size) > memoryLimit)
     return notRun(
       `it needs ${sizeText(needOf(size))} of memory beside what is in use, more than --memory-limit leaves`,

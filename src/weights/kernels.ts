@@ -12,6 +12,7 @@
 import { readFileSync } from "node:fs";
 import type { Root as KernelFunctions, Observation, Range } from "../../build/kernels.d.ts";
 import wasmPath from "../../build/kernels.wasm" with { type: "file" };
+import { MinmaxqError } from "../base/errors.ts";
 import type { Quantizer } from "../rules/schemes.ts";
 import {
   type Block,
@@ -37,8 +38,18 @@ let compiled: WebAssembly.Module | undefined;
 
 /** The compiled module. Workers are given it, so that what one thread has made fast is fast in all. */
 export function compiledKernels(): WebAssembly.Module {
+  if (compiled === undefined && !hasSimd()) throw new MinmaxqError(NO_SIMD, { code: "no-simd" });
   compiled ??= new WebAssembly.Module(readFileSync(wasmPath));
   return compiled;
+}
+
+const NO_SIMD =
+  "this CPU has no AVX, which minmaxq computes with (the runtime's WebAssembly SIMD needs it; CPUs have it since 2011): use another machine, or have the emulator show a newer CPU";
+
+/** A module with one SIMD instruction (i8x16.splat): the engine takes none on x86-64 without AVX. */
+function hasSimd(): boolean {
+  const head = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0];
+  return WebAssembly.validate(Uint8Array.from([...head, 10, 8, 1, 6, 0, 65, 1, 253, 15, 11]));
 }
 
 /** Takes the module of another thread. */
