@@ -16,6 +16,7 @@ import { runSteps } from "../base/steps.ts";
 import type { OpenedModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
 import { NEEDS_KERNEL } from "../rules/schemes.ts";
+import { BEGIN_MOMENTS, CORRECT_LAYERS, EQUALIZE, gathersMoments, WIDEN_RANGES } from "./accuracy-phases.ts";
 import { type Io, SILENT } from "./io.ts";
 import {
   checkModel,
@@ -180,17 +181,21 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
     run: refuseSchemeForTarget,
   },
   { name: "check model", why: "before samples run, which may take minutes", run: checkModel },
+  EQUALIZE,
+  BEGIN_MOMENTS,
   {
     name: "fake-quantize weights",
     span: "passes",
-    when: hasSamples,
+    when: (run) => hasSamples(run) && !gathersMoments(run),
     why: "so that ranges are recorded with the error that quantized weights have",
     run: fakeWeights,
   },
   { name: "record", span: "record", when: hasSamples, why: "ranges of activations come from samples", run: recordInto },
+  CORRECT_LAYERS,
   { name: "check ranges", why: "from here on every quantized activation needs one", run: refuseWithoutRanges },
   { name: "clip masks", why: "what lies beyond every useful value must not decide a range", run: clipMasksOf },
   { name: "keep infinite", why: "what no consumer allows to clip; borders come around it", run: keepInfiniteOf },
+  WIDEN_RANGES,
   {
     name: "keep outside domains",
     why: "kernels that cannot take every value; borders come around them",

@@ -3,6 +3,8 @@ import { FileError, MinmaxqError } from "../base/errors.ts";
 import { counted, firstOf } from "../base/text.ts";
 import type { DataSet, InputSpec, RecordedRange, Reduction } from "../calibration/index.ts";
 import type { Shapes } from "../calibration/inputs.ts";
+import type { MomentRequest } from "../calibration/moments/request.ts";
+import type { RecordOptions } from "../calibration/record.ts";
 import { expectedInputs, type Fill, type Model } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
 import type { Io } from "./io.ts";
@@ -34,7 +36,8 @@ export interface OpenSamples {
 }
 
 /**
- * Runs the subgraphs of the model that samples are for, one after the other. `fill` computes contents that the model only describes.
+ * Runs the subgraphs of the model that samples are for, one after the other. `fill` computes contents that the model only describes;
+ * `more` is wanted beside ranges.
  * Throws a MinmaxqError.
  */
 export async function recordSamples(
@@ -43,6 +46,11 @@ export async function recordSamples(
   feds: readonly Fed[],
   io: Io,
   fill?: Fill,
+  more: {
+    /** What is gathered beside ranges of so many samples. */
+    moments?(samples: number): MomentRequest;
+    onSamples?: RecordOptions["onSamples"];
+  } = {},
 ): Promise<Recording> {
   // Loaded here: a run on recorded ranges needs nothing of it.
   const calibration = await import("../calibration/index.ts");
@@ -70,6 +78,8 @@ export async function recordSamples(
           `warning: not recorded, because no sample shows them (a branch that is not taken, a result without elements): ${firstOf(names.map((name) => `"${name}"`))}`,
         ),
       fill,
+      moments: more.moments?.(open.reduce((sum, { data }) => sum + data.count, 0)),
+      onSamples: more.onSamples,
     });
     const how = reductionText(reduction);
     return {

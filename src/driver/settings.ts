@@ -1,4 +1,5 @@
 /** What a run of the driver is told: everything that a command line, a front or a job list can say, as values. */
+import type { AccuracySettings } from "../accuracy/settings.ts";
 import type { GivenShape, MediaSettings, Reduction } from "../calibration/index.ts";
 import type { Dialect } from "../model/index.ts";
 import type { QuantizeOptions, Workspace } from "../passes/context.ts";
@@ -42,6 +43,8 @@ export interface QuantizeSettings extends Settings {
   readonly strict?: boolean;
   /** Do not load and run a .tflite result in LiteRT. */
   readonly withoutRun?: boolean;
+  /** What is done for accuracy beside the scheme's rules; absent = nothing. */
+  readonly accuracy?: AccuracySettings;
 }
 
 /** Settings of `record`. */

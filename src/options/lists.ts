@@ -37,6 +37,9 @@ export const REDUCTION_OPTIONS: readonly OptionName[] = [
   "movingAvgConst",
 ];
 
+/** What is done for accuracy beside the scheme's rules. */
+export const METHOD_OPTIONS: readonly OptionName[] = ["accuracy", "biasCorrection", "rounding", "rangeMargin"];
+
 export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "output",
   ...RECORDING_OPTIONS,
@@ -56,6 +59,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "maskValue",
   "withSteps",
   "withoutSteps",
+  ...METHOD_OPTIONS,
   "strict",
   "withoutRun",
   "explain",

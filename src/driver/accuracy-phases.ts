@@ -1,0 +1,87 @@
+/** Phases that win accuracy back (src/accuracy): none of them runs unless it is asked for. */
+import { shiftsOf, shrunkMean, takeFromBias } from "../accuracy/bias.ts";
+import { Gathered, type GatheredLayer } from "../accuracy/gathered.ts";
+import { weightsOf } from "../accuracy/layers.ts";
+import { widenRanges } from "../accuracy/ranges.ts";
+import { type AccuracySettings, changesWeights, needsMoments } from "../accuracy/settings.ts";
+import type { Context } from "../passes/context.ts";
+import { clearParameters, roundWeights } from "../passes/transform/fake-quantize-weights.ts";
+import type { Phase, Run } from "./run.ts";
+import type { QuantizeSettings } from "./settings.ts";
+
+type Own = Run<QuantizeSettings>;
+
+/** Whether something is to be known of what layers read, which samples tell. */
+export function gathersMoments({ settings }: Own): boolean {
+  const { accuracy, samples } = settings;
+  return accuracy !== undefined && samples !== undefined && needsMoments(accuracy);
+}
+
+/** Whether recorded ranges get headroom. */
+function hasMargin({ settings: { accuracy } }: Own): boolean {
+  return accuracy !== undefined && (accuracy.margin ?? accuracy.margin16) !== 1;
+}
+
+/** The place of src/accuracy/equalize: even channels before anything is measured. */
+function equalizeLayers(_run: Own): void {}
+
+/** Forgets ranges of the file; the float model is what is recorded. Weights are rounded behind it. */
+function beginMoments(run: Own): void {
+  const { space, graphs } = run;
+  for (const graph of graphs) clearParameters(graph, space.context);
+  run.gathered = new Gathered(graphs, changesWeights(run.settings.accuracy!));
+  run.atEnd(() => run.gathered!.close());
+}
+
+/** Rounds weights and corrects what that does to the results of layers. */
+function correctLayers(run: Own): void {
+  const { space, graphs, gathered, settings } = run;
+  for (const graph of graphs) roundWeights(graph, space.context);
+  space.context.scanner.throwProblems();
+  if (settings.accuracy!.biasCorrection) for (const each of gathered!.layers) correctBias(space.context, each);
+}
+
+/** By the means of what a layer reads, where its weights are rounded. */
+function correctBias(context: Context, { layer, moments }: GatheredLayer): void {
+  const { constant } = weightsOf(layer);
+  const means = moments.groupMeans();
+  if (constant.kind !== "fake" || means.length === 0) return;
+  const shifts = shiftsOf(
+    context.scanner,
+    layer,
+    { values: constant.of, rounded: constant, layout: constant.layout },
+    means,
+  );
+  takeFromBias(context, layer, shrunkMean(shifts), "input mean");
+}
+
+/** Headroom for recorded ranges. */
+function widenAllRanges({ space, graphs, settings }: Own): void {
+  for (const graph of graphs) widenRanges(graph, space.context, settings.accuracy as AccuracySettings);
+}
+
+export const EQUALIZE: Phase<QuantizeSettings> = {
+  name: "equalize",
+  when: ({ settings }) => settings.accuracy?.equalize === true,
+  why: "it changes what is measured, so before ranges and moments are",
+  run: equalizeLayers,
+};
+export const BEGIN_MOMENTS: Phase<QuantizeSettings> = {
+  name: "begin moments",
+  when: gathersMoments,
+  why: "what layers read is that of the float model, so that its weights are not rounded yet",
+  run: beginMoments,
+};
+export const CORRECT_LAYERS: Phase<QuantizeSettings> = {
+  name: "correct layers",
+  span: "passes",
+  when: gathersMoments,
+  why: "rounding and biases that keep the results of layers, now that it is known what they read",
+  run: correctLayers,
+};
+export const WIDEN_RANGES: Phase<QuantizeSettings> = {
+  name: "widen ranges",
+  when: hasMargin,
+  why: "headroom for inputs unlike the samples; behind masks, whose ends are no accident",
+  run: widenAllRanges,
+};

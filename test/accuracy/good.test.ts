@@ -1,0 +1,103 @@
+/** --accuracy good from options to file, on small models; LiteRT says what the results compute. */
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Entry, optionsOf } from "../../src/batch/job.ts";
+import { SILENT } from "../../src/driver/io.ts";
+import { type Model, writeModel } from "../../src/model/index.ts";
+import { quantizeBy } from "../../src/options/quantize.ts";
+import { bytesOf } from "../calibration/support.ts";
+import { model } from "../helpers/models.ts";
+import { randomFloats } from "./support.ts";
+
+const where = mkdtempSync(join(tmpdir(), "minmaxq-accuracy-"));
+afterAll(() => rmSync(where, { recursive: true, force: true }));
+
+const SHAPE = [1, 8, 8, 4];
+const samples = join(where, "samples");
+mkdirSync(samples);
+// Far from 0 on average: then rounded weights move the result.
+for (let i = 0; i < 6; i++)
+  writeFileSync(join(samples, `${i}.bin`), bytesOf(randomFloats(256, 11 * i + 3).map((value) => value + 2)));
+
+const CONV = { type: "Conv2DOptions", value: { strideH: 1, strideW: 1, padding: 0 } } as const;
+const DEPTHWISE = {
+  type: "DepthwiseConv2DOptions",
+  value: { strideH: 1, strideW: 1, padding: 0, depthMultiplier: 1 },
+} as const;
+
+/** Two layers; the second one has no bias. */
+const chain = (): Model =>
+  model(["x"], ["z"], (graph) =>
+    graph
+      .tensor("x", SHAPE)
+      .tensor("y", [1, 8, 8, 6])
+      .tensor("z", [1, 8, 8, 6])
+      .constant("w", [6, 3, 3, 4], randomFloats(216, 5))
+      .constant("b", [6], randomFloats(6, 6))
+      .constant("v", [1, 3, 3, 6], randomFloats(54, 7))
+      .operator("CONV_2D", ["x", "w", "b"], ["y"], CONV)
+      .operator("DEPTHWISE_CONV_2D", ["y", "v", ""], ["z"], DEPTHWISE),
+  );
+
+const path = join(where, "chain.tflite");
+await writeModel({ ...chain(), version: 3 }, path, { dialect: "tflite" });
+
+let number = 0;
+async function quantized(entry: Entry) {
+  const dialect = entry.scheme === "uint8" || entry.scheme === "int16" ? "circle" : "tflite";
+  const output = join(where, `q${number++}.${dialect}`);
+  const options = optionsOf({ model: path, output, data: samples, mode: "minmax", ...entry });
+  const report = await quantizeBy(path, options, SILENT);
+  const tensors = report.subgraphs[0]!.tensors;
+  return { bytes: readFileSync(output), tensors, output, report };
+}
+
+/** What a bias stands for. */
+async function sqnr(output: string): Promise<number> {
+  const { openSide } = await import("../../src/compare/side.ts");
+  const { compareModels } = await import("../../src/compare/compare.ts");
+  const { openModel } = await import("../../src/model/index.ts");
+  const { openDataSet } = await import("../../src/calibration/index.ts");
+  const sides = [await openSide(openModel(path)), await openSide(openModel(output))] as const;
+  const compared = await compareModels(sides, (inputs) => openDataSet(samples, inputs, {}), { workers: 1 });
+  return compared.outputs[0]!.metrics.sqnr!;
+}
+
+describe("--accuracy", () => {
+  for (const scheme of ["int8", "uint8", "int16", "int16x8"])
+    test(`${scheme}: compat is what it is without; good is closer to the float model and says what it did`, async () => {
+      const plain = await quantized({ scheme });
+      expect((await quantized({ scheme, accuracy: "compat" })).bytes.equals(plain.bytes)).toBe(true);
+      const good = await quantized({ scheme, accuracy: "good" });
+      const corrected = good.tensors.filter(({ changes }) => changes?.some(({ by }) => by === "bias correction"));
+      expect(corrected.length).toBe(2);
+      expect(corrected[0]!.changes![0]!.because).toMatch(/^bias corrected by up to [\d.e-]+: input mean$/);
+      expect(plain.tensors.some(({ changes }) => changes)).toBe(false);
+      const widened = good.tensors.find(({ name }) => name === "y")!;
+      const before = plain.tensors.find(({ name }) => name === "y")!;
+      const factor = scheme.startsWith("int16") ? 2 : 1;
+      expect(widened.scale![0]! / before.scale![0]!).toBeCloseTo(factor, 1);
+      const because = widened.chain.map((link) => link.because);
+      expect(because[0]).toBe("recorded (minimum and maximum of 6 samples)");
+      expect(because.includes("recorded (minimum and maximum of 6 samples), ×2 for headroom")).toBe(factor === 2);
+    });
+
+  test("is the same with any number of workers", async () => {
+    const [one, two] = [1, 2].map((threads) => quantized({ scheme: "int8", accuracy: "good", "num-threads": threads }));
+    expect((await one!).bytes.equals((await two!).bytes)).toBe(true);
+  });
+
+  test("--bias-correction alone, --range-margin alone", async () => {
+    const plain = await quantized({ scheme: "int8" });
+    const corrected = await quantized({ scheme: "int8", "bias-correction": true });
+    expect(JSON.stringify(corrected.tensors.find(({ name }) => name === "y")!.chain)).not.toContain("headroom");
+    expect(corrected.tensors.filter(({ changes }) => changes).length).toBe(2);
+    expect(await sqnr(corrected.output)).toBeGreaterThan(await sqnr(plain.output));
+    const margin = await quantized({ scheme: "int8", "range-margin": 1.5 });
+    expect(margin.tensors.some(({ changes }) => changes)).toBe(false);
+    const scales = [margin, plain].map(({ tensors }) => tensors.find(({ name }) => name === "z")!.scale![0]!);
+    expect(scales[0]! / scales[1]!).toBeCloseTo(1.5, 5);
+  });
+});
