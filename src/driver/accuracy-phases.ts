@@ -1,11 +1,14 @@
 /** Phases that win accuracy back (src/accuracy): none of them runs unless it is asked for. */
 import { shiftsOf, shrunkMean, takeFromBias } from "../accuracy/bias.ts";
 import { Gathered, type GatheredLayer } from "../accuracy/gathered.ts";
-import { weightsOf } from "../accuracy/layers.ts";
+import { type LinearLayer, weightsOf } from "../accuracy/layers.ts";
 import { widenRanges } from "../accuracy/ranges.ts";
+import { type LayerQuantizer, roundLayers } from "../accuracy/round-layers.ts";
 import { type AccuracySettings, changesWeights, needsMoments } from "../accuracy/settings.ts";
-import type { Context } from "../passes/context.ts";
+import { type Context, granularityOf, schemeOf } from "../passes/context.ts";
+import { axisProblem, weightLayout } from "../passes/minmax/own-values.ts";
 import { clearParameters, roundWeights } from "../passes/transform/fake-quantize-weights.ts";
+import type { Constant } from "../weights/constant.ts";
 import type { Phase, Run } from "./run.ts";
 import type { QuantizeSettings } from "./settings.ts";
 
@@ -34,24 +37,40 @@ function beginMoments(run: Own): void {
 }
 
 /** Rounds weights and corrects what that does to the results of layers. */
-function correctLayers(run: Own): void {
-  const { space, graphs, gathered, settings } = run;
-  for (const graph of graphs) roundWeights(graph, space.context);
-  space.context.scanner.throwProblems();
-  if (settings.accuracy!.biasCorrection) for (const each of gathered!.layers) correctBias(space.context, each);
+async function correctLayers(run: Own): Promise<void> {
+  const { space, graphs, gathered, settings, io } = run;
+  const { context } = space;
+  const { biasCorrection, smallerScales, rounding } = settings.accuracy!;
+  const values = new Map(gathered!.layers.map(({ layer }) => [layer, weightsOf(layer).constant]));
+  if (rounding === "gptq")
+    await roundLayers(context, gathered!.layers, (layer) => quantizerOf(context, layer), {
+      shrink: smallerScales,
+      workers: settings.samples?.workers,
+      onProgress: io.progress("rounding weights", "layers"),
+    });
+  for (const graph of graphs) roundWeights(graph, context);
+  context.scanner.throwProblems();
+  if (biasCorrection) for (const each of gathered!.layers) correctBias(context, each, values.get(each.layer)!);
+}
+
+/** How the scheme rounds a layer's weights; null where they cannot be cut into channels, which is told later. */
+function quantizerOf(context: Context, { node, weightsAt }: LinearLayer): LayerQuantizer | null {
+  const role = node.row.in[weightsAt]!;
+  const weights = node.inputs[weightsAt]!;
+  if (role.role !== "weights" || axisProblem(weights, role)) return null;
+  const granularity = granularityOf(context, node);
+  const quantizer = schemeOf(context, node).weights[granularity];
+  const layout = weightLayout(node, weights, role, granularity);
+  return { quantizer, layout, axis: granularity === "channel" ? role.axis : 0 };
 }
 
 /** By the means of what a layer reads, where its weights are rounded. */
-function correctBias(context: Context, { layer, moments }: GatheredLayer): void {
+function correctBias(context: Context, { layer, moments }: GatheredLayer, values: Constant): void {
   const { constant } = weightsOf(layer);
   const means = moments.groupMeans();
-  if (constant.kind !== "fake" || means.length === 0) return;
-  const shifts = shiftsOf(
-    context.scanner,
-    layer,
-    { values: constant.of, rounded: constant, layout: constant.layout },
-    means,
-  );
+  if ((constant.kind !== "fake" && constant.kind !== "dequantized") || means.length === 0) return;
+  const { layout } = constant;
+  const shifts = shiftsOf(context.scanner, layer, { values, rounded: constant, layout }, means);
   takeFromBias(context, layer, shrunkMean(shifts), "input mean");
 }
 

@@ -1,4 +1,4 @@
-/** --accuracy good from options to file, on small models; LiteRT says what the results compute. */
+/** --accuracy and its single switches from options to file, on small models; LiteRT says what the results compute. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -88,6 +88,26 @@ describe("--accuracy", () => {
     const [one, two] = [1, 2].map((threads) => quantized({ scheme: "int8", accuracy: "good", "num-threads": threads }));
     expect((await one!).bytes.equals((await two!).bytes)).toBe(true);
   });
+
+  for (const scheme of ["int8", "uint8", "int16x8"])
+    test(`${scheme}: --rounding gptq says what each layer loses, and the result is closer to the float model`, async () => {
+      const [one, two] = [1, 2].map((threads) =>
+        quantized({ scheme, accuracy: "good", rounding: "gptq", "num-threads": threads }),
+      );
+      const found = await one!;
+      expect(found.bytes.equals((await two!).bytes)).toBe(true);
+      for (const name of ["w", "v"]) {
+        const [change] = found.tensors.find((tensor) => tensor.name === name)!.changes!;
+        expect(change!.because).toMatch(/^rounded by GPTQ: layer error [\d.e-]+ → [\d.e-]+$/);
+        expect(change).toMatchObject({ by: "rounding" });
+        if (change!.by === "rounding") expect(change!.after).toBeLessThan(change!.before);
+      }
+      const good = await quantized({ scheme, accuracy: "good" });
+      // Scales are those of the largest values, as without.
+      const scaleOf = (tensors: typeof good.tensors, name: string) => tensors.find((each) => each.name === name)!.scale;
+      expect(scaleOf(found.tensors, "w")).toEqual(scaleOf(good.tensors, "w"));
+      if (scheme === "int16x8") expect(await sqnr(found.output)).toBeGreaterThan((await sqnr(good.output)) + 1);
+    });
 
   test("--bias-correction alone, --range-margin alone", async () => {
     const plain = await quantized({ scheme: "int8" });
