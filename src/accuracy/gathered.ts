@@ -1,5 +1,5 @@
 /** What the layers of a model read while samples run: which layers, which tensors of the copy that runs, and what comes of it. */
-import { type LayerMoments, Moments } from "../calibration/moments/moments.ts";
+import { LayerMoments, Moments } from "../calibration/moments/moments.ts";
 import type { MomentRequest, MomentWish } from "../calibration/moments/request.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import { type LinearLayer, linearLayersOf } from "./layers.ts";
@@ -45,6 +45,12 @@ export class Gathered {
       }
     }
     return { wishes, begin: (run, records) => this.moments.begin(run, records) };
+  }
+
+  /** The layers where no samples run: nothing is known of what they read. */
+  withoutSamples(): void {
+    for (const graph of this.graphs)
+      for (const layer of linearLayersOf(graph)) this.layers.push({ layer, moments: new LayerMoments(layer.taps) });
   }
 
   /** Of each sample. */

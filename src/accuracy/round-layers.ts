@@ -43,7 +43,7 @@ export async function roundLayers(
   { shrink, workers, onProgress }: RoundOptions,
 ): Promise<void> {
   const prepared = gathered.flatMap(({ layer, moments }) => {
-    const how = moments.vectorCount > 0 ? quantizerOf(layer) : null;
+    const how = moments.vectorCount > 0 || shrink ? quantizerOf(layer) : null;
     if (!how || how.quantizer.bits >= FINE) return [];
     const weights = weightsOf(layer);
     const { quant } = fakeQuantized(context, weights, how.layout, how.quantizer);

@@ -93,6 +93,7 @@ class Rounder {
   }
 
   run(): Rounded {
+    if (this.vectors.length === 0) return this.withoutVectors();
     const { groups, outputs, scale, shrink } = this.task;
     const each = outputs / groups;
     const perTensor = scale.length === 1;
@@ -104,6 +105,11 @@ class Rounder {
       for (let first = 0; first < each; first += rows)
         this.roundRows(matrices, group * each + first, Math.min(rows, each - first), shrink && !perTensor);
     }
+    return this.rounded();
+  }
+
+  private rounded(): Rounded {
+    const { outputs, scale } = this.task;
     const shrunk = this.ratios.filter((ratio) => ratio < 1);
     return {
       integers: this.integers,
@@ -113,6 +119,38 @@ class Rounder {
       shrunk: shrunk.length,
       least: shrunk.reduce((least, ratio) => Math.min(least, ratio), 1),
     };
+  }
+
+  /** Where nothing is known of what is read, every value counts alike: the nearest integers, by the scales that lose least. */
+  private withoutVectors(): Rounded {
+    const { outputs, length, scale } = this.task;
+    const matrix = { size: length, order: Int32Array.from({ length }, (_, k) => k) };
+    const weights = new Float64Array(length).fill(1);
+    const tried = Float64Array.of(1, ...RATIOS);
+    const rows = Math.max(1, Math.floor(CHUNK / length));
+    const losses: Float64Array[] = [];
+    for (let first = 0; first < outputs; first += rows) {
+      const some = Math.min(rows, outputs - first);
+      const found = this.kernels.shrunk(
+        this.stepsOf(matrix, 0, first, some),
+        ...this.limitsOf(first, some),
+        weights,
+        tried,
+      );
+      for (let r = 0; r < some; r++) losses.push(found.slice(r * tried.length, (r + 1) * tried.length));
+    }
+    const sum = losses.reduce((a, b) => a.map((each, i) => each + b[i]!));
+    const best = losses.map((each) => indexOfLeast(scale.length === 1 ? sum : each));
+    for (let r = 0; r < outputs; r++) this.ratios[scale.length === 1 ? 0 : r] = tried[best[r]!]!;
+    const told = (row: number, at: number) => losses[row]![at]! * scale[scale.length === 1 ? 0 : row]! ** 2;
+    for (let row = 0; row < outputs; row++) {
+      this.before += told(row, 0);
+      this.after += told(row, best[row]!);
+      const steps = this.stepsOf(matrix, 0, row, 1);
+      const integers = nearestOf(steps, ...this.limitsOf(row, 1));
+      this.keep([matrix], [{ integers }], row, 0);
+    }
+    return this.rounded();
   }
 
   /** C of a group in as many parts as its size demands. */
@@ -153,7 +191,12 @@ class Rounder {
   }
 
   /** Values of rows in steps of their scales, in the order of a part's matrix. */
-  private stepsOf({ size, order }: Matrix, from: number, first: number, rows: number): Float64Array {
+  private stepsOf(
+    { size, order }: Pick<Matrix, "size" | "order">,
+    from: number,
+    first: number,
+    rows: number,
+  ): Float64Array {
     const { outputs, length, byRows, scale } = this.task;
     const steps = new Float64Array(rows * size);
     for (let r = 0; r < rows; r++) {
@@ -270,7 +313,12 @@ class Rounder {
     return sum;
   }
 
-  private keep(matrices: readonly Matrix[], choices: readonly Choice[], row: number, r: number): void {
+  private keep(
+    matrices: readonly Pick<Matrix, "size" | "order">[],
+    choices: readonly Pick<Choice, "integers">[],
+    row: number,
+    r: number,
+  ): void {
     const { outputs, length, byRows, zeroPoint } = this.task;
     const zero = zeroPoint[zeroPoint.length === 1 ? 0 : row]!;
     let from = 0;

@@ -8,9 +8,9 @@ import { type AccuracySettings, changesWeights, needsMoments } from "../accuracy
 import { type Context, granularityOf, schemeOf } from "../passes/context.ts";
 import { axisProblem, weightLayout } from "../passes/minmax/own-values.ts";
 import { clearParameters, roundWeights } from "../passes/transform/fake-quantize-weights.ts";
-import type { Constant } from "../weights/constant.ts";
+import type { ChannelLayout, Constant } from "../weights/constant.ts";
 import type { Phase, Run } from "./run.ts";
-import type { QuantizeSettings } from "./settings.ts";
+import type { QuantizeSettings, Settings } from "./settings.ts";
 
 type Own = Run<QuantizeSettings>;
 
@@ -38,19 +38,37 @@ function beginMoments(run: Own): void {
 
 /** Rounds weights and corrects what that does to the results of layers. */
 async function correctLayers(run: Own): Promise<void> {
-  const { space, graphs, gathered, settings, io } = run;
+  const { space, graphs, gathered, settings } = run;
   const { context } = space;
-  const { biasCorrection, smallerScales, rounding } = settings.accuracy!;
-  const values = new Map(gathered!.layers.map(({ layer }) => [layer, weightsOf(layer).constant]));
-  if (rounding === "gptq")
-    await roundLayers(context, gathered!.layers, (layer) => quantizerOf(context, layer), {
-      shrink: smallerScales,
-      workers: settings.samples?.workers,
-      onProgress: io.progress("rounding weights", "layers"),
-    });
+  const values = valuesOf(gathered!.layers);
+  await roundBySquares(run, (layer) => quantizerOf(context, layer));
   for (const graph of graphs) roundWeights(graph, context);
   context.scanner.throwProblems();
-  if (biasCorrection) for (const each of gathered!.layers) correctBias(context, each, values.get(each.layer)!);
+  if (!settings.accuracy!.biasCorrection) return;
+  for (const each of gathered!.layers) {
+    const { constant } = weightsOf(each.layer);
+    if (constant.kind === "fake" || constant.kind === "dequantized")
+      correctBias(context, each, values.get(each.layer)!, constant);
+  }
+}
+
+/** The weights of layers as they are now. */
+export function valuesOf(layers: readonly GatheredLayer[]): Map<LinearLayer, Constant> {
+  return new Map(layers.map(({ layer }) => [layer, weightsOf(layer).constant]));
+}
+
+/** Rounds weights by least squares, where that is asked for. */
+export async function roundBySquares(
+  { space, gathered, settings, io }: Run<Pick<QuantizeSettings, "accuracy" | "samples"> & Settings>,
+  quantizerOf: (layer: LinearLayer) => LayerQuantizer | null,
+): Promise<void> {
+  const { rounding, smallerScales } = settings.accuracy!;
+  if (rounding !== "gptq") return;
+  await roundLayers(space.context, gathered!.layers, quantizerOf, {
+    shrink: smallerScales,
+    workers: settings.samples?.workers,
+    onProgress: io.progress("rounding weights", "layers"),
+  });
 }
 
 /** How the scheme rounds a layer's weights; null where they cannot be cut into channels, which is told later. */
@@ -64,13 +82,16 @@ function quantizerOf(context: Context, { node, weightsAt }: LinearLayer): LayerQ
   return { quantizer, layout, axis: granularity === "channel" ? role.axis : 0 };
 }
 
-/** By the means of what a layer reads, where its weights are rounded. */
-function correctBias(context: Context, { layer, moments }: GatheredLayer, values: Constant): void {
-  const { constant } = weightsOf(layer);
+/** By the means of what a layer reads: its bias takes back what `rounded` weights add to those of `values`. */
+export function correctBias(
+  context: Context,
+  { layer, moments }: GatheredLayer,
+  values: Constant,
+  rounded: Constant & { readonly layout: ChannelLayout },
+): void {
   const means = moments.groupMeans();
-  if ((constant.kind !== "fake" && constant.kind !== "dequantized") || means.length === 0) return;
-  const { layout } = constant;
-  const shifts = shiftsOf(context.scanner, layer, { values, rounded: constant, layout }, means);
+  if (means.length === 0) return;
+  const shifts = shiftsOf(context.scanner, layer, { values, rounded, layout: rounded.layout }, means);
   takeFromBias(context, layer, shrunkMean(shifts), "input mean");
 }
 

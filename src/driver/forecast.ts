@@ -51,7 +51,7 @@ const makeUpRanges = (count: (samples: number) => void): Phase<QuantizeSettings>
 });
 
 /** Phases that are of no use without values. */
-const WITH_SAMPLES = ["fake-quantize weights", "equalize", "begin moments", "correct layers"];
+const WITH_SAMPLES = ["fake-quantize weights", "equalize", "begin moments", "correct layers", "improve weights"];
 
 /** Phases of a flow that need neither samples nor a place for the result; ranges are made up. */
 function withoutWork(flow: readonly Phase<never>[], ranges: Phase<never>): Phase<never>[] {

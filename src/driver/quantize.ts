@@ -17,6 +17,7 @@ import type { OpenedModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
 import { NEEDS_KERNEL } from "../rules/schemes.ts";
 import { BEGIN_MOMENTS, CORRECT_LAYERS, EQUALIZE, gathersMoments, WIDEN_RANGES } from "./accuracy-phases.ts";
+import { IMPROVE_WEIGHTS } from "./accuracy-weights.ts";
 import { type Io, SILENT } from "./io.ts";
 import {
   checkModel,
@@ -269,6 +270,7 @@ export const TRANSFORM_FLOW: readonly Phase<TransformSettings>[] = [
   IMPORT,
   SET_LAYERS,
   REWRITE_FOR_TARGET,
+  IMPROVE_WEIGHTS,
   {
     name: "change",
     why: "what the command is for",
