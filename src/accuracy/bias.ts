@@ -28,19 +28,42 @@ export function shiftsOf(
 ): Float64Array[] {
   const { outputs, length, groups, kind } = layer;
   const shifts = means.map(() => new Float64Array(outputs));
-  const columns = Array.from({ length: groups }, (_, group) => columnsOf(layer, group));
   const rowsEach = outputs / groups;
+  // What each row reads of the means, value by value, so that the sums are plain loops.
+  const read = (group: number) =>
+    means.map((mean) => Float64Array.from(columnsOf(layer, group), (column) => mean[column]!));
+  let own = { group: 0, means: read(0) };
+  const ofGroup = (output: number) => {
+    const group = Math.floor(output / rowsEach);
+    if (group !== own.group) own = { group, means: read(group) };
+    return own.means;
+  };
   for (const piece of piecesOf(layout, PIECE)) {
     const float = scanner.piece(values, piece);
     const other = scanner.piece(rounded, piece);
-    for (let i = 0; i < float.length; i++) {
-      const error = other[i]! - float[i]!;
-      if (error === 0) continue;
-      const at = piece.first + i;
-      const output = kind.weights === "rows" ? Math.floor(at / length) : at % outputs;
-      const k = kind.weights === "rows" ? at % length : Math.floor(at / outputs);
-      const column = columns[Math.floor(output / rowsEach)]![k]!;
-      for (let m = 0; m < means.length; m++) shifts[m]![output]! += error * means[m]![column]!;
+    if (kind.weights === "taps") {
+      // Rows lie beside each other, and a piece may hold only some of their values.
+      for (let i = 0; i < Math.min(outputs, float.length); i++) {
+        const output = (piece.first + i) % outputs;
+        const some = ofGroup(output);
+        for (let at = i; at < float.length; at += outputs) {
+          const error = other[at]! - float[at]!;
+          const k = Math.floor((piece.first + at) / outputs);
+          for (let m = 0; m < some.length; m++) shifts[m]![output]! += error * some[m]![k]!;
+        }
+      }
+      continue;
+    }
+    for (let at = 0; at < float.length; ) {
+      const output = Math.floor((piece.first + at) / length);
+      const first = (piece.first + at) % length;
+      const count = Math.min(length - first, float.length - at);
+      for (const [m, mean] of ofGroup(output).entries()) {
+        let sum = 0;
+        for (let k = 0; k < count; k++) sum += (other[at + k]! - float[at + k]!) * mean[first + k]!;
+        shifts[m]![output]! += sum;
+      }
+      at += count;
     }
   }
   return shifts;

@@ -249,8 +249,7 @@ class Rounder {
 
   private roundRows(matrices: readonly Matrix[], first: number, rows: number, shrink: boolean): void {
     const { scale } = this.task;
-    const plain = this.choose(matrices, first, rows);
-    const nearest = this.nearestLosses(matrices, first, rows);
+    const { choices: plain, nearest } = this.chooseFrom(matrices, first, rows);
     const ratios = new Float64Array(rows).fill(1);
     let smaller: Choice[] | undefined;
     if (shrink) {
@@ -273,8 +272,23 @@ class Rounder {
     }
   }
 
-  /** Of each part of the rows the integers of least J. */
-  private choose(matrices: readonly Matrix[], first: number, rows: number): Choice[] {
+  /** With the scales of the largest values: also what the nearest integers of each row lose with those. */
+  private chooseFrom(matrices: readonly Matrix[], first: number, rows: number) {
+    const { scale } = this.task;
+    const nearest = new Float64Array(rows);
+    const choices = this.choose(matrices, first, rows, (losses) => {
+      for (let r = 0; r < rows; r++) nearest[r]! += losses[r]! * scale[scale.length === 1 ? 0 : first + r]! ** 2;
+    });
+    return { choices, nearest };
+  }
+
+  /** Of each part of the rows the integers of least J. `onNearest` is told what the nearest ones lose; without it they are no choice. */
+  private choose(
+    matrices: readonly Matrix[],
+    first: number,
+    rows: number,
+    onNearest?: (losses: Float64Array) => void,
+  ): Choice[] {
     const [lows, highs] = this.limitsOf(first, rows);
     let from = 0;
     return matrices.map((matrix) => {
@@ -285,32 +299,18 @@ class Rounder {
         const [integers, losses] = this.kernels.descend(start, steps, lows, highs, covariance, sweeps);
         return { integers, losses };
       };
-      let best = improved(nearestOf(steps, lows, highs));
-      const join = (other: Choice) => {
-        best = better(best, other, size);
-      };
-      if (triangle.length > 0) join(improved(this.kernels.successive(steps, lows, highs, triangle)));
-      if (size <= SHORT) join(improved(this.kernels.everyway(steps, lows, highs, covariance)));
-      return best;
+      const found: Choice[] = [];
+      const nearest = nearestOf(steps, lows, highs);
+      if (onNearest) {
+        const plain = improved(nearest, 0);
+        onNearest(plain.losses);
+        found.push(plain);
+      }
+      if (onNearest || triangle.length === 0) found.push(improved(nearest));
+      if (triangle.length > 0) found.push(improved(this.kernels.successive(steps, lows, highs, triangle)));
+      if (size <= SHORT) found.push(improved(this.kernels.everyway(steps, lows, highs, covariance)));
+      return found.reduce((best, other) => better(best, other, size));
     });
-  }
-
-  /** J of the nearest integers of each row, with the scales as they came. */
-  private nearestLosses(matrices: readonly Matrix[], first: number, rows: number): Float64Array {
-    const { scale } = this.task;
-    const [lows, highs] = this.limitsOf(first, rows);
-    const kept = this.ratios.slice();
-    this.ratios.fill(1);
-    const sum = new Float64Array(rows);
-    let from = 0;
-    for (const matrix of matrices) {
-      const steps = this.stepsOf(matrix, from, first, rows);
-      const [, losses] = this.kernels.descend(nearestOf(steps, lows, highs), steps, lows, highs, matrix.covariance, 0);
-      for (let r = 0; r < rows; r++) sum[r]! += losses[r]! * scale[scale.length === 1 ? 0 : first + r]! ** 2;
-      from += matrix.size;
-    }
-    this.ratios.set(kept);
-    return sum;
   }
 
   private keep(

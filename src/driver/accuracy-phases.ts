@@ -5,9 +5,8 @@ import { type LinearLayer, weightsOf } from "../accuracy/layers.ts";
 import { widenRanges } from "../accuracy/ranges.ts";
 import { type LayerQuantizer, roundLayers } from "../accuracy/round-layers.ts";
 import { type AccuracySettings, changesWeights, needsMoments } from "../accuracy/settings.ts";
-import { type Context, granularityOf, schemeOf } from "../passes/context.ts";
-import { axisProblem, weightLayout } from "../passes/minmax/own-values.ts";
-import { clearParameters, roundWeights } from "../passes/transform/fake-quantize-weights.ts";
+import type { Context } from "../passes/context.ts";
+import { clearParameters } from "../passes/transform/fake-quantize-weights.ts";
 import type { ChannelLayout, Constant } from "../weights/constant.ts";
 import type { Phase, Run } from "./run.ts";
 import type { QuantizeSettings, Settings } from "./settings.ts";
@@ -32,24 +31,9 @@ function equalizeLayers(_run: Own): void {}
 function beginMoments(run: Own): void {
   const { space, graphs } = run;
   for (const graph of graphs) clearParameters(graph, space.context);
-  run.gathered = new Gathered(graphs, changesWeights(run.settings.accuracy!));
+  const { accuracy } = run.settings;
+  run.gathered = new Gathered(graphs, changesWeights(accuracy!), accuracy!.accept);
   run.atEnd(() => run.gathered!.close());
-}
-
-/** Rounds weights and corrects what that does to the results of layers. */
-async function correctLayers(run: Own): Promise<void> {
-  const { space, graphs, gathered, settings } = run;
-  const { context } = space;
-  const values = valuesOf(gathered!.layers);
-  await roundBySquares(run, (layer) => quantizerOf(context, layer));
-  for (const graph of graphs) roundWeights(graph, context);
-  context.scanner.throwProblems();
-  if (!settings.accuracy!.biasCorrection) return;
-  for (const each of gathered!.layers) {
-    const { constant } = weightsOf(each.layer);
-    if (constant.kind === "fake" || constant.kind === "dequantized")
-      correctBias(context, each, values.get(each.layer)!, constant);
-  }
 }
 
 /** The weights of layers as they are now. */
@@ -59,27 +43,16 @@ export function valuesOf(layers: readonly GatheredLayer[]): Map<LinearLayer, Con
 
 /** Rounds weights by least squares, where that is asked for. */
 export async function roundBySquares(
-  { space, gathered, settings, io }: Run<Pick<QuantizeSettings, "accuracy" | "samples"> & Settings>,
+  { space, gathered, settings, io }: Run<Pick<QuantizeSettings, "samples"> & Settings>,
+  { rounding, smallerScales }: AccuracySettings,
   quantizerOf: (layer: LinearLayer) => LayerQuantizer | null,
 ): Promise<void> {
-  const { rounding, smallerScales } = settings.accuracy!;
   if (rounding !== "gptq") return;
   await roundLayers(space.context, gathered!.layers, quantizerOf, {
     shrink: smallerScales,
     workers: settings.samples?.workers,
     onProgress: io.progress("rounding weights", "layers"),
   });
-}
-
-/** How the scheme rounds a layer's weights; null where they cannot be cut into channels, which is told later. */
-function quantizerOf(context: Context, { node, weightsAt }: LinearLayer): LayerQuantizer | null {
-  const role = node.row.in[weightsAt]!;
-  const weights = node.inputs[weightsAt]!;
-  if (role.role !== "weights" || axisProblem(weights, role)) return null;
-  const granularity = granularityOf(context, node);
-  const quantizer = schemeOf(context, node).weights[granularity];
-  const layout = weightLayout(node, weights, role, granularity);
-  return { quantizer, layout, axis: granularity === "channel" ? role.axis : 0 };
 }
 
 /** By the means of what a layer reads: its bias takes back what `rounded` weights add to those of `values`. */
@@ -97,7 +70,7 @@ export function correctBias(
 
 /** Headroom for recorded ranges. */
 function widenAllRanges({ space, graphs, settings }: Own): void {
-  for (const graph of graphs) widenRanges(graph, space.context, settings.accuracy as AccuracySettings);
+  for (const graph of graphs) widenRanges(graph, space.context, settings.accuracy!);
 }
 
 export const EQUALIZE: Phase<QuantizeSettings> = {
@@ -111,13 +84,6 @@ export const BEGIN_MOMENTS: Phase<QuantizeSettings> = {
   when: gathersMoments,
   why: "what layers read is that of the float model, so that its weights are not rounded yet",
   run: beginMoments,
-};
-export const CORRECT_LAYERS: Phase<QuantizeSettings> = {
-  name: "correct layers",
-  span: "passes",
-  when: gathersMoments,
-  why: "rounding and biases that keep the results of layers, now that it is known what they read",
-  run: correctLayers,
 };
 export const WIDEN_RANGES: Phase<QuantizeSettings> = {
   name: "widen ranges",

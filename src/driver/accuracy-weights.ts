@@ -41,7 +41,7 @@ export async function improveWeights(
   } else gathered.withoutSamples();
   const { context } = space;
   const values = valuesOf(gathered.layers);
-  await roundBySquares(run, (layer) => {
+  await roundBySquares(run, accuracy, (layer) => {
     const how = quantizerOf(layer);
     // Blocks take their scales from their values, so these must be what they were.
     return how?.inBlocks ? null : how;

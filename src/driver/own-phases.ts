@@ -97,6 +97,11 @@ export async function recordInto(run: Own): Promise<void> {
   const recording = await recordSamples(model, settings.samples!, fed, io, fillConstants, {
     ...(gathered && {
       moments: (samples) => gathered.request(nodes, (graph) => space.graphs.indexOf(graph), samples),
+      ...(gathered.kept && {
+        watch: (number, data) => gathered.kept!.watch(number, data),
+        onSamples: (samples) =>
+          gathered.noteRanges(samples, settings.samples!.reduction, (subgraph, tensor) => nodes[subgraph]?.[tensor]),
+      }),
     }),
   });
   run.facts.ranges = recording.from;

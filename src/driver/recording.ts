@@ -50,6 +50,8 @@ export async function recordSamples(
     /** What is gathered beside ranges of so many samples. */
     moments?(samples: number): MomentRequest;
     onSamples?: RecordOptions["onSamples"];
+    /** Looks at the records of a set of samples while they are read. */
+    watch?(run: number, data: DataSet): DataSet;
   } = {},
 ): Promise<Recording> {
   // Loaded here: a run on recorded ranges needs nothing of it.
@@ -61,9 +63,9 @@ export async function recordSamples(
   const open: OpenSamples[] = [];
   try {
     await openAll(model, samples, feds, open, io);
-    const runs = open.map(({ fed: { subgraph, signature }, data, facts }) => ({
+    const runs = open.map(({ fed: { subgraph, signature }, data, facts }, run) => ({
       subgraph,
-      data: facts.watch(data),
+      data: more.watch ? more.watch(run, facts.watch(data)) : facts.watch(data),
       onProgress: io.progress(several ? `recording ${signature ?? subgraph}` : "recording", "samples"),
     }));
     const bySubgraph = await recordRuns(model, runs, {

@@ -1,6 +1,6 @@
 /** --accuracy and its single switches from options to file, on small models; LiteRT says what the results compute. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Entry, optionsOf } from "../../src/batch/job.ts";
@@ -108,6 +108,53 @@ describe("--accuracy", () => {
       expect(scaleOf(found.tensors, "w")).toEqual(scaleOf(good.tensors, "w"));
       if (scheme === "int16x8") expect(await sqnr(found.output)).toBeGreaterThan((await sqnr(good.output)) + 1);
     });
+
+  for (const scheme of ["int8", "uint8", "int16x8"])
+    test(`${scheme}: best tries each step on samples that are held out, and leaves nothing behind`, async () => {
+      const files = () =>
+        readdirSync(tmpdir()).filter((name) => name.includes("minmaxq-trial") && name.includes(`.${process.pid}.`));
+      const before = files();
+      const [one, two] = [1, 2].map((threads) => quantized({ scheme, accuracy: "best", "num-threads": threads }));
+      const best = await one!;
+      expect(best.bytes.equals((await two!).bytes)).toBe(true);
+      const steps = best.report.notes.filter(({ code }) =>
+        ["bias-correction", "rounding", "sequential-correction"].includes(code),
+      );
+      expect(steps.length).toBeGreaterThanOrEqual(2);
+      for (const { text } of steps) expect(text).toMatch(/ dB, on 2 samples that set no ranges; (kept|undone)$/);
+      expect(await sqnr(best.output)).toBeGreaterThan(await sqnr((await quantized({ scheme })).output));
+      expect(files()).toEqual(before);
+    });
+
+  test("best of fewer than four samples tries nothing, and does what few samples bear", async () => {
+    const few = join(where, "few");
+    mkdirSync(few);
+    for (let i = 0; i < 3; i++) writeFileSync(join(few, `${i}.bin`), readFileSync(join(samples, `${i}.bin`)));
+    const { report, tensors } = await quantized({ scheme: "int16x8", accuracy: "best", data: few });
+    expect(report.notes.filter(({ text }) => text.includes("set no ranges"))).toEqual([]);
+    const done = tensors.flatMap(({ changes = [] }) => changes.map(({ by }) => by));
+    expect(done).toContain("rounding");
+    expect(done).toContain("bias correction");
+  });
+
+  for (const scheme of ["dynamic-int8", "dynamic-int4", "weights-int8", "weights-int4"])
+    test(`${scheme}: with samples each level is closer to the float model`, async () => {
+      const levels: Entry[] = [{}, { accuracy: "good", data: samples }, { accuracy: "best", data: samples }];
+      const found: number[] = [];
+      for (const level of levels)
+        found.push(await sqnr((await quantized({ scheme, data: null, mode: null, ...level })).output));
+      expect(found[1]!).toBeGreaterThan(found[0]!);
+      // Hybrid kernels round activations, and what that adds is chance.
+      expect(found[2]!).toBeGreaterThan(found[1]! - (scheme === "dynamic-int8" ? 2 : 0));
+    });
+
+  test("weights-int4 without samples: best chooses smaller scales where they lose less", async () => {
+    const { tensors } = await quantized({ scheme: "weights-int4", data: null, mode: null, accuracy: "best" });
+    const changes = tensors.flatMap((tensor) => tensor.changes ?? []);
+    expect(changes.map(({ by }) => by)).toContain("smaller scales");
+    for (const change of changes) if (change.by === "rounding") expect(change.after).toBeLessThanOrEqual(change.before);
+    expect(changes.some(({ by }) => by === "bias correction")).toBe(false);
+  });
 
   test("--bias-correction alone, --range-margin alone", async () => {
     const plain = await quantized({ scheme: "int8" });

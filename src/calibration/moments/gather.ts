@@ -178,6 +178,7 @@ function chosenVectors(values: Float32Array, taps: Taps, inputs: number, most: n
   const all = inputs * vectorsOf(taps);
   const count = Math.min(most, all);
   const length = vectorLength(taps);
+  if (count === all && taps.kind === "rows") return values.slice();
   const vectors = new Float32Array(count * length);
   for (let i = 0; i < count; i++) {
     const from = Math.floor((i * all) / count);

@@ -28,6 +28,8 @@ interface Group {
 export class LayerMoments {
   private readonly groups = new Map<number, Group>();
   private taken: { readonly run: number; readonly rows: number; read(): Uint8Array }[] = [];
+  /** Means of the first records of each set of samples, by set and number: as many as are kept for trials. */
+  private readonly early = new Map<string, Float64Array>();
   readonly length: number;
 
   constructor(readonly taps: Taps) {
@@ -50,6 +52,7 @@ export class LayerMoments {
     this.groups.set(key, group);
     for (let i = 0; i < mean.length; i++) group.sum[i]! += mean[i]! * count;
     group.count += count;
+    if (record < GROUPS) this.early.set(`${run} ${record}`, mean.slice());
     if (held || vectors.length === 0) return;
     const bytes = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength);
     this.taken.push({ run, rows: vectors.length / this.length, read: kept.add(bytes) });
@@ -59,6 +62,11 @@ export class LayerMoments {
   forget(run: number): void {
     for (const key of [...this.groups.keys()]) if (Math.floor(key / GROUPS) === run) this.groups.delete(key);
     this.taken = this.taken.filter((each) => each.run !== run);
+  }
+
+  /** The mean of one of the first 16 records of a set of samples. */
+  meanOf(run: number, record: number): Float64Array | undefined {
+    return this.early.get(`${run} ${record}`);
   }
 
   /** Means of the groups that have records of a fold, each of `length` values. */
