@@ -3,10 +3,14 @@
 /** A step has to win so much on average, in dB, and no output may lose more than that. */
 const LEAST_GAIN = 0.05;
 const MOST_LOSS = 0.5;
+/** So many of the samples have to win, on average over the outputs: of few samples one may decide all. */
+const WINNERS = 0.75;
 /** A loss counts where it is larger than so many standard errors: an output of one value says little of a step on a few samples. */
 const CERTAIN = 2;
 /** Beyond this there is no error to speak of. */
 const PERFECT = 120;
+
+const TINY = 1e-30;
 
 /** Of each output, by its records. */
 export type Outputs = readonly (readonly Float32Array[])[];
@@ -17,19 +21,21 @@ export interface OutputError {
   readonly sqnr: number;
   /** (y − ŷ)² of each value. */
   readonly squares: Float64Array;
+  /** Their sums by record. */
+  readonly sums: readonly number[];
 }
 
 /** Of each output. */
 export function errorsOf(reference: Outputs, found: Outputs): OutputError[] {
   return reference.map((records, output) => {
-    const squares = Float64Array.from(
-      records.flatMap((values, r) => Array.from(values, (value, i) => (value - found[output]![r]![i]!) ** 2)),
-    );
+    const byRecord = records.map((values, r) => values.map((value, i) => (value - found[output]![r]![i]!) ** 2));
+    const squares = Float64Array.from(byRecord.flatMap((each) => [...each]));
+    const sums = byRecord.map((each) => each.reduce((a, b) => a + b, 0));
     let signal = 0;
     for (const values of records) for (const value of values) signal += value ** 2;
     const noise = squares.reduce((a, b) => a + b, 0);
     const sqnr = noise > 0 ? 10 * Math.log10(signal / noise) : Number.isNaN(noise) ? -PERFECT : PERFECT;
-    return { sqnr: Math.max(-PERFECT, Math.min(PERFECT, sqnr)), squares };
+    return { sqnr: Math.max(-PERFECT, Math.min(PERFECT, sqnr)), squares, sums };
   });
 }
 
@@ -38,11 +44,16 @@ export function gainsOf(before: readonly OutputError[], after: readonly OutputEr
   return after.map(({ sqnr }, i) => sqnr - before[i]!.sqnr);
 }
 
-/** Whether `after` is better than `before`: on average, and without a loss for any output that is more than chance. */
+/** Whether `after` is better than `before`: on average and for most samples, and without a loss for any output that is more than chance. */
 export function isBetter(before: readonly OutputError[], after: readonly OutputError[]): boolean {
   if (before.length === 0) return false;
   const gains = gainsOf(before, after);
   const mean = gains.reduce((a, b) => a + b, 0) / gains.length;
+  const samples = before[0]!.sums.length;
+  const winners = Array.from({ length: samples }, (_, r) =>
+    after.reduce((sum, { sums }, i) => sum + Math.log((before[i]!.sums[r]! + TINY) / (sums[r]! + TINY)), 0),
+  ).filter((gain) => gain > 0);
+  if (winners.length < WINNERS * samples) return false;
   return mean > LEAST_GAIN && gains.every((gain, i) => gain >= -MOST_LOSS || !isCertain(before[i]!, after[i]!));
 }
 

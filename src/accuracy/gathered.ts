@@ -1,8 +1,6 @@
 /** What the layers of a model read while samples run: which layers, which tensors of the copy that runs, and what comes of it. */
-import { isHeldOut, LayerMoments, Moments } from "../calibration/moments/moments.ts";
+import { LayerMoments, Moments } from "../calibration/moments/moments.ts";
 import type { MomentRequest, MomentWish } from "../calibration/moments/request.ts";
-import type { Samples } from "../calibration/record.ts";
-import { looksAtValues, type Reduction, reduce } from "../calibration/reduce.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import { KeptRecords } from "./kept-records.ts";
 import { type LinearLayer, linearLayersOf } from "./layers.ts";
@@ -23,8 +21,6 @@ export class Gathered {
   readonly layers: GatheredLayer[] = [];
   /** Samples that steps are tried on; only where they are. */
   readonly kept?: KeptRecords;
-  /** Ranges of activations by the samples that are not held out. */
-  readonly fitRanges = new Map<Node, { readonly min: number; readonly max: number }>();
   private readonly moments = new Moments();
 
   constructor(
@@ -56,21 +52,6 @@ export class Gathered {
       }
     }
     return { wishes, begin: (run, records) => this.moments.begin(run, records) };
-  }
-
-  /** Ranges of what was observed by the samples that fit; `nodeOf` its node. Ways to reduce that look at all values have none of their own. */
-  noteRanges(
-    samples: readonly Samples[],
-    reduction: Reduction,
-    nodeOf: (subgraph: number, tensor: number) => Node | null | undefined,
-  ): void {
-    if (looksAtValues(reduction)) return;
-    for (const { subgraph, tensor, mins, maxs } of samples) {
-      const node = nodeOf(subgraph, tensor);
-      const fits = (_: number, record: number) => !isHeldOut(record, mins.length);
-      const range = node && node.kind !== "constant" && reduce(mins.filter(fits), maxs.filter(fits), reduction);
-      if (range) this.fitRanges.set(node, range);
-    }
   }
 
   /** The layers where no samples run: nothing is known of what they read. */

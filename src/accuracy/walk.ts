@@ -30,6 +30,8 @@ export interface WalkedLayer {
 }
 
 export interface WalkOptions {
+  /** Tensors whose values are wanted in the end. */
+  readonly wanted?: readonly number[];
   readonly fastMath?: boolean;
   readonly fill?: Fill;
   readonly onProgress?: Progress;
@@ -41,18 +43,21 @@ export async function canWalk(model: Model, subgraph: number, data: DataSet): Pr
   return data.shapes === undefined && !needsSteps(model, subgraph, known);
 }
 
-/** Walks. Layers are asked in the order in which what they read comes to be. Throws a MinmaxqError or EngineError. */
+/**
+ * Walks. Layers are asked in the order in which what they read comes to be. Gives the bytes of the tensors that are wanted, by tensor and record.
+ * Throws a MinmaxqError or EngineError.
+ */
 export async function walk(
   model: Model,
   subgraph: number,
   layers: readonly WalkedLayer[],
   data: DataSet,
-  { fastMath = false, fill: fillWith, onProgress }: WalkOptions,
-): Promise<void> {
+  { wanted = [], fastMath = false, fill: fillWith, onProgress }: WalkOptions,
+): Promise<readonly (readonly Uint8Array[])[]> {
   const graph = subgraphOf(model, subgraph);
   const plan = instrument(model, subgraph, await constantsKnown(model, graph));
   const slices = sliceModel(plan, false, new Set(layers.map(({ input }) => input)));
-  const state = new State(slices, layers);
+  const state = new State(slices, layers, new Set(wanted));
   const inputs = Array.from(graph.inputs ?? []);
   for await (const record of data.records()) for (const [i, tensor] of inputs.entries()) state.add(tensor, record[i]!);
   for (const tensor of inputs) state.arrived(tensor);
@@ -66,6 +71,7 @@ export async function walk(
     state.forget(at);
   }
   onProgress?.(slices.length, slices.length);
+  return wanted.map((tensor) => state.all(tensor));
 }
 
 /** Runs all records through a slice. */
@@ -104,6 +110,7 @@ class State {
   constructor(
     slices: readonly Slice[],
     private readonly layers: readonly WalkedLayer[],
+    private readonly wanted: ReadonlySet<number>,
   ) {
     for (const [at, { inputs }] of slices.entries()) for (const tensor of inputs) this.last.set(tensor, at);
   }
@@ -113,6 +120,10 @@ class State {
     const all = this.values.get(tensor) ?? [];
     this.values.set(tensor, all);
     all.push(bytes);
+  }
+
+  all(tensor: number): readonly Uint8Array[] {
+    return this.values.get(tensor) ?? [];
   }
 
   of(tensor: number, record: number): Uint8Array {
@@ -150,6 +161,7 @@ class State {
 
   /** Lets go what no later slice reads. */
   forget(at: number): void {
-    for (const tensor of [...this.values.keys()]) if ((this.last.get(tensor) ?? -1) <= at) this.values.delete(tensor);
+    for (const tensor of [...this.values.keys()])
+      if ((this.last.get(tensor) ?? -1) <= at && !this.wanted.has(tensor)) this.values.delete(tensor);
   }
 }

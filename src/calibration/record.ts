@@ -44,8 +44,6 @@ export interface RecordOptions {
   moments?: MomentRequest;
   /** Which set of samples of `moments` this is. */
   run?: number;
-  /** Given the ranges of all records, by tensor, before they become one. */
-  onSamples?(samples: readonly Samples[]): void;
 }
 
 /** One tensor's range. ±inf is possible (the model made it); NaN is not. */
@@ -115,7 +113,6 @@ export async function recordRuns(
       const before = samples.get(key);
       samples.set(key, before ? together(before, each) : each);
     }
-  options.onSamples?.([...samples.values()]);
   const problems: string[] = [];
   const ranges = new Map(runs.map(({ subgraph }) => [subgraph, new Map<number, RecordedRange>()]));
   const pass = passingSignals();

@@ -78,7 +78,7 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import("../commands/fake-quantize.ts")).fakeQuantize,
   },
   "fake-quantize-weights": {
-    runsModels: "never",
+    runsModels: "with --data",
     load: async () => (await import("../commands/fake-quantize-weights.ts")).fakeQuantizeWeights,
   },
   "quantize-weights": {

@@ -1,4 +1,5 @@
 /** Sequential bias correction (src/accuracy/sequential.ts): a walk through the model that the run would give now. */
+import type { OutputError } from "../accuracy/accept.ts";
 import { takeFromBias } from "../accuracy/bias.ts";
 import { dataOf, FIRST } from "../accuracy/kept-records.ts";
 import { type LinearLayer, linearLayersOf } from "../accuracy/layers.ts";
@@ -15,22 +16,22 @@ import type { QuantizeSettings } from "./settings.ts";
 type Own = Run<QuantizeSettings>;
 
 /**
- * Corrects the biases of the subgraph that samples are for. `before`: what layers had when nothing was rounded; `values`: their weights then.
- * False where nothing was done: samples for several signatures, a model that has to be run operator by operator, no bias that it helps.
+ * Corrects the biases of the subgraph that samples are for. `before`: what layers had when nothing was rounded; `weights`: their weights then.
+ * Gives what outputs are off by then, on the held-out ones among the records of the walk; null where nothing was done: samples for several signatures, a model that has to be run operator by operator, no bias that it helps.
  */
 export async function correctSequentially(
   run: Own,
   trials: Trials,
   before: readonly { readonly layer: LinearLayer; readonly bias: Node | null }[],
-  values: ReadonlyMap<LinearLayer, Constant>,
-): Promise<boolean> {
+  weights: ReadonlyMap<LinearLayer, Constant>,
+): Promise<OutputError[] | null> {
   const [fed] = run.fed;
   const kept = run.gathered!.kept!.of(0).filter(({ record }) => record < FIRST);
-  if (!fed || run.fed.length > 1) return false;
+  if (!fed || run.fed.length > 1) return null;
   const quantized = await trials.quantized();
   try {
     const data = dataOf(kept, "samples");
-    if (!(await canWalk(quantized.model, fed.subgraph, data))) return false;
+    if (!(await canWalk(quantized.model, fed.subgraph, data))) return null;
     const { context } = run.space;
     const floats = new Map(before.map(({ layer, bias }) => [layer, bias]));
     const corrections: { layer: LinearLayer; correction: Float64Array }[] = [];
@@ -40,7 +41,7 @@ export async function correctSequentially(
         decide(means) {
           const own = valuesOf(quantized.space.context.scanner, other);
           const float: LayerValues = {
-            weights: context.scanner.unchecked(values.get(layer)!),
+            weights: context.scanner.unchecked(weights.get(layer)!),
             bias: floatsOf(context.scanner, floats.get(layer), layer.outputs),
           };
           const errors = kept.map(({ record }, i): Float64Array | null => {
@@ -58,13 +59,19 @@ export async function correctSequentially(
         },
       }),
     );
-    await walk(quantized.model, fed.subgraph, layers, data, {
+    const wanted = trials.positions.map((position) => quantized.model.subgraphs![fed.subgraph]!.outputs![position]!);
+    const values = await walk(quantized.model, fed.subgraph, layers, data, {
+      wanted,
       fastMath: run.settings.samples!.fastMath,
       fill: fillConstants,
       onProgress: run.io.progress("correcting biases"),
     });
     for (const { layer, correction } of corrections) takeFromBias(context, layer, correction, "measured");
-    return corrections.length > 0;
+    if (corrections.length === 0) return null;
+    return trials.errorsOf(
+      kept.map(({ record }) => record),
+      values.map((all) => all.map(floatsIn)),
+    );
   } finally {
     quantized.close();
   }
@@ -86,6 +93,10 @@ function pairsOf({ gathered, space }: Own, { space: other, nodes }: Quantized, s
     if (input === undefined || at === undefined || at === null) return [];
     return [{ layer, moments, other: found, input, bias: at }];
   });
+}
+
+function floatsIn(bytes: Uint8Array): Float32Array {
+  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 }
 
 function valuesOf(scanner: ConstantScanner, { node, weightsAt, biasAt, outputs }: LinearLayer): LayerValues {

@@ -2,8 +2,10 @@
  * The steps of `--accuracy` on recorded graphs: rounding and biases. With `best` each is tried on samples that are held out, and undone where it
  * does not help; so it is where there are too few samples for that, but without steps that few samples do not bear.
  */
+
 import { gainsOf, isBetter, type OutputError } from "../accuracy/accept.ts";
 import type { GatheredLayer } from "../accuracy/gathered.ts";
+import { FIRST } from "../accuracy/kept-records.ts";
 import { type LinearLayer, weightsOf } from "../accuracy/layers.ts";
 import type { LayerQuantizer } from "../accuracy/round-layers.ts";
 import type { AccuracySettings } from "../accuracy/settings.ts";
@@ -29,7 +31,7 @@ export function correctLayers(rest: readonly Phase<QuantizeSettings>[]): Phase<Q
     why: "rounding and biases that keep the results of layers, now that it is known what they read",
     run: async (run) => {
       const { gathered, space } = run;
-      const trials = gathered!.kept ? await Trials.begin(run, rest, gathered!.fitRanges, gathered!.kept) : null;
+      const trials = gathered!.kept ? await Trials.begin(run, rest, gathered!.kept) : null;
       if (trials) await new Steps(run, trials).tryAll();
       else await roundAndCorrect(run, run.settings.accuracy!, valuesOf(gathered!.layers));
       space.context.scanner.throwProblems();
@@ -110,19 +112,25 @@ class Steps {
     await roundAndCorrect(run, nearest, this.values);
     this.best = stateOf(run.gathered!.layers);
     this.errors = await ofWeights();
-    if (biasCorrection)
+    // Least squares leave the mean to the bias, so both are one step; biases alone are tried where that does not help.
+    const rounded =
+      rounding === "gptq" &&
+      (await this.attempt("rounding", "weights rounded by least squares", ofWeights, () => this.again(accuracy)));
+    if (biasCorrection && !rounded)
       await this.attempt("bias-correction", "biases corrected by input means", ofWeights, () =>
-        this.again({ ...nearest, biasCorrection: true }),
+        this.again({ ...nearest, biasCorrection }),
       );
-    if (rounding === "gptq")
-      await this.attempt("rounding", "weights rounded by least squares", ofWeights, () => this.again(accuracy));
     if (!sequential) return;
-    this.errors = await trials.measure();
+    this.errors = await trials.measure(FIRST);
+    let found: OutputError[] | null = null;
     await this.attempt(
       "sequential-correction",
       "biases corrected one after the other",
-      () => trials.measure(),
-      () => correctSequentially(run, trials, this.before, this.values),
+      async () => found!,
+      async () => {
+        found = await correctSequentially(run, trials, this.before, this.values);
+        return found !== null;
+      },
     );
   }
 
@@ -135,9 +143,9 @@ class Steps {
     code: string,
     what: string,
     measure: () => Promise<OutputError[]>,
-    change: () => Promise<void | boolean>,
-  ): Promise<void> {
-    if ((await change()) === false) return;
+    change: () => Promise<unknown>,
+  ): Promise<boolean> {
+    if ((await change()) === false) return false;
     const after = await measure();
     const helps = isBetter(this.errors, after);
     this.tell(code, what, this.errors, after, helps);
@@ -145,6 +153,7 @@ class Steps {
       this.best = stateOf(this.run.gathered!.layers);
       this.errors = after;
     } else restore(this.best);
+    return helps;
   }
 
   private tell(
@@ -163,7 +172,7 @@ class Steps {
     this.run.space.context.notes.push({
       kind: "note",
       code,
-      text: `${what}: ${sign(mean)} dB${each}, on ${held} samples that set no ranges; ${helps ? "kept" : "undone"}`,
+      text: `${what}: ${sign(mean)} dB${each}, on ${held} held-out samples; ${helps ? "kept" : "undone"}`,
       numbers: { mean, least, samples: held },
     });
   }

@@ -10,8 +10,6 @@ import { comparableOutputs, outputsOf } from "../accuracy/outputs.ts";
 import { runSteps } from "../base/steps.ts";
 import { removeTemporary, temporaryPath } from "../base/temporary.ts";
 import { cloneGraph } from "../graph/clone.ts";
-import type { Node } from "../graph/graph.ts";
-import { quantParam } from "../graph/quantparam.ts";
 import { type OpenedModel, openModel } from "../model/index.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { fakeQuantizeModel } from "../passes/transform/fake-quantize-model.ts";
@@ -26,9 +24,6 @@ import type { QuantizeSettings } from "./settings.ts";
 import { writeWorkspace } from "./write.ts";
 
 type Own = Run<QuantizeSettings>;
-
-/** A range of an activation by samples that are not held out. */
-export type FitRanges = ReadonlyMap<Node, { readonly min: number; readonly max: number }>;
 
 /** The quantized model as a float model that rounds as it does. */
 export interface Quantized {
@@ -50,17 +45,11 @@ export class Trials {
     private readonly run: Own,
     /** From recorded ranges to the file. */
     private readonly rest: readonly Phase<QuantizeSettings>[],
-    private readonly ranges: FitRanges,
     private readonly references: readonly Reference[],
   ) {}
 
   /** Runs the float model on what is held out; null where there is nothing to hold results to. */
-  static async begin(
-    run: Own,
-    rest: readonly Phase<QuantizeSettings>[],
-    ranges: FitRanges,
-    kept: KeptRecords,
-  ): Promise<Trials | null> {
+  static async begin(run: Own, rest: readonly Phase<QuantizeSettings>[], kept: KeptRecords): Promise<Trials | null> {
     const references: Reference[] = [];
     for (const [number, { subgraph }] of run.fed.entries()) {
       const held = kept.of(number).filter((each) => each.held);
@@ -76,7 +65,7 @@ export class Trials {
       );
       references.push({ subgraph, positions, held, outputs });
     }
-    return references.length === 0 ? null : new Trials(run, rest, ranges, references);
+    return references.length === 0 ? null : new Trials(run, rest, references);
   }
 
   /** How many samples are held out. */
@@ -84,11 +73,25 @@ export class Trials {
     return this.references.reduce((sum, { held }) => sum + held.length, 0);
   }
 
-  /** What each output of the model that the run would give now is off by. */
-  async measure(): Promise<OutputError[]> {
+  /** Of the only set of samples: which outputs are compared, and what they are off by when records of these numbers yield `found`. */
+  get positions(): readonly number[] {
+    return this.references[0]!.positions;
+  }
+
+  errorsOf(records: readonly number[], found: Outputs): OutputError[] {
+    const { held, outputs } = this.references[0]!;
+    const places = held.map(({ record }) => records.indexOf(record));
+    return errorsOf(
+      outputs.map((values) => values.filter((_, i) => places[i]! >= 0)),
+      found.map((values) => places.flatMap((place) => (place < 0 ? [] : [values[place]!]))),
+    );
+  }
+
+  /** What each output of the model that the run would give now is off by; on records before `first` alone, where it is given. */
+  async measure(first = Number.POSITIVE_INFINITY): Promise<OutputError[]> {
     const quantized = await this.quantized();
     try {
-      return await this.errorsOfModel(quantized);
+      return await this.errorsOfModel(quantized, first);
     } finally {
       quantized.close();
     }
@@ -102,9 +105,14 @@ export class Trials {
     return this.errorsOfModel(exportWorkspace(this.run.space));
   }
 
-  private async errorsOfModel({ model }: Pick<Quantized, "model">): Promise<OutputError[]> {
+  private async errorsOfModel(
+    { model }: Pick<Quantized, "model">,
+    first = Number.POSITIVE_INFINITY,
+  ): Promise<OutputError[]> {
     const all: OutputError[] = [];
-    for (const { subgraph, positions, held, outputs } of this.references) {
+    for (const { subgraph, positions, held: every, outputs: wanted } of this.references) {
+      const held = every.filter(({ record }) => record < first);
+      const outputs = wanted.map((values) => values.filter((_, i) => every[i]!.record < first));
       const data = dataOf(held, "held-out samples");
       const options = { ...optionsOf(this.run, held.length), fill: fillConstants };
       all.push(...errorsOf(outputs, await outputsOf(model, subgraph, positions, data, options)));
@@ -139,17 +147,6 @@ export class Trials {
     for (const [number, graph] of run.space.graphs.entries()) {
       for (const node of run.passedOver)
         if (graph.nodes[node.id] === node) trial.passedOver.add(copies[number]!.copyOf(node));
-      for (const node of graph.nodes) {
-        const range = this.ranges.get(node);
-        const copy = copies[number]!.copyOf(node);
-        if (range && copy.quant)
-          copy.quant = quantParam({
-            ...copy.quant,
-            min: Float32Array.of(range.min),
-            max: Float32Array.of(range.max),
-          });
-      }
-      for (const node of copies[number]!.graph.outputs) if (!node.float) node.quant = node.inputs[0]?.quant ?? null;
     }
     try {
       await runSteps(this.rest, [trial]);

@@ -99,8 +99,6 @@ export async function recordInto(run: Own): Promise<void> {
       moments: (samples) => gathered.request(nodes, (graph) => space.graphs.indexOf(graph), samples),
       ...(gathered.kept && {
         watch: (number, data) => gathered.kept!.watch(number, data),
-        onSamples: (samples) =>
-          gathered.noteRanges(samples, settings.samples!.reduction, (subgraph, tensor) => nodes[subgraph]?.[tensor]),
       }),
     }),
   });

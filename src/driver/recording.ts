@@ -4,7 +4,6 @@ import { counted, firstOf } from "../base/text.ts";
 import type { DataSet, InputSpec, RecordedRange, Reduction } from "../calibration/index.ts";
 import type { Shapes } from "../calibration/inputs.ts";
 import type { MomentRequest } from "../calibration/moments/request.ts";
-import type { RecordOptions } from "../calibration/record.ts";
 import { expectedInputs, type Fill, type Model } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
 import type { Io } from "./io.ts";
@@ -49,7 +48,6 @@ export async function recordSamples(
   more: {
     /** What is gathered beside ranges of so many samples. */
     moments?(samples: number): MomentRequest;
-    onSamples?: RecordOptions["onSamples"];
     /** Looks at the records of a set of samples while they are read. */
     watch?(run: number, data: DataSet): DataSet;
   } = {},
@@ -81,7 +79,6 @@ export async function recordSamples(
         ),
       fill,
       moments: more.moments?.(open.reduce((sum, { data }) => sum + data.count, 0)),
-      onSamples: more.onSamples,
     });
     const how = reductionText(reduction);
     return {

@@ -34,6 +34,16 @@ describe("a step is kept", () => {
     expect(isBetter(off(1, 1), off(0.98, 1.02))).toBe(false);
   });
 
+  test("where most samples win: one of two is not enough", () => {
+    const two = (a: number, b: number) =>
+      errorsOf(
+        [[Float32Array.of(5, 6), Float32Array.of(7, 8)]],
+        [[Float32Array.of(5 + a, 6), Float32Array.of(7 + b, 8)]],
+      );
+    expect(isBetter(two(2, 1), two(1, 0.9))).toBe(true);
+    expect(isBetter(two(2, 1), two(0.1, 1.01))).toBe(false);
+  });
+
   test("where an output falls by chance: its values disagree, or there is one only", () => {
     const before = errorsOf(one(10, 10, 10, 10), one(11, 11, 11, 11));
     const after = errorsOf(one(10, 10, 10, 10), one(12.2, 10.5, 10.2, 10.1));
