@@ -78,11 +78,11 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import("../commands/fake-quantize.ts")).fakeQuantize,
   },
   "fake-quantize-weights": {
-    runsModels: "with --data",
+    runsModels: "never",
     load: async () => (await import("../commands/fake-quantize-weights.ts")).fakeQuantizeWeights,
   },
   "quantize-weights": {
-    runsModels: "never",
+    runsModels: "with --data",
     load: async () => (await import("../commands/quantize-weights.ts")).quantizeWeights,
   },
   "quantize-onnx": {

@@ -118,7 +118,7 @@ function checkWeightsAlone({ name, kind }: WeightScheme, options: OptionValues):
   );
   if (useless)
     throw new UsageError(
-      `${ROWS[useless].flags.split(" ")[0]}: not with --scheme ${name}, whose activations stay float (no samples are needed, but for --accuracy good or best); leave it out`,
+      `${ROWS[useless].flags.split(" ")[0]}: not with --scheme ${name}, whose activations stay float (no samples are needed${useless === "data" ? ", but for --accuracy good or best" : ""}); leave it out`,
     );
   const target = targetOf(options);
   if (target && !target.weightSchemes.includes(kind))

@@ -4,9 +4,12 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Entry, optionsOf } from "../../src/batch/job.ts";
+import { quantizeWeights } from "../../src/commands/quantize-weights.ts";
 import { SILENT } from "../../src/driver/io.ts";
 import { type Model, writeModel } from "../../src/model/index.ts";
 import { quantizeBy } from "../../src/options/quantize.ts";
+import type { OptionValues } from "../../src/options/values.ts";
+import { WEIGHT_QUANTIZERS } from "../../src/rules/schemes.ts";
 import { bytesOf } from "../calibration/support.ts";
 import { model } from "../helpers/models.ts";
 import { randomFloats } from "./support.ts";
@@ -167,4 +170,26 @@ describe("--accuracy", () => {
     const scales = [margin, plain].map(({ tensors }) => tensors.find(({ name }) => name === "z")!.scale![0]!);
     expect(scales[0]! / scales[1]!).toBeCloseTo(1.5, 5);
   });
+});
+
+describe("quantize-weights", () => {
+  const silent = { print: () => {}, tell: () => {}, progress: () => () => {} };
+  const run = async (more: Record<string, unknown>) => {
+    const output = join(where, `w${number++}.circle`);
+    const options = { output, weightDtype: WEIGHT_QUANTIZERS.int4, ...more } as unknown as OptionValues;
+    await quantizeWeights.run([path], options, silent);
+    return sqnr(output);
+  };
+
+  test("--accuracy: each level is closer to the float model", async () => {
+    const data = [{ location: samples }];
+    const plain = await run({});
+    const good = await run({ data, accuracy: "good" });
+    const best = await run({ data, accuracy: "best" });
+    expect(good).toBeGreaterThan(plain);
+    expect(best).toBeGreaterThan(good);
+  });
+
+  test("samples without a use for them are refused", () =>
+    expect(run({ data: [{ location: samples }] })).rejects.toThrow("--accuracy good or best"));
 });
