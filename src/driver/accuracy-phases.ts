@@ -30,6 +30,14 @@ function equalizeLayers(_run: Own): void {}
 /** Forgets ranges of the file; the float model is what is recorded. Weights are rounded behind it. */
 function beginMoments(run: Own): void {
   const { space, graphs } = run;
+  if (!run.settings.samples) {
+    space.context.notes.push({
+      kind: "note",
+      code: "accuracy-without-samples",
+      text: "--accuracy: what needs samples (bias correction, rounding by least squares) is left out; give some with --data",
+    });
+    return;
+  }
   for (const graph of graphs) clearParameters(graph, space.context);
   const { accuracy } = run.settings;
   run.gathered = new Gathered(graphs, changesWeights(accuracy!), accuracy!.accept);
@@ -81,7 +89,7 @@ export const EQUALIZE: Phase<QuantizeSettings> = {
 };
 export const BEGIN_MOMENTS: Phase<QuantizeSettings> = {
   name: "begin moments",
-  when: gathersMoments,
+  when: ({ settings: { accuracy } }) => accuracy !== undefined && needsMoments(accuracy),
   why: "what layers read is that of the float model, so that its weights are not rounded yet",
   run: beginMoments,
 };

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type Entry, optionsOf } from "../../src/batch/job.ts";
 import { quantizeWeights } from "../../src/commands/quantize-weights.ts";
 import { SILENT } from "../../src/driver/io.ts";
+import { record } from "../../src/driver/quantize.ts";
 import { type Model, writeModel } from "../../src/model/index.ts";
 import { quantizeBy } from "../../src/options/quantize.ts";
 import type { OptionValues } from "../../src/options/values.ts";
@@ -86,6 +87,29 @@ describe("--accuracy", () => {
       expect(because[0]).toBe("recorded (minimum and maximum of 6 samples)");
       expect(because.includes("recorded (minimum and maximum of 6 samples), ×2 for headroom")).toBe(factor === 2);
     });
+
+  test("good on ranges of the file: headroom alone, and that is said", async () => {
+    const recorded = join(where, "recorded.circle");
+    await record({
+      model: path,
+      output: recorded,
+      samples: { sources: [{ location: samples }], reduction: { kind: "minmax" } },
+    });
+    const scaleOf = async (more: Entry) => {
+      const options = optionsOf({
+        model: recorded,
+        output: join(where, `q${number++}.circle`),
+        scheme: "int16",
+        ...more,
+      });
+      const report = await quantizeBy(recorded, options, SILENT);
+      const said = report.notes.some(({ code }) => code === "accuracy-without-samples");
+      return { said, scale: report.subgraphs[0]!.tensors.find(({ name }) => name === "y")!.scale![0]! };
+    };
+    const [plain, good] = [await scaleOf({}), await scaleOf({ accuracy: "good" })];
+    expect([plain.said, good.said]).toEqual([false, true]);
+    expect(good.scale / plain.scale).toBeCloseTo(2, 5);
+  });
 
   test("is the same with any number of workers", async () => {
     const [one, two] = [1, 2].map((threads) => quantized({ scheme: "int8", accuracy: "good", "num-threads": threads }));
