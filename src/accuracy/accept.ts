@@ -5,8 +5,12 @@ const LEAST_GAIN = 0.05;
 const MOST_LOSS = 0.5;
 /** So many of the samples have to win, on average over the outputs: of few samples one may decide all. */
 const WINNERS = 0.75;
-/** A loss counts where it is larger than so many standard errors: an output of one value says little of a step on a few samples. */
-const CERTAIN = 2;
+/**
+ * A loss counts where the samples agree on it: t of their differences, by the number of samples from 2 on (Student, 97.5 %). Two samples that
+ * differ say nothing, and an output of one value is mostly that.
+ */
+const CERTAIN = [12.71, 4.3, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26];
+
 /** Beyond this there is no error to speak of. */
 const PERFECT = 120;
 
@@ -19,23 +23,24 @@ export type Outputs = readonly (readonly Float32Array[])[];
 export interface OutputError {
   /** 10·log10(Σ y² / Σ (y − ŷ)²), in dB, from −120 to 120. */
   readonly sqnr: number;
-  /** (y − ŷ)² of each value. */
-  readonly squares: Float64Array;
-  /** Their sums by record. */
+  /** Σ (y − ŷ)² of each record. */
   readonly sums: readonly number[];
 }
 
 /** Of each output. */
 export function errorsOf(reference: Outputs, found: Outputs): OutputError[] {
   return reference.map((records, output) => {
-    const byRecord = records.map((values, r) => values.map((value, i) => (value - found[output]![r]![i]!) ** 2));
-    const squares = Float64Array.from(byRecord.flatMap((each) => [...each]));
-    const sums = byRecord.map((each) => each.reduce((a, b) => a + b, 0));
+    const sums = records.map((values, r) => {
+      const other = found[output]![r]!;
+      let sum = 0;
+      for (let i = 0; i < values.length; i++) sum += (values[i]! - other[i]!) ** 2;
+      return sum;
+    });
     let signal = 0;
     for (const values of records) for (const value of values) signal += value ** 2;
-    const noise = squares.reduce((a, b) => a + b, 0);
+    const noise = sums.reduce((a, b) => a + b, 0);
     const sqnr = noise > 0 ? 10 * Math.log10(signal / noise) : Number.isNaN(noise) ? -PERFECT : PERFECT;
-    return { sqnr: Math.max(-PERFECT, Math.min(PERFECT, sqnr)), squares, sums };
+    return { sqnr: Math.max(-PERFECT, Math.min(PERFECT, sqnr)), sums };
   });
 }
 
@@ -57,13 +62,12 @@ export function isBetter(before: readonly OutputError[], after: readonly OutputE
   return mean > LEAST_GAIN && gains.every((gain, i) => gain >= -MOST_LOSS || !isCertain(before[i]!, after[i]!));
 }
 
-/** Whether errors have grown by more than chance: the sum of differences against its standard error. */
-function isCertain({ squares: before }: OutputError, { squares: after }: OutputError): boolean {
+/** Whether errors have grown by more than chance: the mean of the records' differences against its standard error. */
+function isCertain({ sums: before }: OutputError, { sums: after }: OutputError): boolean {
   const n = after.length;
   if (n < 2) return false;
-  let sum = 0;
-  for (let i = 0; i < n; i++) sum += after[i]! - before[i]!;
-  let variance = 0;
-  for (let i = 0; i < n; i++) variance += (after[i]! - before[i]! - sum / n) ** 2 / (n - 1);
-  return sum > CERTAIN * Math.sqrt(n * variance);
+  const differences = after.map((sum, r) => sum - before[r]!);
+  const mean = differences.reduce((a, b) => a + b, 0) / n;
+  const variance = differences.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (n - 1);
+  return mean > (CERTAIN[n - 2] ?? CERTAIN.at(-1)!) * Math.sqrt(variance / n);
 }

@@ -53,6 +53,8 @@ const DAMPING = 0.01;
 const SWEEPS = 4;
 /** Rows so short are rounded in all ways: a 3×3 window. */
 const SHORT = 9;
+/** Smaller scales have to lose less than this share to be worth the time; with 8 bits few channels do. */
+const WORTH_SHRINKING = 0.9;
 /** Scales that are tried, as shares of that of the largest value. */
 const RATIOS = Float64Array.from({ length: 20 }, (_, i) => 0.975 - 0.025 * i);
 
@@ -65,6 +67,14 @@ export function roundLayer(task: RoundTask, vectors: Float32Array, weights: Floa
 interface Choice {
   readonly integers: Float64Array;
   readonly losses: Float64Array;
+}
+
+/** A row with a smaller scale: which share, what it loses in squares of the step without it, and where it is among the choices. */
+interface Smaller {
+  readonly ratio: number;
+  readonly loss: number;
+  readonly choices: readonly Choice[];
+  readonly row: number;
 }
 
 /** C of a part of a row: in its own order, as it is worked on, and its factor. */
@@ -250,26 +260,46 @@ class Rounder {
   private roundRows(matrices: readonly Matrix[], first: number, rows: number, shrink: boolean): void {
     const { scale } = this.task;
     const { choices: plain, nearest } = this.chooseFrom(matrices, first, rows);
-    const ratios = new Float64Array(rows).fill(1);
-    let smaller: Choice[] | undefined;
-    if (shrink) {
-      const found = this.shrunkLosses(matrices, first, rows, RATIOS);
-      for (let r = 0; r < rows; r++)
-        ratios[r] = RATIOS[indexOfLeast(found.subarray(r * RATIOS.length, (r + 1) * RATIOS.length))]!;
-      this.ratios.set(ratios, first);
-      smaller = this.choose(matrices, first, rows);
-      this.ratios.fill(1, first, first + rows);
-    }
+    const smaller = shrink ? this.smallerOf(matrices, first, rows) : new Map<number, Smaller>();
     for (let r = 0; r < rows; r++) {
       const channel = scale.length === 1 ? 0 : first + r;
       const step = scale[channel]! * (scale.length === 1 ? this.ratios[0]! : 1);
-      const loss = (choices: readonly Choice[]) => choices.reduce((sum, { losses }) => sum + losses[r]!, 0) * step ** 2;
-      const takesSmaller = smaller !== undefined && loss(smaller) * ratios[r]! ** 2 < loss(plain);
-      if (takesSmaller) this.ratios[channel] = ratios[r]!;
+      const loss = plain.reduce((sum, { losses }) => sum + losses[r]!, 0) * step ** 2;
+      const other = smaller.get(r);
+      const otherLoss = other ? other.loss * step ** 2 : Number.POSITIVE_INFINITY;
+      if (other && otherLoss < loss) this.ratios[channel] = other.ratio;
       this.before += nearest[r]!;
-      this.after += takesSmaller ? loss(smaller!) * ratios[r]! ** 2 : loss(plain);
-      this.keep(matrices, takesSmaller ? smaller! : plain, first + r, r);
+      this.after += Math.min(loss, otherLoss);
+      if (other && otherLoss < loss) this.keep(matrices, other.choices, first + r, other.row);
+      else this.keep(matrices, plain, first + r, r);
     }
+  }
+
+  /** Rows whose nearest integers lose much less with a smaller scale, rounded with that. */
+  private smallerOf(matrices: readonly Matrix[], first: number, rows: number): Map<number, Smaller> {
+    const tried = Float64Array.of(1, ...RATIOS);
+    const found = this.shrunkLosses(matrices, first, rows, tried);
+    const wanted: number[] = [];
+    for (let r = 0; r < rows; r++) {
+      const losses = found.subarray(r * tried.length, (r + 1) * tried.length);
+      const best = indexOfLeast(losses);
+      if (losses[best]! > WORTH_SHRINKING * losses[0]!) continue;
+      this.ratios[first + r] = tried[best]!;
+      wanted.push(r);
+    }
+    const smaller = new Map<number, Smaller>();
+    const take = (choices: readonly Choice[], r: number, row: number) => {
+      const ratio = this.ratios[first + r]!;
+      const loss = choices.reduce((sum, { losses }) => sum + losses[row]!, 0) * ratio ** 2;
+      smaller.set(r, { ratio, loss, choices, row });
+    };
+    // Matrices are copied for each call: of many rows all are done at once.
+    if (wanted.length * 8 > rows) {
+      const choices = this.choose(matrices, first, rows);
+      for (const r of wanted) take(choices, r, r);
+    } else for (const r of wanted) take(this.choose(matrices, first + r, 1), r, 0);
+    this.ratios.fill(1, first, first + rows);
+    return smaller;
   }
 
   /** With the scales of the largest values: also what the nearest integers of each row lose with those. */
