@@ -12,12 +12,14 @@ export { fusedasym, fusedbyte, fusedsym } from "./fused";
 export { half, tohalf } from "./half";
 export { histogram } from "./histogram";
 export { cabi_realloc, mark, place, release, reserve, reset } from "./memory";
+export { columnsums, covariance } from "./moments";
 export { asymnear, symnear } from "./near";
 export { crumbs, nibbles, unpack } from "./nibbles";
 export { asymparameters, symparameters } from "./parameters";
 export { propagatebyte, propagateshort } from "./propagate";
 export { asym, asym0, sym, sym0, symbyte } from "./quantize";
 export { channels, minmax, observe } from "./ranges";
+export { descend, everyway, factor, shrunk, successive } from "./rounding";
 
 import { reset } from "./memory";
 
@@ -107,5 +109,26 @@ export function cabi_post_tohalf(_area: usize): void {
   reset();
 }
 export function cabi_post_blocks(_area: usize): void {
+  reset();
+}
+export function cabi_post_columnsums(_area: usize): void {
+  reset();
+}
+export function cabi_post_covariance(_area: usize): void {
+  reset();
+}
+export function cabi_post_factor(_area: usize): void {
+  reset();
+}
+export function cabi_post_successive(_area: usize): void {
+  reset();
+}
+export function cabi_post_descend(_area: usize): void {
+  reset();
+}
+export function cabi_post_everyway(_area: usize): void {
+  reset();
+}
+export function cabi_post_shrunk(_area: usize): void {
   reset();
 }

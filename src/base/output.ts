@@ -9,7 +9,7 @@ export interface Output {
 }
 
 /** What is counted. */
-export type Unit = "samples" | "tensors" | "operators" | "bytes";
+export type Unit = "samples" | "tensors" | "operators" | "layers" | "bytes";
 
 /** `part`: which part of the work this is, where it comes in parts: "part 2 of 3". A total of 1 is work of which nothing more is known. */
 export type Progress = (done: number, total: number, part?: string) => void;

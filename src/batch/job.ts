@@ -9,7 +9,15 @@ import { z } from "zod";
 import { MinmaxqError, reasonOf } from "../base/errors.ts";
 import { keepTextsPlain } from "../base/plain.ts";
 import type { SampleSource } from "../driver/settings.ts";
-import { ACCURACY_OPTIONS, checkTogether, JOB_OPTIONS, OF_ACTIVATIONS, REDUCTION_OPTIONS } from "../options/lists.ts";
+import {
+  ACCURACY_OPTIONS,
+  checkTogether,
+  JOB_OPTIONS,
+  METHOD_OPTIONS,
+  OF_ACTIVATIONS,
+  REDUCTION_OPTIONS,
+  usesSamples,
+} from "../options/lists.ts";
 import type { OptionRow } from "../options/row.ts";
 import { weightSchemeOf } from "../options/scheme.ts";
 import { isMadeUp, sampleFormat, sampleSource, sourceText, withFormats } from "../options/sources.ts";
@@ -248,9 +256,10 @@ function takeBackUseless(said: Map<string, Said>): void {
   if (!weights) return;
   const compared = ACCURACY_OPTIONS.some((name) => value(name) !== false);
   takeBack(REDUCTION_OPTIONS, by);
-  // Samples are still of use: the result is run on them.
+  // Samples are still of use: the result is run on them, or they say what layers read.
+  const read = METHOD_OPTIONS.some((name) => name !== "rangeMargin" && value(name) !== false);
   takeBack(
-    OF_ACTIVATIONS.filter((name) => name !== "data" || !compared),
+    OF_ACTIVATIONS.filter((name) => name !== "data" || !(compared || read)),
     by,
   );
 }
@@ -262,7 +271,7 @@ export function isCompared(options: OptionValues): boolean {
 
 /** The options that `quantize` gets: samples that are for the comparison alone are none of its business. */
 export function forQuantize(options: OptionValues): OptionValues {
-  if (!isCompared(options) || !weightSchemeOf(options)) return options;
+  if (!isCompared(options) || !weightSchemeOf(options) || usesSamples(options)) return options;
   return { ...options, data: undefined, dataFormat: undefined, inputShape: undefined };
 }
 

@@ -1,4 +1,4 @@
-/** Pictures in the size that the model wants, until the data set is closed: in memory while there is room, else in a temporary file (TMPDIR). */
+/** Bytes that are kept until they are read again (pictures in the size that the model wants, what layers read): in memory while there is room, else in a temporary file (TMPDIR). */
 import { closeSync, openSync, readSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +15,11 @@ export class KeptBytes {
   private file: { readonly path: string; readonly fd: number } | undefined;
   private written = 0;
 
-  constructor(private readonly room = ROOM) {}
+  /** `what` they are, for messages. */
+  constructor(
+    private readonly room = ROOM,
+    private readonly what = "pictures",
+  ) {}
 
   /** Keeps bytes; gives what reads them again. Throws MinmaxqError when there can be no file. */
   add(bytes: Uint8Array): () => Uint8Array {
@@ -29,7 +33,7 @@ export class KeptBytes {
       writeAll(this.file.fd, bytes, at);
     } catch (error) {
       throw new MinmaxqError(
-        `pictures cannot be kept in ${tmpdir()} (${reasonOf(error)}); make room there, or set ${TEMPORARY_FOLDER} to a folder with room`,
+        `${this.what} cannot be kept in ${tmpdir()} (${reasonOf(error)}); make room there, or set ${TEMPORARY_FOLDER} to a folder with room`,
         { cause: error, subject: tmpdir() },
       );
     }

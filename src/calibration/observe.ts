@@ -9,6 +9,7 @@ import { FLT_MAX } from "../rules/arithmetic.ts";
 import { type Block, type Kernels, loadKernels } from "../weights/kernels.ts";
 import { Histograms } from "./histogram.ts";
 import { type InPlaceRange, observerOver } from "./in-place.ts";
+import type { MomentGatherer, RecordMoments } from "./moments/gather.ts";
 
 export interface Observer {
   /**
@@ -16,10 +17,10 @@ export interface Observer {
    * only. `tensor` is its place in the list of observed tensors.
    */
   see(tensor: number, values: Float32Array): void;
-  /** The same for `count` floats at `at` (bytes) of the engine's memory, read where they lie. Not every observer can. */
-  readonly seeInPlace?: (tensor: number, at: number, count: number) => void;
-  /** Sent to the main thread together with the record's number (structured clone): `[min of tensor 0, max of tensor 0, min …]`. */
-  endOfRecord(): Float32Array;
+  /** The same for `count` floats at `at` (bytes) of the engine's memory, read where they lie; `values` makes a view. Not every observer can. */
+  readonly seeInPlace?: (tensor: number, at: number, count: number, values: () => Float32Array) => void;
+  /** Sent to the main thread together with the record's number (structured clone): `[min of tensor 0, max of tensor 0, min …]`, or Both. */
+  endOfRecord(): Float32Array | Both;
   /** Sent to the main thread when the worker has no more records: `Histogram[]`, one per tensor, or undefined. */
   end(): unknown;
 }
@@ -34,6 +35,31 @@ export const OBSERVERS = {
 } as const;
 
 export type ObserverKind = keyof typeof OBSERVERS;
+
+/** What a record says where moments are gathered, too. */
+export interface Both {
+  readonly ranges: Float32Array;
+  readonly moments: RecordMoments;
+}
+
+/** An observer beside which a gatherer sees the same values. */
+export function withMoments(observer: Observer, gatherer: MomentGatherer): Observer {
+  const { seeInPlace } = observer;
+  return {
+    see(tensor, values) {
+      observer.see(tensor, values);
+      gatherer.see(tensor, values);
+    },
+    ...(seeInPlace && {
+      seeInPlace(tensor, at, count, values) {
+        seeInPlace(tensor, at, count, values);
+        if (gatherer.wants(tensor)) gatherer.see(tensor, values());
+      },
+    }),
+    endOfRecord: () => ({ ranges: observer.endOfRecord() as Float32Array, moments: gatherer.take() }),
+    end: () => observer.end(),
+  };
+}
 
 /**
  * What a record says of its tensors, as `[min, max, min …]`: over all times that a tensor was shown; NaN twice for a tensor without a

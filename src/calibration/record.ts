@@ -11,6 +11,7 @@ import { constantsKnown, dependsOnData } from "./fold.ts";
 import { subgraphOf } from "./graph-facts.ts";
 import { type Histogram, mergeHistograms } from "./histogram.ts";
 import { type Instrumented, instrument, nameIn, type Observed } from "./instrument.ts";
+import type { MomentRequest } from "./moments/request.ts";
 import { isUnseen, type ObserverKind } from "./observe.ts";
 import { throwAll } from "./problems.ts";
 import { checkReduction, looksAtValues, type Range, type Reduction, reduce, reduceValues } from "./reduce.ts";
@@ -39,6 +40,10 @@ export interface RecordOptions {
   onUnobserved?(names: readonly string[]): void;
   /** Fills in Deferred contents of the model (src/model/write.ts). */
   fill?: Fill;
+  /** What operators with weights read is gathered, too; of subgraphs that are run by others nothing is. */
+  moments?: MomentRequest;
+  /** Which set of samples of `moments` this is. */
+  run?: number;
 }
 
 /** One tensor's range. ±inf is possible (the model made it); NaN is not. */
@@ -102,8 +107,8 @@ export async function recordRuns(
   const { reduction } = options;
   const wantsValues = looksAtValues(reduction);
   const samples = new Map<string, Samples>();
-  for (const { data, ...run } of runs)
-    for (const each of await recordSamples(model, data, { ...options, ...run }, wantsValues)) {
+  for (const [number, { data, ...run }] of runs.entries())
+    for (const each of await recordSamples(model, data, { ...options, ...run, run: number }, wantsValues)) {
       const key = `${each.subgraph} ${each.tensor}`;
       const before = samples.get(key);
       samples.set(key, before ? together(before, each) : each);
@@ -151,6 +156,7 @@ export async function recordSamples(
   const run = {
     ...options,
     subgraph,
+    moments: momentsOf(options, subgraph, data.count),
     observer: wantsHistogram ? ("histogram" as const) : ("minmax" as const),
   };
   if (data.shapes || needsSteps(model, subgraph, known, options.sequence)) return stepwiseSamples(model, data, run);
@@ -171,12 +177,25 @@ export async function recordSamples(
   return seenSamples(samplesOf(observed, result), options.onUnobserved);
 }
 
+/** What is gathered of one subgraph, which is the first of the copy that is run. */
+function momentsOf(
+  { moments, run = 0 }: Pick<RecordOptions, "moments" | "run">,
+  subgraph: number,
+  records: number,
+): MomentRequest | undefined {
+  if (!moments) return undefined;
+  moments.begin(run, records);
+  const own = moments.wishes.filter((wish) => wish.subgraph === subgraph);
+  return { ...moments, wishes: own.map((wish) => ({ ...wish, subgraph: 0 })) };
+}
+
 /** The same for a model that is run operator by operator, with what the subgraphs show that it runs. */
 async function stepwiseSamples(
   model: Model,
   data: DataSet,
   run: Omit<RecordOptions, "reduction"> & { subgraph: number; observer: ObserverKind },
 ): Promise<Samples[]> {
+  run.moments?.begin(run.run ?? 0, data.count);
   const plan = instrument(model, run.subgraph, new Map(), true);
   const observed = [
     ...mainObserved(plan, run.subgraph),

@@ -8,7 +8,8 @@ import { knownShape } from "./graph-facts.ts";
 import { type Histogram, mergeHistograms } from "./histogram.ts";
 import { explain, type Instrumented } from "./instrument.ts";
 import { compileLibrary } from "./litert.ts";
-import type { ObserverKind } from "./observe.ts";
+import { inOrder, type MomentRequest, wantedOf } from "./moments/request.ts";
+import type { Both, ObserverKind } from "./observe.ts";
 import { type Part, planParts } from "./parts.ts";
 import { runRecords } from "./pool.ts";
 import { type Slice, sliceModel } from "./slices.ts";
@@ -30,6 +31,8 @@ export interface RunOptions {
   name(tensor: number): string;
   onProgress?: Progress;
   fill?: Fill;
+  /** What operators with weights read is gathered, too. */
+  moments?: MomentRequest;
 }
 
 /** One entry an observed tensor: the plan's inputs, then its outputs. */
@@ -74,6 +77,8 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
       })),
       ...own.map((tensor) => ({ tensor, finite: finite.get(tensor)! })),
     ];
+    const moments = options.moments && wantedOf(options.moments, observed);
+    const takeMoments = moments && inOrder<Both["moments"]>((record, each) => moments.take(record, each));
     const job: Job = {
       chain: part && {
         links: part.slices.map(({ inputs, outputs }) => ({ inputs, outputs })),
@@ -86,6 +91,7 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
       observer: options.observer,
       observed,
       settle: options.settle,
+      ...(moments && { moments: moments.wanted }),
     };
     const { ends } = await runRecords(
       job,
@@ -100,7 +106,8 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
             parts.length > 1 ? `part ${number + 1} of ${parts.length}` : undefined,
           ),
         onResult: (record, values) => {
-          const pairs = values as Float32Array;
+          const pairs = moments ? (values as Both).ranges : (values as Float32Array);
+          takeMoments?.(record, (values as Both).moments);
           for (const [i, { tensor }] of observed.entries()) {
             const place = places.get(tensor)!;
             result.mins[place]![record] = pairs[2 * i]!;

@@ -66,8 +66,8 @@ const PASSABLE: ReadonlySet<TensorType> = new Set([
   TensorType.INT16,
 ]);
 
-/** Cuts the model; with `whole` into one slice. */
-export function sliceModel(plan: Instrumented, whole = false): Slice[] {
+/** Cuts the model; with `whole` into one slice. A slice ends with each of the tensors `endWith`, too. */
+export function sliceModel(plan: Instrumented, whole = false, endWith: ReadonlySet<number> = NOTHING): Slice[] {
   const facts = new Facts(plan);
   const slices: Slice[] = [];
   let from = 0;
@@ -77,7 +77,8 @@ export function sliceModel(plan: Instrumented, whole = false): Slice[] {
     results += sum(facts.results(operator), (index) => facts.bytes(index));
     stored += sum(operator.inputs ?? [], (index) => facts.storedBytes(index));
     const last = i === facts.operators.length - 1;
-    const enough = !whole && (count >= RESULT_COUNT || results >= RESULT_BYTES || stored >= STORED_BYTES);
+    const ends = facts.results(operator).some((index) => endWith.has(index));
+    const enough = !whole && (ends || count >= RESULT_COUNT || results >= RESULT_BYTES || stored >= STORED_BYTES);
     if (!last && !(enough && facts.cuts[i] && facts.dependsOnInput(from, i + 1))) continue;
     const slice = facts.slice(from, i + 1);
     // What is neither observed nor read need not be run.
@@ -87,6 +88,8 @@ export function sliceModel(plan: Instrumented, whole = false): Slice[] {
   }
   return slices;
 }
+
+const NOTHING: ReadonlySet<number> = new Set();
 
 /** What is to be known of the model to cut it. */
 class Facts {

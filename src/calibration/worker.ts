@@ -8,7 +8,8 @@ import { Chain, type ChainPlan } from "./chain.ts";
 import { type Failure, failureOf } from "./failure.ts";
 import type { Shapes } from "./inputs.ts";
 import { type Lent, openInstance } from "./litert.ts";
-import { OBSERVERS, type Observer, type ObserverKind } from "./observe.ts";
+import { MomentGatherer, type Wanted } from "./moments/gather.ts";
+import { OBSERVERS, type Observer, type ObserverKind, withMoments } from "./observe.ts";
 import { type StepsPlan, Stepwise } from "./stepwise/stepwise.ts";
 
 /** What a worker is to do, told once. Everything here is the same for all workers of a part. */
@@ -28,6 +29,8 @@ export interface Job {
    * second. The first record is run twice.
    */
   readonly settle: boolean;
+  /** What operators with weights read, where that is asked for: `place` counts the observed tensors. */
+  readonly moments?: readonly Wanted[];
 }
 
 export interface ObservedTensor {
@@ -68,6 +71,7 @@ let job: Job;
 let chain: Chain | undefined;
 let stepwise: Stepwise | undefined;
 let observer: Observer;
+let gatherer: MomentGatherer | undefined;
 let places: ReadonlyMap<number, number>;
 let settled = false;
 
@@ -83,6 +87,8 @@ async function handle(message: ToWorker): Promise<FromWorker> {
         job.observed.map(({ finite }) => finite),
         instance?.memory,
       );
+      gatherer = job.moments && new MomentGatherer(job.moments);
+      if (gatherer) observer = withMoments(observer, gatherer);
       places = new Map(job.observed.map(({ tensor, subgraph = 0 }, place) => [placeKey(subgraph, tensor), place]));
       return { kind: "ready" };
     }
@@ -90,6 +96,7 @@ async function handle(message: ToWorker): Promise<FromWorker> {
       await chain!.load(new Uint8Array(message.bytes, 0, message.length));
       return { kind: "ready" };
     case "record":
+      gatherer?.begin(message.record);
       await run(message.record, message.inputs, message.shapes);
       return { kind: "record", record: message.record, result: observer.endOfRecord() };
     case "end":
@@ -116,7 +123,7 @@ async function run(record: number, inputs: readonly Uint8Array[], shapes?: Shape
   const see = (tensor: number, lent: Lent): void => {
     const place = places.get(tensor);
     if (place === undefined) return;
-    if (observer.seeInPlace) observer.seeInPlace(place, lent.at, lent.size / 4);
+    if (observer.seeInPlace) observer.seeInPlace(place, lent.at, lent.size / 4, () => floatsOf(lent.bytes()));
     else observer.see(place, floatsOf(lent.bytes()));
   };
   if (job.settle && !settled) await chain?.run(record, inputs, () => {});

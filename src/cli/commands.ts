@@ -82,7 +82,7 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import("../commands/fake-quantize-weights.ts")).fakeQuantizeWeights,
   },
   "quantize-weights": {
-    runsModels: "never",
+    runsModels: "with --data",
     load: async () => (await import("../commands/quantize-weights.ts")).quantizeWeights,
   },
   "quantize-onnx": {

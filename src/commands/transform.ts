@@ -1,6 +1,7 @@
 /** Commands that change a model's graphs and write it again: their common course. */
 import { transform as run } from "../driver/quantize.ts";
-import { layersOf } from "../options/settings.ts";
+import type { TransformSettings } from "../driver/settings.ts";
+import { accuracyOf, layersOf, samplesOf } from "../options/settings.ts";
 import type { OptionName } from "../options/table.ts";
 import type { OptionValues } from "../options/values.ts";
 import type { QuantizeOptions, Workspace } from "../passes/context.ts";
@@ -18,6 +19,8 @@ export interface Transform {
   readonly examples: readonly string[];
   /** Options that passes see; uint8 per channel where it does not matter. */
   settings?(options: OptionValues): QuantizeOptions;
+  /** What weights become, for --accuracy. */
+  quantizerOf?(options: OptionValues): TransformSettings["quantizerOf"];
   /** Changes the graphs; returns what was done, for people. */
   change(space: Workspace, options: OptionValues): string | Promise<string>;
 }
@@ -40,6 +43,12 @@ export function transformCommand(transform: Transform): Command {
           force: options.force,
           layers: layersOf(options),
           options: transform.settings?.(options),
+          ...(transform.quantizerOf && {
+            // No range is wanted of them.
+            samples: samplesOf({ ...options, mode: "minmax" }),
+            accuracy: accuracyOf(options),
+            quantizerOf: transform.quantizerOf(options),
+          }),
           change: (space) => transform.change(space, options),
         },
         output,

@@ -50,11 +50,14 @@ const makeUpRanges = (count: (samples: number) => void): Phase<QuantizeSettings>
   },
 });
 
+/** Phases that are of no use without values. */
+const WITH_SAMPLES = ["fake-quantize weights", "equalize", "begin moments", "correct layers", "improve weights"];
+
 /** Phases of a flow that need neither samples nor a place for the result; ranges are made up. */
 function withoutWork(flow: readonly Phase<never>[], ranges: Phase<never>): Phase<never>[] {
   return flow.flatMap((phase) => {
     if (phase.name === "record") return [ranges];
-    return (phase.files && phase.name !== "open") || phase.name === "fake-quantize weights" ? [] : [phase];
+    return (phase.files && phase.name !== "open") || WITH_SAMPLES.includes(phase.name) ? [] : [phase];
   });
 }
 

@@ -93,7 +93,15 @@ export function fakeWeights({ space, graphs }: Own): void {
 export async function recordInto(run: Own): Promise<void> {
   const { space, graphs, settings, io, fed } = run;
   const { model, nodes } = exportWorkspace(space);
-  const recording = await recordSamples(model, settings.samples!, fed, io, fillConstants);
+  const { gathered } = run;
+  const recording = await recordSamples(model, settings.samples!, fed, io, fillConstants, {
+    ...(gathered && {
+      moments: (samples) => gathered.request(nodes, (graph) => space.graphs.indexOf(graph), samples),
+      ...(gathered.kept && {
+        watch: (number, data) => gathered.kept!.watch(number, data),
+      }),
+    }),
+  });
   run.facts.ranges = recording.from;
   run.shapes = recording.shapes;
   space.context.notes.push(...recording.notes);

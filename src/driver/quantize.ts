@@ -16,6 +16,9 @@ import { runSteps } from "../base/steps.ts";
 import type { OpenedModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
 import { NEEDS_KERNEL } from "../rules/schemes.ts";
+import { BEGIN_MOMENTS, EQUALIZE, gathersMoments, WIDEN_RANGES } from "./accuracy-phases.ts";
+import { correctLayers } from "./accuracy-steps.ts";
+import { IMPROVE_WEIGHTS } from "./accuracy-weights.ts";
 import { type Io, SILENT } from "./io.ts";
 import {
   checkModel,
@@ -74,6 +77,32 @@ import {
   verifyReportOf,
 } from "./verify-phases.ts";
 
+/** From ranges to parameters: what a trial of other constants goes through, too. */
+const MEASURED: readonly Phase<QuantizeSettings>[] = [
+  { name: "check ranges", why: "from here on every quantized activation needs one", run: refuseWithoutRanges },
+  { name: "clip masks", why: "what lies beyond every useful value must not decide a range", run: clipMasksOf },
+  { name: "keep infinite", why: "what no consumer allows to clip; borders come around it", run: keepInfiniteOf },
+  WIDEN_RANGES,
+  {
+    name: "keep outside domains",
+    why: "kernels that cannot take every value; borders come around them",
+    run: keepOutside,
+  },
+  { name: "insert borders", why: "their ranges are those of the float operators beside them", run: insertBorders },
+  {
+    name: "quantize",
+    why: "scales, zero points, dtypes: the pipeline of the scheme's family",
+    run: quantizeGraphs,
+  },
+  {
+    name: "refuse problems",
+    why: "constants that decisions looked at and could not use: all at once",
+    run: refuseProblems,
+  },
+  INFER,
+  { ...OPERATOR_VERSIONS, when: ({ options }) => NEEDS_KERNEL[options.scheme.family] },
+];
+
 export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
   CHECK_FILES,
   { ...START_THREADS, when: hasNoSamples },
@@ -111,35 +140,18 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
     run: refuseSchemeForTarget,
   },
   { name: "check model", why: "before samples run, which may take minutes", run: checkModel },
+  EQUALIZE,
+  BEGIN_MOMENTS,
   {
     name: "fake-quantize weights",
     span: "passes",
-    when: hasSamples,
+    when: (run) => hasSamples(run) && !gathersMoments(run),
     why: "so that ranges are recorded with the error that quantized weights have",
     run: fakeWeights,
   },
   { name: "record", span: "record", when: hasSamples, why: "ranges of activations come from samples", run: recordInto },
-  { name: "check ranges", why: "from here on every quantized activation needs one", run: refuseWithoutRanges },
-  { name: "clip masks", why: "what lies beyond every useful value must not decide a range", run: clipMasksOf },
-  { name: "keep infinite", why: "what no consumer allows to clip; borders come around it", run: keepInfiniteOf },
-  {
-    name: "keep outside domains",
-    why: "kernels that cannot take every value; borders come around them",
-    run: keepOutside,
-  },
-  { name: "insert borders", why: "their ranges are those of the float operators beside them", run: insertBorders },
-  {
-    name: "quantize",
-    why: "scales, zero points, dtypes: the pipeline of the scheme's family",
-    run: quantizeGraphs,
-  },
-  {
-    name: "refuse problems",
-    why: "constants that decisions looked at and could not use: all at once",
-    run: refuseProblems,
-  },
-  INFER,
-  { ...OPERATOR_VERSIONS, when: ({ options }) => NEEDS_KERNEL[options.scheme.family] },
+  correctLayers(MEASURED),
+  ...MEASURED,
   SHAPE_OPERANDS,
   {
     name: "hint at target",
@@ -203,6 +215,7 @@ export const TRANSFORM_FLOW: readonly Phase<TransformSettings>[] = [
   IMPORT,
   SET_LAYERS,
   REWRITE_FOR_TARGET,
+  IMPROVE_WEIGHTS,
   {
     name: "change",
     why: "what the command is for",

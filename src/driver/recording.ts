@@ -3,6 +3,7 @@ import { FileError, MinmaxqError } from "../base/errors.ts";
 import { counted, firstOf } from "../base/text.ts";
 import type { DataSet, InputSpec, RecordedRange, Reduction } from "../calibration/index.ts";
 import type { Shapes } from "../calibration/inputs.ts";
+import type { MomentRequest } from "../calibration/moments/request.ts";
 import { expectedInputs, type Fill, type Model } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
 import type { Io } from "./io.ts";
@@ -34,7 +35,8 @@ export interface OpenSamples {
 }
 
 /**
- * Runs the subgraphs of the model that samples are for, one after the other. `fill` computes contents that the model only describes.
+ * Runs the subgraphs of the model that samples are for, one after the other. `fill` computes contents that the model only describes;
+ * `more` is wanted beside ranges.
  * Throws a MinmaxqError.
  */
 export async function recordSamples(
@@ -43,6 +45,12 @@ export async function recordSamples(
   feds: readonly Fed[],
   io: Io,
   fill?: Fill,
+  more: {
+    /** What is gathered beside ranges of so many samples. */
+    moments?(samples: number): MomentRequest;
+    /** Looks at the records of a set of samples while they are read. */
+    watch?(run: number, data: DataSet): DataSet;
+  } = {},
 ): Promise<Recording> {
   // Loaded here: a run on recorded ranges needs nothing of it.
   const calibration = await import("../calibration/index.ts");
@@ -53,9 +61,9 @@ export async function recordSamples(
   const open: OpenSamples[] = [];
   try {
     await openAll(model, samples, feds, open, io);
-    const runs = open.map(({ fed: { subgraph, signature }, data, facts }) => ({
+    const runs = open.map(({ fed: { subgraph, signature }, data, facts }, run) => ({
       subgraph,
-      data: facts.watch(data),
+      data: more.watch ? more.watch(run, facts.watch(data)) : facts.watch(data),
       onProgress: io.progress(several ? `recording ${signature ?? subgraph}` : "recording", "samples"),
     }));
     const bySubgraph = await recordRuns(model, runs, {
@@ -70,6 +78,7 @@ export async function recordSamples(
           `warning: not recorded, because no sample shows them (a branch that is not taken, a result without elements): ${firstOf(names.map((name) => `"${name}"`))}`,
         ),
       fill,
+      moments: more.moments?.(open.reduce((sum, { data }) => sum + data.count, 0)),
     });
     const how = reductionText(reduction);
     return {

@@ -2,6 +2,7 @@
  * A RUN: one model through one flow, and what lives for it. Whatever a step opens is closed at the end of the run, however it ends.
  */
 import { statSync } from "node:fs";
+import type { Gathered } from "../accuracy/gathered.ts";
 import { peakMemory } from "../base/memory.ts";
 import { runSteps, type Step, type StepTime } from "../base/steps.ts";
 import type { Shapes } from "../calibration/inputs.ts";
@@ -54,6 +55,8 @@ export class Run<S extends Settings = Settings> {
   readonly facts: Facts = {};
   /** Inputs whose recorded range passes −FLT_MAX over; by "record". */
   readonly passedOver = new Set<Node>();
+  /** What layers read; by "begin moments", then "record". */
+  gathered?: Gathered;
   verified = false;
   /** Where the result is when it is whole and has no name yet; by "write". */
   temporary?: string;

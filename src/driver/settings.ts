@@ -1,7 +1,10 @@
 /** What a run of the driver is told: everything that a command line, a front or a job list can say, as values. */
+import type { LinearLayer } from "../accuracy/layers.ts";
+import type { LayerQuantizer } from "../accuracy/round-layers.ts";
+import type { AccuracySettings } from "../accuracy/settings.ts";
 import type { GivenShape, MediaSettings, Reduction } from "../calibration/index.ts";
 import type { Dialect } from "../model/index.ts";
-import type { QuantizeOptions, Workspace } from "../passes/context.ts";
+import type { Context, QuantizeOptions, Workspace } from "../passes/context.ts";
 
 /** Settings of every flow. */
 export interface Settings {
@@ -42,6 +45,8 @@ export interface QuantizeSettings extends Settings {
   readonly strict?: boolean;
   /** Do not load and run a .tflite result in LiteRT. */
   readonly withoutRun?: boolean;
+  /** What is done for accuracy beside the scheme's rules; absent = nothing. */
+  readonly accuracy?: AccuracySettings;
 }
 
 /** Settings of `record`. */
@@ -50,7 +55,9 @@ export interface RecordSettings extends Settings {
 }
 
 /** Settings of a change of graphs. */
-export interface TransformSettings extends Settings {
+export interface TransformSettings extends Settings, Pick<QuantizeSettings, "samples" | "accuracy"> {
+  /** What weights become, where accuracy has a say in it; null for layers that stay as they are. */
+  quantizerOf?(layer: LinearLayer, context: Context): LayerQuantizer | null;
   /** Changes the graphs of the workspace; gives what was done, for people. */
   change(space: Workspace): string | Promise<string>;
 }

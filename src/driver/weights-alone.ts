@@ -18,6 +18,7 @@ import {
 } from "../passes/transform/quantize-weights-alone.ts";
 import type { Kept, WeightsAlone } from "../passes/transform/weights-plan.ts";
 import { KEEP_FLOAT } from "../settings/layer-words.ts";
+import { improvesWeights, improveWeights, quantizerOfPlan } from "./accuracy-weights.ts";
 import { begin } from "./early-output.ts";
 import { type Io, SILENT } from "./io.ts";
 import { prepareRun } from "./own-phases.ts";
@@ -28,8 +29,8 @@ import { OPERATOR_VERSIONS, RUN_IN_LITERT } from "./run-result.ts";
 import type { QuantizeSettings } from "./settings.ts";
 import { CHECK_FILES, IMPORT, OPEN, SET_LAYERS, SHAPE_OPERANDS, START_THREADS, ZERO_BIAS } from "./shared-phases.ts";
 
-/** Settings of a model whose weights alone are quantized; samples are of no use. */
-export interface WeightsAloneSettings extends Omit<QuantizeSettings, "samples"> {
+/** Settings of a model whose weights alone are quantized; samples are of use for accuracy only. */
+export interface WeightsAloneSettings extends QuantizeSettings {
   readonly weights: Omit<WeightsAlone, "tooLarge">;
 }
 
@@ -66,6 +67,7 @@ export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase
       name: "begin output",
       files: true,
       span: "prepare",
+      when: (run) => !improvesWeights(run),
       why: "a thread streams weights that are known already, while the rest is prepared",
       run(run) {
         const expected: Parameters<typeof begin>[4] = (graph, context) => expectedWeights(graph, context, weights);
@@ -88,6 +90,13 @@ export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase
         for (const node of graphs.flatMap(activeNodes))
           if (node.kind === "operator" && isAskedFor(node, space.context)) node.float = ASKED_FOR;
       },
+    },
+    {
+      name: "improve weights",
+      span: "record",
+      when: improvesWeights,
+      why: "what layers read decides how their weights are rounded, and what their biases take back",
+      run: (run) => improveWeights(run, quantizerOfPlan(weights)),
     },
     {
       name: "quantize weights",

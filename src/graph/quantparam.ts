@@ -12,6 +12,8 @@ export type Provenance =
   | { from: "own values" }
   /** A range without what a mask says; `was` is how the range came to be. */
   | { from: "clipped mask"; was: Provenance }
+  /** A recorded range with headroom; `was` is how it came to be. */
+  | { from: "widened"; by: number; was: Provenance }
   | { from: "range"; of: string }
   | { from: "predefined"; kind: string }
   | { from: "integer scale" }
@@ -108,6 +110,8 @@ export function provenanceText(provenance: Provenance): string {
       return "own values";
     case "clipped mask":
       return `${provenanceText(provenance.was)}, without what a mask says`;
+    case "widened":
+      return `${provenanceText(provenance.was)}, ×${provenance.by} for headroom`;
     case "range":
       return `from ${provenance.of}`;
     case "predefined":

@@ -37,6 +37,9 @@ export const REDUCTION_OPTIONS: readonly OptionName[] = [
   "movingAvgConst",
 ];
 
+/** What is done for accuracy beside the scheme's rules. */
+export const METHOD_OPTIONS: readonly OptionName[] = ["accuracy", "biasCorrection", "rounding", "rangeMargin"];
+
 export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "output",
   ...RECORDING_OPTIONS,
@@ -56,6 +59,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "maskValue",
   "withSteps",
   "withoutSteps",
+  ...METHOD_OPTIONS,
   "strict",
   "withoutRun",
   "explain",
@@ -109,10 +113,12 @@ export function checkTogether(options: OptionValues): void {
 
 /** What has to do with activations is of no use where they stay float, and nothing is ignored in silence. */
 function checkWeightsAlone({ name, kind }: WeightScheme, options: OptionValues): void {
-  const useless = OF_ACTIVATIONS.find((each) => options[each] !== undefined && options[each] !== false);
+  const useless = OF_ACTIVATIONS.find(
+    (each) => options[each] !== undefined && options[each] !== false && !(each === "data" && usesSamples(options)),
+  );
   if (useless)
     throw new UsageError(
-      `${ROWS[useless].flags.split(" ")[0]}: not with --scheme ${name}, whose activations stay float (no samples are needed); leave it out`,
+      `${ROWS[useless].flags.split(" ")[0]}: not with --scheme ${name}, whose activations stay float (no samples are needed${useless === "data" ? ", but for --accuracy good or best" : ""}); leave it out`,
     );
   const target = targetOf(options);
   if (target && !target.weightSchemes.includes(kind))
@@ -132,4 +138,10 @@ export const OF_ACTIVATIONS: readonly OptionName[] = [
   "saveMinMax",
   "maskValue",
   "activations",
+  "rangeMargin",
 ];
+
+/** Whether samples are of use also where activations stay float: they say what layers read. */
+export function usesSamples({ accuracy, biasCorrection, rounding }: Partial<OptionValues>): boolean {
+  return (accuracy !== undefined && accuracy !== "compat") || biasCorrection === true || rounding === "gptq";
+}

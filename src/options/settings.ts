@@ -1,4 +1,5 @@
 /** Values of the options → settings of the driver: what commands and a batch's jobs share. */
+import { ACCURACY_LEVELS, type AccuracySettings } from "../accuracy/settings.ts";
 import type { MediaSettings, Reduction } from "../calibration/index.ts";
 import type { QuantizeSettings, RecordSettings, Samples } from "../driver/settings.ts";
 import type { Scheme } from "../rules/schemes.ts";
@@ -29,11 +30,30 @@ export function quantizeSettings(model: string, options: OptionValues): Quantize
     layers: layersOf(options),
     profile: options.profileData,
     samples: samplesOf(options),
+    accuracy: accuracyOf(options),
     withSteps: options.withSteps,
     withoutSteps: options.withoutSteps,
     strict: options.strict,
     // A file for whatever runs it is not for LiteRT to judge.
     withoutRun: options.withoutRun || options.target === "none",
+  };
+}
+
+/** What is done for accuracy: a level, and single methods over it; undefined where that is nothing. */
+export function accuracyOf({
+  accuracy,
+  biasCorrection,
+  rounding,
+  rangeMargin,
+}: OptionValues): AccuracySettings | undefined {
+  if ((accuracy ?? "compat") === "compat" && !biasCorrection && !rounding && rangeMargin === undefined)
+    return undefined;
+  const level: AccuracySettings = ACCURACY_LEVELS[accuracy ?? "compat"];
+  return {
+    ...level,
+    ...(biasCorrection && { biasCorrection }),
+    ...(rounding && { rounding }),
+    ...(rangeMargin !== undefined && { margin: rangeMargin }),
   };
 }
 

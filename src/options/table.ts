@@ -4,6 +4,7 @@
  *
  * The drop-in fronts have the reference's own options (src/drop-in).
  */
+import { ACCURACY_NAMES } from "../accuracy/settings.ts";
 import { VISQ_METRICS, type VisqMetric } from "../compare/visq.ts";
 import { PREPARE_NAMES, REQUESTED_NAMES } from "../passes/prepare/index.ts";
 import {
@@ -18,6 +19,7 @@ import {
 import { TARGET_NAMES_OR_NONE } from "../rules/targets.ts";
 import {
   allOrSome,
+  atLeastOne,
   collected,
   copiedParameters,
   filled,
@@ -186,6 +188,30 @@ export const OPTIONS = {
     flags: "--no-prepare <steps>",
     help: `leave out steps before quantization: ${PREPARE_NAMES.join(", ")}; repeatable, or separated by commas`,
     parse: namesOf("step", PREPARE_NAMES),
+  },
+  accuracy: {
+    flags: "--accuracy <level>",
+    help: "what is done beside the scheme's rules to lose less: compat (nothing: ONE's bits), good (bias correction, headroom for int16), best (also least-squares rounding, each step tried on samples that are held out)",
+    parse: oneOf(ACCURACY_NAMES),
+    defaultText: "compat",
+  },
+  biasCorrection: {
+    needs: "data",
+    flags: "--bias-correction",
+    help: "biases take back what the rounding of weights adds to a layer's result on average; part of --accuracy good",
+  },
+  rounding: {
+    needs: "data",
+    flags: "--rounding <how>",
+    help: "how weights are rounded: nearest, or gptq (least squares over what the layer reads; part of --accuracy best)",
+    parse: oneOf({ nearest: "nearest", gptq: "gptq" } as const),
+    defaultText: "as --accuracy",
+  },
+  rangeMargin: {
+    flags: "--range-margin <k>",
+    help: "factor of recorded ranges, 1 or more: headroom for inputs unlike the samples",
+    parse: atLeastOne,
+    defaultText: "2 for int16 activations with --accuracy good or best, else 1",
   },
   strict: {
     flags: "--strict",

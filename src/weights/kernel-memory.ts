@@ -19,6 +19,7 @@ export interface Block {
 }
 
 type TypedArray =
+  | Float64Array
   | Float32Array
   | Uint32Array
   | Int32Array

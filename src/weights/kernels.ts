@@ -22,6 +22,7 @@ import {
   KernelStream,
   type Parameters,
 } from "./kernel-stream.ts";
+import { LayerKernels } from "./layer-kernels.ts";
 
 export type { Block, IntegerKind, KernelFunctions, KernelLayout, KernelStream, Observation, Parameters, Range };
 
@@ -59,7 +60,8 @@ export function useCompiled(module: WebAssembly.Module): void {
 
 /** A new instance with its own memory (starts at 64 KiB and grows). */
 export function loadKernels(): Kernels {
-  return copying(new KernelStream(new WebAssembly.Instance(compiledKernels())));
+  const instance = new WebAssembly.Instance(compiledKernels());
+  return copying(new KernelStream(instance), new LayerKernels(instance));
 }
 
 /**
@@ -121,7 +123,7 @@ function fusedLists<T>(
 type Lists = [Float32Array, BigInt64Array, Float32Array, Float32Array, Float32Array];
 
 /** Wraps every kernel of a stream: arguments are copied in, results out, and the memory is given back. */
-function copying(stream: KernelStream): Kernels {
+function copying(stream: KernelStream, layers: LayerKernels): Kernels {
   type Values = Float32Array | Uint16Array | Int8Array | Uint8Array;
   const on = <R>(values: Values, call: (block: Block) => R, copy: (result: R) => R): R =>
     stream.scoped(() => copy(call(stream.copyIn(values))));
@@ -129,6 +131,13 @@ function copying(stream: KernelStream): Kernels {
   const same = <T>(result: T): T => result;
   return {
     stream,
+    columnsums: (...lists) => layers.columnsums(...lists),
+    covariance: (...lists) => layers.covariance(...lists),
+    factor: (...lists) => layers.factor(...lists),
+    successive: (...lists) => layers.successive(...lists),
+    descend: (...lists) => layers.descend(...lists),
+    everyway: (...lists) => layers.everyway(...lists),
+    shrunk: (...lists) => layers.shrunk(...lists),
     minmax: (values) => on(values, (block) => stream.minmax(block), same),
     observe: (values) => on(values, (block) => stream.observe(block), same),
     channels: (values, channels, inner, mins, maxs) => {

@@ -7,7 +7,7 @@ import { type ChannelLayout, type Constant, stored, wholeTensor } from "./consta
 import { bytesOf, PIECE_LIMIT, problemOf, problemOfNonFinite, scanRanges } from "./encode.ts";
 import { loadBytes, loadFloats } from "./floats.ts";
 import { type KernelStream, type Kernels, loadKernels, type Parameters } from "./kernels.ts";
-import { piecesOf } from "./pieces.ts";
+import { type Piece, piecesOf } from "./pieces.ts";
 
 /** Scans constants in pieces. Problems of their values (NaN, infinities) are collected, so that all are told at once. */
 export class ConstantScanner {
@@ -70,6 +70,14 @@ export class ConstantScanner {
     if (constant.count === 0) return new Float32Array(0);
     return this.stream.scoped(() => {
       const block = loadFloats(this.stream, constant, piecesOf(wholeTensor(constant.count), constant.count)[0]!);
+      return new Float32Array(block.bytes().slice().buffer);
+    });
+  }
+
+  /** The elements of a piece (piecesOf), whatever they are. */
+  piece(constant: Constant, piece: Piece): Float32Array {
+    return this.stream.scoped(() => {
+      const block = loadFloats(this.stream, constant, piece);
       return new Float32Array(block.bytes().slice().buffer);
     });
   }

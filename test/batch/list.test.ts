@@ -65,6 +65,9 @@ describe("what a list says", () => {
       layer: ["a=int16", "b*=uint8:layer"],
       withSteps: ["relu-to-mul", "decompose-hard-swish"],
       withoutSteps: ["all", "zero-bias"],
+      accuracy: "Good",
+      rounding: "gptq",
+      rangeMargin: "1.5",
       explain: "why.json",
     };
     // Blocks are for schemes that the other options do not go with.
@@ -103,6 +106,10 @@ describe("what a list says", () => {
       layer: ["a=int16", "b*=uint8:layer"],
       withSteps: ["relu-to-mul", "decompose-hard-swish"],
       withoutSteps: ["all", "zero-bias"],
+      accuracy: "good",
+      biasCorrection: true,
+      rounding: "gptq",
+      rangeMargin: 1.5,
       tfStyleMaxpool: true,
       saveMinMax: true,
       sequence: true,

@@ -6,7 +6,8 @@ import type { Failure } from "../failure.ts";
 import { type Histogram, mergeHistograms } from "../histogram.ts";
 import { explain, type Instrumented } from "../instrument.ts";
 import { compileLibrary } from "../litert.ts";
-import type { ObserverKind } from "../observe.ts";
+import { inOrder, type MomentRequest, wantedOf } from "../moments/request.ts";
+import type { Both, ObserverKind } from "../observe.ts";
 import { planSteps } from "../parts.ts";
 import { runRecords } from "../pool.ts";
 import { graphBytes, type RunResult } from "../run.ts";
@@ -22,6 +23,8 @@ export interface StepwiseOptions {
   sequence: boolean;
   onProgress?(done: number, total: number): void;
   fill?: Fill;
+  /** What operators with weights read is gathered, too. */
+  moments?: MomentRequest;
 }
 
 /** Runs it; results are those of the plan's inputs, outputs, and results of called subgraphs, in this order. Throws MinmaxqError. */
@@ -34,6 +37,8 @@ export async function runStepwise(plan: Instrumented, data: DataSet, options: St
     { ...sizesOf(plan), observer: options.observerBytes, records: data.count },
     bounds,
   );
+  const moments = options.moments && wantedOf(options.moments, observed);
+  const takeMoments = moments && inOrder<Both["moments"]>((record, each) => moments.take(record, each));
   const job: Job = {
     steps: { model, sequence: options.sequence, room },
     library: await compileLibrary(fastMath),
@@ -41,6 +46,7 @@ export async function runStepwise(plan: Instrumented, data: DataSet, options: St
     observer: options.observer,
     observed,
     settle: false,
+    ...(moments && { moments: moments.wanted }),
   };
   const mins = observed.map(() => new Float32Array(data.count));
   const maxs = observed.map(() => new Float32Array(data.count));
@@ -51,7 +57,8 @@ export async function runStepwise(plan: Instrumented, data: DataSet, options: St
       workers,
       onProgress: options.onProgress,
       onResult: (record, values) => {
-        const pairs = values as Float32Array;
+        const pairs = moments ? (values as Both).ranges : (values as Float32Array);
+        takeMoments?.(record, (values as Both).moments);
         for (const place of observed.keys()) {
           mins[place]![record] = pairs[2 * place]!;
           maxs[place]![record] = pairs[2 * place + 1]!;

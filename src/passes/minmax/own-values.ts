@@ -67,6 +67,21 @@ export function scannedWeights(
   return { constant, quant: quantParam({ scale, zeroPoint, axis, provenance: { from: "own values" } }) };
 }
 
+/** Weights that are on the grid of scales already, as integers of these (src/accuracy); all others as `scannedWeights`. */
+export function encodedWeights(
+  { quant, changes }: Node,
+  values: Constant,
+  quantizer: Quantizer,
+  layout: ChannelLayout,
+  axis: number,
+): { constant: Constant; quant: QuantParam } {
+  const isOnGrid = changes.length > 0 && values.kind === "dequantized" && quant?.scale.length === layout.channels;
+  if (!isOnGrid) return scannedWeights(values, quantizer, layout, axis);
+  const { min, scale, zeroPoint, provenance } = quant;
+  const constant = encoded(values, { rule: "known", quantizer, layout, min, scale });
+  return { constant, quant: quantParam({ scale, zeroPoint, axis, provenance }) };
+}
+
 /** How weights are seen: one channel per tensor, else channels along the axis that their role says (§3.5.1). */
 export function weightLayout(
   user: Node,

@@ -37,7 +37,7 @@ function withParameters(
     ...old,
     scale: Float32Array.of(...(append ? old.scale : []), scale),
     zeroPoint: BigInt64Array.of(...(append ? old.zeroPoint : []), BigInt(zeroPoint)),
-    provenance: old.provenance.from === "recorded" ? old.provenance : recorded,
+    provenance: ["recorded", "widened"].includes(old.provenance.from) ? old.provenance : recorded,
   });
 }
 

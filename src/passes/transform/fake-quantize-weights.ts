@@ -17,15 +17,25 @@ import { type Context, granularityOf, schemeOf, shared } from "../context.ts";
 import { weightLayout } from "../minmax/own-values.ts";
 
 export function fakeQuantizeWeights(graph: Graph, context: Context): void {
-  const active = activeNodes(graph);
-  for (const node of active) if (node.dtype === "FLOAT32" || context.likeReference) node.quant = null;
-  for (const node of active) {
+  clearParameters(graph, context);
+  roundWeights(graph, context);
+}
+
+/** Takes all parameters and ranges away; `quantize` keeps those of parts that are quantized already. */
+export function clearParameters(graph: Graph, context: Context): void {
+  for (const node of activeNodes(graph)) if (node.dtype === "FLOAT32" || context.likeReference) node.quant = null;
+}
+
+/** Rounds the weights alone; those that have parameters already (src/accuracy) are as they should be. */
+export function roundWeights(graph: Graph, context: Context): void {
+  for (const node of activeNodes(graph)) {
     if (node.kind !== "operator" || node.float) continue;
     const row = node.row;
     for (const index of operandsWith(row, node.inputs.length, "weights")) {
       const role = row.in[index]!;
       const operand = node.inputs[index];
       if (role.role !== "weights" || !isConstant(operand) || operand.dtype !== "FLOAT32") continue;
+      if (operand.quant?.scale.length) continue;
       const granularity = granularityOf(context, node);
       const quantizer = schemeOf(context, node).weights[granularity];
       const weights = ownConstant(graph, node, index);
@@ -41,8 +51,8 @@ export function fakeQuantizeWeights(graph: Graph, context: Context): void {
   }
 }
 
-/** The rounded values of a constant as a description, and the parameters that rounded them. */
-function fakeQuantized(context: Context, weights: Node, layout: ChannelLayout, quantizer: Quantizer) {
+/** The rounded values of a constant as a description, and the parameters that round them: its channels are scanned here. */
+export function fakeQuantized(context: Context, weights: Node, layout: ChannelLayout, quantizer: Quantizer) {
   const of = weights.constant!;
   const { min, max } = context.scanner.channelRanges(weights.name, of, layout);
   const parameters = emptyParameters(layout.channels);

@@ -6,12 +6,22 @@
  * A target may want them per tensor, or not at all. Weights that already carry parameters are quantized too; the reference clones them and forgets to.
  */
 import { ownConstant } from "../../graph/edit.ts";
-import { activeNodes, type Graph, isConstant } from "../../graph/graph.ts";
+import { activeNodes, type Graph, isConstant, type Node } from "../../graph/graph.ts";
 import { roleOf } from "../../rules/operators.ts";
 import type { Quantizer } from "../../rules/schemes.ts";
 import { targetRow } from "../../rules/targets.ts";
 import { type Context, warn } from "../context.ts";
-import { floatConstant, scannedWeights, weightLayout } from "../minmax/own-values.ts";
+import { encodedWeights, floatConstant, weightLayout } from "../minmax/own-values.ts";
+
+/** How weights of an operand are cut into channels: as their role says, or as the target wants them. */
+export function weightsOnlyLayout({ options: { target } }: Context, node: Node, index: number) {
+  const role = roleOf(node.row, index);
+  const weights = node.inputs[index];
+  if (role.role !== "weights" || !weights || !node.row.weightsOnly) return null;
+  const perTensor = target !== undefined && targetRow(target, node.op).weightsAlone?.granularity === "per tensor";
+  const layout = weightLayout(node, weights, role, perTensor ? "layer" : "channel");
+  return { layout, axis: perTensor ? 0 : role.axis };
+}
 
 export function quantizeWeightsOnly(graph: Graph, context: Context, quantizer: Quantizer): void {
   for (const node of activeNodes(graph)) {
@@ -34,11 +44,10 @@ export function quantizeWeightsOnly(graph: Graph, context: Context, quantizer: Q
         warn(context, node, "weights-stay-float", `${role.name} "${operand.name}" ${why}`);
         continue;
       }
-      const perTensor = taken?.granularity === "per tensor";
       const weights = ownConstant(graph, node, index);
       const values = floatConstant(weights);
-      const layout = weightLayout(node, weights, role, perTensor ? "layer" : "channel");
-      const { constant, quant } = scannedWeights(values, quantizer, layout, perTensor ? 0 : role.axis);
+      const { layout, axis } = weightsOnlyLayout(context, node, index)!;
+      const { constant, quant } = encodedWeights(weights, values, quantizer, layout, axis);
       Object.assign(weights, { constant, quant, dtype: quantizer.dtype });
     }
   }

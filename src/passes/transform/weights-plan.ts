@@ -7,7 +7,7 @@ import { operandsWith } from "../../rules/operators.ts";
 import { type Quantizer, quantizerKey, type WeightScheme } from "../../rules/schemes.ts";
 import { type Constant, channelsAlong, halved, inBlocks, wholeTensor } from "../../weights/constant.ts";
 import { type Context, shared } from "../context.ts";
-import { floatConstant, scannedWeights } from "../minmax/own-values.ts";
+import { encodedWeights, floatConstant } from "../minmax/own-values.ts";
 import { canSplit } from "./split-activation.ts";
 
 /** What `quantizeWeightsAlone` is told. */
@@ -221,7 +221,7 @@ export function encodedAs(
       return { constant: integers, quant: null, dtype, scales };
     }
     const layout = perTensor ? wholeTensor(values.count) : channelsAlong(shape, axis);
-    return { ...scannedWeights(values, quantizer, layout, axis), dtype };
+    return { ...encodedWeights(operand, values, quantizer, layout, axis), dtype };
   });
 }
 

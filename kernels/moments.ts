@@ -1,0 +1,142 @@
+/**
+ * Sums of what layers read, in float64: the mean of each column of a matrix, and how columns vary together.
+ */
+import { demand, listResult, reserve } from "./memory";
+
+/** Sums of the columns of each group of [groups, rows, columns], row after row. */
+export function columnsums(values: usize, count: usize, groups: u32, columns: u32): usize {
+  demand(groups > 0 && columns > 0 && count % (<usize>groups * columns) == 0);
+  const rows = count / (<usize>groups * columns);
+  const bytes = (<usize>groups * columns) << 3;
+  const sums = reserve(bytes);
+  memory.fill(sums, 0, bytes);
+  let at = values;
+  for (let group: usize = 0; group < groups; group++) {
+    const from = sums + ((group * columns) << 3);
+    for (let row: usize = 0; row < rows; row++) {
+      addRow(at, from, columns);
+      at += (<usize>columns) << 2;
+    }
+  }
+  return listResult(sums, <usize>groups * columns);
+}
+
+function addRow(row: usize, sums: usize, columns: u32): void {
+  let at = row;
+  let to = sums;
+  const vectors = row + ((<usize>columns & ~3) << 2);
+  while (at < vectors) {
+    const four = v128.load(at, 0, 1);
+    v128.store(to, f64x2.add(v128.load(to), f64x2.promote_low_f32x4(four)));
+    const upper = v128.shuffle<i32>(four, four, 2, 3, 2, 3);
+    v128.store(to, f64x2.add(v128.load(to, 16), f64x2.promote_low_f32x4(upper)), 16);
+    at += 16;
+    to += 32;
+  }
+  const end = row + ((<usize>columns) << 2);
+  while (at < end) {
+    store<f64>(to, load<f64>(to) + <f64>load<f32>(at));
+    at += 4;
+    to += 8;
+  }
+}
+
+/** Rows whose products are summed in float32 before they are added in float64. */
+const TOGETHER: usize = 64;
+
+/**
+ * Covariance of the columns of [rows, columns]: the mean of (x − mean)(x − mean)ᵀ, all of the symmetric matrix. Values lose their mean in
+ * float32; sums of 64 products are float32, all further sums float64.
+ */
+export function covariance(values: usize, count: usize, columns: u32): usize {
+  demand(columns > 0 && count > 0 && count % columns == 0);
+  const size = <usize>columns;
+  const rows = count / size;
+  const matrix = reserve((size * size) << 3);
+  memory.fill(matrix, 0, (size * size) << 3);
+  const means = reserve(size << 3);
+  memory.fill(means, 0, size << 3);
+  for (let row: usize = 0; row < rows; row++) addRow(values + ((row * size) << 2), means, columns);
+  for (let c: usize = 0; c < size; c++) {
+    const mean = means + (c << 3);
+    store<f64>(mean, load<f64>(mean) / <f64>rows);
+  }
+  // A block of rows, column by column; pairs of columns are then products of runs of floats.
+  const padded = (size + 3) & ~3;
+  const block = reserve((padded * TOGETHER) << 2);
+  for (let first: usize = 0; first < rows; first += TOGETHER) {
+    const some = min(TOGETHER, rows - first);
+    if (some < TOGETHER || padded > size) memory.fill(block, 0, (padded * TOGETHER) << 2);
+    for (let row: usize = 0; row < some; row++) {
+      let at = values + (((first + row) * size) << 2);
+      let to = block + (row << 2);
+      for (let c: usize = 0; c < size; c++) {
+        store<f32>(to, <f32>(<f64>load<f32>(at) - load<f64>(means + (c << 3))));
+        at += 4;
+        to += TOGETHER << 2;
+      }
+    }
+    for (let i: usize = 0; i < size; i += 2)
+      for (let j: usize = i & ~3; j < size; j += 4) addProducts(block, matrix, size, i, j);
+  }
+  const share = 1 / <f64>rows;
+  for (let i: usize = 0; i < size; i++) {
+    for (let j = i; j < size; j++) {
+      const value = load<f64>(matrix + ((i * size + j) << 3)) * share;
+      store<f64>(matrix + ((i * size + j) << 3), value);
+      store<f64>(matrix + ((j * size + i) << 3), value);
+    }
+  }
+  return listResult(matrix, size * size);
+}
+
+/** Adds the products of columns i and i + 1 with j … j + 3. What lies below the diagonal is overwritten later. */
+function addProducts(block: usize, matrix: usize, size: usize, i: usize, j: usize): void {
+  let a = block + ((i * TOGETHER) << 2);
+  let b = block + ((j * TOGETHER) << 2);
+  let s00 = f32x4.splat(0);
+  let s01 = s00;
+  let s02 = s00;
+  let s03 = s00;
+  let s10 = s00;
+  let s11 = s00;
+  let s12 = s00;
+  let s13 = s00;
+  const end = a + (TOGETHER << 2);
+  while (a < end) {
+    const x = v128.load(a);
+    const y = v128.load(a, TOGETHER << 2);
+    const p = v128.load(b);
+    const q = v128.load(b, TOGETHER << 2);
+    const r = v128.load(b, TOGETHER << 3);
+    const s = v128.load(b, 3 * (TOGETHER << 2));
+    s00 = f32x4.add(s00, f32x4.mul(x, p));
+    s01 = f32x4.add(s01, f32x4.mul(x, q));
+    s02 = f32x4.add(s02, f32x4.mul(x, r));
+    s03 = f32x4.add(s03, f32x4.mul(x, s));
+    s10 = f32x4.add(s10, f32x4.mul(y, p));
+    s11 = f32x4.add(s11, f32x4.mul(y, q));
+    s12 = f32x4.add(s12, f32x4.mul(y, r));
+    s13 = f32x4.add(s13, f32x4.mul(y, s));
+    a += 16;
+    b += 16;
+  }
+  addTo(matrix, size, i, j, s00);
+  addTo(matrix, size, i, j + 1, s01);
+  addTo(matrix, size, i, j + 2, s02);
+  addTo(matrix, size, i, j + 3, s03);
+  addTo(matrix, size, i + 1, j, s10);
+  addTo(matrix, size, i + 1, j + 1, s11);
+  addTo(matrix, size, i + 1, j + 2, s12);
+  addTo(matrix, size, i + 1, j + 3, s13);
+}
+
+// @ts-ignore: decorator
+@inline
+function addTo(matrix: usize, size: usize, i: usize, j: usize, four: v128): void {
+  if (i >= size || j >= size) return;
+  const at = matrix + ((i * size + j) << 3);
+  const low = <f64>f32x4.extract_lane(four, 0) + <f64>f32x4.extract_lane(four, 1);
+  const high = <f64>f32x4.extract_lane(four, 2) + <f64>f32x4.extract_lane(four, 3);
+  store<f64>(at, load<f64>(at) + (low + high));
+}

@@ -1,0 +1,306 @@
+/**
+ * Rounding rows of weights so that what they compute changes least: J = eᵀ C e for the error e of a row, C the covariance of what the row reads.
+ *
+ * All in float64. Values are in steps of their row's scale, counted from its zero point, so integers of a row lie between its `low` and `high`.
+ */
+import { demand, listResult, reserve } from "./memory";
+
+/** a · b over `count` values. Two sums, joined in the end: always in the same order. */
+function dot(a: usize, b: usize, count: usize): f64 {
+  let sum = f64x2.splat(0);
+  const pairs = a + ((count & ~1) << 3);
+  while (a < pairs) {
+    sum = f64x2.add(sum, f64x2.mul(v128.load(a), v128.load(b)));
+    a += 16;
+    b += 16;
+  }
+  const both = f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
+  return (count & 1) == 1 ? both + load<f64>(a) * load<f64>(b) : both;
+}
+
+/** to += by · from. */
+function addScaled(to: usize, from: usize, by: f64, count: usize): void {
+  const factor = f64x2.splat(by);
+  const pairs = to + ((count & ~1) << 3);
+  while (to < pairs) {
+    v128.store(to, f64x2.add(v128.load(to), f64x2.mul(factor, v128.load(from))));
+    to += 16;
+    from += 16;
+  }
+  if ((count & 1) == 1) store<f64>(to, load<f64>(to) + by * load<f64>(from));
+}
+
+/** T, upper triangular, with TᵀT = the matrix (Cholesky); an empty list where the matrix is not positive definite. */
+export function factor(matrix: usize, count: usize, size: u32): usize {
+  const n = <usize>size;
+  demand(n > 0 && count == n * n);
+  const result = reserve(count << 3);
+  memory.copy(result, matrix, count << 3);
+  for (let i: usize = 0; i < n; i++) {
+    const row = result + ((i * n) << 3);
+    const pivot = load<f64>(row + (i << 3));
+    if (!(pivot > 0)) return listResult(result, 0);
+    const root = Math.sqrt(pivot);
+    for (let j: usize = 0; j < i; j++) store<f64>(row + (j << 3), 0);
+    store<f64>(row + (i << 3), root);
+    for (let j = i + 1; j < n; j++) store<f64>(row + (j << 3), load<f64>(row + (j << 3)) / root);
+    for (let k = i + 1; k < n; k++) {
+      const by = load<f64>(row + (k << 3));
+      if (by != 0) addScaled(result + ((k * n + k) << 3), row + (k << 3), -by, n - k);
+    }
+  }
+  return listResult(result, count);
+}
+
+// @ts-ignore: decorator
+@inline
+function limited(value: f64, low: f64, high: f64): f64 {
+  return min(max(nearest(value), low), high);
+}
+
+/** Rows that are rounded together, so that the factor is read once for all of them. */
+const ROWS: usize = 4;
+
+/**
+ * Rounds rows one value after the other, the last first, each to what is best after the errors before it, when those to come may be any
+ * numbers (GPTQ; with the triangular factor T of C the same as the nearest plane). → integers
+ */
+export function successive(
+  values: usize,
+  count: usize,
+  lows: usize,
+  rows: usize,
+  highs: usize,
+  rows2: usize,
+  triangle: usize,
+  entries: usize,
+): usize {
+  demand(rows > 0 && rows2 == rows && count % rows == 0);
+  const n = count / rows;
+  demand(entries == n * n);
+  const integers = reserve(count << 3);
+  // Errors of four rows, value by value.
+  const errors = reserve((n * ROWS) << 3);
+  for (let first: usize = 0; first < rows; first += ROWS) {
+    const some = min(ROWS, rows - first);
+    memory.fill(errors, 0, (n * ROWS) << 3);
+    for (let back: usize = 0; back < n; back++) {
+      const i = n - 1 - back;
+      const line = triangle + ((i * n) << 3);
+      let sum0 = f64x2.splat(0);
+      let sum1 = sum0;
+      let at = line + ((i + 1) << 3);
+      let error = errors + (((i + 1) * ROWS) << 3);
+      const end = line + (n << 3);
+      while (at < end) {
+        const by = v128.load64_splat(at);
+        sum0 = f64x2.add(sum0, f64x2.mul(by, v128.load(error)));
+        sum1 = f64x2.add(sum1, f64x2.mul(by, v128.load(error, 16)));
+        at += 8;
+        error += 32;
+      }
+      const own = load<f64>(line + (i << 3));
+      const to = errors + ((i * ROWS) << 3);
+      v128.store(to, sum0);
+      v128.store(to, sum1, 16);
+      for (let r: usize = 0; r < some; r++) {
+        const place = ((first + r) * n + i) << 3;
+        const value = load<f64>(values + place);
+        const wanted = value - load<f64>(to + (r << 3)) / own;
+        const row = (first + r) << 3;
+        const integer = limited(wanted, load<f64>(lows + row), load<f64>(highs + row));
+        store<f64>(integers + place, integer);
+        store<f64>(to + (r << 3), integer - value);
+      }
+    }
+  }
+  return listResult(integers, count);
+}
+
+/**
+ * Goes on from integers: value after value, each is moved by the step that lowers J most, as long as one does, `sweeps` times at most.
+ * → (integers, J of each row at the end). Without sweeps it gives J alone. J never rises.
+ */
+export function descend(
+  start: usize,
+  count: usize,
+  values: usize,
+  count2: usize,
+  lows: usize,
+  rows: usize,
+  highs: usize,
+  rows2: usize,
+  matrix: usize,
+  entries: usize,
+  sweeps: u32,
+): usize {
+  demand(rows > 0 && rows2 == rows && count2 == count && count % rows == 0);
+  const n = count / rows;
+  demand(entries == n * n);
+  const integers = reserve(count << 3);
+  memory.copy(integers, start, count << 3);
+  const losses = reserve(rows << 3);
+  const errors = reserve((n * ROWS) << 3);
+  const slopes = reserve((n * ROWS) << 3);
+  for (let first: usize = 0; first < rows; first += ROWS) {
+    const some = min(ROWS, rows - first);
+    for (let r: usize = 0; r < some; r++) {
+      const from = ((first + r) * n) << 3;
+      for (let k: usize = 0; k < n; k++)
+        store<f64>(
+          errors + ((r * n + k) << 3),
+          load<f64>(integers + from + (k << 3)) - load<f64>(values + from + (k << 3)),
+        );
+    }
+    for (let k: usize = 0; k < n; k++)
+      for (let r: usize = 0; r < some; r++)
+        store<f64>(slopes + ((r * n + k) << 3), dot(matrix + ((k * n) << 3), errors + ((r * n) << 3), n));
+    for (let r: usize = 0; r < some; r++) {
+      const row = first + r;
+      const error = errors + ((r * n) << 3);
+      const slope = slopes + ((r * n) << 3);
+      const low = load<f64>(lows + (row << 3));
+      const high = load<f64>(highs + (row << 3));
+      const integer = integers + ((row * n) << 3);
+      for (let sweep: u32 = 0; sweep < sweeps; sweep++)
+        if (!sweepOnce(integer, error, slope, low, high, matrix, n)) break;
+      store<f64>(losses + (row << 3), dot(error, slope, n));
+    }
+  }
+  const area = reserve(16);
+  store<u32>(area, <u32>integers);
+  store<u32>(area, <u32>count, 4);
+  store<u32>(area, <u32>losses, 8);
+  store<u32>(area, <u32>rows, 12);
+  return area;
+}
+
+/** Whether anything was moved. */
+function sweepOnce(integers: usize, errors: usize, slopes: usize, low: f64, high: f64, matrix: usize, n: usize): bool {
+  let moved = false;
+  for (let k: usize = 0; k < n; k++) {
+    const own = load<f64>(matrix + ((k * n + k) << 3));
+    if (!(own > 0)) continue;
+    const slope = load<f64>(slopes + (k << 3));
+    const before = load<f64>(integers + (k << 3));
+    const after = limited(before - slope / own, low, high);
+    const step = after - before;
+    // The change of J, with a share of it for rounding errors, so that no step is taken back and forth.
+    if (step == 0 || !(2 * step * slope + step * step * own < -1e-12 * own)) continue;
+    store<f64>(integers + (k << 3), after);
+    store<f64>(errors + (k << 3), load<f64>(errors + (k << 3)) + step);
+    addScaled(slopes, matrix + ((k * n) << 3), step, n);
+    moved = true;
+  }
+  return moved;
+}
+
+/** Values of a row that are tried in all ways. */
+const MOST: usize = 12;
+
+/** Of all ways to round a row of a few values down or up, the one of least J: integers. */
+export function everyway(
+  values: usize,
+  count: usize,
+  lows: usize,
+  rows: usize,
+  highs: usize,
+  rows2: usize,
+  matrix: usize,
+  entries: usize,
+): usize {
+  demand(rows > 0 && rows2 == rows && count % rows == 0);
+  const n = count / rows;
+  demand(n <= MOST && entries == n * n);
+  const integers = reserve(count << 3);
+  const errors = reserve(n << 3);
+  const slopes = reserve(n << 3);
+  for (let row: usize = 0; row < rows; row++) {
+    const low = load<f64>(lows + (row << 3));
+    const high = load<f64>(highs + (row << 3));
+    const from = (row * n) << 3;
+    for (let k: usize = 0; k < n; k++) {
+      const value = load<f64>(values + from + (k << 3));
+      store<f64>(errors + (k << 3), min(max(floor(value), low), high) - value);
+    }
+    for (let k: usize = 0; k < n; k++) store<f64>(slopes + (k << 3), dot(matrix + ((k * n) << 3), errors, n));
+    let loss = dot(errors, slopes, n);
+    let least = loss;
+    let best: u32 = 0;
+    let ups: u32 = 0;
+    // Gray code: from one way to the next a single value goes up or down.
+    for (let way: u32 = 1; way < 1 << (<u32>n); way++) {
+      const k = <usize>ctz(way);
+      const up = (ups & (1 << (<u32>k))) == 0;
+      ups ^= 1 << (<u32>k);
+      const value = load<f64>(values + from + (k << 3));
+      const target = min(max(floor(value) + (up ? 1 : 0), low), high) - value;
+      const step = target - load<f64>(errors + (k << 3));
+      if (step != 0) {
+        loss += 2 * step * load<f64>(slopes + (k << 3)) + step * step * load<f64>(matrix + ((k * n + k) << 3));
+        store<f64>(errors + (k << 3), target);
+        addScaled(slopes, matrix + ((k * n) << 3), step, n);
+      }
+      if (loss < least) {
+        least = loss;
+        best = ups;
+      }
+    }
+    for (let k: usize = 0; k < n; k++) {
+      const value = load<f64>(values + from + (k << 3));
+      const up = (best & (1 << (<u32>k))) != 0;
+      store<f64>(integers + from + (k << 3), min(max(floor(value) + (up ? 1 : 0), low), high));
+    }
+  }
+  return listResult(integers, count);
+}
+
+/**
+ * What rows lose when their scales are shrunk by ratios and their values rounded to the nearest: Σ weight · error², in squares of the unshrunk
+ * step. → [rows, ratios]
+ */
+export function shrunk(
+  values: usize,
+  count: usize,
+  lows: usize,
+  rows: usize,
+  highs: usize,
+  rows2: usize,
+  weights: usize,
+  n: usize,
+  ratios: usize,
+  tries: usize,
+): usize {
+  demand(rows > 0 && rows2 == rows && count == rows * n);
+  const losses = reserve((rows * tries) << 3);
+  for (let row: usize = 0; row < rows; row++) {
+    const low = f64x2.splat(load<f64>(lows + (row << 3)));
+    const high = f64x2.splat(load<f64>(highs + (row << 3)));
+    for (let t: usize = 0; t < tries; t++) {
+      const ratio = load<f64>(ratios + (t << 3));
+      const by = f64x2.splat(ratio);
+      const inverse = f64x2.splat(1 / ratio);
+      let at = values + ((row * n) << 3);
+      let weight = weights;
+      let sum = f64x2.splat(0);
+      const pairs = at + ((n & ~1) << 3);
+      while (at < pairs) {
+        const value = v128.load(at);
+        const integer = f64x2.min(f64x2.max(f64x2.nearest(f64x2.mul(value, inverse)), low), high);
+        const error = f64x2.sub(f64x2.mul(integer, by), value);
+        sum = f64x2.add(sum, f64x2.mul(v128.load(weight), f64x2.mul(error, error)));
+        at += 16;
+        weight += 16;
+      }
+      let total = f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
+      if ((n & 1) == 1) {
+        const value = load<f64>(at);
+        const integer = limited(value / ratio, f64x2.extract_lane(low, 0), f64x2.extract_lane(high, 0));
+        const error = integer * ratio - value;
+        total += load<f64>(weight) * error * error;
+      }
+      store<f64>(losses + ((row * tries + t) << 3), total);
+    }
+  }
+  return listResult(losses, rows * tries);
+}

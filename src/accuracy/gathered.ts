@@ -1,0 +1,75 @@
+/** What the layers of a model read while samples run: which layers, which tensors of the copy that runs, and what comes of it. */
+import { LayerMoments, Moments } from "../calibration/moments/moments.ts";
+import type { MomentRequest, MomentWish } from "../calibration/moments/request.ts";
+import type { Graph, Node } from "../graph/graph.ts";
+import { KeptRecords } from "./kept-records.ts";
+import { type LinearLayer, linearLayersOf } from "./layers.ts";
+
+/** A layer and what it reads. */
+export interface GatheredLayer {
+  readonly layer: LinearLayer;
+  readonly moments: LayerMoments;
+}
+
+/** Vectors of a layer over all samples: as many as say enough of its covariance, within so many bytes. */
+const LEAST_VECTORS = 1024;
+/** Where each channel has a matrix of its own, that is small. */
+const LEAST_VECTORS_OF_TAPS = 512;
+const MOST_BYTES = 48e6;
+
+export class Gathered {
+  readonly layers: GatheredLayer[] = [];
+  /** Samples that steps are tried on; only where they are. */
+  readonly kept?: KeptRecords;
+  private readonly moments = new Moments();
+
+  constructor(
+    private readonly graphs: readonly Graph[],
+    /** Vectors are taken, too: for the covariance. */
+    private readonly vectors: boolean,
+    /** Steps are to be tried. */
+    tries = false,
+  ) {
+    if (tries) this.kept = new KeptRecords();
+  }
+
+  /** What to ask of a run of so many samples. `nodes`: by subgraph and tensor of the copy that runs; `numberOf` a graph its subgraph. */
+  request(
+    nodes: readonly (readonly (Node | null | undefined)[] | undefined)[],
+    numberOf: (graph: Graph) => number,
+    samples: number,
+  ): MomentRequest {
+    const wishes: MomentWish[] = [];
+    for (const graph of this.graphs) {
+      const subgraph = numberOf(graph);
+      const places = new Map((nodes[subgraph] ?? []).map((node, tensor) => [node, tensor]));
+      for (const layer of linearLayersOf(graph)) {
+        const tensor = places.get(layer.activation);
+        if (tensor === undefined) continue;
+        const made = this.moments.wish(subgraph, tensor, layer.taps, this.vectorsOf(layer, samples));
+        wishes.push(made.wish);
+        this.layers.push({ layer, moments: made.layer });
+      }
+    }
+    return { wishes, begin: (run, records) => this.moments.begin(run, records) };
+  }
+
+  /** The layers where no samples run: nothing is known of what they read. */
+  withoutSamples(): void {
+    for (const graph of this.graphs)
+      for (const layer of linearLayersOf(graph)) this.layers.push({ layer, moments: new LayerMoments(layer.taps) });
+  }
+
+  /** Of each sample. */
+  private vectorsOf({ kind, length, groups }: LinearLayer, samples: number): number {
+    if (!this.vectors) return 0;
+    const wanted = kind.weights === "taps" ? LEAST_VECTORS_OF_TAPS : Math.max(LEAST_VECTORS, 2 * length);
+    const all = Math.max(1, Math.min(wanted, Math.floor(MOST_BYTES / (4 * length * groups))));
+    // A quarter of the samples may be held out.
+    return Math.ceil(all / Math.max(1, Math.ceil(samples * 0.75)));
+  }
+
+  close(): void {
+    this.moments.close();
+  }
+}

@@ -1,0 +1,134 @@
+/** Rounds the weights of many layers by least squares, on Workers, and puts the integers with their scales into the graphs. */
+import type { Progress } from "../base/output.ts";
+import type { DataSet } from "../calibration/index.ts";
+import { runRecords } from "../calibration/pool.ts";
+import type { ValueChange } from "../graph/changes.ts";
+import { ownConstant } from "../graph/edit.ts";
+import { quantParam } from "../graph/quantparam.ts";
+import { rangeOf } from "../model/bytes.ts";
+import type { Context } from "../passes/context.ts";
+import { fakeQuantized } from "../passes/transform/fake-quantize-weights.ts";
+import type { Quantizer } from "../rules/schemes.ts";
+import { type ChannelLayout, stored } from "../weights/constant.ts";
+import type { GatheredLayer } from "./gathered.ts";
+import { columnsOf, type LinearLayer, weightsOf } from "./layers.ts";
+import type { Rounded, RoundTask } from "./rounding.ts";
+import type { RoundJob } from "./worker.ts";
+
+/** How a layer's weights become integers. */
+export interface LayerQuantizer {
+  readonly quantizer: Quantizer;
+  readonly layout: ChannelLayout;
+  readonly axis: number;
+}
+
+export interface RoundOptions {
+  /** Scales below those of the largest values are tried, too. */
+  readonly shrink: boolean;
+  readonly workers?: number;
+  readonly onProgress?: Progress;
+}
+
+/** Bits from which the way of rounding does not matter any more. */
+const FINE = 16;
+
+/**
+ * Rounds weights; each layer gets its own constant, float32 on the grid of its scales, which the passes take as they take fake-quantized
+ * ones. `quantizerOf` says how; null: that layer is left alone. Bytes do not depend on the number of Workers. Throws a MinmaxqError.
+ */
+export async function roundLayers(
+  context: Context,
+  gathered: readonly GatheredLayer[],
+  quantizerOf: (layer: LinearLayer) => LayerQuantizer | null,
+  { shrink, workers, onProgress }: RoundOptions,
+): Promise<void> {
+  const prepared = gathered.flatMap(({ layer, moments }) => {
+    const how = moments.vectorCount > 0 || shrink ? quantizerOf(layer) : null;
+    if (!how || how.quantizer.bits >= FINE) return [];
+    const weights = weightsOf(layer);
+    const { quant } = fakeQuantized(context, weights, how.layout, how.quantizer);
+    return [{ layer, moments, how, values: weights.constant, scale: quant.scale, zeroPoint: quant.zeroPoint }];
+  });
+  context.scanner.throwProblems();
+  if (prepared.length === 0) return;
+  const tasks = prepared.map(({ layer, moments, how: { quantizer }, scale, zeroPoint }): RoundTask => {
+    const { outputs, length, groups, kind, node } = layer;
+    return {
+      name: node.name,
+      ...{ outputs, length, groups, shrink },
+      byRows: kind.weights === "rows",
+      columns: Array.from({ length: groups }, (_, group) => columnsOf(layer, group)),
+      vectorLength: moments.length,
+      low: quantizer.low,
+      high: quantizer.high,
+      scale: Float32Array.from(scale),
+      zeroPoint: Float64Array.from(zeroPoint, Number),
+    };
+  });
+  const layers: DataSet = {
+    description: "layers",
+    count: prepared.length,
+    async *records() {
+      for (const { moments, values } of prepared) {
+        const lists = [moments.vectors(), context.scanner.unchecked(values)];
+        // Each Worker gets its own memory.
+        yield lists.map((list) => new Uint8Array(Float32Array.from(list).buffer));
+      }
+    },
+    close() {},
+  };
+  const job: RoundJob = { tasks };
+  const { records } = await runRecords(
+    job,
+    layers,
+    {
+      worker: "accuracy",
+      workers,
+      onProgress,
+      workerBytes: Math.max(...tasks.map(memoryOf)),
+    },
+    ({ reason, record }) =>
+      `"${record === undefined ? "" : tasks[record]!.name}": its weights cannot be rounded (${reason})`,
+  );
+  // In the order of the layers, whichever was done first.
+  for (const [index, result] of records.entries()) keep(prepared[index]!, result as Rounded);
+}
+
+/** Bytes that a Worker takes for a layer, about: its vectors twice, its covariance several times, chunks of rows. */
+function memoryOf({ length, outputs }: RoundTask): number {
+  const size = Math.min(length, 1536);
+  return 2 * 48e6 + 6 * 8 * size ** 2 + 8 * length * outputs + 30e6;
+}
+
+interface Prepared {
+  readonly layer: LinearLayer;
+  readonly how: LayerQuantizer;
+  readonly zeroPoint: BigInt64Array;
+}
+
+/** The constant that a layer has from now on: integers and what they stand for. */
+function keep(
+  { layer, how: { quantizer, layout, axis }, zeroPoint }: Prepared,
+  { integers, scale, before, after, shrunk, least }: Rounded,
+): void {
+  const { low, high } = quantizer;
+  const own = ownConstant(layer.graph, layer.node, layer.weightsAt);
+  const count = integers.length;
+  own.constant = {
+    kind: "dequantized",
+    of: stored(rangeOf(new Uint8Array(integers.buffer as ArrayBuffer)), count),
+    dtype: low < 0 ? "INT8" : "UINT8",
+    ...{ layout, scale, zeroPoint, count },
+    length: count * 4,
+  };
+  const end = (limit: number) => scale.map((each, i) => each * (limit - Number(zeroPoint[i])));
+  own.quant = quantParam({
+    ...{ scale, zeroPoint, axis },
+    min: end(low),
+    max: end(high),
+    provenance: { from: "own values" },
+  });
+  const changes: ValueChange[] = [{ by: "rounding", before, after }];
+  if (shrunk > 0) changes.unshift({ by: "smaller scales", channels: shrunk, of: scale.length, least });
+  own.changes = [...own.changes, ...changes];
+}

@@ -1,0 +1,45 @@
+/** A Worker that rounds layers (rounding.ts), one after the other; a "record" of its pool is a layer. */
+import { compileAsUsual } from "../base/optimizer.ts";
+import { failureOf } from "../calibration/failure.ts";
+import type { FromWorker, ToWorker } from "../calibration/worker.ts";
+import { type RoundTask, roundLayer } from "./rounding.ts";
+
+/** What all Workers are told once. */
+export interface RoundJob {
+  readonly tasks: readonly RoundTask[];
+}
+
+declare const self: Worker;
+
+compileAsUsual();
+
+let job: RoundJob;
+
+function handle(message: ToWorker<RoundJob>): FromWorker {
+  switch (message.kind) {
+    case "job":
+      job = message.job;
+      return { kind: "ready" };
+    case "record": {
+      const [vectors, weights] = message.inputs.map((bytes) => new Float32Array(bytes.buffer as ArrayBuffer));
+      return {
+        kind: "record",
+        record: message.record,
+        result: roundLayer(job.tasks[message.record]!, vectors!, weights!),
+      };
+    }
+    default:
+      return { kind: "end", result: undefined };
+  }
+}
+
+self.onmessage = (event: MessageEvent<ToWorker<RoundJob>>) => {
+  const message = event.data;
+  let answer: FromWorker;
+  try {
+    answer = handle(message);
+  } catch (error) {
+    answer = { kind: "error", ...failureOf(error, message.kind === "record" ? message.record : undefined) };
+  }
+  self.postMessage(answer);
+};

@@ -1,0 +1,141 @@
+/**
+ * What operators with weights read over all records: the mean of each tap, by groups of records, so that one knows how much it varies, and the
+ * vectors that were taken. Sums are in the order of the records, in float64: the same with any number of Workers.
+ */
+import { KeptBytes } from "../kept-bytes.ts";
+import type { MomentWish } from "./request.ts";
+import { type Taps, vectorLength } from "./taps.ts";
+
+/** Records are counted in so many groups, by number: bounded memory, however many there are. A multiple of 4 (`isHeldOut`). */
+const GROUPS = 16;
+
+/** Records that set neither ranges nor weights where steps are tried on others: a quarter, at least two; none of fewer than four. */
+export function isHeldOut(record: number, records: number): boolean {
+  if (records < 4) return false;
+  return records < 8 ? record === 1 || record === 3 : record % 4 === 3;
+}
+
+/** Which part of the records is meant: those that fit, those that are held out, or all. */
+export type Fold = "fit" | "held" | "all";
+
+interface Group {
+  readonly held: boolean;
+  count: number;
+  readonly sum: Float64Array;
+}
+
+/** Of one operator. */
+export class LayerMoments {
+  private readonly groups = new Map<number, Group>();
+  private taken: { readonly run: number; readonly rows: number; read(): Uint8Array }[] = [];
+  /** Means of the first records of each set of samples, by set and number: as many as are kept for trials. */
+  private readonly early = new Map<string, Float64Array>();
+  readonly length: number;
+
+  constructor(readonly taps: Taps) {
+    this.length = vectorLength(taps);
+  }
+
+  /** A record; they come in order. `records`: how many there will be, `run`: which of several sets of samples they are of. */
+  add(
+    run: number,
+    record: number,
+    records: number,
+    count: number,
+    mean: Float64Array,
+    vectors: Float32Array,
+    kept: KeptBytes,
+  ): void {
+    const held = isHeldOut(record, records);
+    const key = run * GROUPS + (record % GROUPS);
+    const group = this.groups.get(key) ?? { held, count: 0, sum: new Float64Array(this.length) };
+    this.groups.set(key, group);
+    for (let i = 0; i < mean.length; i++) group.sum[i]! += mean[i]! * count;
+    group.count += count;
+    if (record < GROUPS) this.early.set(`${run} ${record}`, mean.slice());
+    if (held || vectors.length === 0) return;
+    const bytes = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength);
+    this.taken.push({ run, rows: vectors.length / this.length, read: kept.add(bytes) });
+  }
+
+  /** Forgets what a set of samples said: it is run once more. */
+  forget(run: number): void {
+    for (const key of [...this.groups.keys()]) if (Math.floor(key / GROUPS) === run) this.groups.delete(key);
+    this.taken = this.taken.filter((each) => each.run !== run);
+  }
+
+  /** The mean of one of the first 16 records of a set of samples. */
+  meanOf(run: number, record: number): Float64Array | undefined {
+    return this.early.get(`${run} ${record}`);
+  }
+
+  /** Means of the groups that have records of a fold, each of `length` values. */
+  groupMeans(fold: Fold = "all"): Float64Array[] {
+    return this.of(fold).map(({ sum, count }) => sum.map((each) => each / count));
+  }
+
+  /** The mean over a fold; null where none of its records showed the tensor. */
+  mean(fold: Fold = "all"): Float64Array | null {
+    const groups = this.of(fold);
+    const count = groups.reduce((all, each) => all + each.count, 0);
+    if (count === 0) return null;
+    const mean = new Float64Array(this.length);
+    for (const { sum } of groups) for (let i = 0; i < mean.length; i++) mean[i]! += sum[i]!;
+    return mean.map((each) => each / count);
+  }
+
+  /** How many vectors were taken. */
+  get vectorCount(): number {
+    return this.taken.reduce((all, { rows }) => all + rows, 0);
+  }
+
+  /** The vectors that were taken, [vectorCount, length]. */
+  vectors(): Float32Array<ArrayBuffer> {
+    const all = new Float32Array(this.vectorCount * this.length);
+    const bytes = new Uint8Array(all.buffer);
+    let at = 0;
+    for (const { read } of this.taken) {
+      const part = read();
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return all;
+  }
+
+  private of(fold: Fold): Group[] {
+    return [...this.groups.values()].filter(
+      ({ held, count }) => count > 0 && (fold === "all" || held === (fold === "held")),
+    );
+  }
+}
+
+/** Bytes of vectors that stay in memory, of all operators together; the others lie in a temporary file. */
+const ROOM = 128 * 2 ** 20;
+
+/** Of all operators of a model. Close it when they are of no use any more. */
+export class Moments {
+  private readonly kept = new KeptBytes(ROOM, "what layers read");
+  private readonly layers: LayerMoments[] = [];
+  private run = 0;
+  private records = 0;
+
+  /** What is to be gathered for an operator, and where it comes together. `vectors`: how many of each record. */
+  wish(subgraph: number, tensor: number, taps: Taps, vectors: number): { wish: MomentWish; layer: LayerMoments } {
+    const layer = new LayerMoments(taps);
+    this.layers.push(layer);
+    const take: MomentWish["take"] = (record, count, mean, some) =>
+      layer.add(this.run, record, this.records, count, mean, some, this.kept);
+    return { wish: { subgraph, tensor, taps, vectors, take }, layer };
+  }
+
+  /** A set of samples begins, or begins anew. */
+  begin(run: number, records: number): void {
+    this.run = run;
+    this.records = records;
+    for (const layer of this.layers) layer.forget(run);
+  }
+
+  close(): void {
+    this.kept.close();
+  }
+}

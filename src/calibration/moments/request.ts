@@ -1,0 +1,57 @@
+/** What is to be gathered of a run, by the model's tensors, and how it comes back. */
+import type { RecordMoments, Wanted } from "./gather.ts";
+import { type Taps, vectorLength } from "./taps.ts";
+
+/** What an operator reads of a tensor. */
+export interface MomentWish {
+  readonly subgraph: number;
+  readonly tensor: number;
+  readonly taps: Taps;
+  /** Vectors that are taken of each record. */
+  readonly vectors: number;
+  /** Told of each record in the order of the records: how many vectors there were, their mean, those that were taken. */
+  take(record: number, count: number, mean: Float64Array, vectors: Float32Array): void;
+}
+
+export interface MomentRequest {
+  readonly wishes: readonly MomentWish[];
+  /** Told when a set of samples begins, also when it begins anew because LiteRT cannot run the model as a whole. */
+  begin(run: number, records: number): void;
+}
+
+/** The wishes that are for the observed tensors of a part of a run: what its Workers are told, and where their answers go. */
+export function wantedOf(
+  { wishes }: MomentRequest,
+  observed: readonly { readonly tensor: number; readonly subgraph?: number }[],
+): { readonly wanted: Wanted[]; take(record: number, moments: RecordMoments): void } | undefined {
+  const places = new Map(observed.map(({ tensor, subgraph = 0 }, place) => [`${subgraph} ${tensor}`, place]));
+  const own = wishes.flatMap((wish, seed) => {
+    const place = places.get(`${wish.subgraph} ${wish.tensor}`);
+    return place === undefined ? [] : [{ wish, wanted: { place, taps: wish.taps, vectors: wish.vectors, seed } }];
+  });
+  if (own.length === 0) return undefined;
+  return {
+    wanted: own.map(({ wanted }) => wanted),
+    take(record, { counts, means, vectors }) {
+      let at = 0;
+      for (const [i, { wish }] of own.entries()) {
+        const length = vectorLength(wish.taps);
+        if (counts[i]! > 0) wish.take(record, counts[i]!, means.subarray(at, at + length), vectors[i]!);
+        at += length;
+      }
+    },
+  };
+}
+
+/** Calls `take` in the order of the records; those that come early wait (a few: one per Worker). */
+export function inOrder<T>(take: (record: number, result: T) => void): (record: number, result: T) => void {
+  const early = new Map<number, T>();
+  let next = 0;
+  return (record, result) => {
+    early.set(record, result);
+    for (; early.has(next); next++) {
+      take(next, early.get(next)!);
+      early.delete(next);
+    }
+  };
+}

@@ -1,0 +1,76 @@
+/** Kernels for what layers read and how their weights are rounded (kernels/moments.ts, kernels/rounding.ts): lists in, fresh lists out. */
+import type { Root as KernelFunctions } from "../../build/kernels.d.ts";
+import { KernelMemory } from "./kernel-memory.ts";
+
+/** The functions of kernels.wit that this file calls. */
+export type LayerFunctions = Pick<
+  KernelFunctions,
+  "columnsums" | "covariance" | "factor" | "successive" | "descend" | "everyway" | "shrunk"
+>;
+
+export class LayerKernels extends KernelMemory implements LayerFunctions {
+  /** Sums of the columns of each group of [groups, rows, columns]. */
+  columnsums(values: Float32Array, groups: number, columns: number): Float64Array {
+    return this.scoped(() => this.doubles("columnsums", ...this.words(values), groups, columns));
+  }
+
+  /** Covariance of the columns of [rows, columns]. */
+  covariance(values: Float32Array, columns: number): Float64Array {
+    return this.scoped(() => this.doubles("covariance", ...this.words(values), columns));
+  }
+
+  /** T, upper triangular, with TᵀT = matrix; empty where that is not positive definite. */
+  factor(matrix: Float64Array, size: number): Float64Array {
+    return this.scoped(() => this.doubles("factor", ...this.words(matrix), size));
+  }
+
+  /** Rows rounded value after value, the last first, each the best after those before. */
+  successive(values: Float64Array, lows: Float64Array, highs: Float64Array, triangle: Float64Array): Float64Array {
+    return this.scoped(() =>
+      this.doubles("successive", ...[values, lows, highs, triangle].flatMap((a) => this.words(a))),
+    );
+  }
+
+  /** Integers and J of each row, from `start` by steps of single values that lower J. */
+  descend(
+    start: Float64Array,
+    values: Float64Array,
+    lows: Float64Array,
+    highs: Float64Array,
+    matrix: Float64Array,
+    sweeps: number,
+  ): [Float64Array, Float64Array] {
+    return this.scoped(() => {
+      const lists = [start, values, lows, highs, matrix].flatMap((list) => this.words(list));
+      const [integers, count, losses, rows] = this.record("descend", 4, ...lists, sweeps);
+      const { buffer } = this.memory;
+      return [new Float64Array(buffer, integers, count).slice(), new Float64Array(buffer, losses, rows).slice()];
+    });
+  }
+
+  /** The integers of least J among all ways to round each value down or up; rows have 12 values at most. */
+  everyway(values: Float64Array, lows: Float64Array, highs: Float64Array, matrix: Float64Array): Float64Array {
+    return this.scoped(() => this.doubles("everyway", ...[values, lows, highs, matrix].flatMap((a) => this.words(a))));
+  }
+
+  /** Sum of weight · error² of each row when its scale is multiplied by each ratio: [rows, ratios]. */
+  shrunk(
+    values: Float64Array,
+    lows: Float64Array,
+    highs: Float64Array,
+    weights: Float64Array,
+    ratios: Float64Array,
+  ): Float64Array {
+    const lists = [values, lows, highs, weights, ratios];
+    return this.scoped(() => this.doubles("shrunk", ...lists.flatMap((list) => this.words(list))));
+  }
+
+  /** Pointer and count of a copy. */
+  private words(values: Float32Array | Float64Array): number[] {
+    return [this.copyIn(values).pointer, values.length];
+  }
+
+  private doubles(name: string, ...parameters: number[]): Float64Array {
+    return this.result<Float64Array>(Float64Array, name, ...parameters).slice();
+  }
+}
