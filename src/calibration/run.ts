@@ -8,6 +8,7 @@ import { knownShape } from "./graph-facts.ts";
 import { type Histogram, mergeHistograms } from "./histogram.ts";
 import { explain, type Instrumented } from "./instrument.ts";
 import { compileLibrary } from "./litert.ts";
+import type { Look, Looked } from "./look-observer.ts";
 import type { ObserverKind } from "./observe.ts";
 import { type Part, planParts } from "./parts.ts";
 import { runRecords } from "./pool.ts";
@@ -30,6 +31,11 @@ export interface RunOptions {
   name(tensor: number): string;
   onProgress?: Progress;
   fill?: Fill;
+  /** What is wanted of tensors, with the observer `looks`; the results then have no ranges. Records come in order, of each tensor. */
+  looks?: {
+    readonly of: ReadonlyMap<number, Look>;
+    take(record: number, tensor: number, looked: Looked): void;
+  };
 }
 
 /** One entry an observed tensor: the plan's inputs, then its outputs. */
@@ -71,9 +77,16 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
         tensor,
         position,
         finite: finite.get(tensor)!,
+        look: options.looks?.of.get(tensor),
       })),
-      ...own.map((tensor) => ({ tensor, finite: finite.get(tensor)! })),
+      ...own.map((tensor) => ({ tensor, finite: finite.get(tensor)!, look: options.looks?.of.get(tensor) })),
     ];
+    const { looks } = options;
+    const takeLooks =
+      looks &&
+      inOrder<readonly Looked[]>((record, all) => {
+        for (const [i, { tensor }] of observed.entries()) looks.take(record, tensor, all[i]!);
+      });
     const job: Job = {
       chain: part && {
         links: part.slices.map(({ inputs, outputs }) => ({ inputs, outputs })),
@@ -100,6 +113,7 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
             parts.length > 1 ? `part ${number + 1} of ${parts.length}` : undefined,
           ),
         onResult: (record, values) => {
+          if (takeLooks) return takeLooks(record, values as readonly Looked[]);
           const pairs = values as Float32Array;
           for (const [i, { tensor }] of observed.entries()) {
             const place = places.get(tensor)!;
@@ -124,6 +138,19 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
     spill.close();
   }
   return result;
+}
+
+/** Calls `take` with each record's result in the order of the records; those that come early wait. */
+function inOrder<R>(take: (record: number, result: R) => void): (record: number, result: R) => void {
+  const early = new Map<number, R>();
+  let next = 0;
+  return (record, result) => {
+    early.set(record, result);
+    for (let ready = early.get(next); ready !== undefined; ready = early.get(next)) {
+      early.delete(next);
+      take(next++, ready);
+    }
+  };
 }
 
 /** Records of which nothing is read. */

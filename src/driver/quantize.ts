@@ -16,6 +16,7 @@ import { runSteps } from "../base/steps.ts";
 import type { OpenedModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
 import { NEEDS_KERNEL } from "../rules/schemes.ts";
+import { equalizeChannels } from "./equalize-phase.ts";
 import { type Io, SILENT } from "./io.ts";
 import {
   checkModel,
@@ -180,6 +181,13 @@ export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
     run: refuseSchemeForTarget,
   },
   { name: "check model", why: "before samples run, which may take minutes", run: checkModel },
+  {
+    name: "equalize",
+    span: "record",
+    when: ({ settings }) => settings.equalize === true && settings.samples !== undefined,
+    why: "it changes weights and what is measured, so before weights are rounded and ranges recorded",
+    run: equalizeChannels,
+  },
   {
     name: "fake-quantize weights",
     span: "passes",

@@ -5,6 +5,7 @@
  * Its shape is versioned: members may be added, but what is there keeps its name and meaning.
  */
 import type { StepTime } from "../base/steps.ts";
+import { changeText, type ValueChange } from "../graph/changes.ts";
 import {
   activeNodes,
   type Dtype,
@@ -112,6 +113,8 @@ export interface TensorReport {
   readonly axis?: number;
   /** Where its parameters come from: the first that it was given, then what replaced them. */
   readonly chain: readonly ChainLink[];
+  /** What was done to a constant's values, in this order. */
+  readonly changes?: readonly (ValueChange & { readonly because: string })[];
   /** Why it is not quantized. */
   readonly float?: FloatReason;
   /** It was quantized in the model as read, and is as it was. */
@@ -207,6 +210,9 @@ function reportTensor(node: Node, prepared: TensorReport["prepared"]): TensorRep
     ...(scales && { scale: [...scales.scale], zeroPoint: [...scales.zeroPoint].map(Number) }),
     ...(scales && scales.scale.length > 1 && { axis: scales.axis }),
     chain: chainOf(node),
+    ...(node.changes.length > 0 && {
+      changes: node.changes.map((change) => ({ ...change, because: changeText(change) })),
+    }),
     ...(node.float && node.float.code !== "nothing-to-do" && { [isKept(node) ? "kept" : "float"]: node.float }),
     ...(prepared && { prepared }),
   };

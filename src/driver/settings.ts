@@ -42,6 +42,8 @@ export interface QuantizeSettings extends Settings {
   readonly strict?: boolean;
   /** Do not load and run a .tflite result in LiteRT. */
   readonly withoutRun?: boolean;
+  /** Channels are evened out between operators before ranges are recorded; needs samples. */
+  readonly equalize?: boolean;
 }
 
 /** Settings of `record`. */

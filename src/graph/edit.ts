@@ -37,8 +37,8 @@ export function insertAfter(node: Node, after: Node): void {
 
 /** A copy of a constant under the same name; names are made unique when the graph is exported. */
 export function cloneConstant(graph: Graph, node: Node): Node {
-  const { name, dtype, shape, quant, quantAsRead, tensor, constant } = node;
-  return addNode(graph, { kind: "constant", name, dtype, shape, quant, quantAsRead, tensor, constant });
+  const { name, dtype, shape, quant, quantAsRead, tensor, constant, changes } = node;
+  return addNode(graph, { kind: "constant", name, dtype, shape, quant, quantAsRead, tensor, constant, changes });
 }
 
 /** Clones operand `index` of `user` and attaches the clone, so that other users keep the original. */

@@ -11,6 +11,7 @@ import type { Dtype } from "../model/tensor-types.ts";
 import type { OperatorRow } from "../rules/operator-row.ts";
 import { type RuleSet, rowOf } from "../rules/operators.ts";
 import type { Constant } from "../weights/constant.ts";
+import type { ValueChange } from "./changes.ts";
 import { hasRange, type QuantParam } from "./quantparam.ts";
 
 export type { Dtype };
@@ -53,6 +54,8 @@ export interface Node {
   readonly quantAsRead: QuantParam | null;
   /** What a constant holds. */
   constant: Constant | null;
+  /** What was done to a constant's values, oldest first. */
+  changes: readonly ValueChange[];
   /** Why an operator is left as it is: it stays float, or was quantized already; null when it is quantized. */
   float: FloatReason | null;
 }
@@ -147,6 +150,7 @@ class GraphNode implements Node {
   readonly tensor: Tensor | null;
   readonly quantAsRead: QuantParam | null;
   constant: Constant | null;
+  changes: readonly ValueChange[];
   float: FloatReason | null;
   former: Former[] = NO_FORMER;
   private parameters: QuantParam | null;
@@ -169,6 +173,7 @@ class GraphNode implements Node {
     this.tensor = init.tensor ?? null;
     this.quantAsRead = init.quantAsRead ?? null;
     this.constant = init.constant ?? null;
+    this.changes = init.changes ?? NO_CHANGES;
     this.float = init.float ?? null;
   }
 
@@ -182,6 +187,8 @@ class GraphNode implements Node {
     this.parameters = next;
   }
 }
+
+const NO_CHANGES: readonly ValueChange[] = [];
 
 /** Most nodes never replace parameters; they share this one. */
 const NO_FORMER: Former[] = [];

@@ -58,6 +58,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "withoutSteps",
   "strict",
   "withoutRun",
+  "equalize",
   "explain",
   "profileData",
   "json",

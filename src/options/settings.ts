@@ -34,6 +34,7 @@ export function quantizeSettings(model: string, options: OptionValues): Quantize
     strict: options.strict,
     // A file for whatever runs it is not for LiteRT to judge.
     withoutRun: options.withoutRun || options.target === "none",
+    equalize: options.equalize,
   };
 }
 

@@ -17,10 +17,10 @@ function explain({ name, tensors }: SubgraphReport) {
     subgraph: name,
     tensors: tensors
       .filter(({ scale }) => scale)
-      .map(({ chain, float: _, kind: _kind, ...tensor }) => ({
+      .map(({ chain, changes = [], float: _, kind: _kind, ...tensor }) => ({
         ...tensor,
         because: chain.at(-1)?.because,
-        chain: chain.map(linkText),
+        chain: [...changes.map(({ because }) => because), ...chain.map(linkText)],
       })),
     float: tensors
       .filter(({ float }) => float && float.code !== "border")

@@ -41,8 +41,8 @@ export function fakeQuantizeWeights(graph: Graph, context: Context): void {
   }
 }
 
-/** The rounded values of a constant as a description, and the parameters that rounded them. */
-function fakeQuantized(context: Context, weights: Node, layout: ChannelLayout, quantizer: Quantizer) {
+/** The rounded values of a constant as a description, and the parameters that round them: its channels are scanned here. */
+export function fakeQuantized(context: Context, weights: Node, layout: ChannelLayout, quantizer: Quantizer) {
   const of = weights.constant!;
   const { min, max } = context.scanner.channelRanges(weights.name, of, layout);
   const parameters = emptyParameters(layout.channels);
