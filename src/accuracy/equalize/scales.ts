@@ -70,9 +70,24 @@ export function chooseScales(group: Group, facts: NoiseFacts, least: Float64Arra
       if (noise < best.noise) best = { s, noise, alpha };
     }
   const after = refine(facts, best.s, best.noise, ranges, within);
+  if (isFree(facts, least)) center(best.s, within);
   const scales = new Map<number, number>();
   for (const [place, root] of group.roots.entries()) if (best.s[place] !== 1) scales.set(root, best.s[place]!);
   return { scales, alpha: best.alpha, before, after };
+}
+
+/** No channel has to keep the factor 1; then all may have another factor together, which changes no noise. */
+function isFree({ tensors }: NoiseFacts, least: Float64Array): boolean {
+  const stays = tensors.some(({ places, min, max }) =>
+    places.some((place, c) => place < 0 && (min[c] !== 0 || max[c] !== 0)),
+  );
+  return !stays && least.every((each) => each < 1);
+}
+
+/** Makes the geometric mean 1, so that weights stay about as large as they were. */
+function center(s: Float64Array, within: (factor: number, place: number) => number): void {
+  const mean = Math.exp(s.reduce((sum, factor) => sum + Math.log(factor), 0) / s.length);
+  for (const place of s.keys()) s[place] = within(s[place]! / mean, place);
 }
 
 /** The farthest value from 0 of each channel, over all tensors that have it. */

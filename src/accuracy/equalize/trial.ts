@@ -20,6 +20,7 @@ import { weightLayout } from "../../passes/minmax/own-values.ts";
 import { fakeQuantized } from "../../passes/transform/fake-quantize-weights.ts";
 import { exportWorkspace } from "../../passes/workspace.ts";
 import { operandsWith } from "../../rules/operators.ts";
+import { parametersOfRange } from "../../rules/schemes.ts";
 import type { Constant } from "../../weights/constant.ts";
 
 /** A range of a tensor. */
@@ -48,12 +49,8 @@ export function trialOf(space: Workspace, subgraph: number, rangeOf: (node: Node
     const range = isRounded(node) ? rangeOf(node) : undefined;
     if (!range) continue;
     const quantizer = schemeOf(context, node).activation;
-    const { scale, zeroPoint } = context.scanner.parameters(
-      Float32Array.of(range.min),
-      Float32Array.of(range.max),
-      quantizer,
-    );
-    parameters.set(tensor, { type: TensorType[quantizer.dtype], scale: scale[0]!, zeroPoint: Number(zeroPoint[0]) });
+    const { scale, zeroPoint } = parametersOfRange(quantizer, range.min, range.max);
+    parameters.set(tensor, { type: TensorType[quantizer.dtype], scale, zeroPoint });
   }
   const codes = [...(model.operatorCodes ?? [])];
   const { subgraph: rounded, moved } = withRounding(model.subgraphs![subgraph]!, codes, parameters);
