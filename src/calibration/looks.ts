@@ -24,6 +24,8 @@ export interface LookOptions {
   readonly fastMath?: boolean;
   readonly onProgress?: Progress;
   readonly fill?: Fill;
+  /** As RecordOptions has it. A model of little else than QUANTIZE and DEQUANTIZE is faster in one piece. */
+  readonly cut?: "never" | "always";
 }
 
 /** Runs a model on all records and looks. False where it has to be run operator by operator, which shows nothing here. Throws a MinmaxqError. */

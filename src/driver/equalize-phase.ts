@@ -7,8 +7,8 @@ import { type OpenSamples, openAll } from "./recording.ts";
 import type { Run } from "./run.ts";
 import type { QuantizeSettings } from "./settings.ts";
 
-/** Trials of one subgraph: a run of the held-out quarter each, so all of them take about as long as recording twice. */
-const TRIALS = 6;
+/** Trials of one subgraph: nothing, everything, and two more. Each runs the held-out quarter; small models take longest to load. */
+const TRIALS = 4;
 
 /** Equalizes the subgraphs that have samples, one after the other. What was done is in notes, and in each tensor's changes. */
 export async function equalizeChannels(run: Run<QuantizeSettings>): Promise<void> {

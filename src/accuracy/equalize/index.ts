@@ -181,6 +181,7 @@ async function scoreOf(
   const look = { channels: 0, inner: 1, whole: true };
   await lookAtRecords(model, held, {
     ...running(options, "trying"),
+    ...(sizeOf(space, subgraph) < IN_ONE_PIECE && { cut: "never" }),
     subgraph,
     looks: new Map([...of.keys()].map((tensor) => [tensor, look])),
     take(record, tensor, { values }) {
@@ -201,6 +202,14 @@ async function scoreOf(
   return [...sums.values()].flatMap(({ signal, noise }) =>
     signal > 0 ? [noise === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(signal / noise)] : [],
   );
+}
+
+/** Bytes of a model that is tried in one piece: its three forms of each tensor and its weights fit any machine. */
+const IN_ONE_PIECE = 64 << 20;
+
+/** Bytes of tensors and constants. */
+function sizeOf({ graphs }: Workspace, subgraph: number): number {
+  return graphs[subgraph]!.nodes.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
 }
 
 /** The records that judge, as samples of their own. */

@@ -6,6 +6,7 @@
 import type { Node } from "../../graph/graph.ts";
 import { channelsOf, type Group } from "./groups.ts";
 import { type NoiseFacts, predictedNoise } from "./noise.ts";
+import { NoiseState } from "./noise-state.ts";
 import type { ChannelStatistics } from "./statistics.ts";
 import type { Walked } from "./walk.ts";
 
@@ -17,10 +18,7 @@ const LEAST_RANGE = 1e-3;
 const REACHES = 0.998;
 /** A step of refinement, and how many rounds of them. */
 const STEP = 2 ** 0.25;
-const ROUNDS = 3;
-/** Work that refining one group may be, in elements looked at. */
-const WORK = 4e7;
-
+const ROUNDS = 8;
 /** Factors by channel that stands for others (ChannelSets.root); absent = 1. What is read is multiplied, what is given divided. */
 export type Scales = ReadonlyMap<number, number>;
 
@@ -69,7 +67,7 @@ export function chooseScales(group: Group, facts: NoiseFacts, least: Float64Arra
       const noise = predictedNoise(facts, s);
       if (noise < best.noise) best = { s, noise, alpha };
     }
-  const after = refine(facts, best.s, best.noise, ranges, within);
+  const after = refine(facts, best.s, ranges, within);
   if (isFree(facts, least)) center(best.s, within);
   const scales = new Map<number, number>();
   for (const [place, root] of group.roots.entries()) if (best.s[place] !== 1) scales.set(root, best.s[place]!);
@@ -99,36 +97,29 @@ function rangesOf({ channels, tensors }: NoiseFacts): Float64Array {
   return ranges;
 }
 
-/** Moves `s` while that lowers the noise; gives the noise then. Many channels move in blocks of like range, so that the work has a bound. */
+/** Moves `s` channel by channel while that lowers the noise, those of wide range first; gives the noise then. */
 function refine(
   facts: NoiseFacts,
   s: Float64Array,
-  noise: number,
   ranges: Float64Array,
   within: (factor: number, place: number) => number,
 ): number {
-  const each =
-    facts.tensors.reduce((sum, { places }) => sum + places.length, 0) +
-    facts.consumers.reduce((sum, { peaks }) => sum + peaks.length, 0);
-  const size = Math.max(1, Math.ceil((2 * ROUNDS * facts.channels * each) / WORK));
+  const state = new NoiseState(facts, s);
   const order = [...ranges.keys()].sort((a, b) => ranges[b]! - ranges[a]! || a - b);
-  let least = noise;
+  let least = state.noise;
   for (let round = 0; round < ROUNDS; round++) {
     let moved = false;
-    for (let from = 0; from < order.length; from += size) {
-      const block = order.slice(from, from + size);
+    for (const place of order)
       for (const step of [STEP, 1 / STEP]) {
-        const old = block.map((place) => s[place]!);
-        for (const place of block) s[place] = within(s[place]! * step, place);
-        const now = predictedNoise(facts, s);
-        if (now < least) {
-          least = now;
-          moved = true;
-          break;
-        }
-        for (const [i, place] of block.entries()) s[place] = old[i]!;
+        const factor = within(s[place]! * step, place);
+        if (factor === s[place]) continue;
+        const noise = state.try(place, factor);
+        if (noise >= least) continue;
+        state.take();
+        least = noise;
+        moved = true;
+        break;
       }
-    }
     if (!moved) break;
   }
   return least;
