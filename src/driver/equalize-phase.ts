@@ -7,7 +7,7 @@ import { type OpenSamples, openAll } from "./recording.ts";
 import type { Run } from "./run.ts";
 import type { QuantizeSettings } from "./settings.ts";
 
-/** Trials of one subgraph: nothing, everything, and two more. Each runs the held-out quarter; small models take longest to load. */
+/** Trials of one subgraph: nothing, everything, and two more. Each runs the trial samples; small models take longest to load. */
 const TRIALS = 4;
 
 /** Equalizes the subgraphs that have samples, one after the other. What was done is in notes, and in each tensor's changes. */
@@ -47,7 +47,7 @@ function noteOf(done: EqualizedGraph | null, subgraph: number): Note {
     };
   const { accepted, kept, chosen, covered, tensors } = done;
   const tried = accepted
-    ? `; on samples that were held out ${decibels(accepted.before)} became ${decibels(accepted.after)} (predicted by ${counted(accepted.trials, "trial")})`
+    ? `; outputs of the trial samples, of which some set no ranges: ${decibels(accepted.before)} became ${decibels(accepted.after)} (${counted(accepted.trials, "trial")})`
     : "; not tried, which takes 4 samples or more";
   return {
     kind: "note",

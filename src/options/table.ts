@@ -195,7 +195,7 @@ export const OPTIONS = {
   equalize: {
     needs: "data",
     flags: "--equalize",
-    help: "even out the channels of activations by weights that take it back (8 bits gain most); groups of tensors that do not help on a quarter of the samples, held out, stay as they are",
+    help: "even out the channels of activations by weights that take it back (8 bits gain most); groups of tensors that do not help on samples which are held out stay as they are; fewer than 4 samples try nothing",
   },
   force: { ofCommand: true, flags: "--force", help: "allow the output to replace the input" },
   mode: {

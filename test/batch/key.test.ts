@@ -58,6 +58,7 @@ describe("a job's key", () => {
     { "save-min-max": true },
     { "mask-value": -50 },
     { sequence: true },
+    { equalize: true },
     { "input-shape": ["x=1,2"] },
     { scale: "0..1" },
     { scale: "-1..1" },

@@ -20,7 +20,7 @@ import { Equalized } from "./apply.ts";
 import { type Channels, findGroups, type Group } from "./groups.ts";
 import { noiseFacts } from "./noise.ts";
 import { type Chosen, chooseScales, leastFactors } from "./scales.ts";
-import { type ChannelStatistics, channelStatistics, type Gathered, isHeldOut } from "./statistics.ts";
+import { type ChannelStatistics, channelStatistics, type Gathered, judges } from "./statistics.ts";
 import { isRounded, trialOf } from "./trial.ts";
 import type { Weighing } from "./walk.ts";
 
@@ -214,16 +214,14 @@ function sizeOf({ graphs }: Workspace, subgraph: number): number {
 
 /** The records that judge, as samples of their own. */
 function heldOut(data: DataSet): DataSet & { readonly numbers: readonly number[] } {
-  const numbers = Array.from({ length: data.count }, (_, record) => record).filter((record) =>
-    isHeldOut(record, data.count),
-  );
+  const numbers = judges(data.count);
   return {
     description: data.description,
     count: numbers.length,
     numbers,
     async *records() {
       let record = 0;
-      for await (const inputs of data.records()) if (isHeldOut(record++, data.count)) yield inputs;
+      for await (const inputs of data.records()) if (numbers.includes(record++)) yield inputs;
     },
     close() {},
   };

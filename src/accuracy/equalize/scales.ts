@@ -18,7 +18,7 @@ const LEAST_RANGE = 1e-3;
 const REACHES = 0.998;
 /** A step of refinement, and how many rounds of them. */
 const STEP = 2 ** 0.25;
-const ROUNDS = 8;
+const ROUNDS = 2;
 /** Factors by channel that stands for others (ChannelSets.root); absent = 1. What is read is multiplied, what is given divided. */
 export type Scales = ReadonlyMap<number, number>;
 

@@ -52,13 +52,28 @@ export function isHeldOut(record: number, records: number): boolean {
   return records < 8 ? record === 1 || record === 3 : record % 4 === 3;
 }
 
+/** Fewer records than this say little: of a score in one number a record, two make chance. */
+const LEAST_JUDGES = 8;
+
+/**
+ * Records that choices are tried on: those that are held out, and others where those are few. On the others nothing is clipped, but what
+ * rounding does shows all the same.
+ */
+export function judges(records: number): number[] {
+  const all = Array.from({ length: records }, (_, record) => record);
+  const held = all.filter((record) => isHeldOut(record, records));
+  if (held.length === 0) return [];
+  const others = all.filter((record) => !isHeldOut(record, records));
+  return [...held, ...others.slice(0, Math.max(0, LEAST_JUDGES - held.length))].sort((a, b) => a - b);
+}
+
 /** What one run of the float model says. */
 export interface Gathered {
   /** Of the records that are not held out. */
   readonly fit: ReadonlyMap<Node, ChannelStatistics>;
   /** Of all records. */
   readonly all: ReadonlyMap<Node, ChannelStatistics>;
-  /** Values of the outputs in records that are held out, in this order. */
+  /** Values of the outputs in records that choices are tried on, in this order. */
   readonly judged: readonly { readonly record: number; readonly output: Node; values(): Float32Array }[];
   close(): void;
 }
@@ -85,6 +100,7 @@ export async function channelStatistics(
   }
   const folds = { fit: new Map<Node, Sums>(), all: new Map<Node, Sums>() };
   const kept = new KeptBytes();
+  const judging = new Set(judges(data.count));
   const judged: { record: number; output: Node; values(): Float32Array }[] = [];
   const sumsOf = (fold: Map<Node, Sums>, node: Node, channels: number): Sums => {
     const known = fold.get(node) ?? new Sums(channels);
@@ -100,7 +116,7 @@ export async function channelStatistics(
       const number = channels.length / 3;
       sumsOf(folds.all, node, number).add(channels, count);
       if (!held) sumsOf(folds.fit, node, number).add(channels, count);
-      else if (values) {
+      if (values && judging.has(record)) {
         const read = kept.add(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
         judged.push({ record, output: node, values: () => new Float32Array(read().slice().buffer) });
       }
