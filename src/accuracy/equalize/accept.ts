@@ -46,11 +46,10 @@ export async function acceptGroups(
     const isKept = some.every((group) => kept.has(group));
     const next = isKept ? new Set([...kept].filter((group) => !some!.includes(group))) : new Set([...kept, ...some]);
     const score = await tried(next);
-    const took = helps(after, score);
-    if (took) [kept, after] = [next, score];
+    if (helps(after, score)) [kept, after] = [next, score];
     const half = Math.ceil(some.length / 2);
-    // What helped may hold some that hurt, and the reverse; what was taken back is done.
-    if (some.length > 1 && !(took && isKept)) open.push(some.slice(0, half), some.slice(half));
+    // What helped may hold some that hurt, and the reverse.
+    if (some.length > 1) open.push(some.slice(0, half), some.slice(half));
   }
   return { groups: kept, before, after, trials };
 }
