@@ -17,6 +17,8 @@ interface Slot {
   readonly index: number;
   readonly original: Node;
   made?: Node;
+  /** What factors are put on. */
+  values?: Constant;
 }
 
 /** The factors of one graph. `set` says which groups have theirs; what has none is as it was, to the byte. */
@@ -116,6 +118,12 @@ export class Equalized {
     return slot;
   }
 
+  /** Sparse values are laid out once: they are read several times, each time in pieces, and each piece would lay them out anew. */
+  private laidOut(constant: Constant): Constant {
+    if (!isSparse(constant)) return constant;
+    return stored(rangeOf(new Uint8Array(this.scanner.unchecked(constant).buffer)), constant.count);
+  }
+
   private put(slot: Slot, shape: readonly number[], by: [ChannelLayout, number[]][], spread = false): void {
     const { node, index, original } = slot;
     const wanted = by.filter(([, factors]) => factors.some((factor) => factor !== 1));
@@ -123,7 +131,8 @@ export class Equalized {
       if (node.inputs[index] !== original) setInput(node, index, original);
       return;
     }
-    let constant: Constant = original.constant!;
+    slot.values ??= this.laidOut(original.constant!);
+    let constant: Constant = slot.values;
     if (spread) {
       const values = new Float32Array(shape[0]!).fill(this.scanner.unchecked(constant)[0]!);
       constant = stored(rangeOf(new Uint8Array(values.buffer)), values.length);
@@ -136,6 +145,10 @@ export class Equalized {
     slot.made.constant = constant;
     if (node.inputs[index] !== slot.made) setInput(node, index, slot.made);
   }
+}
+
+function isSparse(constant: Constant): boolean {
+  return constant.kind === "dense" || ("of" in constant && isSparse(constant.of));
 }
 
 /** Operators of a group, by the tensors that they yield. */
