@@ -9,6 +9,7 @@ import { FLT_MAX } from "../rules/arithmetic.ts";
 import { type Block, type Kernels, loadKernels } from "../weights/kernels.ts";
 import { Histograms } from "./histogram.ts";
 import { type InPlaceRange, observerOver } from "./in-place.ts";
+import { type Look, type Looked, Seen } from "./look-observer.ts";
 import type { MomentGatherer, RecordMoments } from "./moments/gather.ts";
 
 export interface Observer {
@@ -19,8 +20,8 @@ export interface Observer {
   see(tensor: number, values: Float32Array): void;
   /** The same for `count` floats at `at` (bytes) of the engine's memory, read where they lie; `values` makes a view. Not every observer can. */
   readonly seeInPlace?: (tensor: number, at: number, count: number, values: () => Float32Array) => void;
-  /** Sent to the main thread together with the record's number (structured clone): `[min of tensor 0, max of tensor 0, min …]`, or Both. */
-  endOfRecord(): Float32Array | Both;
+  /** Sent to the main thread together with the record's number (structured clone): `[min of tensor 0, max of tensor 0, min …]`, Both or Looked[]. */
+  endOfRecord(): Float32Array | Both | Looked[];
   /** Sent to the main thread when the worker has no more records: `Histogram[]`, one per tensor, or undefined. */
   end(): unknown;
 }
@@ -32,6 +33,8 @@ export interface Observer {
 export const OBSERVERS = {
   minmax: (finite: readonly boolean[], memory?: WebAssembly.Memory): Observer => minmaxObserver(finite, memory),
   histogram: (finite: readonly boolean[], _memory?: WebAssembly.Memory): Observer => histogramObserver(finite),
+  looks: (_finite: readonly boolean[], _memory?: WebAssembly.Memory, looks: readonly Look[] = []): Observer =>
+    lookObserver(looks),
 } as const;
 
 export type ObserverKind = keyof typeof OBSERVERS;
@@ -136,6 +139,16 @@ function histogramObserver(finite: readonly boolean[]): Observer {
     },
     endOfRecord: () => ranges.take(),
     end: () => finite.map((_, tensor) => histograms.of(tensor)),
+  };
+}
+
+/** Channels, and whole tensors. */
+function lookObserver(looks: readonly Look[]): Observer {
+  const seen = looks.map((look) => new Seen(look));
+  return {
+    see: (tensor, values) => seen[tensor]!.see(values),
+    endOfRecord: () => seen.map((each) => each.take()),
+    end: () => undefined,
   };
 }
 

@@ -1,4 +1,6 @@
 /** Running an instrumented model on all records: slices, parts, workers, and what the observers said put together. */
+
+import { inOrder } from "../base/in-order.ts";
 import type { Progress } from "../base/output.ts";
 import { isDeferred } from "../model/bytes.ts";
 import { byteLength, type Fill, type Model, type SubGraph, serializeInto, TensorType } from "../model/index.ts";
@@ -8,7 +10,8 @@ import { knownShape } from "./graph-facts.ts";
 import { type Histogram, mergeHistograms } from "./histogram.ts";
 import { explain, type Instrumented } from "./instrument.ts";
 import { compileLibrary } from "./litert.ts";
-import { inOrder, type MomentRequest, wantedOf } from "./moments/request.ts";
+import type { Look, Looked } from "./look-observer.ts";
+import { type MomentRequest, wantedOf } from "./moments/request.ts";
 import type { Both, ObserverKind } from "./observe.ts";
 import { type Part, planParts } from "./parts.ts";
 import { runRecords } from "./pool.ts";
@@ -33,6 +36,11 @@ export interface RunOptions {
   fill?: Fill;
   /** What operators with weights read is gathered, too. */
   moments?: MomentRequest;
+  /** What is wanted of tensors, with the observer `looks`; the results then have no ranges. Records come in order, of each tensor. */
+  looks?: {
+    readonly of: ReadonlyMap<number, Look>;
+    take(record: number, tensor: number, looked: Looked): void;
+  };
 }
 
 /** One entry an observed tensor: the plan's inputs, then its outputs. */
@@ -74,11 +82,18 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
         tensor,
         position,
         finite: finite.get(tensor)!,
+        look: options.looks?.of.get(tensor),
       })),
-      ...own.map((tensor) => ({ tensor, finite: finite.get(tensor)! })),
+      ...own.map((tensor) => ({ tensor, finite: finite.get(tensor)!, look: options.looks?.of.get(tensor) })),
     ];
     const moments = options.moments && wantedOf(options.moments, observed);
     const takeMoments = moments && inOrder<Both["moments"]>((record, each) => moments.take(record, each));
+    const { looks } = options;
+    const takeLooks =
+      looks &&
+      inOrder<readonly Looked[]>((record, all) => {
+        for (const [i, { tensor }] of observed.entries()) looks.take(record, tensor, all[i]!);
+      });
     const job: Job = {
       chain: part && {
         links: part.slices.map(({ inputs, outputs }) => ({ inputs, outputs })),
@@ -106,6 +121,7 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
             parts.length > 1 ? `part ${number + 1} of ${parts.length}` : undefined,
           ),
         onResult: (record, values) => {
+          if (takeLooks) return takeLooks(record, values as readonly Looked[]);
           const pairs = moments ? (values as Both).ranges : (values as Float32Array);
           takeMoments?.(record, (values as Both).moments);
           for (const [i, { tensor }] of observed.entries()) {

@@ -8,6 +8,7 @@ import { Chain, type ChainPlan } from "./chain.ts";
 import { type Failure, failureOf } from "./failure.ts";
 import type { Shapes } from "./inputs.ts";
 import { type Lent, openInstance } from "./litert.ts";
+import type { Look } from "./look-observer.ts";
 import { MomentGatherer, type Wanted } from "./moments/gather.ts";
 import { OBSERVERS, type Observer, type ObserverKind, withMoments } from "./observe.ts";
 import { type StepsPlan, Stepwise } from "./stepwise/stepwise.ts";
@@ -41,7 +42,11 @@ export interface ObservedTensor {
   readonly position?: number;
   /** Whether ±inf counts as ±FLT_MAX (finite.ts). */
   readonly finite: boolean;
+  /** What is wanted of it; with the observer `looks`. */
+  readonly look?: Look;
 }
+
+const NO_LOOK: Look = { channels: 0, inner: 1, whole: false };
 
 /** What a worker is asked; the comparing worker (src/compare) is asked the same with a job of its own. */
 export type ToWorker<J = Job> =
@@ -86,6 +91,7 @@ async function handle(message: ToWorker): Promise<FromWorker> {
       observer = OBSERVERS[job.observer](
         job.observed.map(({ finite }) => finite),
         instance?.memory,
+        job.observed.map(({ look }) => look ?? NO_LOOK),
       );
       gatherer = job.moments && new MomentGatherer(job.moments);
       if (gatherer) observer = withMoments(observer, gatherer);

@@ -1,6 +1,7 @@
 /** Runs two models on the same records, on workers, and looks at pairs of their tensors. */
 
 import { FileError } from "../base/errors.ts";
+import { inOrder } from "../base/in-order.ts";
 import type { Progress } from "../base/output.ts";
 import type { Failure } from "../calibration/failure.ts";
 import type { DataSet } from "../calibration/index.ts";
@@ -73,24 +74,11 @@ export async function runPairs(sides: Sides, pairs: readonly Pair[], data: DataS
       workers: run.sequence ? 1 : workers,
       onProgress,
       workerBytes: bytesOf(sides, pairs, jobs),
-      onResult: onRecord && inOrder(onRecord),
+      onResult: onRecord && inOrder((_record, result) => onRecord(result)),
     },
     (failure) => explain(sides, data, failure),
   );
   return ends;
-}
-
-/** Calls `take` with each result in the order of the records; those that come early wait (at most a few: one per worker and its lead). */
-function inOrder(take: (result: unknown) => void): (record: number, result: unknown) => void {
-  const early = new Map<number, unknown>();
-  let next = 0;
-  return (record, result) => {
-    early.set(record, result);
-    for (; early.has(next); next++) {
-      take(early.get(next));
-      early.delete(next);
-    }
-  };
 }
 
 /** What a worker needs for one record and its models, each twice: XNNPACK packs weights, and arenas are as large as their results. */

@@ -8,6 +8,7 @@ import { type AccuracySettings, changesWeights, needsMoments } from "../accuracy
 import type { Context } from "../passes/context.ts";
 import { clearParameters } from "../passes/transform/fake-quantize-weights.ts";
 import type { ChannelLayout, Constant } from "../weights/constant.ts";
+import { equalizeChannels } from "./equalize-phase.ts";
 import type { Phase, Run } from "./run.ts";
 import type { QuantizeSettings, Settings } from "./settings.ts";
 
@@ -23,9 +24,6 @@ export function gathersMoments({ settings }: Own): boolean {
 function hasMargin({ settings: { accuracy } }: Own): boolean {
   return accuracy !== undefined && (accuracy.margin ?? accuracy.margin16) !== 1;
 }
-
-/** The place of src/accuracy/equalize: even channels before anything is measured. */
-function equalizeLayers(_run: Own): void {}
 
 /** Forgets ranges of the file; the float model is what is recorded. Weights are rounded behind it. */
 function beginMoments(run: Own): void {
@@ -83,9 +81,10 @@ function widenAllRanges({ space, graphs, settings }: Own): void {
 
 export const EQUALIZE: Phase<QuantizeSettings> = {
   name: "equalize",
-  when: ({ settings }) => settings.accuracy?.equalize === true,
-  why: "it changes what is measured, so before ranges and moments are",
-  run: equalizeLayers,
+  span: "record",
+  when: ({ settings: { accuracy, samples } }) => accuracy?.equalize === true && samples !== undefined,
+  why: "it changes weights and what is measured, so before weights are rounded, and ranges and moments recorded",
+  run: equalizeChannels,
 };
 export const BEGIN_MOMENTS: Phase<QuantizeSettings> = {
   name: "begin moments",

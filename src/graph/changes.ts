@@ -1,4 +1,5 @@
 /** What was done to the values of a constant beside giving it a scale, so that the quantized model computes more of what the float model does. */
+import { firstOf } from "../base/text.ts";
 
 /** One thing that was done. Members may be added, but what is there keeps its name and meaning: the Report has them. */
 export type ValueChange =
@@ -23,6 +24,6 @@ export function changeText(change: ValueChange): string {
     case "smaller scales":
       return `smaller scales for ${change.channels} of ${change.of} channels: down to ${short(change.least)} of those of the largest value`;
     case "equalization":
-      return `equalized ×${short(change.least)} to ×${short(change.most)} with ${change.with.join(", ")}`;
+      return `equalized ×${short(change.least)} to ×${short(change.most)} with ${firstOf(change.with)}`;
   }
 }

@@ -62,6 +62,7 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   ...METHOD_OPTIONS,
   "strict",
   "withoutRun",
+  "equalize",
   "explain",
   "profileData",
   "json",

@@ -45,14 +45,16 @@ export function accuracyOf({
   biasCorrection,
   rounding,
   rangeMargin,
+  equalize,
 }: OptionValues): AccuracySettings | undefined {
-  if ((accuracy ?? "compat") === "compat" && !biasCorrection && !rounding && rangeMargin === undefined)
+  if ((accuracy ?? "compat") === "compat" && !biasCorrection && !rounding && !equalize && rangeMargin === undefined)
     return undefined;
   const level: AccuracySettings = ACCURACY_LEVELS[accuracy ?? "compat"];
   return {
     ...level,
     ...(biasCorrection && { biasCorrection }),
     ...(rounding && { rounding }),
+    ...(equalize && { equalize }),
     ...(rangeMargin !== undefined && { margin: rangeMargin }),
   };
 }

@@ -218,6 +218,11 @@ export const OPTIONS = {
     help: "refuse a model with operators that would stay as they are (float; quantized where it is dequantized), naming all of them",
   },
   withoutRun: { flags: "--no-run", help: "do not load and run a .tflite result in LiteRT before it gets its name" },
+  equalize: {
+    needs: "data",
+    flags: "--equalize",
+    help: "even out the channels of activations by weights that take it back (8 bits gain most); groups of tensors that do not help on samples which are held out stay as they are; fewer than 4 samples try nothing",
+  },
   force: { ofCommand: true, flags: "--force", help: "allow the output to replace the input" },
   mode: {
     needs: "data",

@@ -63,6 +63,7 @@ describe("a job's key", () => {
     { "bias-correction": true },
     { rounding: "gptq" },
     { "range-margin": 1.5 },
+    { equalize: true },
     { "input-shape": ["x=1,2"] },
     { scale: "0..1" },
     { scale: "-1..1" },

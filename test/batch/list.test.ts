@@ -116,6 +116,7 @@ describe("what a list says", () => {
       maskValue: -50,
       inputShape: [{ name: "x", shape: [1, 8, 8, 3] }],
       strict: true,
+      equalize: true,
       withoutRun: true,
       explain: join(cwd, "why.json"),
       profileData: true,

@@ -42,16 +42,3 @@ export function wantedOf(
     },
   };
 }
-
-/** Calls `take` in the order of the records; those that come early wait (a few: one per Worker). */
-export function inOrder<T>(take: (record: number, result: T) => void): (record: number, result: T) => void {
-  const early = new Map<number, T>();
-  let next = 0;
-  return (record, result) => {
-    early.set(record, result);
-    for (; early.has(next); next++) {
-      take(next, early.get(next)!);
-      early.delete(next);
-    }
-  };
-}

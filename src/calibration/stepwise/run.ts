@@ -1,4 +1,6 @@
 /** Running an instrumented model operator by operator on all records (interpreter.ts), on workers. */
+
+import { inOrder } from "../../base/in-order.ts";
 import { isDeferred } from "../../model/bytes.ts";
 import { type Fill, type Model, serializeInto } from "../../model/index.ts";
 import type { DataSet } from "../dataset.ts";
@@ -6,7 +8,7 @@ import type { Failure } from "../failure.ts";
 import { type Histogram, mergeHistograms } from "../histogram.ts";
 import { explain, type Instrumented } from "../instrument.ts";
 import { compileLibrary } from "../litert.ts";
-import { inOrder, type MomentRequest, wantedOf } from "../moments/request.ts";
+import { type MomentRequest, wantedOf } from "../moments/request.ts";
 import type { Both, ObserverKind } from "../observe.ts";
 import { planSteps } from "../parts.ts";
 import { runRecords } from "../pool.ts";

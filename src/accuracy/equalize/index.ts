@@ -1,0 +1,228 @@
+/**
+ * EQUALIZATION: channels of a tensor that differ much in range share one scale, so the small ones are rounded coarsely. Where an operator's
+ * weights can divide a channel by s and those behind it take s back, the float model computes the same and the ranges are even.
+ * (Nagel et al., Data-Free Quantization, 2019, section 4.1; groups over residuals, pads and joins, and the choice by predicted noise, are ours.)
+ *
+ *     walk.ts        how channels hang together       groups.ts      what is chosen together
+ *     statistics.ts  one run of the float model       noise.ts       what rounding adds, predicted
+ *     scales.ts      the factors                      apply.ts       into weights and out again
+ *     trial.ts       the model with rounding in it    accept.ts      which groups help on held-out samples
+ */
+import type { DataSet } from "../../calibration/dataset.ts";
+import { type LookOptions, lookAtRecords } from "../../calibration/looks.ts";
+import type { Node } from "../../graph/graph.ts";
+import { granularityOf, schemeOf, type Workspace } from "../../passes/context.ts";
+import { isPlainFloat } from "../../passes/prepare/edit.ts";
+import { exportWorkspace } from "../../passes/workspace.ts";
+import type { Constant } from "../../weights/constant.ts";
+import { type Accepted, acceptGroups, type Score } from "./accept.ts";
+import { Equalized } from "./apply.ts";
+import { type Channels, findGroups, type Group } from "./groups.ts";
+import { noiseFacts } from "./noise.ts";
+import { type Chosen, chooseScales, leastFactors } from "./scales.ts";
+import { type ChannelStatistics, channelStatistics, type Gathered, judges } from "./statistics.ts";
+import { isRounded, trialOf } from "./trial.ts";
+import type { Weighing } from "./walk.ts";
+
+export interface EqualizeOptions extends Pick<LookOptions, "workers" | "memoryLimit" | "fastMath" | "fill"> {
+  /** Trials on held-out samples; 0 = all groups are kept. */
+  readonly trials: number;
+  /** Factor of ranges, by bits of activations (headroom); 1 without it. */
+  readonly margin?: (bits: number) => number;
+  onProgress?(what: string): LookOptions["onProgress"];
+}
+
+/** What was done to one graph. */
+export interface EqualizedGraph {
+  readonly equalized: Equalized;
+  readonly channels: Channels;
+  readonly chosen: readonly Chosen[];
+  /** Absent where nothing was tried. */
+  readonly accepted?: Accepted;
+  /** Groups that have their factors. */
+  readonly kept: ReadonlySet<number>;
+  /** How many float tensors have factors, of all. */
+  readonly covered: number;
+  readonly tensors: number;
+}
+
+/** Equalizes a subgraph on samples. Null where the model has to be run operator by operator, or has no group. Throws a MinmaxqError. */
+export async function equalizeGraph(
+  space: Workspace,
+  subgraph: number,
+  data: DataSet,
+  options: EqualizeOptions,
+): Promise<EqualizedGraph | null> {
+  const graph = space.graphs[subgraph]!;
+  const { scanner } = space.context;
+  const channels = findGroups(graph, scanner);
+  if (channels.groups.length === 0) return null;
+  const { model, nodes } = exportWorkspace(space);
+  const outputs = new Set(Array.from(model.subgraphs![subgraph]!.outputs ?? [], (tensor) => nodes[subgraph]![tensor]!));
+  const { sets } = channels.walked;
+  const gathered = await channelStatistics(model, data, nodes[subgraph]!, (node) => sets.tensors.get(node), {
+    ...running(options, "looking at channels"),
+    subgraph,
+    outputs,
+  });
+  if (!gathered) return null;
+  try {
+    return await equalizeWith(space, subgraph, channels, gathered, data, options);
+  } finally {
+    gathered.close();
+  }
+}
+
+function running({ workers, memoryLimit, fastMath, fill, onProgress }: EqualizeOptions, what: string) {
+  return { workers, memoryLimit, fastMath, fill, onProgress: onProgress?.(what) };
+}
+
+/** With statistics that are known. */
+async function equalizeWith(
+  space: Workspace,
+  subgraph: number,
+  channels: Channels,
+  gathered: Gathered,
+  data: DataSet,
+  options: EqualizeOptions,
+): Promise<EqualizedGraph> {
+  const chosen = channels.groups.map((group) => chosenFor(space, channels, group, gathered));
+  const scales = chosen.map((each) => each.scales);
+  const equalized = new Equalized(channels, scales, space.context.scanner);
+  const moved = channels.groups.flatMap(({ number }) => (scales[number]!.size > 0 ? [number] : []));
+  let kept: ReadonlySet<number> = new Set(moved);
+  let accepted: Accepted | undefined;
+  if (options.trials > 1 && moved.length > 0 && gathered.judged.length > 0) {
+    const held = heldOut(data);
+    let done = 0;
+    const trial = async (groups: ReadonlySet<number>): Promise<Score> => {
+      equalized.set(groups);
+      return scoreOf(space, subgraph, rangesWith(channels, gathered, scales, groups, space, options), gathered, held, {
+        ...options,
+        onProgress: (what) => options.onProgress?.(`${what} ${++done}`),
+      });
+    };
+    accepted = await acceptGroups(moved, trial, options.trials);
+    kept = accepted.groups;
+  }
+  equalized.set(kept);
+  equalized.explain(kept);
+  const covered = new Set(
+    channels.groups.filter(({ number }) => kept.has(number)).flatMap(({ tensors }) => tensors.map(({ node }) => node)),
+  );
+  return { equalized, channels, chosen, accepted, kept, covered: covered.size, tensors: channels.tensors.length };
+}
+
+/** The factors of a group. */
+function chosenFor({ context }: Workspace, { walked }: Channels, group: Group, { fit, all }: Gathered): Chosen {
+  const facts = noiseFacts(group, {
+    walked,
+    statistics: fit,
+    weights: ({ node, weightsAt }) => context.scanner.unchecked(constantOf(node, weightsAt)),
+    roundingOf(node) {
+      const { symmetric, low, high } = schemeOf(context, node).activation;
+      return { levels: high - low, symmetric };
+    },
+    weightRoundingOf({ node }: Weighing) {
+      const granularity = granularityOf(context, node);
+      const { symmetric, low, high } = schemeOf(context, node).weights[granularity];
+      return { levels: symmetric ? high : (high - low) / 2, perChannel: granularity === "channel" };
+    },
+  });
+  return chooseScales(group, facts, leastFactors(group, walked, all));
+}
+
+function constantOf(node: Node, index: number): Constant {
+  const constant = node.inputs[index];
+  if (!isPlainFloat(constant)) throw new Error(`operand ${index} of "${node.name}" is no constant`);
+  return constant.constant;
+}
+
+/** What the range of each tensor is when some groups have their factors: it follows from the ranges of its channels. */
+function rangesWith(
+  { walked, groups }: Channels,
+  { fit }: Gathered,
+  scales: readonly Chosen["scales"][],
+  chosen: ReadonlySet<number>,
+  { context }: Workspace,
+  { margin }: EqualizeOptions,
+): (node: Node) => { min: number; max: number } | undefined {
+  const factors = new Map<number, number>();
+  for (const { number } of groups)
+    if (chosen.has(number)) for (const [root, factor] of scales[number]!) factors.set(root, factor);
+  return (node) => {
+    const known: ChannelStatistics | undefined = fit.get(node);
+    const tensor = walked.sets.tensors.get(node);
+    if (!known || !tensor || !isRounded(node)) return undefined;
+    let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (let c = 0; c < tensor.channels; c++) {
+      const factor = factors.get(walked.sets.root(tensor.first + c)) ?? 1;
+      min = Math.min(min, known.min[c]! / factor);
+      max = Math.max(max, known.max[c]! / factor);
+    }
+    const by = margin?.(schemeOf(context, node).activation.bits) ?? 1;
+    return { min: Math.min(min, min * by), max: Math.max(max, max * by) };
+  };
+}
+
+/** Runs a trial on the held-out samples: SQNR of each output. */
+async function scoreOf(
+  space: Workspace,
+  subgraph: number,
+  rangeOf: (node: Node) => { min: number; max: number } | undefined,
+  { judged }: Gathered,
+  held: DataSet & { readonly numbers: readonly number[] },
+  options: EqualizeOptions,
+): Promise<Score> {
+  const { model, outputs } = trialOf(space, subgraph, rangeOf);
+  const of = new Map(outputs.map(({ node, tensor }) => [tensor, node]));
+  const expected = new Map(judged.map((each) => [`${each.record} ${each.output.id}`, each]));
+  const sums = new Map([...of.values()].map((node) => [node, { signal: 0, noise: 0 }]));
+  const look = { channels: 0, inner: 1, whole: true };
+  await lookAtRecords(model, held, {
+    ...running(options, "trying"),
+    ...(sizeOf(space, subgraph) < IN_ONE_PIECE && { cut: "never" }),
+    subgraph,
+    looks: new Map([...of.keys()].map((tensor) => [tensor, look])),
+    take(record, tensor, { values }) {
+      const node = of.get(tensor)!;
+      const wanted = expected.get(`${held.numbers[record]} ${node.id}`);
+      if (!wanted || !values) return;
+      const float = wanted.values();
+      let [signal, noise] = [0, 0];
+      for (let i = 0; i < float.length; i++) {
+        signal += float[i]! * float[i]!;
+        noise += (float[i]! - values[i]!) ** 2;
+      }
+      const sum = sums.get(node)!;
+      sum.signal += signal;
+      sum.noise += noise;
+    },
+  });
+  return [...sums.values()].flatMap(({ signal, noise }) =>
+    signal > 0 ? [noise === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(signal / noise)] : [],
+  );
+}
+
+/** Bytes of a model that is tried in one piece: its three forms of each tensor and its weights fit any machine. */
+const IN_ONE_PIECE = 64 << 20;
+
+/** Bytes of tensors and constants. */
+function sizeOf({ graphs }: Workspace, subgraph: number): number {
+  return graphs[subgraph]!.nodes.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** The records that judge, as samples of their own. */
+function heldOut(data: DataSet): DataSet & { readonly numbers: readonly number[] } {
+  const numbers = judges(data.count);
+  return {
+    description: data.description,
+    count: numbers.length,
+    numbers,
+    async *records() {
+      let record = 0;
+      for await (const inputs of data.records()) if (numbers.includes(record++)) yield inputs;
+    },
+    close() {},
+  };
+}

@@ -1,0 +1,132 @@
+/** What samples say of channels: the float model is run once, and each channel's least and largest value and mean square are kept. */
+
+import type { DataSet } from "../../calibration/dataset.ts";
+import { KeptBytes } from "../../calibration/kept-bytes.ts";
+import type { Look } from "../../calibration/look-observer.ts";
+import { type LookOptions, lookAtRecords } from "../../calibration/looks.ts";
+import type { Node } from "../../graph/graph.ts";
+import type { Model } from "../../model/index.ts";
+
+/** Of one tensor, a number for each channel. A channel that no sample showed has the range 0 to 0. */
+export interface ChannelStatistics {
+  readonly min: Float64Array;
+  readonly max: Float64Array;
+  readonly meanSquare: Float64Array;
+}
+
+/** Sums over records, in their order. */
+class Sums {
+  private readonly least: Float64Array;
+  private readonly largest: Float64Array;
+  private readonly squares: Float64Array;
+  private count = 0;
+
+  constructor(channels: number) {
+    this.least = new Float64Array(channels).fill(Number.POSITIVE_INFINITY);
+    this.largest = new Float64Array(channels).fill(Number.NEGATIVE_INFINITY);
+    this.squares = new Float64Array(channels);
+  }
+
+  add(kept: Float64Array, count: number): void {
+    for (let c = 0; c < this.least.length; c++) {
+      if (kept[3 * c]! < this.least[c]!) this.least[c] = kept[3 * c]!;
+      if (kept[3 * c + 1]! > this.largest[c]!) this.largest[c] = kept[3 * c + 1]!;
+      this.squares[c]! += kept[3 * c + 2]!;
+    }
+    this.count += count;
+  }
+
+  get statistics(): ChannelStatistics {
+    const finite = (value: number) => (Number.isFinite(value) ? value : 0);
+    return {
+      min: this.least.map(finite),
+      max: this.largest.map(finite),
+      meanSquare: this.squares.map((sum) => (this.count === 0 ? 0 : sum / this.count)),
+    };
+  }
+}
+
+/** Records that judge instead of setting anything: a quarter, at least two; none of fewer than four. */
+export function isHeldOut(record: number, records: number): boolean {
+  if (records < 4) return false;
+  return records < 8 ? record === 1 || record === 3 : record % 4 === 3;
+}
+
+/** Fewer records than this say little: of a score in one number a record, two make chance. */
+const LEAST_JUDGES = 8;
+
+/**
+ * Records that choices are tried on: those that are held out, and others where those are few. On the others nothing is clipped, but what
+ * rounding does shows all the same.
+ */
+export function judges(records: number): number[] {
+  const all = Array.from({ length: records }, (_, record) => record);
+  const held = all.filter((record) => isHeldOut(record, records));
+  if (held.length === 0) return [];
+  const others = all.filter((record) => !isHeldOut(record, records));
+  return [...held, ...others.slice(0, Math.max(0, LEAST_JUDGES - held.length))].sort((a, b) => a - b);
+}
+
+/** What one run of the float model says. */
+export interface Gathered {
+  /** Of the records that are not held out. */
+  readonly fit: ReadonlyMap<Node, ChannelStatistics>;
+  /** Of all records. */
+  readonly all: ReadonlyMap<Node, ChannelStatistics>;
+  /** Values of the outputs in records that choices are tried on, in this order. */
+  readonly judged: readonly { readonly record: number; readonly output: Node; values(): Float32Array }[];
+  close(): void;
+}
+
+type Running = Pick<LookOptions, "subgraph" | "workers" | "memoryLimit" | "fastMath" | "onProgress" | "fill">;
+
+/**
+ * Statistics of a model's tensors. `nodes`: by tensor of the subgraph; `lookOf`: how a node's channels lie. Outputs' values are kept within
+ * 64 MiB, more of them in a temporary file. Null where the model has to be run operator by operator. Throws a MinmaxqError.
+ */
+export async function channelStatistics(
+  model: Model,
+  data: DataSet,
+  nodes: readonly Node[],
+  lookOf: (node: Node) => Pick<Look, "channels" | "inner"> | undefined,
+  options: Running & { readonly outputs?: ReadonlySet<Node> },
+): Promise<Gathered | null> {
+  const { outputs = new Set() } = options;
+  const looks = new Map<number, Look>();
+  for (const [tensor, node] of nodes.entries()) {
+    const lies = lookOf(node);
+    const whole = outputs.has(node);
+    if (lies || whole) looks.set(tensor, { channels: 0, inner: 1, ...lies, whole });
+  }
+  const folds = { fit: new Map<Node, Sums>(), all: new Map<Node, Sums>() };
+  const kept = new KeptBytes();
+  const judging = new Set(judges(data.count));
+  const judged: { record: number; output: Node; values(): Float32Array }[] = [];
+  const sumsOf = (fold: Map<Node, Sums>, node: Node, channels: number): Sums => {
+    const known = fold.get(node) ?? new Sums(channels);
+    fold.set(node, known);
+    return known;
+  };
+  const run = await lookAtRecords(model, data, {
+    ...options,
+    looks,
+    take(record, tensor, { channels, count, values }) {
+      const node = nodes[tensor]!;
+      const held = isHeldOut(record, data.count);
+      const number = channels.length / 3;
+      sumsOf(folds.all, node, number).add(channels, count);
+      if (!held) sumsOf(folds.fit, node, number).add(channels, count);
+      if (values && judging.has(record)) {
+        const read = kept.add(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+        judged.push({ record, output: node, values: () => new Float32Array(read().slice().buffer) });
+      }
+    },
+  });
+  if (!run) {
+    kept.close();
+    return null;
+  }
+  const statistics = (fold: ReadonlyMap<Node, Sums>) =>
+    new Map([...fold].map(([node, sums]) => [node, sums.statistics] as const));
+  return { fit: statistics(folds.fit), all: statistics(folds.all), judged, close: () => kept.close() };
+}

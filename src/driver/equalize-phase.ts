@@ -1,0 +1,63 @@
+/** The phase of `--equalize`: channels evened out between operators (src/accuracy/equalize), before ranges are recorded. */
+import type { EqualizedGraph } from "../accuracy/equalize/index.ts";
+import { counted } from "../base/text.ts";
+import type { Note } from "../passes/context.ts";
+import { fillConstants } from "../weights/fill.ts";
+import { type OpenSamples, openAll } from "./recording.ts";
+import type { Run } from "./run.ts";
+import type { QuantizeSettings } from "./settings.ts";
+
+/** Trials of one subgraph: nothing, everything, and two more. Each runs the trial samples; small models take longest to load. */
+const TRIALS = 4;
+
+/** Equalizes the subgraphs that have samples, one after the other. What was done is in notes, and in each tensor's changes. */
+export async function equalizeChannels(run: Run<QuantizeSettings>): Promise<void> {
+  const { space, settings, io, fed } = run;
+  const samples = settings.samples!;
+  const { equalizeGraph } = await import("../accuracy/equalize/index.ts");
+  const { workers, memoryLimit, fastMath } = samples;
+  const open: OpenSamples[] = [];
+  try {
+    await openAll(space.opened.model, samples, fed, open, io);
+    for (const { fed: each, data } of open) {
+      // A second signature of the same subgraph: its weights are even already.
+      if (open.find(({ fed: { subgraph } }) => subgraph === each.subgraph)?.fed !== each) continue;
+      const done = await equalizeGraph(space, each.subgraph, data, {
+        workers,
+        memoryLimit,
+        fastMath,
+        fill: fillConstants,
+        trials: TRIALS,
+        onProgress: (what) => io.progress(what, "samples"),
+      });
+      space.context.notes.push(noteOf(done, each.subgraph));
+    }
+  } finally {
+    for (const { data } of open) data.close();
+  }
+}
+
+function noteOf(done: EqualizedGraph | null, subgraph: number): Note {
+  if (!done)
+    return {
+      kind: "note",
+      code: "not-equalized",
+      subgraph,
+      text: "--equalize changed nothing: no channels lie between operators that could even them out, or sizes are known only when the model runs",
+    };
+  const { accepted, kept, chosen, covered, tensors } = done;
+  const tried = accepted
+    ? `; outputs of the trial samples, of which some set no ranges: ${decibels(accepted.before)} became ${decibels(accepted.after)} (${counted(accepted.trials, "trial")})`
+    : "; not tried, which takes 4 samples or more";
+  return {
+    kind: "note",
+    code: "equalized",
+    subgraph,
+    text: `channels of ${covered} of ${tensors} tensors were evened out, in ${kept.size} of ${counted(chosen.length, "group")}${tried}`,
+    numbers: { tensors: covered, of: tensors, groups: kept.size, found: chosen.length },
+  };
+}
+
+function decibels(score: readonly number[]): string {
+  return `${score.map((each) => each.toFixed(1)).join(", ")} dB`;
+}
