@@ -130,7 +130,7 @@ export async function compileExecutable(outfile = "dist/minmaxq", target?: Bun.B
   // Bun does not follow `new Worker(new URL(…))`, so workers are entry points of their own. In the executable they lie
   // below its root as they do below src/, and import.meta.url of all code of start.ts is the root: a Worker's URL must be
   // made in a file that is directly in src/, or tell the two cases apart.
-  const workers = ["weights", "calibration", "compare", "trial"].map((folder) => `src/${folder}/worker.ts`);
+  const workers = ["weights", "calibration", "compare", "trial", "search"].map((folder) => `src/${folder}/worker.ts`);
   await Bun.build({
     entrypoints: ["src/start.ts", ...workers],
     root: "src",

@@ -64,6 +64,10 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     runsModels: "always",
     load: async () => (await import("../commands/compare.ts")).compare,
   },
+  diagnose: {
+    runsModels: "always",
+    load: async () => (await import("../commands/diagnose.ts")).diagnose,
+  },
   data: {
     // Or pictures through JavaScript, which takes as long.
     runsModels: "always",

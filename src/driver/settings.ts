@@ -1,4 +1,5 @@
 /** What a run of the driver is told: everything that a command line, a front or a job list can say, as values. */
+import type { HeldBack } from "../calibration/held-out.ts";
 import type { GivenShape, MediaSettings, Reduction } from "../calibration/index.ts";
 import type { Dialect } from "../model/index.ts";
 import type { QuantizeOptions, Workspace } from "../passes/context.ts";
@@ -76,6 +77,8 @@ export interface SampleSource {
 export interface Samples {
   /** One or more, no two for the same signature. */
   readonly sources: readonly SampleSource[];
+  /** Which of them are used; absent: all. */
+  readonly held?: HeldBack;
   /** Shapes of inputs whose sizes the model leaves open. */
   readonly inputShapes?: readonly GivenShape[];
   /** How pictures and sounds become samples; without it they are not taken. */

@@ -54,6 +54,7 @@ export const allOrSome = (text: string): number | true => {
 };
 export const percentage = number("a number from 0 to 100", (n) => n >= 0 && n <= 100);
 export const negative = number("a number below 0", (n) => n < 0 && Number.isFinite(n));
+export const partly = number("a number above 0 and below 1", (n) => n > 0 && n < 1);
 export const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
 
 /** Numbers, separated by commas. */

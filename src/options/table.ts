@@ -31,6 +31,7 @@ import {
   number,
   numbers,
   oneOf,
+  partly,
   percentage,
   share,
   size,
@@ -235,6 +236,13 @@ export const OPTIONS = {
     parse: share,
     default: 0.1,
   },
+  split: {
+    needs: "data",
+    flags: "--split <share>",
+    help: "share of the samples, spread evenly, that is held back from the ranges (quantize, record, tune, diagnose) or that alone is looked at (compare)",
+    parse: partly,
+    defaultText: "0.5 of tune and diagnose; else all samples are used",
+  },
   numThreads: {
     sameResult: true,
     needs: "data",
@@ -385,7 +393,12 @@ export const OPTIONS = {
     flags: "--layers",
     help: "also compare every float tensor with the quantized model's of its name; what loses most comes first",
   },
-  all: { ofCommand: true, needs: "layers", flags: "--all", help: "print all layers, not only those that lose most" },
+  why: {
+    ofCommand: true,
+    flags: "--why",
+    help: "also say where the loss comes from: each rounding alone, and what mends it (as 'minmaxq diagnose' does)",
+  },
+  all: { ofCommand: true, flags: "--all", help: "print all layers or roundings, not only those that lose most" },
   visq: {
     file: "written",
     flags: "--visq <file.json>",
