@@ -40,6 +40,7 @@ export function noiseOf(sqnr: number): Noise {
 export interface Bench {
   /** Names of the outputs. */
   readonly outputs: readonly string[];
+  readonly shapes: readonly (readonly number[])[];
   readonly samples: number;
   /** Bytes of the inputs of the records, where they are kept. */
   readonly records: readonly (readonly Uint8Array[])[];
@@ -76,12 +77,12 @@ export async function openBench({ float, part, fed, samples }: BenchSettings, io
     const shapes = data.shapes && records.map((_, record) => data.shapes!(record));
     const each = WORKER_BYTES + 4 * side.stored;
     const room = (samples.memoryLimit ?? freeMemory()) - bytes - outputBytes;
-    const names = side.outputs.map(({ name }) => name);
+    const outputs = side.outputs.map(({ name, shape }) => ({ name, shape }));
     if (side.stored > MODEL_LIMIT || (samples.memoryLimit !== undefined && room < each + process.memoryUsage.rss()))
-      return inParts(float, part, samples, names, records, shapes);
+      return inParts(float, part, samples, outputs, records, shapes);
     const most = Math.floor(room / each);
     const count = Math.max(1, Math.min(samples.workers ?? navigator.hardwareConcurrency, most));
-    return await Crew.start(float, names, count, {
+    return await Crew.start(float, outputs, count, {
       library: await compileLibrary(samples.fastMath ?? false),
       fastMath: samples.fastMath ?? false,
       part,
@@ -92,6 +93,11 @@ export async function openBench({ float, part, fed, samples }: BenchSettings, io
     for (const { data } of open) data.close();
     opened.close();
   }
+}
+
+interface Output {
+  readonly name: string;
+  readonly shape: readonly number[];
 }
 
 function product(shape: readonly number[]): number {
@@ -115,6 +121,8 @@ async function keptBytes(from: AsyncIterable<Uint8Array[]>, into: Uint8Array[][]
 
 /** The workers. Each is asked one thing at a time; who is free takes the next question. */
 class Crew implements Bench {
+  readonly outputs: readonly string[];
+  readonly shapes: readonly (readonly number[])[];
   readonly samples: number;
   private readonly free: Hand[];
   private readonly waiting: ((hand: Hand) => void)[] = [];
@@ -122,14 +130,16 @@ class Crew implements Bench {
 
   private constructor(
     private readonly hands: readonly Hand[],
-    readonly outputs: readonly string[],
+    taps: readonly Output[],
     readonly records: BenchJob["records"],
   ) {
+    this.outputs = taps.map(({ name }) => name);
+    this.shapes = taps.map(({ shape }) => shape);
     this.free = [...hands];
     this.samples = records.length;
   }
 
-  static async start(float: string, outputs: readonly string[], count: number, job: BenchJob): Promise<Crew> {
+  static async start(float: string, outputs: readonly Output[], count: number, job: BenchJob): Promise<Crew> {
     const crew = new Crew(
       Array.from({ length: count }, () => new Hand()),
       outputs,
@@ -237,7 +247,7 @@ function inParts(
   float: string,
   part: SidePart,
   samples: Samples,
-  outputs: readonly string[],
+  outputs: readonly Output[],
   records: readonly (readonly Uint8Array[])[],
   shapes: readonly Shapes[] | undefined,
 ): Bench {
@@ -253,7 +263,8 @@ function inParts(
     close() {},
   });
   return {
-    outputs,
+    outputs: outputs.map(({ name }) => name),
+    shapes: outputs.map(({ shape }) => shape),
     samples: records.length,
     records,
     workers: 1,

@@ -94,18 +94,13 @@ export class Session {
   /** Quantizes with these layer settings over those of the user. */
   async quantize(layers: readonly string[], headroom: number, more: Partial<QuantizeSettings> = {}): Promise<Lent> {
     const path = this.temporary();
-    const { layers: own } = this.settings;
-    const given = [...layers, ...(own?.given ?? [])];
-    const settings: QuantizeSettings = {
-      ...this.settings,
+    const settings = this.withLayers(layers, {
       ...more,
       model: this.preparedPath,
       output: path,
       reports: {},
       withoutRun: true,
-      layers:
-        given.length > 0 || own?.config !== undefined ? { ...own, ...(given.length > 0 && { given }) } : undefined,
-    };
+    });
     try {
       const report = await about(this.settings.model, () => quantizeRecorded(settings, headroom, SILENT));
       return { path, report, release: () => this.remove(path) };
@@ -113,6 +108,19 @@ export class Session {
       this.remove(path);
       throw error;
     }
+  }
+
+  /** Writes the result to its place, with all checks. */
+  write(layers: readonly string[], headroom: number, io: Io): Promise<Report> {
+    const { model } = this.settings;
+    return about(model, () => quantizeRecorded(this.withLayers(layers, { model: this.preparedPath }), headroom, io));
+  }
+
+  private withLayers(layers: readonly string[], more: Partial<QuantizeSettings>): QuantizeSettings {
+    const { layers: own } = this.settings;
+    const given = [...layers, ...(own?.given ?? [])];
+    const all = { ...own, ...(given.length > 0 && { given }) };
+    return { ...this.settings, ...more, layers: given.length > 0 || own?.config !== undefined ? all : undefined };
   }
 
   /** A bench on the samples of a role. */
