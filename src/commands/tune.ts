@@ -1,6 +1,6 @@
 /** `minmaxq tune`: mixed precision, which layers get more bits. */
 import { rmSync, writeFileSync } from "node:fs";
-import { FileError, reasonOf, UsageError } from "../base/errors.ts";
+import { FileError, type MinmaxqError, reasonOf, UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { checkEnding, checkPaths, checkReport } from "../driver/paths.ts";
 import { checkTogether } from "../options/lists.ts";
@@ -53,6 +53,9 @@ export const tune: Command = {
   run,
 };
 
+/** Codes of errors after which measurements are of no use. */
+const FINAL = ["not-reachable", "nothing-found", "metric-failed"];
+
 async function run([model]: readonly string[], options: OptionValues, output: Output): Promise<void> {
   const goal = goalOf(options);
   checkTogether(options);
@@ -63,6 +66,9 @@ async function run([model]: readonly string[], options: OptionValues, output: Ou
     if (path !== undefined) checkReport(flag, path, [model!], options.output);
   const settings = searchSettings(model!, options, options.output);
   const levels = levelsOf(settings, options);
+  const done = () => {
+    if (options.state === undefined) rmSync(state, { force: true });
+  };
   const { tuned, layers, report } = await runTune(
     {
       // The first level is the model's own scheme.
@@ -78,9 +84,13 @@ async function run([model]: readonly string[], options: OptionValues, output: Ou
       ...(options.timeLimit !== undefined && { seconds: options.timeLimit }),
     },
     output,
-  );
+  ).catch((error) => {
+    // Going on would come to the same.
+    if (FINAL.includes((error as Partial<MinmaxqError>).code ?? "")) done();
+    throw error;
+  });
+  done();
   if (options.saveConfig !== undefined) writeConfig(options.saveConfig, layers);
-  if (options.state === undefined) rmSync(state, { force: true });
   if (options.json) {
     const { output: written, seconds } = report;
     return output.print(JSON.stringify({ model, output: written, seconds, layers, ...tuneFacts(tuned) }, null, 2));

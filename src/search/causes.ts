@@ -42,6 +42,8 @@ export interface Facts {
     readonly scale: number;
     readonly fixed: boolean;
     readonly dtype: string;
+    /** Options that give its layer and the output more bits. */
+    readonly remedy: string;
   };
   readonly granularity: string;
   /** The next scheme with more bits, as people write it; absent where there is none. */
@@ -116,6 +118,9 @@ const clippingShare = ({ contributions }: Facts) =>
 /** Channels are uneven where the median one uses so little of the range. */
 const isUneven = ({ evenness = 1, place }: Contribution) => place !== "constants" && evenness < 0.25;
 
+/** A dtype of inputs alone only adds a conversion: the layers that read them need the bits, too. */
+const INPUTS = "--input-dtype int16 or float32, and the same for the layers that read it (--layer)";
+
 /** The first inner activation: the layer that a person can set. */
 const topLayer = ({ contributions }: Facts) => contributions[0];
 
@@ -134,14 +139,14 @@ export const CAUSES: readonly Row[] = [
     applies: ({ own, outputs, all }) => own?.fixed === true && outputs >= QUARTER * all,
     text: ({ own, outputs }) =>
       `its ${own!.operator} output has steps of 1/${Math.round(1 / own!.scale)}, which alone give ${dB(outputs)}`,
-    remedies: () => [{ option: "outputDtype", text: "--output-dtype int16 or float32" }],
+    remedies: ({ own }) => [{ option: "outputDtype", text: own!.remedy }],
   },
   {
     code: "outputs",
-    applies: ({ own, outputs, all }) => own?.fixed !== true && outputs >= QUARTER * all,
+    applies: ({ own, outputs, all }) => own?.fixed === false && outputs >= QUARTER * all,
     text: ({ outputs, own }) =>
       `loses by its own rounding to ${own?.dtype.toLowerCase() ?? "integers"}, ${dB(outputs)} alone`,
-    remedies: () => [{ option: "outputDtype", text: "--output-dtype int16 or float32" }],
+    remedies: ({ own }) => [{ option: "outputDtype", text: own!.remedy }],
   },
   {
     code: "inputs",
@@ -149,7 +154,7 @@ export const CAUSES: readonly Row[] = [
     text: ({ inputs }) => `loses by the rounding of the model's inputs, ${dB(inputs)} alone`,
     remedies: () => [
       { option: "mode", text: "--mode minmax, if inputs are cut off" },
-      { option: "inputDtype", text: "--input-dtype int16 or float32" },
+      { option: "inputDtype", text: INPUTS },
     ],
   },
   {
@@ -212,7 +217,7 @@ export const CAUSES: readonly Row[] = [
     remedies: (facts) => {
       const { name, operator, kind } = topLayer(facts)!;
       const finer = kind === "constants" ? facts.finerWeights : (facts.finer ?? "float32");
-      if (operator === null) return [{ option: "inputDtype", text: "--input-dtype int16 or float32" }];
+      if (operator === null) return [{ option: "inputDtype", text: INPUTS }];
       return [{ option: "layer", text: `--layer '${name}=${finer}'` }];
     },
   },

@@ -107,11 +107,14 @@ function bitsOfWeights({ weights, granularities }: Scheme): number {
 }
 
 /** The output's own rounding. */
-function ownOf({ switches, scheme }: Patient, name: string): Facts["own"] {
+function ownOf({ switches, scheme, dialect }: Patient, name: string): Facts["own"] {
   const own = switches.roundings.find((each) => each.place === "output" && each.name === name);
   if (!own) return undefined;
   const { operator, scale, dtype } = own;
-  return { operator, scale, dtype, fixed: operator !== null && hasFixedResult(operator, dtype, scheme) };
+  // LiteRT's flow puts the model's dtype between a 16-bit layer and an output; a float layer has none.
+  const finer = scheme.family === "one" ? finerScheme(scheme.activation.dtype, dialect) : undefined;
+  const remedy = `--layer '${name}=${finer?.name ?? "float32"}' --output-dtype ${finer?.activation.dtype.toLowerCase() ?? "float32"}`;
+  return { operator, scale, dtype, remedy, fixed: operator !== null && hasFixedResult(operator, dtype, scheme) };
 }
 
 /** Whether an operator's result always has the same parameters. */

@@ -1,12 +1,13 @@
 /** A whole search: from a model and samples to the tuned model's file. */
 import { readFileSync } from "node:fs";
 import pkg from "../../package.json" with { type: "json" };
+import { FileError } from "../base/errors.ts";
 import type { Io } from "../driver/io.ts";
 import type { Report } from "../driver/report.ts";
 import { openModel } from "../model/index.ts";
 import { workspace } from "../passes/workspace.ts";
 import type { Bench } from "./bench.ts";
-import { Candidates, type Level } from "./candidates.ts";
+import { Candidates, type Level, OutOfTime } from "./candidates.ts";
 import type { CostKind } from "./costs.ts";
 import type { Goal } from "./goal.ts";
 import { Program } from "./program.ts";
@@ -76,6 +77,12 @@ export async function runTune(
     } finally {
       opened.close();
     }
+  } catch (error) {
+    if (!(error instanceof OutOfTime)) throw error;
+    throw new FileError(settings.model, "--time-limit: over before anything was found that will do; give more time", {
+      code: "out-of-time",
+      cause: error,
+    });
   } finally {
     program?.close();
     for (const each of benches) each.close();

@@ -1,5 +1,6 @@
 /** Why a target cannot be reached though every layer has the most bits: what then limits each output. */
 import type { Graph, Node } from "../graph/graph.ts";
+import type { Dtype } from "../model/tensor-types.ts";
 import { SCHEMES, type Scheme } from "../rules/schemes.ts";
 import { type Noise, type Noises, sqnrOf } from "./bench.ts";
 import type { Candidates, Level } from "./candidates.ts";
@@ -15,7 +16,7 @@ export interface Limit {
 
 /**
  * What limits each output that has more noise than is allowed. What its own rounding costs, that of the inputs and that of the layer that
- * yields it is measured by leaving them float.
+ * yields it is measured by giving them more bits.
  */
 export async function limitsOf(
   graph: Graph,
@@ -26,11 +27,15 @@ export async function limitsOf(
   const { units, levels, bench, session } = candidates.init;
   const options = session.settings.options!;
   const all = units.map(() => levels.length - 1);
-  const float = ["FLOAT32"] as const;
-  const outputs = await candidates.noisesOn(bench, all, { options: { ...options, outputDtypes: float } });
-  const borders = { options: { ...options, inputDtypes: float, outputDtypes: float } };
-  const both = await candidates.noisesOn(bench, all, borders);
   const name = levels.at(-1)!.name;
+  const finest = (SCHEMES as Readonly<Record<string, Scheme>>)[name]?.activation.dtype ?? "FLOAT32";
+  const asked = (inputs: boolean) => ({
+    options: { ...options, outputDtypes: [finest], ...(inputs && { inputDtypes: [finest] }) },
+  });
+  const outputs = await candidates.noisesOn(bench, all, asked(false));
+  const both = await candidates.noisesOn(bench, all, asked(true));
+  const float = ["FLOAT32"] as const;
+  const borders = { options: { ...options, inputDtypes: float, outputDtypes: float } };
   const limits: Limit[] = [];
   for (const [i, output] of bench.outputs.entries()) {
     if (high[i]! <= allowed[i]!) continue;
@@ -39,16 +44,18 @@ export async function limitsOf(
       limits.push({ output, text: `${reached}: ${text}` });
     };
     const own = graph.outputs[i]?.inputs[0];
-    if (outputs[i]! <= allowed[i]!) say(ownLimit(own, candidates));
+    if (outputs[i]! <= allowed[i]!) say(ownLimit(own, candidates, finest));
     else if (both[i]! <= allowed[i]!)
-      say("the rounding of inputs and outputs limits it; use --input-dtype and --output-dtype int16 or float32");
+      say(
+        `the rounding of inputs and outputs limits it: use --input-dtype ${finest.toLowerCase()} --output-dtype ${finest.toLowerCase()}`,
+      );
     else if (own && (await withoutLayer(own, i)) <= allowed[i]!)
       say(
         `${stepsText(own, levels.at(-1)!)}; leave that layer float: --layer '${own.name}=float32' --output-dtype float32`,
       );
     else
       say(
-        `${dB(both[i]!)} with float inputs and outputs, so ${name} itself limits it, or values outside the ranges of the samples; give more samples, or --levels with float32; 'minmaxq diagnose' says more`,
+        `${dB(both[i]!)} with inputs and outputs of ${finest.toLowerCase()}, so ${name} itself limits it, or values outside the ranges of the samples; give more samples, or --levels with float32; 'minmaxq diagnose' says more`,
       );
   }
   return limits;
@@ -70,7 +77,7 @@ function stepsText({ op, row: { out } }: Node, { name }: Level): string {
 }
 
 /** That an output's own rounding limits it, by the operator that yields it. */
-function ownLimit(node: Node | null | undefined, { init: { session } }: Candidates): string {
+function ownLimit(node: Node | null | undefined, { init: { session } }: Candidates, finest: Dtype): string {
   const operator = node?.op || "own";
   const { activation } = session.settings.options!.scheme;
   const { out } = node?.row ?? {};
@@ -78,5 +85,5 @@ function ownLimit(node: Node | null | undefined, { init: { session } }: Candidat
   const why = fixed
     ? `its ${operator} output has steps of 1/${Math.round(1 / fixed.scale)}`
     : `its ${operator} output is rounded to ${activation.dtype.toLowerCase()}`;
-  return `${why}: use --output-dtype int16 or float32`;
+  return `${why}: use --output-dtype ${finest.toLowerCase()}`;
 }
