@@ -44,6 +44,7 @@ function writtenBy(words: readonly string[]): Set<string> {
     "--explain",
     "--sheet",
     "--visq",
+    "--save-config",
     "--trace",
     ">",
   ];
