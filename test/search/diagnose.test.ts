@@ -34,7 +34,7 @@ async function diagnosed(
   const cwd = folder();
   await write(model, join(cwd, "m.circle"));
   samples(cwd, 16, of);
-  const args = ["diagnose", "m.circle", "--data", "samples.npy", "--mode", "minmax", "--json", ...more];
+  const args = ["diagnose", "m.circle", "--data", "samples.npy", "--mode", "minmax", "--json", "--quiet", ...more];
   return JSON.parse((await succeeded(args, { cwd })).out);
 }
 

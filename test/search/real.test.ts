@@ -16,7 +16,7 @@ for (const [name, samples] of Object.entries(MODELS)) {
   const model = shared(`models/${name}.tflite`);
   const data = shared(`calibration/${samples}`);
   test.skipIf(!model || !data)(`${name}: single noises add up to that of all`, async () => {
-    const { out } = await succeeded(["diagnose", model!, "--data", data!, "--scheme", "int8", "--json"], {
+    const { out } = await succeeded(["diagnose", model!, "--data", data!, "--scheme", "int8", "--json", "--quiet"], {
       cwd: folder(),
     });
     const { outputs, unmatchedConstants } = JSON.parse(out);
@@ -32,7 +32,7 @@ for (const [name, samples] of Object.entries(MODELS)) {
 const model = shared("models/face_detection_short_range.tflite");
 const data = shared("calibration/face_128.npz");
 test.skipIf(!model || !data)("face_detection_short_range: a target costs no more than by bisection", async () => {
-  const args = ["tune", model!, "--data", data!, "--until", "sqnr=20", "-o", "q.circle", "--json"];
+  const args = ["tune", model!, "--data", data!, "--until", "sqnr=20", "-o", "q.circle", "--json", "--quiet"];
   const { points, unreachable } = JSON.parse((await succeeded(args, { cwd: folder() })).out);
   expect(unreachable).toEqual([]);
   const of = (what: string) => points.find((point: { what: string }) => point.what === what);

@@ -45,7 +45,7 @@ beforeAll(async () => {
 const DATA = ["--data", "samples.npy", "--mode", "minmax"];
 
 async function tuned(args: string[], output: string, model = "m.circle"): Promise<Facts> {
-  const all = ["tune", model, ...DATA, ...args, "-o", output, "--force", "--json"];
+  const all = ["tune", model, ...DATA, ...args, "-o", output, "--force", "--json", "--quiet"];
   return JSON.parse((await succeeded(all, { cwd })).out);
 }
 
