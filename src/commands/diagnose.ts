@@ -1,4 +1,5 @@
 /** `minmaxq diagnose`: where a model would lose when it is quantized, measured, and what mends it. */
+
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Output } from "../base/output.ts";
@@ -11,6 +12,7 @@ import { Session } from "../search/session.ts";
 import { openSwitches } from "../search/switches.ts";
 import { coloursFor, columnsOf } from "../terminal/streams.ts";
 import { CAUSE_NOTES, diagnosisFacts, diagnosisLines } from "../views/diagnose.ts";
+import { documentText } from "../views/json.ts";
 import type { Command } from "./command.ts";
 
 export const diagnose: Command = {
@@ -51,7 +53,7 @@ async function run([model]: readonly string[], options: OptionValues, output: Ou
         },
         output,
       );
-      if (options.json) output.print(JSON.stringify({ model, ...diagnosisFacts(diagnosis) }, null, 2));
+      if (options.json) output.print(documentText("diagnose", { model, ...diagnosisFacts(diagnosis) }));
       else {
         const view = { all: options.all === true, colours: coloursFor(1), width: columnsOf(1) };
         for (const line of diagnosisLines(diagnosis, view)) output.print(line);

@@ -1,4 +1,5 @@
 /** `minmaxq tune`: mixed precision, which layers get more bits. */
+
 import { rmSync, writeFileSync } from "node:fs";
 import { FileError, type MinmaxqError, reasonOf, UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
@@ -11,6 +12,7 @@ import type { Goal } from "../search/goal.ts";
 import { runTune } from "../search/run-tune.ts";
 import type { SearchSettings } from "../search/session.ts";
 import { coloursFor, columnsOf } from "../terminal/streams.ts";
+import { documentText } from "../views/json.ts";
 import { summary } from "../views/summary.ts";
 import { tuneFacts, tuneLines } from "../views/tune.ts";
 import type { Command } from "./command.ts";
@@ -93,7 +95,7 @@ async function run([model]: readonly string[], options: OptionValues, output: Ou
   if (options.saveConfig !== undefined) writeConfig(options.saveConfig, layers);
   if (options.json) {
     const { output: written, seconds } = report;
-    return output.print(JSON.stringify({ model, output: written, seconds, layers, ...tuneFacts(tuned) }, null, 2));
+    return output.print(documentText("tune", { model, output: written, seconds, layers, ...tuneFacts(tuned) }));
   }
   const view = { levels, cost: options.cost, colours: coloursFor(1), width: columnsOf(1) };
   for (const line of [...tuneLines(tuned, view), ...summary(report)]) output.print(line);
