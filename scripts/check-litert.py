@@ -5,6 +5,7 @@
     python3 scripts/check-litert.py --operators [--only CONV_2D] [--schemes int8,int16x8] [--json FILE]
     python3 scripts/check-litert.py --models FILE… [--data STEM=SAMPLES.npz] [--samples 4] [--markdown] [--json FILE]
     python3 scripts/check-litert.py --vela VELA --models FILE… [--data STEM=SAMPLES.npz]
+    python3 scripts/check-litert.py --predictions --models FILE… --data STEM=SAMPLES.npz [--schemes int8,int16x8]
     python3 scripts/check-litert.py --self-test
 
 To be run by hand, after `bun run build`: it needs the native runtime, the tests do not.
@@ -19,6 +20,8 @@ To be run by hand, after `bun run build`: it needs the native runtime, the tests
 --models      Each model under each scheme: loads and runs with the default and the built-in kernels? SQNR in dB per output against the float model,
               and what minmaxq predicts of ONE's schemes beside it. Samples: --data, or MODEL.npz or MODEL.npy beside it, else 16 made up.
 --vela        The same models as int8 for --target ethos-u, compiled by Vela (`pip install ethos-u-vela`; the path of its executable).
+--predictions Every operator of these models, cut out and fed with LiteRT's own results: no value of its kernel is more than a step off what
+              `fake-quantize`, and so `compare --run fake`, predict. (Whole deep models differ by more: a few such steps grow.)
 --self-test   The judge itself: files quantized by hand, sound ones that have to pass and spoiled ones that have to be found.
 Exit code 1 when anything fails.
 """
@@ -28,7 +31,7 @@ import pathlib
 import sys
 import tempfile
 
-from litert import cases, judge, models, run, vela
+from litert import cases, judge, models, predictions, run, vela
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -73,6 +76,8 @@ def whole_models(given):
     with tempfile.TemporaryDirectory(prefix="check-litert-") as made_up:
         folder = given.keep or made_up
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        if given.predictions:
+            return predictions.run_all(given.minmaxq, given.models, data, given.schemes or ["int8", "int16x8"], folder)
         if given.vela:
             return vela.run_all(given.vela, given.minmaxq, given.models, data, folder)
         chosen = [name for name in models.SCHEMES if given.schemes is None or name.split(",")[0] in given.schemes]
@@ -92,6 +97,7 @@ def main():
     arguments.add_argument("--samples", type=int, default=4, help="how many samples results are compared on")
     arguments.add_argument("--markdown", action="store_true")
     arguments.add_argument("--vela", help="path of Vela's executable")
+    arguments.add_argument("--predictions", action="store_true")
     arguments.add_argument("--self-test", action="store_true")
     arguments.add_argument("--schemes", type=lambda text: text.split(","), help="default: all")
     arguments.add_argument("--only", action="append", help="cases whose name has this; repeatable")
