@@ -304,6 +304,24 @@ test("an output of a layer with a scheme of its own keeps its name; that its bit
   expect(space.context.notes.map(({ code }) => code)).toEqual(["output-undoes-layer"]);
 });
 
+test("an output with the dtype of its layer, or float32, is not rounded to the model's on the way", async () => {
+  const layer = { scheme: SCHEMES.int16x8, granularity: "channel" } as const;
+  const sum = () =>
+    model(["x"], ["y"], (graph) => {
+      activation(graph, "x", -1, 2);
+      activation(graph, "y", -2, 4).operator("ADD", ["x", "x"], ["y"], PLAIN_ADD);
+    });
+  const float = await result(sum(), { ...INT8, outputDtypes: ["FLOAT32"], layers: { y: layer } });
+  expect(float.operators.slice(1)).toEqual([
+    "ADD(x_Quantize, x_Quantize) -> y_quantized",
+    "DEQUANTIZE(y_quantized) -> y",
+  ]);
+  expect(float.tensors.get("y_quantized")!.dtype).toBe("INT16");
+  const wide = await result(sum(), { ...INT8, outputDtypes: ["INT16"], layers: { y: layer } });
+  expect(wide.operators.slice(1)).toEqual(["ADD(x_Quantize, x_Quantize) -> y"]);
+  expect(wide.tensors.get("y")!.dtype).toBe("INT16");
+});
+
 describe("variables", () => {
   const HANDLE = { type: "VarHandleOptions", value: { container: "", sharedName: "v" } } as const;
   /** y = x + v; v = s */

@@ -4,6 +4,7 @@
  *     input x: INT8, float32 asked for   →   x: FLOAT32 ─▶ Quantize: INT8 ─▶ …
  *     input x: INT8, uint8 asked for     →   x: UINT8 (zero point + 128) ─▶ Quantize: INT8 ─▶ …   exact
  *     … ─▶ y: INT8, float32 asked for    →   … ─▶ y_quantized: INT8 ─▶ Dequantize y: FLOAT32
+ *     … ─▶ y: INT16 (a layer of its own scheme) ─▶ Quantize: INT8, float32 asked for   →   … ─▶ y_quantized: INT16 ─▶ Dequantize y: FLOAT32
  */
 import { MinmaxqError } from "../../base/errors.ts";
 import { addDequantize, addQuantize } from "../../graph/edit.ts";
@@ -37,10 +38,10 @@ export function giveInputDtypes(graph: Graph, context: Context, wanted: readonly
 export function giveOutputDtypes(graph: Graph, context: Context, wanted: readonly Dtype[]): void {
   graph.outputs.forEach((output, i) => {
     const dtype = wanted[i]!;
-    let producer = output.inputs[0]!;
-    if (output.dtype === dtype || output.dtype === "BOOL" || !producer.quant) return;
+    if (output.dtype === dtype || output.dtype === "BOOL" || !output.inputs[0]!.quant) return;
+    let producer = beforeBorder(output.inputs[0]!);
     const to = quantizerOf(context, { dtype });
-    for (const between of to ? wayFrom(producer, to, context) : []) {
+    for (const between of to && producer.dtype !== dtype ? wayFrom(producer, to, context) : []) {
       const step = quantizerOf(context, { dtype: between })!;
       producer = addQuantize(graph, producer, between, inOther(producer, quantizerOf(context, producer)!, step));
     }
@@ -50,6 +51,14 @@ export function giveOutputDtypes(graph: Graph, context: Context, wanted: readonl
     output.dtype = dtype;
     graph.outputDtypes[i] = dtype;
   });
+}
+
+/** What a border of ours rounds to the model's dtype: an output of another dtype has no use for that. */
+function beforeBorder(node: Node): Node {
+  const source = node.inputs[0];
+  return node.kind === "operator" && node.op === "QUANTIZE" && node.operator === null && source?.quant?.scale.length
+    ? source
+    : node;
 }
 
 /**
