@@ -15,6 +15,24 @@ export function isHeldOut(record: number, records: number): boolean {
   return records < 8 ? record === 1 || record === 3 : record % 4 === 3;
 }
 
+/** Fewer records than this say little: of a score in one number a record, two make chance. */
+const LEAST_JUDGES = 8;
+
+/**
+ * Records that choices are tried on: those that are held out, and others where those are few. On the others nothing is clipped, but what
+ * rounding does shows all the same.
+ */
+export function judges(records: number): number[] {
+  return Array.from({ length: records }, (_, record) => record).filter((record) => isJudge(record, records));
+}
+
+/** Whether a record is one of `judges`. */
+export function isJudge(record: number, records: number): boolean {
+  if (records < LEAST_JUDGES || isHeldOut(record, records)) return records >= 4;
+  const held = (before: number) => Math.floor(before / 4);
+  return record - held(record) < LEAST_JUDGES - held(records);
+}
+
 /** Which part of the records is meant: those that fit, those that are held out, or all. */
 export type Fold = "fit" | "held" | "all";
 
