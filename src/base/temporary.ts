@@ -25,7 +25,8 @@ export function temporaryDone(path: string): void {
 export function removeTemporary(path: string): void {
   underWay.delete(path);
   try {
-    rmSync(path, { force: true });
+    // A folder for the time being, too.
+    rmSync(path, { force: true, recursive: true });
   } catch {
     // Nothing better can be done about a file that cannot be removed.
   }

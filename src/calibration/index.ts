@@ -1,5 +1,6 @@
 /** Calibration: sample data, running the float model, observers, reductions. */
 export { type DataSet, type DataSetOptions, openDataSet, refuseUseless } from "./dataset.ts";
+export { type HeldBack, withRole } from "./held-out.ts";
 export { type GivenShape, type InputSpec, isOpen, openSizeText, withShapes, withShapesOf } from "./inputs.ts";
 export { inputSpecs } from "./instrument.ts";
 export { knownInputs } from "./known-inputs.ts";

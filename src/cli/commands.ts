@@ -64,6 +64,14 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     runsModels: "always",
     load: async () => (await import("../commands/compare.ts")).compare,
   },
+  tune: {
+    runsModels: "always",
+    load: async () => (await import("../commands/tune.ts")).tune,
+  },
+  diagnose: {
+    runsModels: "always",
+    load: async () => (await import("../commands/diagnose.ts")).diagnose,
+  },
   data: {
     // Or pictures through JavaScript, which takes as long.
     runsModels: "always",

@@ -12,11 +12,14 @@ import type { SampleSource } from "../driver/settings.ts";
 import { type Dialect, openModel, signaturesOf } from "../model/index.ts";
 import { compareOpened } from "../options/compare.ts";
 import { MEDIA_OPTIONS } from "../options/lists.ts";
+import { whyOf } from "../options/search.ts";
 import { sourcesOf } from "../options/sources.ts";
 import type { OptionValues } from "../options/values.ts";
+import type { Diagnosis } from "../search/diagnose.ts";
 import { coloursFor, columnsOf } from "../terminal/streams.ts";
 import { wrapped } from "../terminal/table.ts";
 import { compareLines } from "../views/compare.ts";
+import { diagnosisFacts, diagnosisLines } from "../views/diagnose.ts";
 import { documentText } from "../views/json.ts";
 import type { Command } from "./command.ts";
 
@@ -50,7 +53,9 @@ export const compare: Command = {
     ...MEDIA_OPTIONS,
     "signature",
     "inputShape",
+    "split",
     "layers",
+    "why",
     "all",
     "runAs",
     "failBelow",
@@ -67,6 +72,7 @@ export const compare: Command = {
   examples: [
     "minmaxq compare model.tflite model.q8.circle --data samples.npz",
     "minmaxq compare model.tflite model.q8.circle --data samples/ --layers",
+    "minmaxq compare model.tflite model.q8.circle --data samples.npz --why",
     "minmaxq compare model.tflite model.q8.circle --data decode=samples.npz",
     "minmaxq compare model.tflite model.int8.tflite --data in.npz --layers --all",
     "minmaxq compare model.tflite q8.circle --data in.h5 --fail-below sqnr=20",
@@ -86,7 +92,8 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
       for (const line of model.unknown) output.tell(`warning: ${paths[i]}: ${line}`);
     const { comparison, why, part } = await compareOpened([opened[0]!, opened[1]!], paths, source, options, output);
     const compared = { ...part, of: signaturesOf(opened[0]!.model).length };
-    print(paths, compared, comparison, opened[1]!.dialect, why, options, output);
+    const cause = options.why ? await whyOf(paths, source, options, part, output) : undefined;
+    print(paths, compared, comparison, opened[1]!.dialect, why, cause, options, output);
     if (options.visq !== undefined) {
       await write(options.visq, visqFile(paths[0], comparison.layers, options.visqMetric));
       output.tell(`${options.visq}: ${options.visqMetric} of the tensors, for visq`);
@@ -128,6 +135,7 @@ function print(
   comparison: Comparison,
   dialect: Dialect,
   why: string | undefined,
+  cause: Diagnosis | undefined,
   options: OptionValues,
   output: Output,
 ): void {
@@ -147,6 +155,7 @@ function print(
       ...(why && { notAsItIs: why }),
       outputs,
       ...asked,
+      ...(cause && { why: diagnosisFacts(cause) }),
       broken,
     };
     return output.print(documentText("compare", facts));
@@ -161,6 +170,7 @@ function print(
   if (why) for (const line of wrapped(`  not as it is: ${why}`, width, "    ")) output.print(line);
   const view = { layers: options.layers === true, all: options.all === true, dialect, colours, width };
   for (const line of compareLines(comparison, view)) output.print(line);
+  if (cause) for (const line of ["", ...diagnosisLines(cause, view)]) output.print(line);
 }
 
 async function write(path: string, content: object): Promise<void> {

@@ -7,7 +7,6 @@ import { ACCURACY } from "../batch/accuracy.ts";
 import { JOB_LIST, OVERRIDES_FILE } from "../batch/job-list.ts";
 import { DONE } from "../batch/outcome.ts";
 import type { Comparison } from "../compare/compare.ts";
-import type { VisqFile } from "../compare/visq.ts";
 import type { Finding } from "../doctor/checks.ts";
 import type { VerifyReport } from "../driver/verify-phases.ts";
 import type { DiffReport } from "../inspect/diff.ts";
@@ -32,6 +31,7 @@ import {
   text,
 } from "./parts.ts";
 import { EXPLANATION, REPORT } from "./report.ts";
+import { DIAGNOSE, DIAGNOSIS, TUNE, VISQ } from "./search.ts";
 import { describing } from "./types.ts";
 
 const VERIFY = describing<VerifyReport>()(
@@ -211,6 +211,7 @@ const COMPARE = z.object({
   samples: COUNT,
   ran: z.enum(["as it is", "fake-quantized"]),
   notAsItIs: z.string().optional(),
+  why: DIAGNOSIS.optional(),
   outputs: list(OUTPUT),
   layers: list(LAYER).describe("with --layers alone").optional(),
   notCompared: list(z.object({ name: z.string(), reason: z.string() })).optional(),
@@ -313,17 +314,6 @@ const RESULT = z.object({
   at: text("when the job ended"),
 });
 
-const VISQ = describing<VisqFile>()(
-  z.object({
-    meta: z.object({
-      model: z.string(),
-      metric: z.string(),
-      colorscheme: list(z.object({ b: NUMBER, e: NUMBER, c: z.string() })),
-    }),
-    error: list(z.record(z.string(), NUMBER)),
-  }),
-);
-
 /** Documents of `--json`, without the member `schema`. */
 const DOCUMENT_SCHEMAS: Readonly<Record<DocumentName, z.ZodObject>> = {
   report: REPORT,
@@ -334,6 +324,8 @@ const DOCUMENT_SCHEMAS: Readonly<Record<DocumentName, z.ZodObject>> = {
   diff: DIFF,
   explain: EXPLAIN,
   compare: COMPARE,
+  diagnose: DIAGNOSE,
+  tune: TUNE,
   samples: SAMPLES,
   doctor: DOCTOR,
   batch: BATCH,
@@ -383,6 +375,8 @@ export const SCHEMAS_BY_NAME: Readonly<Record<string, SchemaRow>> = {
   tensor: document("tensor", "--json of inspect --tensor"),
   diff: document("diff", "--json of diff"),
   explain: document("explain", "--json of explain"),
+  diagnose: document("diagnose", "--json of diagnose"),
+  tune: document("tune", "--json of tune"),
   compare: document("compare", "--json of compare"),
   samples: document("samples", "--json of data show"),
   doctor: document("doctor", "--json of doctor"),

@@ -104,12 +104,12 @@ export async function recordSamples(
 /** Opens the samples of all subgraphs; what is open is in `open` also when one cannot be. `io` shows how far it is. */
 export async function openAll(
   model: Model,
-  { media, inputShapes }: Pick<Samples, "media" | "inputShapes">,
+  { media, inputShapes, held }: Pick<Samples, "media" | "inputShapes" | "held">,
   feds: readonly Fed[],
   open: OpenSamples[],
   io?: Io,
 ): Promise<void> {
-  const { inputSpecs, knownInputs, openDataSet, refuseUseless, scaledInputs, withShapesOf } = await import(
+  const { inputSpecs, knownInputs, openDataSet, refuseUseless, scaledInputs, withRole, withShapesOf } = await import(
     "../calibration/index.ts"
   );
   const parts = feds.map(({ subgraph, signature }) => ({
@@ -120,7 +120,7 @@ export async function openAll(
   for (const [i, fed] of feds.entries()) {
     const { source, subgraph, signature } = fed;
     const specs = shaped[i]!;
-    const data = await openDataSet(source.location, specs, {
+    const all = await openDataSet(source.location, specs, {
       format: source.format,
       ...(media && {
         media: {
@@ -132,6 +132,7 @@ export async function openAll(
         shared: true,
       }),
     });
+    const data = held ? withRole(all, held) : all;
     const facts = new SampleFacts(specs, expectedInputs(model, subgraph), scaledInputs(model, subgraph));
     open.push({ fed, specs, data, facts });
   }

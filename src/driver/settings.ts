@@ -2,6 +2,7 @@
 import type { LinearLayer } from "../accuracy/layers.ts";
 import type { LayerQuantizer } from "../accuracy/round-layers.ts";
 import type { AccuracySettings } from "../accuracy/settings.ts";
+import type { HeldBack } from "../calibration/held-out.ts";
 import type { GivenShape, MediaSettings, Reduction } from "../calibration/index.ts";
 import type { Dialect } from "../model/index.ts";
 import type { Context, QuantizeOptions, Workspace } from "../passes/context.ts";
@@ -83,6 +84,8 @@ export interface SampleSource {
 export interface Samples {
   /** One or more, no two for the same signature. */
   readonly sources: readonly SampleSource[];
+  /** Which of them are used; absent: all. */
+  readonly held?: HeldBack;
   /** Shapes of inputs whose sizes the model leaves open. */
   readonly inputShapes?: readonly GivenShape[];
   /** How pictures and sounds become samples; without it they are not taken. */

@@ -7,6 +7,7 @@ import {
   knownInputs,
   openDataSet,
   openSizeText,
+  withRole,
   withShapesOf,
 } from "../calibration/index.ts";
 import { asIs } from "../compare/as-is.ts";
@@ -128,5 +129,5 @@ async function openSamples(
   if (data.random) lines.push(...specs.filter(isOpen).map((input) => `warning: ${openSizeText(input)}`));
   for (const line of lines) if (!told.has(line)) io.tell(line);
   for (const line of lines) told.add(line);
-  return data;
+  return options.split === undefined ? data : withRole(data, { share: options.split, take: "held" });
 }

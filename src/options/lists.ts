@@ -17,6 +17,7 @@ export const RECORDING_OPTIONS: readonly OptionName[] = [
   "dataFormat",
   ...MEDIA_OPTIONS,
   "inputShape",
+  "split",
   "mode",
   "minPercentile",
   "maxPercentile",

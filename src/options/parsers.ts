@@ -6,6 +6,7 @@ import type { GivenShape } from "../calibration/index.ts";
 import { type Limit, limitsFromText } from "../compare/limits.ts";
 import type { Dtype } from "../graph/graph.ts";
 import { type ForcedParameters, parametersFromText } from "../passes/transform/set-parameters.ts";
+import { SCHEME_NAMES } from "../rules/schemes.ts";
 import { IO_DTYPES } from "./dtypes.ts";
 import { parseSize } from "./sizes.ts";
 
@@ -55,6 +56,7 @@ export const allOrSome = (text: string): number | true => {
 export const percentage = number("a number from 0 to 100", (n) => n >= 0 && n <= 100);
 export const negative = number("a number below 0", (n) => n < 0 && Number.isFinite(n));
 export const atLeastOne = number("a number from 1", (n) => n >= 1 && Number.isFinite(n));
+export const partly = number("a number above 0 and below 1", (n) => n > 0 && n < 1);
 export const share = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
 
 /** Numbers, separated by commas. */
@@ -67,6 +69,30 @@ export const valueRange = (text: string): readonly [number, number] => {
   if (more.length > 0 || !Number.isFinite(low) || !Number.isFinite(high) || !(low! < high!))
     throw new InvalidArgumentError("Write 0..1, -1..1, 0..255, or another LOW..HIGH.");
   return [low!, high!];
+};
+
+/** A share: "20%", or 0.2. Above 0, at most all. */
+export const shareOrPercent = (text: string): number => {
+  const [, digits, percent] = /^\s*([\d.]+)\s*(%?)\s*$/.exec(text) ?? [];
+  const value = Number(digits) / (percent ? 100 : 1);
+  if (value > 0 && value <= 1) return value;
+  throw new InvalidArgumentError("Write a share such as 20% or 0.2.");
+};
+
+/** Seconds: "90", "90s", "15m", "2h". */
+export const duration = (text: string): number => {
+  const [, digits, unit = "s"] = /^\s*([\d.]+)\s*([smh]?)\s*$/.exec(text) ?? [];
+  const value = Number(digits) * { s: 1, m: 60, h: 3600, "": 1 }[unit as "s" | "m" | "h" | ""];
+  if (value > 0) return value;
+  throw new InvalidArgumentError("Write a time such as 90s, 15m or 2h.");
+};
+
+/** A target of a search: "sqnr=20" (dB, each output), "metric=0.9" (what --metric prints). */
+export const target = (text: string): { readonly kind: "sqnr" | "metric"; readonly value: number } => {
+  const [, kind, digits] = /^\s*(sqnr|metric)\s*=\s*(\S+)\s*$/i.exec(text) ?? [];
+  const value = Number(digits);
+  if (kind && Number.isFinite(value)) return { kind: kind.toLowerCase() as "sqnr" | "metric", value };
+  throw new InvalidArgumentError("Write sqnr=20, or metric=0.9 with --metric.");
 };
 
 /** A parser's own errors as commander's. */
@@ -83,6 +109,14 @@ export const size = (text: string): number => refusing(() => parseSize(text.trim
 
 /** Those of ONE, and LiteRT's int8. */
 export const ioDtypes = listOf(oneOf<Dtype>({ ...IO_DTYPES, int8: "INT8" }));
+
+/** Schemes, or float32, from few bits to many, separated by commas; two or more, each once. */
+export const levels = (text: string): string[] => {
+  const names = listOf(oneOf({ ...SCHEME_NAMES, float32: "float32" } as Record<string, string>))(text);
+  if (names.length < 2 || new Set(names).size < names.length)
+    throw new InvalidArgumentError("Write two or more, each once: uint8,int16 or int8,int16x8,float32.");
+  return names;
+};
 
 /** An option that may be given several times. */
 export const collected =

@@ -82,12 +82,13 @@ export function layersOf({ config, layer }: OptionValues): QuantizeSettings["lay
 
 /** Samples and how ranges come from them; undefined without `--data`. */
 export function samplesOf(options: OptionValues, scheme = schemeOf(options)): Samples | undefined {
-  const { data, inputShape: inputShapes, numThreads, memoryLimit, fastMath, sequence } = options;
+  const { data, inputShape: inputShapes, split, numThreads, memoryLimit, fastMath, sequence } = options;
   if (data === undefined) return undefined;
   const reduction = reductionOf(options, scheme);
   return {
     sources: sourcesOf(options),
     inputShapes,
+    ...(split !== undefined && { held: { share: split, take: "rest" as const } }),
     media: mediaOf(options),
     reduction,
     workers: numThreads,

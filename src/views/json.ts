@@ -13,6 +13,8 @@ export const DOCUMENTS = {
   diff: 1,
   explain: 1,
   compare: 1,
+  diagnose: 1,
+  tune: 1,
   samples: 1,
   doctor: 1,
   batch: 1,

@@ -53,6 +53,7 @@ describe("a job's key", () => {
     { "profile-data": true },
     { "max-percentile": 98 },
     { "fast-math": true },
+    { split: 0.25 },
     { strict: true },
     { "no-run": true },
     { "save-min-max": true },

@@ -45,6 +45,7 @@ function writtenBy(words: readonly string[]): Set<string> {
     "--explain",
     "--sheet",
     "--visq",
+    "--save-config",
     "--trace",
     ">",
   ];

@@ -1,0 +1,92 @@
+/**
+ * What a search has measured, in a file: the same command goes on from there, and measures nothing twice. Its key is made of all that
+ * results depend on (model, ranges, samples, settings), so another search begins anew.
+ */
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { FileError, reasonOf } from "../base/errors.ts";
+import { removeTemporary, temporaryDone, temporaryPath } from "../base/temporary.ts";
+import type { Noise } from "./bench.ts";
+
+export interface Measured {
+  readonly bytes: number;
+  /** Noise of each output. */
+  readonly noises: readonly Noise[];
+  /** What the user's own program said; absent without one, and where it was not asked. */
+  readonly score?: number;
+}
+
+interface Stored {
+  readonly minmaxqTune: 1;
+  readonly key: string;
+  readonly measured: Readonly<Record<string, { bytes: number; noises: (number | null)[]; score?: number }>>;
+}
+
+export class State {
+  private readonly measured = new Map<string, Measured>();
+  /** How many measurements were there already. */
+  readonly found: number;
+
+  /** Throws a FileError for a file that is none of ours: it is not to be replaced. */
+  constructor(
+    readonly path: string,
+    private readonly key: string,
+  ) {
+    const stored = existsSync(path) ? read(path) : undefined;
+    // JSON has no infinity.
+    if (stored?.key === key)
+      for (const [choice, { noises, ...rest }] of Object.entries(stored.measured))
+        this.measured.set(choice, { ...rest, noises: noises.map((noise) => noise ?? Number.POSITIVE_INFINITY) });
+    this.found = this.measured.size;
+  }
+
+  get(choice: string): Measured | undefined {
+    return this.measured.get(choice);
+  }
+
+  get size(): number {
+    return this.measured.size;
+  }
+
+  all(): [string, Measured][] {
+    return [...this.measured];
+  }
+
+  /** Notes a measurement, at once in the file, too. Throws a FileError. */
+  set(choice: string, measured: Measured): void {
+    this.measured.set(choice, measured);
+    const stored: Stored = {
+      minmaxqTune: 1,
+      key: this.key,
+      measured: Object.fromEntries(
+        [...this.measured].map(([name, { noises, ...rest }]) => [
+          name,
+          { ...rest, noises: noises.map((noise) => (Number.isFinite(noise) ? noise : null)) },
+        ]),
+      ),
+    };
+    const temporary = temporaryPath(this.path);
+    try {
+      writeFileSync(temporary, `${JSON.stringify(stored)}\n`);
+      renameSync(temporary, this.path);
+      temporaryDone(temporary);
+    } catch (error) {
+      removeTemporary(temporary);
+      throw new FileError(this.path, `cannot be written (${reasonOf(error)}); give --state another path`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+function read(path: string): Stored {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new FileError(path, `is no state of a search (${reasonOf(error)}); remove it, or give --state another path`, {
+      cause: error,
+    });
+  }
+  if ((value as Partial<Stored> | null)?.minmaxqTune === 1) return value as Stored;
+  throw new FileError(path, "is no state of a search; remove it, or give --state another path");
+}
