@@ -12,6 +12,7 @@ import { chooseScales, leastFactors } from "../../../src/accuracy/equalize/scale
 import { channelStatistics } from "../../../src/accuracy/equalize/statistics.ts";
 import { lookAtRecords } from "../../../src/calibration/looks.ts";
 import { isHeldOut, judges } from "../../../src/calibration/moments/moments.ts";
+import type { Node } from "../../../src/graph/graph.ts";
 import { type Model, openModel } from "../../../src/model/index.ts";
 import { exportWorkspace, workspace } from "../../../src/passes/workspace.ts";
 import { DEFAULT_SCHEME, SCHEMES } from "../../../src/rules/schemes.ts";
@@ -324,6 +325,18 @@ describe("predicted noise", () => {
     const s = group.roots.map((root) => chosen.scales.get(root) ?? 1);
     expect(Math.abs(naive(given, s) / chosen.after - 1)).toBeLessThan(1e-9);
   });
+});
+
+test("a channel keeps as much room below its limit as it has above what was recorded", () => {
+  const node = {} as Node;
+  const tensor = { node, first: 0, channels: 4 };
+  const group = { roots: [0, 1, 2, 3], limited: [{ tensor, limits: { high: 6 } }] };
+  const sets = { root: (channel: number) => channel };
+  const statistics = new Map([
+    [node, { min: new Float64Array(4), max: Float64Array.of(0, 1.5, 3, 5), meanSquare: new Float64Array(4) }],
+  ]);
+  // Divided by its factor, twice the largest value is the limit at most.
+  expect([...leastFactors(group as never, { sets } as never, statistics)]).toEqual([0, 0.5, 1, 1]);
 });
 
 describe("what is kept", () => {
