@@ -25,7 +25,7 @@ export interface Bench {
 }
 
 export interface Figure extends Terms {
-  readonly group: "memory" | "speed" | "kernels" | "recording";
+  readonly group: "memory" | "speed" | "kernels" | "recording" | "accuracy";
   /** Only with --all, or when it is named. */
   readonly extra?: boolean;
   /** Of many parts: print the worst, and those that miss the target or got worse. */
@@ -95,6 +95,8 @@ export const FIGURES: readonly Figure[] = [
     target: 1.15,
     measure: recording,
   },
+  accuracy("good", 1.3),
+  accuracy("best", 8),
 ];
 
 /** Whether a word on the command line means this figure: its name or its group's. */
@@ -197,6 +199,33 @@ function kernels(id: string, what: string, bytes: number, target?: number): Figu
         await Bun.sleep(0);
       }
       progress(KERNELS.length, KERNELS.length);
+      return results;
+    },
+  };
+}
+
+/** Models of ../shared that --accuracy is measured on, and the pictures. */
+const SHARED = join(import.meta.dir, "../../../shared");
+const ACCURACY_MODELS = ["hand_landmark_lite", "face_detection_short_range"];
+
+/** A level of --accuracy beside plain recording: whole processes, on sixteen pictures. */
+function accuracy(level: "good" | "best", target: number): Figure {
+  return {
+    ...{ group: "accuracy", id: `accuracy-${level}`, what: `--accuracy ${level} ÷ plain recording` },
+    ...{ unit: "ratio", better: "less", target },
+    measure: async ({ executable, models, quick, progress }) => {
+      const pictures = join(SHARED, "images");
+      if (!existsSync(pictures)) throw new Skipped("../shared/images is not there");
+      const output = join(models.folder, "output.tflite");
+      const results: Measured[] = [];
+      for (const model of ACCURACY_MODELS) {
+        const input = join(SHARED, "models", `${model}.tflite`);
+        const command = [executable, "quantize", input, "--data", pictures, "--scheme", "int8", "-o", output];
+        const top: Turn = { name: level, command: [...command, "--accuracy", level] };
+        const bottom: Turn = { name: "plain", command };
+        const pairs = await takeTurns(top, bottom, { rounds: quick ? 2 : 5, input, output, progress });
+        results.push({ part: model, sides: sidesOf(top, bottom, pairs) });
+      }
       return results;
     },
   };

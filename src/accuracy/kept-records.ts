@@ -1,7 +1,7 @@
 /** Some of the samples, kept while they are recorded, so that steps can be tried on them without reading the data once more. */
 import type { DataSet } from "../calibration/index.ts";
 import type { Shapes } from "../calibration/inputs.ts";
-import { isHeldOut } from "../calibration/moments/moments.ts";
+import { isHeldOut, isJudge } from "../calibration/moments/moments.ts";
 
 /** The first records of a set of samples, and so many that are held out. */
 export const FIRST = 16;
@@ -12,6 +12,8 @@ const MOST_BYTES = 256e6;
 export interface KeptRecord {
   readonly record: number;
   readonly held: boolean;
+  /** Steps are tried on it. */
+  readonly judges: boolean;
   readonly inputs: readonly Uint8Array[];
   readonly shapes: Shapes | undefined;
 }
@@ -50,7 +52,11 @@ export class KeptRecords {
     const wanted = record < FIRST || (held && others < MOST_HELD);
     if (!wanted || kept.has(record) || this.bytes + size > MOST_BYTES) return;
     this.bytes += size;
-    kept.set(record, { record, held, inputs: inputs.map((each) => each.slice()), shapes: data.shapes?.(record) });
+    kept.set(record, {
+      ...{ record, held, judges: isJudge(record, data.count) },
+      inputs: inputs.map((each) => each.slice()),
+      shapes: data.shapes?.(record),
+    });
   }
 }
 

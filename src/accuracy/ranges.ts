@@ -8,14 +8,14 @@ import type { Graph } from "../graph/graph.ts";
 import { hasRange } from "../graph/quantparam.ts";
 import { type Context, schemeOf } from "../passes/context.ts";
 import { FLT_MAX } from "../rules/arithmetic.ts";
-import type { AccuracySettings } from "./settings.ts";
+import { type AccuracySettings, marginOf } from "./settings.ts";
 
 /** Widens the ranges of a graph's activations. Those that are fixed later lose theirs anyway. */
-export function widenRanges(graph: Graph, context: Context, { margin, margin16 }: AccuracySettings): void {
+export function widenRanges(graph: Graph, context: Context, accuracy: AccuracySettings): void {
   for (const node of graph.nodes) {
     if (node.kind === "constant" || node.kind === "output" || node.dtype !== "FLOAT32" || !hasRange(node.quant))
       continue;
-    const factor = margin ?? (schemeOf(context, node).activation.bits === 16 ? margin16 : 1);
+    const factor = marginOf(accuracy, schemeOf(context, node).activation.bits);
     if (factor === 1 || node.quant.min.length !== 1) continue;
     const [min, max] = [node.quant.min[0]!, node.quant.max[0]!];
     node.quant = {

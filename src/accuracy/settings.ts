@@ -53,6 +53,11 @@ export type AccuracyLevel = keyof typeof ACCURACY_LEVELS;
 /** Their names, as `--accuracy` takes them. */
 export const ACCURACY_NAMES = namesOf(ACCURACY_LEVELS);
 
+/** Factor of recorded ranges of activations of so many bits. */
+export function marginOf({ margin, margin16 }: AccuracySettings, bits: number): number {
+  return margin ?? (bits === 16 ? margin16 : 1);
+}
+
 /** Whether anything has to be known of what layers read. */
 export function needsMoments({ biasCorrection, rounding, smallerScales, sequential }: AccuracySettings): boolean {
   return biasCorrection || rounding !== "nearest" || smallerScales || sequential;

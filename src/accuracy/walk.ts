@@ -19,6 +19,7 @@ import { type Slice, sliceModel } from "../calibration/slices.ts";
 import { needsSteps } from "../calibration/stepwise/needs.ts";
 import { rangeOf } from "../model/bytes.ts";
 import { type Fill, type Model, serializeModel } from "../model/index.ts";
+import { loadKernels } from "../weights/kernels.ts";
 
 /** A layer on the way. Tensors are those of the model's subgraph. */
 export interface WalkedLayer {
@@ -106,6 +107,7 @@ class State {
   private readonly values = new Map<number, Uint8Array[]>();
   private readonly last = new Map<number, number>();
   private readonly biases = new Map<number, Float32Array>();
+  private readonly kernels = loadKernels();
 
   constructor(
     slices: readonly Slice[],
@@ -134,7 +136,7 @@ class State {
   arrived(tensor: number): void {
     for (const { input, bias, taps, decide } of this.layers) {
       if (input !== tensor) continue;
-      const gatherer = new MomentGatherer([{ place: 0, taps, vectors: 0, seed: 0 }]);
+      const gatherer = new MomentGatherer([{ place: 0, taps, vectors: 0, seed: 0 }], this.kernels);
       const means = this.values.get(tensor)!.map((bytes) => {
         gatherer.see(0, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4));
         return gatherer.take().means;

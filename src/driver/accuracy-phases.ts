@@ -25,6 +25,11 @@ function hasMargin({ settings: { accuracy } }: Own): boolean {
   return accuracy !== undefined && (accuracy.margin ?? accuracy.margin16) !== 1;
 }
 
+/** With `best`: 16 bits for everything, where uneven channels cost less than any limit that factors bring nearer. A person who asks for --equalize gets it. */
+function isFine({ settings: { accuracy }, options: { scheme, granularity } }: Own): boolean {
+  return accuracy!.accept && scheme.activation.bits >= 16 && scheme.weights[granularity].bits >= 16;
+}
+
 /** Forgets ranges of the file; the float model is what is recorded. Weights are rounded behind it. */
 function beginMoments(run: Own): void {
   const { space, graphs } = run;
@@ -82,7 +87,7 @@ function widenAllRanges({ space, graphs, settings }: Own): void {
 export const EQUALIZE: Phase<QuantizeSettings> = {
   name: "equalize",
   span: "record",
-  when: ({ settings: { accuracy, samples } }) => accuracy?.equalize === true && samples !== undefined,
+  when: (run) => run.settings.accuracy?.equalize === true && run.settings.samples !== undefined && !isFine(run),
   why: "it changes weights and what is measured, so before weights are rounded, and ranges and moments recorded",
   run: equalizeChannels,
 };

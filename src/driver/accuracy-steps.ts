@@ -57,13 +57,17 @@ async function roundAndCorrect(
   }
 }
 
-/** How the scheme rounds a layer's weights; null where they cannot be cut into channels, which is told later. */
+/** Weights of so many bits have steps too small for a choice between two of them to matter. */
+const FINE = 16;
+
+/** How the scheme rounds a layer's weights; null where the nearest is good enough, and where they cannot be cut into channels, which is told later. */
 function quantizerOf(context: Context, { node, weightsAt }: LinearLayer): LayerQuantizer | null {
   const role = node.row.in[weightsAt]!;
   const weights = node.inputs[weightsAt]!;
   if (role.role !== "weights" || axisProblem(weights, role)) return null;
   const granularity = granularityOf(context, node);
   const quantizer = schemeOf(context, node).weights[granularity];
+  if (quantizer.bits >= FINE) return null;
   const layout = weightLayout(node, weights, role, granularity);
   return { quantizer, layout, axis: granularity === "channel" ? role.axis : 0 };
 }
@@ -106,7 +110,10 @@ class Steps {
   async tryAll(): Promise<void> {
     const { run, trials } = this;
     const accuracy = run.settings.accuracy!;
-    const { biasCorrection, rounding, sequential } = accuracy;
+    const { biasCorrection, sequential } = accuracy;
+    const { context } = run.space;
+    const chooses = run.gathered!.layers.some(({ layer }) => quantizerOf(context, layer) !== null);
+    const rounding = chooses ? accuracy.rounding : "nearest";
     const nearest: AccuracySettings = { ...accuracy, rounding: "nearest", biasCorrection: false };
     const ofWeights = () => trials.measureWeights();
     await roundAndCorrect(run, nearest, this.values);
@@ -167,13 +174,14 @@ class Steps {
     const mean = gains.reduce((a, b) => a + b, 0) / gains.length;
     const least = Math.min(...gains);
     const sign = (gain: number) => `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)}`;
-    const { held } = this.trials;
+    const { all, held } = this.trials.samples;
+    const samples = held === all ? `${all} held-out samples` : `${all} samples, ${held} of them held out`;
     const each = gains.length > 1 ? ` on average, ${sign(least)} dB at least` : "";
     this.run.space.context.notes.push({
       kind: "note",
       code,
-      text: `${what}: ${sign(mean)} dB${each}, on ${held} held-out samples; ${helps ? "kept" : "undone"}`,
-      numbers: { mean, least, samples: held },
+      text: `${what}: ${sign(mean)} dB${each}, on ${samples}; ${helps ? "kept" : "undone"}`,
+      numbers: { mean, least, samples: all, held },
     });
   }
 }

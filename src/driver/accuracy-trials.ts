@@ -36,7 +36,8 @@ export interface Quantized {
 interface Reference {
   readonly subgraph: number;
   readonly positions: readonly number[];
-  readonly held: readonly KeptRecord[];
+  /** Samples that steps are tried on. */
+  readonly judges: readonly KeptRecord[];
   readonly outputs: Outputs;
 }
 
@@ -52,25 +53,26 @@ export class Trials {
   static async begin(run: Own, rest: readonly Phase<QuantizeSettings>[], kept: KeptRecords): Promise<Trials | null> {
     const references: Reference[] = [];
     for (const [number, { subgraph }] of run.fed.entries()) {
-      const held = kept.of(number).filter((each) => each.held);
+      const judges = kept.of(number).filter((each) => each.judges);
       const { model } = run.opened;
       const positions = comparableOutputs(model, subgraph);
-      if (held.length === 0 || positions.length === 0) continue;
+      if (judges.length === 0 || positions.length === 0) continue;
       const outputs = await outputsOf(
         model,
         subgraph,
         positions,
-        dataOf(held, "held-out samples"),
-        optionsOf(run, held.length),
+        dataOf(judges, "trial samples"),
+        optionsOf(run, judges.length),
       );
-      references.push({ subgraph, positions, held, outputs });
+      references.push({ subgraph, positions, judges, outputs });
     }
     return references.length === 0 ? null : new Trials(run, rest, references);
   }
 
-  /** How many samples are held out. */
-  get held(): number {
-    return this.references.reduce((sum, { held }) => sum + held.length, 0);
+  /** How many samples steps are tried on, and how many of these set neither ranges nor weights. */
+  get samples(): { all: number; held: number } {
+    const judges = this.references.flatMap((each) => each.judges);
+    return { all: judges.length, held: judges.filter(({ held }) => held).length };
   }
 
   /** Of the only set of samples: which outputs are compared, and what they are off by when records of these numbers yield `found`. */
@@ -79,8 +81,8 @@ export class Trials {
   }
 
   errorsOf(records: readonly number[], found: Outputs): OutputError[] {
-    const { held, outputs } = this.references[0]!;
-    const places = held.map(({ record }) => records.indexOf(record));
+    const { judges, outputs } = this.references[0]!;
+    const places = judges.map(({ record }) => records.indexOf(record));
     return errorsOf(
       outputs.map((values) => values.filter((_, i) => places[i]! >= 0)),
       found.map((values) => places.flatMap((place) => (place < 0 ? [] : [values[place]!]))),
@@ -110,11 +112,11 @@ export class Trials {
     first = Number.POSITIVE_INFINITY,
   ): Promise<OutputError[]> {
     const all: OutputError[] = [];
-    for (const { subgraph, positions, held: every, outputs: wanted } of this.references) {
-      const held = every.filter(({ record }) => record < first);
+    for (const { subgraph, positions, judges: every, outputs: wanted } of this.references) {
+      const judges = every.filter(({ record }) => record < first);
       const outputs = wanted.map((values) => values.filter((_, i) => every[i]!.record < first));
-      const data = dataOf(held, "held-out samples");
-      const options = { ...optionsOf(this.run, held.length), fill: fillConstants };
+      const data = dataOf(judges, "trial samples");
+      const options = { ...optionsOf(this.run, judges.length), fill: fillConstants };
       all.push(...errorsOf(outputs, await outputsOf(model, subgraph, positions, data, options)));
     }
     return all;
@@ -178,7 +180,7 @@ function openQuantized(path: string): Quantized {
 }
 
 /** A Worker has to load the model before its first record, which a few records are not worth. */
-const WORTH_A_WORKER = 4;
+const WORTH_A_WORKER = 8;
 
 function optionsOf({ settings: { samples } }: Own, records: number) {
   const { workers, memoryLimit, fastMath, sequence } = samples!;

@@ -1,5 +1,6 @@
 /** The phase of `--equalize`: channels evened out between operators (src/accuracy/equalize), before ranges are recorded. */
 import type { EqualizedGraph } from "../accuracy/equalize/index.ts";
+import { marginOf } from "../accuracy/settings.ts";
 import { counted } from "../base/text.ts";
 import type { Note } from "../passes/context.ts";
 import { fillConstants } from "../weights/fill.ts";
@@ -28,6 +29,7 @@ export async function equalizeChannels(run: Run<QuantizeSettings>): Promise<void
         fastMath,
         fill: fillConstants,
         trials: TRIALS,
+        margin: (bits) => marginOf(settings.accuracy!, bits),
         onProgress: (what) => io.progress(what, "samples"),
       });
       space.context.notes.push(noteOf(done, each.subgraph));

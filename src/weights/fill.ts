@@ -23,7 +23,7 @@ import type { FillInto, FillTarget, Placed } from "../model/index.ts";
 import type { Constant } from "./constant.ts";
 import { bytesOf, problemOf, problemOfNonFinite, setParameters } from "./encode.ts";
 import { loadFloats } from "./floats.ts";
-import { type Block, type KernelStream, loadKernels } from "./kernels.ts";
+import { type Block, type KernelStream, withKernels } from "./kernels.ts";
 import { isPending, type PendingConstant } from "./pending.ts";
 import { isBiasConstant, raiseScales } from "./raise.ts";
 import { bytesRead, type Filling, fillingOf, rangesFound } from "./tasks.ts";
@@ -71,7 +71,8 @@ export class WeightStream {
   /** Writes every pending constant to its place, and ends the threads. Throws one MinmaxqError for all constants with unusable values. */
   fill(target: FillInto, placed: Placed[]): Promise<void> {
     const bytes = placed.reduce((sum, { content }) => sum + content.length, 0);
-    return timed("stream", () => this.fillAll(target, placed).finally(() => this.threads.end()), bytes);
+    const fillAll = () => withKernels(({ stream }) => this.fillAll(target, placed, stream));
+    return timed("stream", () => fillAll().finally(() => this.threads.end()), bytes);
   }
 
   /** Stops what was begun and not filled, and ends the threads. Call it when the run is over, however it ended. */
@@ -100,10 +101,9 @@ export class WeightStream {
     await stopped?.stop();
   }
 
-  private async fillAll(target: FillInto, placed: Placed[]): Promise<void> {
+  private async fillAll(target: FillInto, placed: Placed[], stream: KernelStream): Promise<void> {
     const { threads, most } = this;
     const problems = new Problems();
-    const { stream } = loadKernels();
     const pending = placed.map(({ content, offset }) => {
       if (!isPending(content)) throw new Error("a deferred buffer that is no constant");
       return { content, offset };

@@ -64,6 +64,23 @@ export function loadKernels(): Kernels {
   return copying(new KernelStream(instance), new LayerKernels(instance));
 }
 
+/** Instances of this thread that are not in use. */
+const idle: Kernels[] = [];
+
+/**
+ * Runs work with an instance that nothing else uses meanwhile; what it reserved is free afterwards, so results are to be copied. For work that
+ * comes often: the engine collects all garbage when many instances are made, which takes far longer than the work.
+ */
+export async function withKernels<R>(work: (kernels: Kernels) => R | Promise<R>): Promise<R> {
+  const kernels = idle.pop() ?? loadKernels();
+  try {
+    return await work(kernels);
+  } finally {
+    kernels.stream.reset();
+    idle.push(kernels);
+  }
+}
+
 /**
  * Continues ranges with those of a later part of the same channels, in place.
  *

@@ -6,8 +6,11 @@
 /** SQNR of each output, in dB. */
 export type Score = readonly number[];
 
-/** A step is kept where the mean over outputs rises by so many dB, and none falls by more. */
-const RISE = 0.05;
+/**
+ * A step is kept where the mean over outputs rises by so many dB, and none falls by more. Even channels all end near the range's end, so that
+ * other inputs are cut off in many channels instead of few, of which trials see little: what gains less than that is no gain.
+ */
+const RISE = 1;
 const FALL = 0.5;
 /** Beyond this nothing is heard; infinite where outputs are equal. */
 const MOST = 120;

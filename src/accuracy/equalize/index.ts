@@ -10,6 +10,7 @@
  */
 import type { DataSet } from "../../calibration/dataset.ts";
 import { type LookOptions, lookAtRecords } from "../../calibration/looks.ts";
+import { judges } from "../../calibration/moments/moments.ts";
 import type { Node } from "../../graph/graph.ts";
 import { granularityOf, schemeOf, type Workspace } from "../../passes/context.ts";
 import { isPlainFloat } from "../../passes/prepare/edit.ts";
@@ -20,7 +21,7 @@ import { Equalized } from "./apply.ts";
 import { type Channels, findGroups, type Group } from "./groups.ts";
 import { noiseFacts } from "./noise.ts";
 import { type Chosen, chooseScales, leastFactors } from "./scales.ts";
-import { type ChannelStatistics, channelStatistics, type Gathered, judges } from "./statistics.ts";
+import { type ChannelStatistics, channelStatistics, type Gathered } from "./statistics.ts";
 import { isRounded, trialOf } from "./trial.ts";
 import type { Weighing } from "./walk.ts";
 

@@ -14,8 +14,8 @@ export const ALPHAS = [0, 0.25, 0.5, 0.75, 1] as const;
 
 /** Smaller ranges count as this share of the largest: what hardly moves must not decide anything. */
 const LEAST_RANGE = 1e-3;
-/** A value so close to a limit may be beyond it on other samples. */
-const REACHES = 0.998;
+/** So many times a channel's largest recorded value stays below its limit: other inputs go beyond what was recorded, and a limit cuts that off. */
+const HEADROOM = 2;
 /** A step of refinement, and how many rounds of them. */
 const STEP = 2 ** 0.25;
 const ROUNDS = 2;
@@ -47,7 +47,7 @@ export function leastFactors(
         limits.high === undefined ? 0 : (known?.max[c] ?? limits.high) / limits.high,
         limits.low === undefined ? 0 : (known?.min[c] ?? limits.low) / limits.low,
       );
-      least[place] = Math.max(least[place]!, Math.min(1, share / REACHES));
+      least[place] = Math.max(least[place]!, Math.min(1, share * HEADROOM));
     }
   }
   return least;

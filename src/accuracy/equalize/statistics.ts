@@ -4,6 +4,7 @@ import type { DataSet } from "../../calibration/dataset.ts";
 import { KeptBytes } from "../../calibration/kept-bytes.ts";
 import type { Look } from "../../calibration/look-observer.ts";
 import { type LookOptions, lookAtRecords } from "../../calibration/looks.ts";
+import { isHeldOut, judges } from "../../calibration/moments/moments.ts";
 import type { Node } from "../../graph/graph.ts";
 import type { Model } from "../../model/index.ts";
 
@@ -44,27 +45,6 @@ class Sums {
       meanSquare: this.squares.map((sum) => (this.count === 0 ? 0 : sum / this.count)),
     };
   }
-}
-
-/** Records that judge instead of setting anything: a quarter, at least two; none of fewer than four. */
-export function isHeldOut(record: number, records: number): boolean {
-  if (records < 4) return false;
-  return records < 8 ? record === 1 || record === 3 : record % 4 === 3;
-}
-
-/** Fewer records than this say little: of a score in one number a record, two make chance. */
-const LEAST_JUDGES = 8;
-
-/**
- * Records that choices are tried on: those that are held out, and others where those are few. On the others nothing is clipped, but what
- * rounding does shows all the same.
- */
-export function judges(records: number): number[] {
-  const all = Array.from({ length: records }, (_, record) => record);
-  const held = all.filter((record) => isHeldOut(record, records));
-  if (held.length === 0) return [];
-  const others = all.filter((record) => !isHeldOut(record, records));
-  return [...held, ...others.slice(0, Math.max(0, LEAST_JUDGES - held.length))].sort((a, b) => a - b);
 }
 
 /** What one run of the float model says. */

@@ -22,7 +22,6 @@ export interface RecordMoments {
 }
 
 export class MomentGatherer {
-  private readonly kernels: Kernels = loadKernels();
   private readonly byPlace = new Map<number, number[]>();
   private readonly offsets: number[] = [];
   private counts: Float64Array;
@@ -31,7 +30,10 @@ export class MomentGatherer {
   private readonly length: number;
   private record = 0;
 
-  constructor(private readonly wanted: readonly Wanted[]) {
+  constructor(
+    private readonly wanted: readonly Wanted[],
+    private readonly kernels: Kernels = loadKernels(),
+  ) {
     let length = 0;
     for (const [i, { place, taps }] of wanted.entries()) {
       this.byPlace.set(place, [...(this.byPlace.get(place) ?? []), i]);

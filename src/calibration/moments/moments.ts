@@ -15,13 +15,32 @@ export function isHeldOut(record: number, records: number): boolean {
   return records < 8 ? record === 1 || record === 3 : record % 4 === 3;
 }
 
+/** Fewer records than this say little: of a score in one number a record, two make chance. */
+const LEAST_JUDGES = 8;
+
+/**
+ * Records that choices are tried on: those that are held out, and others where those are few. On the others nothing is clipped, but what
+ * rounding does shows all the same.
+ */
+export function judges(records: number): number[] {
+  return Array.from({ length: records }, (_, record) => record).filter((record) => isJudge(record, records));
+}
+
+/** Whether a record is one of `judges`. */
+export function isJudge(record: number, records: number): boolean {
+  if (records < LEAST_JUDGES || isHeldOut(record, records)) return records >= 4;
+  const held = (before: number) => Math.floor(before / 4);
+  return record - held(record) < LEAST_JUDGES - held(records);
+}
+
 /** Which part of the records is meant: those that fit, those that are held out, or all. */
 export type Fold = "fit" | "held" | "all";
 
 interface Group {
   readonly held: boolean;
   count: number;
-  readonly sum: Float64Array;
+  /** Of all its vectors. Never changed in place. */
+  mean: Float64Array;
 }
 
 /** Of one operator. */
@@ -48,11 +67,15 @@ export class LayerMoments {
   ): void {
     const held = isHeldOut(record, records);
     const key = run * GROUPS + (record % GROUPS);
-    const group = this.groups.get(key) ?? { held, count: 0, sum: new Float64Array(this.length) };
-    this.groups.set(key, group);
-    for (let i = 0; i < mean.length; i++) group.sum[i]! += mean[i]! * count;
-    group.count += count;
-    if (record < GROUPS) this.early.set(`${run} ${record}`, mean.slice());
+    const group = this.groups.get(key);
+    // Most sets of samples are so small that each group is one record: then nothing is added up.
+    if (!group) this.groups.set(key, { held, count, mean });
+    else {
+      const all = group.count + count;
+      group.mean = group.mean.map((each, i) => (each * group.count + mean[i]! * count) / all);
+      group.count = all;
+    }
+    if (record < GROUPS) this.early.set(`${run} ${record}`, mean);
     if (held || vectors.length === 0) return;
     const bytes = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength);
     this.taken.push({ run, rows: vectors.length / this.length, read: kept.add(bytes) });
@@ -71,7 +94,7 @@ export class LayerMoments {
 
   /** Means of the groups that have records of a fold, each of `length` values. */
   groupMeans(fold: Fold = "all"): Float64Array[] {
-    return this.of(fold).map(({ sum, count }) => sum.map((each) => each / count));
+    return this.of(fold).map(({ mean }) => mean);
   }
 
   /** The mean over a fold; null where none of its records showed the tensor. */
@@ -80,7 +103,7 @@ export class LayerMoments {
     const count = groups.reduce((all, each) => all + each.count, 0);
     if (count === 0) return null;
     const mean = new Float64Array(this.length);
-    for (const { sum } of groups) for (let i = 0; i < mean.length; i++) mean[i]! += sum[i]!;
+    for (const { mean: each, count: n } of groups) for (let i = 0; i < mean.length; i++) mean[i]! += each[i]! * n;
     return mean.map((each) => each / count);
   }
 

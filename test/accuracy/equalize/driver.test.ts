@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ACCURACY_LEVELS } from "../../../src/accuracy/settings.ts";
 import { quantize } from "../../../src/driver/quantize.ts";
 import { serializeModel } from "../../../src/model/index.ts";
 import { DEFAULT_SCHEME, SCHEMES } from "../../../src/rules/schemes.ts";
@@ -20,14 +21,14 @@ async function run(name: string, equalize: boolean, scheme: keyof typeof SCHEMES
   const report = await quantize({
     model: join(folder, "m.tflite"),
     output,
-    equalize,
+    ...(equalize && { accuracy: { ...ACCURACY_LEVELS.compat, equalize } }),
     options: { ...DEFAULT_SCHEME, scheme: SCHEMES[scheme] },
     samples: {
       sources: [{ location: `random:${count}` }],
       reduction: { kind: "minmax" },
       workers,
     },
-  } as never);
+  });
   const changes = report.subgraphs[0]!.tensors.flatMap((tensor) => tensor.changes ?? []);
   return { report, changes, bytes: readFileSync(output), codes: report.notes.map(({ code }) => code) };
 }

@@ -9,8 +9,10 @@ import { equalizeGraph } from "../../../src/accuracy/equalize/index.ts";
 import { type NoiseFacts, predictedNoise } from "../../../src/accuracy/equalize/noise.ts";
 import { NoiseState } from "../../../src/accuracy/equalize/noise-state.ts";
 import { chooseScales, leastFactors } from "../../../src/accuracy/equalize/scales.ts";
-import { channelStatistics, isHeldOut, judges } from "../../../src/accuracy/equalize/statistics.ts";
+import { channelStatistics } from "../../../src/accuracy/equalize/statistics.ts";
 import { lookAtRecords } from "../../../src/calibration/looks.ts";
+import { isHeldOut, judges } from "../../../src/calibration/moments/moments.ts";
+import type { Node } from "../../../src/graph/graph.ts";
 import { type Model, openModel } from "../../../src/model/index.ts";
 import { exportWorkspace, workspace } from "../../../src/passes/workspace.ts";
 import { DEFAULT_SCHEME, SCHEMES } from "../../../src/rules/schemes.ts";
@@ -325,23 +327,35 @@ describe("predicted noise", () => {
   });
 });
 
+test("a channel keeps as much room below its limit as it has above what was recorded", () => {
+  const node = {} as Node;
+  const tensor = { node, first: 0, channels: 4 };
+  const group = { roots: [0, 1, 2, 3], limited: [{ tensor, limits: { high: 6 } }] };
+  const sets = { root: (channel: number) => channel };
+  const statistics = new Map([
+    [node, { min: new Float64Array(4), max: Float64Array.of(0, 1.5, 3, 5), meanSquare: new Float64Array(4) }],
+  ]);
+  // Divided by its factor, twice the largest value is the limit at most.
+  expect([...leastFactors(group as never, { sets } as never, statistics)]).toEqual([0, 0.5, 1, 1]);
+});
+
 describe("what is kept", () => {
   test("a step helps where the mean rises and no output falls", () => {
-    expect(helps([20, 10], [20.2, 10])).toBe(true);
-    expect(helps([20, 10], [20.05, 10])).toBe(false);
+    expect(helps([20, 10], [22.2, 10])).toBe(true);
+    expect(helps([20, 10], [21.9, 10])).toBe(false);
     expect(helps([20, 10], [25, 9.4])).toBe(false);
-    expect(helps([Number.POSITIVE_INFINITY, 10], [Number.POSITIVE_INFINITY, 11])).toBe(true);
+    expect(helps([Number.POSITIVE_INFINITY, 10], [Number.POSITIVE_INFINITY, 12.5])).toBe(true);
   });
 
   test("groups that hurt are left out, those that help are kept", async () => {
-    const gains = [1, 2, -4, 1, 3, 1, 1, 1];
+    const gains = [2, 4, -8, 2, 6, 2, 2, 2];
     const trial = async (groups: ReadonlySet<number>) => [
       20 + [...groups].reduce((sum, group) => sum + gains[group]!, 0),
     ];
     const all = [...gains.keys()];
     const found = await acceptGroups(all, trial, 20);
     expect([...found.groups].sort()).toEqual([0, 1, 3, 4, 5, 6, 7]);
-    expect([found.before, found.after]).toEqual([[20], [30]]);
+    expect([found.before, found.after]).toEqual([[20], [40]]);
     const short = await acceptGroups(all, trial, 2);
     expect([short.groups.size, short.trials]).toEqual([8, 2]);
     const none = await acceptGroups(all, async (groups) => [20 - groups.size], 8);

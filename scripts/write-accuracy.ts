@@ -1,0 +1,121 @@
+/**
+ * docs/accuracy.md: what `--accuracy` and `tune` bring on real models, measured with the executable.
+ *
+ *     bun run scripts/write-accuracy.ts                   measures everything (half an hour), writes docs/accuracy.json and docs/accuracy.md
+ *     bun run scripts/write-accuracy.ts --without-tune    the same without mixed precision, whose figures stay what they were
+ *     bun run scripts/write-accuracy.ts hand int8 best    only these models, schemes and levels: rows on the terminal, nothing is written
+ *     bun run scripts/write-accuracy.ts --page            writes docs/accuracy.md from docs/accuracy.json once more
+ *
+ * Needs ../shared/models and ../shared/images. Pictures with an even number set ranges, and everything that is chosen; those with an odd number
+ * judge. MINMAXQ names another executable to measure.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { LEVELS, MODELS, SCHEMES, SHARES } from "./accuracy/cells.ts";
+import { Judge } from "./accuracy/judge.ts";
+import { pageOf } from "./accuracy/page.ts";
+import type { Figures, Row, TuneRow } from "./accuracy/results.ts";
+import { machineFacts } from "./bench/machine.ts";
+import { withFreshExecutable } from "./fresh.ts";
+
+const ROOT = join(import.meta.dir, "..");
+const SHARED = join(ROOT, "../shared");
+const KEPT = join(ROOT, "docs/accuracy.json");
+const PAGE = join(ROOT, "docs/accuracy.md");
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    "without-tune": { type: "boolean", default: false },
+    page: { type: "boolean", default: false },
+    repeats: { type: "string", default: "2" },
+  },
+});
+
+/** Those that words on the command line mean; all where none means one of them. */
+function chosen<T extends { readonly name: string }>(all: readonly T[]): readonly T[] {
+  const some = all.filter(({ name }) => positionals.includes(name));
+  return some.length > 0 ? some : all;
+}
+
+function keptFigures(): Figures | null {
+  return existsSync(KEPT) ? (JSON.parse(readFileSync(KEPT, "utf8")) as Figures) : null;
+}
+
+function write(figures: Figures): void {
+  writeFileSync(KEPT, `${JSON.stringify(figures, null, 1)}\n`);
+  writeFileSync(PAGE, pageOf(figures));
+}
+
+/** Folders of links: pictures that set ranges, and pictures that judge. */
+function halves(folder: string): readonly [string, string] {
+  const paths = ["even", "odd"].map((name) => join(folder, name)) as [string, string];
+  for (const path of paths) mkdirSync(path);
+  for (const name of readdirSync(join(SHARED, "images")).sort()) {
+    const number = Number(name.match(/(\d+)\.png$/)?.[1]);
+    if (Number.isInteger(number)) symlinkSync(join(SHARED, "images", name), join(paths[number % 2]!, name));
+  }
+  return paths;
+}
+
+function say(row: Row): void {
+  const { model, scheme, level, sqnr, seconds } = row;
+  console.log(
+    `${model.padEnd(7)} ${scheme.padEnd(8)} ${level.padEnd(7)} ${sqnr.map((each) => each.toFixed(1)).join(", ")} dB  ${seconds.toFixed(1)} s  ${row.notes.join("; ")}`,
+  );
+}
+
+function measure(executable: string): void {
+  const words = [...MODELS, ...SCHEMES, ...LEVELS].map(({ name }) => name);
+  const unknown = positionals.find((word) => !words.includes(word));
+  if (unknown !== undefined) throw new Error(`"${unknown}" is none of ${words.join(", ")}`);
+  const folder = mkdtempSync(join(tmpdir(), "minmaxq-accuracy-"));
+  try {
+    const [even, odd] = halves(folder);
+    const judge = new Judge(executable, join(SHARED, "models"), folder, even, odd);
+    const before = loadavg()[0]!;
+    const rows: Row[] = [];
+    for (const model of chosen(MODELS))
+      for (const scheme of chosen(SCHEMES))
+        for (const row of judge.levels(model, scheme, chosen(LEVELS), Number(values.repeats))) {
+          rows.push(row);
+          say(row);
+        }
+    if (positionals.length > 0) return;
+    const tuned: TuneRow[] = [];
+    if (!values["without-tune"])
+      for (const model of MODELS)
+        for (const share of SHARES) {
+          const row = judge.tune(model, share);
+          tuned.push(row);
+          console.log(`${model.name.padEnd(7)} tune ${share} %: ${JSON.stringify(row)}`);
+        }
+    write({
+      machine: machineFacts(ROOT),
+      load: [before, loadavg()[0]!],
+      date: new Date().toISOString().slice(0, 10),
+      rows,
+      tuned: values["without-tune"] ? (keptFigures()?.tuned ?? []) : tuned,
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+if (values.page) write(keptFigures()!);
+else if (!existsSync(join(SHARED, "models"))) {
+  console.error("write-accuracy: ../shared/models is not there; it holds the models that this measures");
+  process.exit(1);
+} else if (process.env.MINMAXQ) measure(process.env.MINMAXQ);
+else withFreshExecutable(measure);
