@@ -71,6 +71,8 @@ export async function tried(job: TrialJob, tell: (progress: TrialProgress) => vo
           await runFills((fill) =>
             file.run(signature, (name, bytes) => fillTensor(inputOf(opened.model, signature, name), bytes, fill)),
           );
+        // The Worker may go on with another; one in which something failed ends.
+        file.close();
       }
     } finally {
       opened.close();
