@@ -23,7 +23,7 @@ import type { FillInto, FillTarget, Placed } from "../model/index.ts";
 import type { Constant } from "./constant.ts";
 import { bytesOf, problemOf, problemOfNonFinite, setParameters } from "./encode.ts";
 import { loadFloats } from "./floats.ts";
-import { type Block, type KernelStream, loadKernels } from "./kernels.ts";
+import { type Block, giveKernels, type KernelStream, takeKernels } from "./kernels.ts";
 import { isPending, type PendingConstant } from "./pending.ts";
 import { isBiasConstant, raiseScales } from "./raise.ts";
 import { bytesRead, type Filling, fillingOf, rangesFound } from "./tasks.ts";
@@ -103,7 +103,8 @@ export class WeightStream {
   private async fillAll(target: FillInto, placed: Placed[]): Promise<void> {
     const { threads, most } = this;
     const problems = new Problems();
-    const { stream } = loadKernels();
+    const kernels = takeKernels();
+    const { stream } = kernels;
     const pending = placed.map(({ content, offset }) => {
       if (!isPending(content)) throw new Error("a deferred buffer that is no constant");
       return { content, offset };
@@ -166,6 +167,7 @@ export class WeightStream {
     for (const { text } of unusable.sort((a, b) => a.offset - b.offset)) problems.add(text);
     for (const each of biases) fillBias(stream, target, each, problems);
     problems.throwIfAny("constants that cannot be quantized");
+    giveKernels(kernels);
   }
 }
 

@@ -64,6 +64,25 @@ export function loadKernels(): Kernels {
   return copying(new KernelStream(instance), new LayerKernels(instance));
 }
 
+/** Instances of this thread that nothing uses. */
+const spare: Kernels[] = [];
+/** Bytes of memory, which never shrinks, up to which an instance is kept. */
+const SPARE_BYTES = 4 << 20;
+
+/**
+ * An instance for a short time: making one takes longer than a small model's slice or sample, and each asks for collection of garbage. Whoever
+ * takes it gives it back when all went well.
+ */
+export function takeKernels(): Kernels {
+  return spare.pop() ?? loadKernels();
+}
+
+/** Gives an instance back; nothing that lies in its memory counts any more. */
+export function giveKernels(kernels: Kernels): void {
+  kernels.stream.reset();
+  if (kernels.stream.size <= SPARE_BYTES && spare.length < 2) spare.push(kernels);
+}
+
 /**
  * Continues ranges with those of a later part of the same channels, in place.
  *
