@@ -116,7 +116,7 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
         workers,
         // A part's memory is given back before the next, and all of it where it is limited.
         reuse: parts.length === 1 && options.memoryLimit === undefined && !fastMath,
-        patient: small,
+        patient: small && options.workers === undefined,
         models: () => window.models(part?.slices ?? [], options.fill),
         onProgress: (done) =>
           options.onProgress?.(
