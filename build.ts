@@ -138,9 +138,7 @@ export async function generate(): Promise<void> {
 // Bun does not follow `new Worker(new URL(…))`, so workers are entry points of their own. In the executable they lie
 // below its root as they do below src/, and import.meta.url of all code of start.ts is the root: a Worker's URL must be
 // made in a file that is directly in src/, or tell the two cases apart.
-const WORKERS = ["weights", "calibration", "compare", "trial", "accuracy", "search"].map(
-  (folder) => `src/${folder}/worker.ts`,
-);
+const WORKERS = ["weights", "engine", "compare", "accuracy", "search"].map((folder) => `src/${folder}/worker.ts`);
 
 /** What an executable is bundled from, and how; scripts/release looks at the same bundle. */
 export const BUNDLE: Bun.BuildConfig = {

@@ -21,8 +21,8 @@ import { inputSpecs, openDataSet } from "../src/calibration/index.ts";
 import { type Instrumented, instrument } from "../src/calibration/instrument.ts";
 import { compileLibrary } from "../src/calibration/litert.ts";
 import { runRecords } from "../src/calibration/pool.ts";
+import type { Job, ObservedTensor } from "../src/calibration/recorder.ts";
 import { type Slice, sliceModel } from "../src/calibration/slices.ts";
-import type { Job, ObservedTensor } from "../src/calibration/worker.ts";
 import { type Model, openModel, serializeInto } from "../src/model/index.ts";
 import { generateModel } from "./generate-model.ts";
 

@@ -4,7 +4,7 @@
  */
 
 /** Folders in src/ that have a worker.ts; build.ts lists them too. */
-export type WorkerName = "weights" | "calibration" | "compare" | "trial" | "accuracy" | "search";
+export type WorkerName = "weights" | "engine" | "compare" | "accuracy" | "search";
 
 /** A Worker running src/NAME/worker.ts. */
 export function startWorker(name: WorkerName): Worker {

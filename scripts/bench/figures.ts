@@ -4,12 +4,12 @@
  * Speed is a ratio of neighbours in time wherever it can be one, so that it says something on any machine and on one
  * that is busy with other things. A ratio is judged by the median of its pairs' ratios, a time by its median, memory by its peak.
  */
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { KERNELS, KernelBench, MIB } from "./kernels.ts";
 import { type Models, Skipped } from "./models.ts";
-import { type Pair, peakMemory, phaseSeconds, repeat, sidesOf, type Turn, takeTurns } from "./processes.ts";
+import { type Pair, peakMemory, phaseSeconds, repeat, run, sidesOf, type Turn, takeTurns } from "./processes.ts";
 import type { Measured, Terms } from "./results.ts";
 import { median } from "./statistics.ts";
 
@@ -83,6 +83,32 @@ export const FIGURES: readonly Figure[] = [
       return [{ samples: await repeat(command, { rounds: quick ? 8 : 30, output, progress }) }];
     },
   },
+  {
+    ...time("small-samples", "quantize a small model with 16 samples", 300),
+    measure: async ({ executable, models, quick, progress }) => {
+      const results: Measured[] = [];
+      for (const path of [await models.tflite(400e3), await models.tflite(3 * MB), ...realModels()]) {
+        const output = join(models.folder, "small.tflite");
+        const command = [executable, "quantize", path, "--data", SAMPLES, "-o", output];
+        const samples = await repeat(command, { rounds: quick ? 5 : 15, output, progress });
+        results.push({ part: basename(path), samples });
+      }
+      return results;
+    },
+  },
+  {
+    ...time("batch-40", "batch of 40 models of 0.2 to 6 MB, 16 samples each", 15_000),
+    measure: async ({ executable, models, quick, progress }) => {
+      const list = await batchOf40(models);
+      const command = [executable, "batch", list, "--out", models.folder, "--redo"];
+      const samples: number[] = [];
+      for (let left = quick ? 1 : 3; left > 0; left--) {
+        samples.push((await run(command)).seconds * 1000);
+        progress(samples.length, samples.length + left - 1);
+      }
+      return [{ samples }];
+    },
+  },
   kernels("kernels-64MiB", "kernel ÷ copy, 64 MiB", 64 * MIB, 0.6),
   // The target is about memory: within the cache a copy is faster than memory could ever be.
   kernels("kernels-1MiB", "kernel ÷ copy, 1 MiB", MIB),
@@ -102,6 +128,32 @@ export const FIGURES: readonly Figure[] = [
 /** Whether a word on the command line means this figure: its name or its group's. */
 export function means(word: string, { id, group }: Figure): boolean {
   return word === id || word === group;
+}
+
+const SAMPLES = "random:16";
+
+/** Models of ../shared, where they are. */
+function realModels(): string[] {
+  return REAL_MODELS.map((name) => join(import.meta.dir, "../../../shared/models", `${name}.tflite`)).filter((path) =>
+    existsSync(path),
+  );
+}
+
+const REAL_MODELS = ["face_detection_short_range", "selfie_segmentation", "hand_landmark_lite", "iris_landmark"];
+
+/** A job list of 40 models: the real ones in turn with generated ones of 0.4 to 6 MB, or these alone. */
+async function batchOf40(models: Models): Promise<string> {
+  const real = realModels();
+  const jobs: object[] = [];
+  for (let i = 0; i < 40; i++) {
+    const model =
+      i % 2 === 0 && real.length > 0 ? real[(i / 2) % real.length]! : await models.tflite(4e5 + i * 143_000);
+    // Names count from the list.
+    jobs.push({ model: resolve(model), data: SAMPLES, output: resolve(models.folder, `batch-${i}.tflite`) });
+  }
+  const list = join(models.folder, "jobs.json");
+  writeFileSync(list, JSON.stringify({ jobs }));
+  return list;
 }
 
 function ratio(id: string, what: string, better: "less" | "more", target?: number) {

@@ -1,5 +1,5 @@
 /** Generated models, in a folder below dist/ that is gone when the benchmark ends, however it ends. */
-import { mkdtempSync, rmSync, statfsSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { sizeText } from "../../src/base/text.ts";
 import { openModel } from "../../src/model/index.ts";
@@ -42,6 +42,13 @@ export class Models {
     await generateModel(size, path);
     if (statSync(path).size > FLATBUFFER_LIMIT) requireExternal(path);
     this.paths.set(size, path);
+    return path;
+  }
+
+  /** A small .tflite model of about `size` bytes. */
+  async tflite(size: number): Promise<string> {
+    const path = join(this.folder, `generated-${size}.tflite`);
+    if (!existsSync(path)) await generateModel(size, path);
     return path;
   }
 

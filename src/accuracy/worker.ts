@@ -1,7 +1,7 @@
 /** A Worker that rounds layers (rounding.ts), one after the other; a "record" of its pool is a layer. */
 import { compileAsUsual } from "../base/optimizer.ts";
 import { failureOf } from "../calibration/failure.ts";
-import type { FromWorker, ToWorker } from "../calibration/worker.ts";
+import type { FromWorker, ToWorker } from "../calibration/recorder.ts";
 import { type RoundTask, roundLayer } from "./rounding.ts";
 
 /** What all Workers are told once. */

@@ -1,5 +1,5 @@
 /** Memory of this process. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 
 /** Bytes that are resident now; 0 where the system does not tell (Linux without /proc, as in a bare chroot). */
 export function residentMemory(): number {
@@ -24,4 +24,13 @@ export function peakMemory(): number {
   const { maxRSS } = process.resourceUsage();
   // Kilobytes; some versions of the runtime give macOS's own bytes, which are at least what is resident now.
   return maxRSS > residentMemory() / 2 && maxRSS > 2 ** 24 ? maxRSS : maxRSS * 1024;
+}
+
+/** Has the peak begin anew, for the next of several jobs. Where the system cannot, it stays that of all so far. */
+export function restartPeak(): void {
+  try {
+    writeFileSync("/proc/self/clear_refs", "5");
+  } catch {
+    // No Linux, or not allowed.
+  }
 }

@@ -19,6 +19,11 @@ export function keepPlain(name: string): string {
   return name;
 }
 
+/** Forgets all names: what comes next is about others. */
+export function forgetPlainNames(): void {
+  breaks.clear();
+}
+
 /** JSON that people or queues give is not deeper; what is, is refused for that. */
 const DEEPEST = 12;
 

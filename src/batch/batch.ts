@@ -18,6 +18,8 @@ import { openView, type View } from "./view.ts";
 export async function runBatch(path: string, options: OptionValues, output: Output, given: Given): Promise<void> {
   if (options.queue !== undefined && options.jobs !== undefined)
     throw new UsageError("--jobs: does nothing with --queue; give it to each worker");
+  if (options.queue !== undefined && options.isolate)
+    throw new UsageError("--isolate: does nothing with --queue; workers give each job a process of its own");
   const list = readJobs(path, options.out, given, options.overrides);
   const { failFast = false, redo = false, failed = false, dryRun: dry = false, json = false } = options;
   // What former runs left, looked at only.
@@ -32,7 +34,7 @@ export async function runBatch(path: string, options: OptionValues, output: Outp
   try {
     course = new Course(list, { failFast, redo, failed }, view);
     windDown((signal) => course.stop(signal));
-    if (options.queue === undefined) await runLocal(course, options.jobs ?? defaultJobs());
+    if (options.queue === undefined) await runLocal(course, options.jobs ?? defaultJobs(), options.isolate);
     else await runThroughQueue(course, options.queue);
   } finally {
     view.close();

@@ -1,11 +1,12 @@
 /**
- * A job's own process: the same executable with the word `__job`. It gets the entry over IPC, runs `quantize`, and reports.
- * When its parent is gone, it removes what is under way and ends, so no two processes ever work for one job.
+ * A process for jobs: the same executable with the word `__job`. It gets an entry over IPC, runs `quantize`, reports, and waits for the
+ * next. When its parent is gone, it removes what is under way and ends, so no two processes ever work for one job.
  */
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { FileError, MinmaxqError, reasonOf, shortageText } from "../base/errors.ts";
-import { withPlainNames } from "../base/plain.ts";
+import { residentMemory, restartPeak } from "../base/memory.ts";
+import { forgetPlainNames, withPlainNames } from "../base/plain.ts";
 import { removeTemporaryFiles, temporaryDone, temporaryPath } from "../base/temporary.ts";
 import type { Io } from "../driver/io.ts";
 import type { Report as RunReport } from "../driver/report.ts";
@@ -29,15 +30,36 @@ export async function runChild(): Promise<void> {
     removeTemporaryFiles();
     process.exit(finished ? 0 : 1);
   });
-  const order = new Promise<Order>((resolve) => process.once("message", (message) => resolve(message as Order)));
+  let jobs = 0;
+  let guarded = false;
+  process.on("message", async ({ entry, folder, roots }: Order) => {
+    report({ kind: "begun" });
+    finished = false;
+    forgetPlainNames();
+    restartPeak();
+    enter(folder);
+    if (roots && !guarded) guardFiles(roots);
+    guarded ||= roots !== undefined;
+    const end = await outcome(entry);
+    finished = true;
+    const again = ++jobs < MOST_JOBS && residentMemory() < MOST_MEMORY;
+    report(end.kind === "done" ? { ...end, again } : end);
+  });
   report({ kind: "ready" });
-  const { entry, roots } = await order;
-  if (roots) guardFiles(roots);
-  const end = await outcome(entry);
-  finished = true;
-  report(end);
-  // The parent hangs up when it has read the report; ending before would lose it.
+  // The parent hangs up when it has read the report and has no other job; ending before would lose it.
   await gone;
+}
+
+/** Jobs after which a process ends, and resident bytes: what engines keep, and what is never given back, stays within bounds. */
+const MOST_JOBS = 64;
+const MOST_MEMORY = 400e6;
+
+function enter(folder: string): void {
+  try {
+    process.chdir(folder);
+  } catch {
+    // Then the job itself will say which file is not there.
+  }
 }
 
 function report(message: Report): void {

@@ -5,9 +5,11 @@ import type { Done } from "./outcome.ts";
 /** The executable's first word for a job's process; no command of its own, so it is in no help. */
 export const CHILD_WORD = "__job";
 
-/** Parent → child, once. */
+/** Parent → child, for each job; the next one when the child has reported of the one before. */
 export interface Order {
   readonly entry: Entry;
+  /** Where names without a folder are looked up. */
+  readonly folder: string;
   /** Folders (real paths) outside which nothing may be opened; without it, anything may. */
   readonly roots?: readonly string[];
 }
@@ -15,7 +17,10 @@ export interface Order {
 /** Child → parent. */
 export type Report =
   | { readonly kind: "ready" }
+  /** The order is there. */
+  | { readonly kind: "begun" }
   | { readonly kind: "progress"; readonly what: string; readonly done: number; readonly total: number }
-  | ({ readonly kind: "done" } & Done)
+  /** `again`: the process can take another job. */
+  | ({ readonly kind: "done"; readonly again?: boolean } & Done)
   /** `mayPass`: the machine's fault, so it is worth another try. */
   | { readonly kind: "failed"; readonly reason: string; readonly mayPass: boolean };

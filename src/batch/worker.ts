@@ -17,7 +17,7 @@ import { defaultJobs } from "./course.ts";
 import { type Job, jobOf } from "./job.ts";
 import { oneLine, sizesOf } from "./outcome.ts";
 import { mayPass } from "./passing.ts";
-import { isAbandoned, removeLeftovers, runProcess } from "./process.ts";
+import { isAbandoned, Processes, removeLeftovers } from "./process.ts";
 import type { Answer, News, Payload } from "./queue.ts";
 import { type Link, openLink, PREFIX, QUEUE } from "./redis.ts";
 import { Roots, titleOf } from "./roots.ts";
@@ -48,6 +48,8 @@ class Service {
   private readonly worker: Worker<Payload, Answer>;
   private stopped: string | undefined;
   private handedBack = 0;
+  /** None is kept: what comes from the queue is not trusted, and one job's model must not meet another's. */
+  private readonly processes: Processes;
 
   constructor(
     private readonly roots: Roots,
@@ -56,6 +58,7 @@ class Service {
     private readonly takeOver: number,
     private readonly output: Output,
   ) {
+    this.processes = new Processes(0, roots.folders);
     this.worker = new Worker<Payload, Answer>(QUEUE, (job, token, signal) => this.work(job, token!, signal!), {
       connection: link.client(),
       prefix: PREFIX,
@@ -115,7 +118,7 @@ class Service {
     this.log(`${again ? "taken over or again" : "taken"}: ${title}`);
     removeLeftovers(job, again ? () => true : isAbandoned);
     const started = performance.now();
-    const end = await runProcess(job, this.newsOf(queued), signal, this.roots.folders);
+    const end = await this.processes.run(job, this.newsOf(queued), signal);
     const seconds = (performance.now() - started) / 1000;
     if (end.kind === "stopped") return this.giveBack(queued, token, title);
     if (end.kind === "failed") throw this.failure(title, end.reason, end.mayPass);

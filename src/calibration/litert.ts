@@ -61,6 +61,7 @@ export interface LoadedFile {
   readonly signatures: number;
   /** Runs a signature; `fillInput` gets each input's zeroed bytes and its name. Results are dropped. Throws EngineError. */
   run(signature: number, fillInput: (name: string, bytes: Uint8Array) => void): Promise<void>;
+  close(): void;
 }
 
 /** A model in an instance. */
@@ -144,7 +145,7 @@ async function compile({ wasm, log, environment }: Bound, size: number, write: (
 
 async function loadFile(bound: Bound, size: number, write: (into: Uint8Array) => void): Promise<LoadedFile> {
   const { wasm, environment } = bound;
-  const { attempt, loaded, compiled } = await compile(bound, size, write);
+  const { attempt, pointer, loaded, compiled } = await compile(bound, size, write);
   return {
     signatures: loaded.getNumSignatures(),
     async run(number, fillInput) {
@@ -168,6 +169,11 @@ async function loadFile(bound: Bound, size: number, write: (into: Uint8Array) =>
       );
       for (const output of outputs) output.delete();
       for (const input of inputs) input.release();
+    },
+    close() {
+      compiled.delete();
+      loaded.delete();
+      wasm._free(pointer);
     },
   };
 }

@@ -8,8 +8,9 @@ import { residentMemory } from "../base/memory.ts";
 import { compileAsUsual } from "../base/optimizer.ts";
 import { startWorker, type WorkerName } from "../workers.ts";
 import type { DataSet } from "./dataset.ts";
+import { keepEngine, takeEngine } from "./engines.ts";
 import { contradictsSizes, type Failure, SIZES_CONTRADICTED } from "./failure.ts";
-import type { FromWorker, ToWorker } from "./worker.ts";
+import type { FromWorker, ToWorker } from "./recorder.ts";
 
 /** What one worker needs before it holds any model (measured: 35 MB resident, 55 MB when LiteRT's code is hot). */
 export const WORKER_BYTES = 60e6;
@@ -19,8 +20,12 @@ export interface PoolOptions {
   workers?: number;
   /** Bytes that a worker's models, their results and its observer take, when `workers` is left open. */
   workerBytes?: number;
-  /** What runs in the workers, and is told the job; the recording worker by default. */
+  /** What runs in the workers, and is told the job; by default what has LiteRT and records. */
   worker?: WorkerName;
+  /** Workers may have done something before, and be kept for what comes after (engines.ts). */
+  reuse?: boolean;
+  /** The first worker begins alone, and others come when there is more left to do than they take to start. */
+  patient?: boolean;
   /**
    * Models that every worker loads before its first record, one after the other: the first `length` bytes, free again when the next one
    * is asked for.
@@ -69,29 +74,46 @@ export async function runRecords<Job>(
   // Records are read by one at a time: an async generator answers overlapping next() calls in order.
   let given = 0;
   let done = 0;
+  let onTime: (milliseconds: number) => void = () => {};
   const drive = async (worker: WorkerHandle<Job>): Promise<void> => {
     for (;;) {
       const next = await records.next();
       if (next.done) break;
       const record = given++;
+      const began = performance.now();
       const answer = await worker.ask({ kind: "record", record, inputs: next.value, shapes: data.shapes?.(record) });
       if (answer.kind === "record") {
         if (options.onResult) options.onResult(answer.record, answer.result);
         else results[answer.record] = answer.result;
       }
       options.onProgress?.(++done, data.count);
+      onTime(performance.now() - began);
     }
     const answer = await worker.ask({ kind: "end" });
     if (answer.kind === "end") ends.push(answer.result);
   };
-  try {
-    const count = workerCount(data.count, options);
-    for (let i = 0; i < count; i++) workers.push(new WorkerHandle(options.worker ?? "calibration", explain));
-    await Promise.all(workers.map((worker) => worker.ask({ kind: "job", job })));
+  const start = async (more: number): Promise<void> => {
+    const started = Array.from({ length: more }, () => new WorkerHandle<Job>(options, explain));
+    workers.push(...started);
+    await Promise.all(started.map((worker) => worker.ask({ kind: "job", job })));
     if (options.models)
       for await (const model of options.models())
-        await Promise.all(workers.map((worker) => worker.ask({ kind: "load", ...model })));
-    await Promise.all(workers.map(drive));
+        await Promise.all(started.map((worker) => worker.ask({ kind: "load", ...model })));
+    await Promise.all(started.map(drive));
+  };
+  try {
+    const count = workerCount(data.count, options);
+    if (options.patient && count > 1) {
+      // All others at once: models come to them through memory that they share.
+      let others: Promise<void> | undefined;
+      onTime = (milliseconds) => {
+        if (given > 1 && (data.count - given) * milliseconds > WORTH_WORKERS) others ??= start(count - 1);
+        others?.catch(() => {});
+      };
+      await start(1);
+      await others;
+    } else await start(count);
+    for (const worker of workers) worker.stop(options.reuse);
   } finally {
     for (const worker of workers) worker.stop();
     await records.return?.();
@@ -99,6 +121,9 @@ export async function runRecords<Job>(
   if (given !== data.count) throw new Error(`${data.description} gave ${given} records, ${data.count} were announced`);
   return { records: results, ends };
 }
+
+/** Milliseconds of records that are left from which it is worth to start other workers (measured: each takes 130 to 300 of computing). */
+const WORTH_WORKERS = 800;
 
 /** One worker, asked one thing at a time. Whatever goes wrong in it becomes a MinmaxqError of the question that is open. */
 class WorkerHandle<Job> {
@@ -108,14 +133,20 @@ class WorkerHandle<Job> {
   private record: number | undefined;
   private failure: Error | undefined;
   private stopped = false;
+  /** What LiteRT's memory has grown to; known once the worker has come to its end in good order. */
+  private memory: number | undefined;
+  private readonly onClose = () => {
+    if (!this.stopped) this.fail({ reason: "the worker ended by itself (out of memory?); try fewer workers" });
+  };
 
   constructor(
-    name: WorkerName,
+    { worker, reuse = false }: PoolOptions,
     private readonly explain: (failure: Failure) => string,
   ) {
-    this.worker = startWorker(name);
+    this.worker = worker === undefined && reuse ? takeEngine() : startWorker(worker ?? "engine");
     this.worker.onmessage = (event: MessageEvent<FromWorker>) => {
       const answer = event.data;
+      if (answer.kind === "end") this.memory = answer.memory;
       if (answer.kind === "error") this.fail(answer);
       else this.settle((open) => open.resolve(answer));
     };
@@ -123,9 +154,7 @@ class WorkerHandle<Job> {
       event.preventDefault?.();
       this.fail({ reason: `the worker crashed: ${event.message || "no reason given"}` });
     };
-    this.worker.addEventListener("close", () => {
-      if (!this.stopped) this.fail({ reason: "the worker ended by itself (out of memory?); try fewer workers" });
-    });
+    this.worker.addEventListener("close", this.onClose);
   }
 
   ask(message: ToWorker<Job>): Promise<FromWorker> {
@@ -140,9 +169,13 @@ class WorkerHandle<Job> {
     });
   }
 
-  stop(): void {
+  /** Ends it, or lets it wait for other work where it has nothing left to do. */
+  stop(keep = false): void {
+    if (this.stopped) return;
     this.stopped = true;
-    this.worker.terminate();
+    this.worker.removeEventListener("close", this.onClose);
+    if (keep && this.memory !== undefined && this.failure === undefined) keepEngine(this.worker, this.memory);
+    else this.worker.terminate();
   }
 
   private fail(failure: Failure): void {

@@ -15,9 +15,9 @@ import { type MomentRequest, wantedOf } from "./moments/request.ts";
 import type { Both, ObserverKind } from "./observe.ts";
 import { type Part, planParts } from "./parts.ts";
 import { runRecords } from "./pool.ts";
+import type { Job, ObservedTensor } from "./recorder.ts";
 import { type Slice, sliceModel } from "./slices.ts";
 import { Spill } from "./spill.ts";
-import type { Job, ObservedTensor } from "./worker.ts";
 
 export interface RunOptions {
   workers?: number;
@@ -67,6 +67,7 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
   const places = new Map([...finite.keys()].map((tensor, place) => [tensor, place]));
   const fastMath = options.fastMath ?? false;
   const library = parts.length > 0 ? await compileLibrary(fastMath) : undefined;
+  const small = slices.reduce((sum, { stored }) => sum + stored, 0) < SMALL_BYTES;
   const window = new Window(slices);
   const spill = new Spill(data.count, spillBytes);
   const result = {
@@ -113,6 +114,9 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
       number === 0 || part?.readsInputs ? data : withoutInputs(data),
       {
         workers,
+        // A part's memory is given back before the next, and all of it where it is limited.
+        reuse: parts.length === 1 && options.memoryLimit === undefined && !fastMath,
+        patient: small && options.workers === undefined,
         models: () => window.models(part?.slices ?? [], options.fill),
         onProgress: (done) =>
           options.onProgress?.(
@@ -148,6 +152,9 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
   }
   return result;
 }
+
+/** Bytes of constants below which one worker may do: larger models take long to load, so that all begin with it at once. */
+const SMALL_BYTES = 16e6;
 
 /** Records of which nothing is read. */
 function withoutInputs({ description, count }: DataSet): DataSet {

@@ -12,6 +12,7 @@ const OWN: readonly OptionName[] = [
   "dryRun",
   "failed",
   "jobs",
+  "isolate",
   "failFast",
   "redo",
   "queue",

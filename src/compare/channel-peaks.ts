@@ -30,7 +30,7 @@ export async function channelPeaks(
   try {
     let record = 0;
     for await (const inputs of data.records()) {
-      // Where shapes follow from data, the first record is run twice (src/calibration/worker.ts).
+      // Where shapes follow from data, the first record is run twice (src/calibration/recorder.ts).
       if (settle && !stepwise && record === 0) (await engine.hold(inputs)).release();
       const held = await engine.hold(inputs, data.shapes?.(record));
       try {

@@ -16,9 +16,9 @@ import {
   MEMORY_LIMIT,
   openInstance,
 } from "../calibration/litert.ts";
+import type { FromWorker, ToWorker } from "../calibration/recorder.ts";
 import { SpillAccess, type SpilledTensor } from "../calibration/spill.ts";
 import { Stepwise } from "../calibration/stepwise/stepwise.ts";
-import type { FromWorker, ToWorker } from "../calibration/worker.ts";
 import type { Dtype } from "../graph/graph.ts";
 import { EvalDiff } from "./eval-diff.ts";
 import { PACKED, pack, sumsOf } from "./metrics.ts";
@@ -231,7 +231,7 @@ function fed(inputs: readonly Uint8Array[], integers: SideJob["integerInputs"]):
 async function run(runner: Runner, own: readonly Uint8Array[], shapes?: Shapes): Promise<Held | null> {
   const { side, engine } = runner;
   if (!engine) return null;
-  // The first record is run twice where shapes follow from data (src/calibration/worker.ts).
+  // The first record is run twice where shapes follow from data (src/calibration/recorder.ts).
   if (side.settle && !side.stepwise && !runner.settled) (await engine.hold(own)).release();
   runner.settled = true;
   return engine.hold(own, shapes?.slice(side.from, side.from + side.count));

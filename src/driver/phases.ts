@@ -21,7 +21,7 @@ import { begin } from "./early-output.ts";
 import { checkEnding, checkPaths, checkReport } from "./paths.ts";
 import { recordSamples } from "./recording.ts";
 import type { Phase, Run } from "./run.ts";
-import type { QuantizeSettings, RecordSettings } from "./settings.ts";
+import type { QuantizeSettings, RecordSettings, Settings } from "./settings.ts";
 import { fedBy } from "./signatures.ts";
 import { notRecorded, refuseForeignState } from "./subgraphs.ts";
 import { writeAs, writeWorkspace } from "./write.ts";
@@ -40,6 +40,13 @@ export function checkFiles({ settings }: Run): void {
 export function startThreads(run: Run): void {
   run.stream.startEarly(run.settings.model);
   run.atEnd(() => run.stream.close());
+}
+
+/** Has LiteRT start; where memory is limited that waits until it is known how much there is. */
+export async function startLiteRT({ settings }: Run<Settings & Pick<QuantizeSettings, "samples">>): Promise<void> {
+  if (settings.samples?.memoryLimit !== undefined) return;
+  const { startEngine } = await import("../calibration/engines.ts");
+  startEngine(settings.samples?.fastMath ?? false);
 }
 
 /** Opens the model; what its file has that the schema does not know is told. */

@@ -63,6 +63,7 @@ import {
   REWRITE_FOR_TARGET,
   SET_LAYERS,
   SHAPE_OPERANDS,
+  START_LITERT,
   START_THREADS,
   WARN,
   ZERO_BIAS,
@@ -106,6 +107,7 @@ const MEASURED: readonly Phase<QuantizeSettings>[] = [
 export const OWN_FLOW: readonly Phase<QuantizeSettings>[] = [
   CHECK_FILES,
   { ...START_THREADS, when: hasNoSamples },
+  { ...START_LITERT, when: hasSamples },
   OPEN,
   IMPORT,
   { name: "choose subgraphs", why: "samples and ranges are of certain subgraphs only", run: chooseSubgraphs },
@@ -237,6 +239,7 @@ export const TRANSFORM_FLOW: readonly Phase<TransformSettings>[] = [
 
 export const RECORD_FLOW: readonly Phase<RecordSettings>[] = [
   CHECK_FILES,
+  START_LITERT,
   OPEN,
   { name: "record", span: "record", why: "runs the tables as they are: nothing is imported", run: recordOnly },
   { name: "write", files: true, span: "write", why: "the same tables with ranges", run: writeTables },

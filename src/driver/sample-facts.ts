@@ -7,7 +7,7 @@ import type { DataSet, InputSpec } from "../calibration/inputs.ts";
 import type { ExpectedInput } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
 import { FLT_MAX } from "../rules/arithmetic.ts";
-import { type Kernels, loadKernels } from "../weights/kernels.ts";
+import { giveKernels, takeKernels } from "../weights/kernels.ts";
 
 interface InputFacts {
   readonly name: string;
@@ -39,8 +39,6 @@ export class SampleFacts {
         : null,
     );
   }
-
-  private kernels: Kernels | undefined;
 
   /** The data set, looked at while it is read the first time. */
   watch(data: DataSet): DataSet {
@@ -125,9 +123,10 @@ export class SampleFacts {
     const values = new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
     if (values.length === 0) return;
     // By a kernel: a sample is a picture, and this code runs for the first time.
-    this.kernels ??= loadKernels();
-    const { stream } = this.kernels;
+    const kernels = takeKernels();
+    const { stream } = kernels;
     const { min, max, nans } = stream.scoped(() => stream.minmax(stream.copyIn(values)));
+    giveKernels(kernels);
     if (nans > 0 || !Number.isFinite(min) || !Number.isFinite(max))
       facts.notFinite.set(number, values.filter((value) => !Number.isFinite(value)).length);
     facts.min = Math.min(facts.min, min);

@@ -11,12 +11,13 @@ import {
   rewriteForTarget,
   sayWhatTheCpuRuns,
   setLayersOf,
+  startLiteRT,
   startThreads,
   verifyResult,
   warnOfResults,
 } from "./phases.ts";
 import type { Phase, Run } from "./run.ts";
-import type { QuantizeSettings } from "./settings.ts";
+import type { QuantizeSettings, Settings } from "./settings.ts";
 
 export const hasSamples = ({ settings }: Run<QuantizeSettings>) => settings.samples !== undefined;
 export const hasTarget = ({ options }: Run) => options.target !== undefined;
@@ -36,6 +37,12 @@ export const START_THREADS: Phase = {
   files: true,
   why: "they load kernels while tables are read",
   run: startThreads,
+};
+export const START_LITERT: Phase<Settings & Pick<QuantizeSettings, "samples">> = {
+  name: "start LiteRT",
+  files: true,
+  why: "it takes longer to start than a small model to be read and prepared, and does so beside that",
+  run: startLiteRT,
 };
 export const IMPORT: Phase = {
   name: "import",

@@ -563,6 +563,11 @@ export const OPTIONS = {
     parse: filled,
     defaultText: "the job list's folder",
   },
+  isolate: {
+    ofCommand: true,
+    flags: "--isolate",
+    help: "a process of its own for each job, also where one could do several; slower",
+  },
   failFast: { ofCommand: true, flags: "--fail-fast", help: "stop at the first job that fails" },
   redo: { ofCommand: true, flags: "--redo", help: "do all jobs, also those whose output is there already" },
   queue: {

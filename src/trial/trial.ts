@@ -4,7 +4,7 @@
  *     the file ─▶ all signatures at once ─▶ ran, or refused with an operator's name
  *                  └ LiteRT's bindings cannot (sizes that only the run knows, a trap) ─▶ operator by operator ─▶ ran, or refused
  *
- * In a Worker of its own, whose memory is given back at once. What cannot be tried here (custom operators, a model that is too large for
+ * In a Worker, whose memory is given back at once unless it is small (calibration/engines.ts). What cannot be tried here (custom operators, a model that is too large for
  * WASM) is no refusal: it is said, and nothing more. A model with variable tensors is run operator by operator at once: LiteRT's WASM build loads
  * none, so operators with a state are taken apart (src/calibration/recurrent), and all others are tried as they are.
  */
@@ -12,6 +12,7 @@ import { statSync } from "node:fs";
 import { residentMemory } from "../base/memory.ts";
 import type { Progress } from "../base/output.ts";
 import { sizeText } from "../base/text.ts";
+import { keepEngine, takeEngine } from "../calibration/engines.ts";
 import type { Failure } from "../calibration/failure.ts";
 import type { Shapes } from "../calibration/inputs.ts";
 import { keepsState } from "../calibration/instrument.ts";
@@ -20,7 +21,7 @@ import { freeMemory } from "../calibration/pool.ts";
 import { BuiltinOperator, type Model, nameOf, openModel, TensorType } from "../model/index.ts";
 import { startWorker } from "../workers.ts";
 import { operatorAt, type Refusal, refusalOf } from "./refusal.ts";
-import type { TrialJob, TrialProgress, TrialResult } from "./worker.ts";
+import type { TrialJob, TrialProgress, TrialResult } from "./try-once.ts";
 
 /** What a try says of a file. */
 export type Trial =
@@ -178,7 +179,10 @@ const TELL_EVERY = 250;
 
 /** Runs a job in a Worker that ends with it. Undefined where it has not ended within `patience` milliseconds. */
 function runJob(job: TrialJob, onProgress: Progress, patience?: number): Promise<TrialResult | undefined> {
-  const worker = startWorker("trial");
+  // What runs operator by operator may draw by chance, and begins where nothing has drawn before.
+  const worker = job.steps ? startWorker("engine") : takeEngine();
+  let memory: number | undefined;
+  let onClose = () => {};
   let at: TrialProgress = { done: 0, total: 1 };
   const timer = setInterval(() => onProgress(at.done, at.total), TELL_EVERY);
   let end: Timer | undefined;
@@ -187,19 +191,25 @@ function runJob(job: TrialJob, onProgress: Progress, patience?: number): Promise
     const failed = (reason: string) => resolve({ failure: { reason }, prepared: false, memory: 0 });
     worker.onmessage = ({ data }: MessageEvent<TrialResult | TrialProgress>) => {
       if ("done" in data) at = data;
-      else resolve(data);
+      else {
+        if (!data.failure) memory = data.memory;
+        resolve(data);
+      }
     };
     worker.onerror = (event: ErrorEvent) => {
       event.preventDefault?.();
       failed(`LiteRT crashed: ${event.message || "no reason given"}`);
     };
-    worker.addEventListener("close", () => failed("LiteRT crashed (out of memory?)"));
-    worker.postMessage(job);
+    onClose = () => failed("LiteRT crashed (out of memory?)");
+    worker.addEventListener("close", onClose);
+    worker.postMessage({ kind: "try", job });
   });
   return result.finally(() => {
     clearInterval(timer);
     clearTimeout(end);
     onProgress(at.total, at.total);
-    worker.terminate();
+    worker.removeEventListener("close", onClose);
+    if (memory !== undefined && !job.steps) keepEngine(worker, memory);
+    else worker.terminate();
   });
 }

@@ -41,6 +41,11 @@ export class KernelMemory {
     this.exports = instance.exports as unknown as Exports;
   }
 
+  /** Bytes that the memory has grown to. */
+  get size(): number {
+    return this.memory.buffer.byteLength;
+  }
+
   /** `byteLength` bytes of WASM memory, not cleared, starting at a multiple of 16. Free again after the scope or reset(). */
   reserve(byteLength: number): Block {
     return this.block(this.call("reserve", byteLength), byteLength);

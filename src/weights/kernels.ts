@@ -64,21 +64,31 @@ export function loadKernels(): Kernels {
   return copying(new KernelStream(instance), new LayerKernels(instance));
 }
 
-/** Instances of this thread that are not in use. */
-const idle: Kernels[] = [];
+/** Instances of this thread that nothing uses. */
+const spare: Kernels[] = [];
+/** Bytes of memory, which never shrinks, up to which an instance is kept. */
+const SPARE_BYTES = 4 << 20;
 
 /**
- * Runs work with an instance that nothing else uses meanwhile; what it reserved is free afterwards, so results are to be copied. For work that
- * comes often: the engine collects all garbage when many instances are made, which takes far longer than the work.
+ * An instance for a short time: making one takes longer than a small model's slice or sample, and each asks for collection of garbage. Whoever
+ * takes it gives it back when all went well.
  */
+export function takeKernels(): Kernels {
+  return spare.pop() ?? loadKernels();
+}
+
+/** Gives an instance back; nothing that lies in its memory counts any more. */
+export function giveKernels(kernels: Kernels): void {
+  kernels.stream.reset();
+  if (kernels.stream.size <= SPARE_BYTES && spare.length < 2) spare.push(kernels);
+}
+
+/** The same for work that may wait: it gets an instance that nothing else uses meanwhile. Results are to be copied. */
 export async function withKernels<R>(work: (kernels: Kernels) => R | Promise<R>): Promise<R> {
-  const kernels = idle.pop() ?? loadKernels();
-  try {
-    return await work(kernels);
-  } finally {
-    kernels.stream.reset();
-    idle.push(kernels);
-  }
+  const kernels = takeKernels();
+  const result = await work(kernels);
+  giveKernels(kernels);
+  return result;
 }
 
 /**

@@ -353,6 +353,12 @@ describe("the command line", () => {
       2,
       "--jobs: does nothing with --queue",
     );
+    await refused(
+      ["batch", "jobs.json", "--isolate", "--queue", "env"],
+      { cwd },
+      2,
+      "--isolate: does nothing with --queue",
+    );
     await refused(["batch"], { cwd }, 2, "missing required argument");
     mkdirSync(join(cwd, "empty"));
     await refused(["batch", "empty", "--out", "q"], { cwd }, 1, "empty: has no .circle or .tflite file");

@@ -12,8 +12,8 @@ import { type MomentRequest, wantedOf } from "../moments/request.ts";
 import type { Both, ObserverKind } from "../observe.ts";
 import { planSteps } from "../parts.ts";
 import { runRecords } from "../pool.ts";
+import type { Job, ObservedTensor } from "../recorder.ts";
 import { graphBytes, type RunResult } from "../run.ts";
-import type { Job, ObservedTensor } from "../worker.ts";
 
 export interface StepwiseOptions {
   workers?: number;

@@ -1,8 +1,7 @@
 /**
- * A Worker that runs one model once in LiteRT and ends: its memory, which never shrinks, is given back with it. Everything that LiteRT
- * says comes back as data; trial.ts makes sense of it.
+ * Runs one model once in LiteRT, in a Worker (src/engine/worker.ts). Everything that LiteRT says comes back as data; trial.ts makes sense
+ * of it.
  */
-import { compileAsUsual } from "../base/optimizer.ts";
 import { type Failure, failureOf } from "../calibration/failure.ts";
 import { knownShape } from "../calibration/graph-facts.ts";
 import type { Shapes } from "../calibration/inputs.ts";
@@ -45,15 +44,8 @@ export interface TrialProgress {
   readonly total: number;
 }
 
-declare const self: Worker;
-
-compileAsUsual();
-
-self.onmessage = async (event: MessageEvent<TrialJob>) => {
-  self.postMessage(await tried(event.data));
-};
-
-async function tried(job: TrialJob): Promise<TrialResult> {
+/** Does the job; `tell` is told how far it is. Never throws. */
+export async function tried(job: TrialJob, tell: (progress: TrialProgress) => void): Promise<TrialResult> {
   let prepared = false;
   let memory: WebAssembly.Memory | undefined;
   try {
@@ -68,7 +60,7 @@ async function tried(job: TrialJob): Promise<TrialResult> {
           let done = 0;
           // Results of the first subgraph stand for its operators; one with several results must not run ahead.
           const see = (subgraph: number) => {
-            if (subgraph === 0 && done < total) self.postMessage({ done: done++, total } satisfies TrialProgress);
+            if (subgraph === 0 && done < total) tell({ done: done++, total });
           };
           return interpreter.run(valuesFor(opened.model, fill, job.steps!.shapes), see);
         });
@@ -79,6 +71,8 @@ async function tried(job: TrialJob): Promise<TrialResult> {
           await runFills((fill) =>
             file.run(signature, (name, bytes) => fillTensor(inputOf(opened.model, signature, name), bytes, fill)),
           );
+        // The Worker may go on with another; one in which something failed ends.
+        file.close();
       }
     } finally {
       opened.close();
