@@ -1,0 +1,30 @@
+"""
+litert-quantizer (pip install litert-quantizer==0.11.0) on a model that has a signature, as a whole process:
+
+    python litert_quantizer_peer.py MODEL.tflite SAMPLES.npy OUT.tflite            static int8, samples along the first axis
+    python litert_quantizer_peer.py MODEL.tflite - OUT.tflite dynamic              dynamic int8
+
+To be timed in turns with `minmaxq quantize`; docs/performance.md has the figures.
+"""
+
+import sys
+
+import numpy as np
+from litert_quantizer import quantizer, recipe
+
+
+def main(model: str, samples: str, out: str, kind: str = "static") -> None:
+    if kind == "dynamic":
+        result = quantizer.Quantizer(model, recipe.dynamic_wi8_afp32()).quantize()
+    else:
+        from ai_edge_litert.interpreter import Interpreter
+
+        signature, names = next(iter(Interpreter(model_path=model).get_signature_list().items()))
+        name = names["inputs"][0]
+        peer = quantizer.Quantizer(model, recipe.static_wi8_ai8())
+        ranges = peer.calibrate({signature: [{name: sample[None]} for sample in np.load(samples)]})
+        result = peer.quantize(ranges)
+    result.export_model(out, overwrite=True)
+
+
+main(*sys.argv[1:])
