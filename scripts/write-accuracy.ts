@@ -3,6 +3,7 @@
  *
  *     bun run scripts/write-accuracy.ts                   measures everything (half an hour), writes docs/accuracy.json and docs/accuracy.md
  *     bun run scripts/write-accuracy.ts --without-tune    the same without mixed precision, whose figures stay what they were
+ *     bun run scripts/write-accuracy.ts --only-tune hand  mixed precision alone, of these models; other figures stay what they were
  *     bun run scripts/write-accuracy.ts hand int8 best    only these models, schemes and levels: rows on the terminal, nothing is written
  *     bun run scripts/write-accuracy.ts --page            writes docs/accuracy.md from docs/accuracy.json once more
  *
@@ -22,7 +23,7 @@ import {
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { LEVELS, MODELS, SCHEMES, SHARES } from "./accuracy/cells.ts";
+import { LEVELS, type MeasuredModel, MODELS, SCHEMES, SHARES } from "./accuracy/cells.ts";
 import { Judge } from "./accuracy/judge.ts";
 import { pageOf } from "./accuracy/page.ts";
 import type { Figures, Row, TuneRow } from "./accuracy/results.ts";
@@ -38,6 +39,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     "without-tune": { type: "boolean", default: false },
+    "only-tune": { type: "boolean", default: false },
     page: { type: "boolean", default: false },
     repeats: { type: "string", default: "2" },
   },
@@ -76,6 +78,24 @@ function say(row: Row): void {
   );
 }
 
+function tunedBy(judge: Judge, models: readonly MeasuredModel[]): TuneRow[] {
+  return models.flatMap((model) =>
+    SHARES.map((share) => {
+      const row = judge.tune(model, share);
+      console.log(`${model.name.padEnd(7)} tune ${share} %: ${row.sqnr.map((each) => each.toFixed(1)).join(", ")} dB`);
+      return row;
+    }),
+  );
+}
+
+/** Rows of some models in place of what is kept of them. */
+function writeTuned(tuned: readonly TuneRow[]): void {
+  const kept = keptFigures();
+  if (!kept) throw new Error("docs/accuracy.json is not there; measure without --only-tune first");
+  const all = [...kept.tuned.filter(({ model }) => !tuned.some((each) => each.model === model)), ...tuned];
+  write({ ...kept, tuned: MODELS.flatMap(({ name }) => all.filter(({ model }) => model === name)) });
+}
+
 function measure(executable: string): void {
   const words = [...MODELS, ...SCHEMES, ...LEVELS].map(({ name }) => name);
   const unknown = positionals.find((word) => !words.includes(word));
@@ -85,6 +105,7 @@ function measure(executable: string): void {
     const [even, odd] = halves(folder);
     const judge = new Judge(executable, join(SHARED, "models"), folder, even, odd);
     const before = loadavg()[0]!;
+    if (values["only-tune"]) return writeTuned(tunedBy(judge, chosen(MODELS)));
     const rows: Row[] = [];
     for (const model of chosen(MODELS))
       for (const scheme of chosen(SCHEMES))
@@ -93,20 +114,12 @@ function measure(executable: string): void {
           say(row);
         }
     if (positionals.length > 0) return;
-    const tuned: TuneRow[] = [];
-    if (!values["without-tune"])
-      for (const model of MODELS)
-        for (const share of SHARES) {
-          const row = judge.tune(model, share);
-          tuned.push(row);
-          console.log(`${model.name.padEnd(7)} tune ${share} %: ${JSON.stringify(row)}`);
-        }
     write({
       machine: machineFacts(ROOT),
       load: [before, loadavg()[0]!],
       date: new Date().toISOString().slice(0, 10),
       rows,
-      tuned: values["without-tune"] ? (keptFigures()?.tuned ?? []) : tuned,
+      tuned: values["without-tune"] ? (keptFigures()?.tuned ?? []) : tunedBy(judge, MODELS),
     });
   } finally {
     rmSync(folder, { recursive: true, force: true });

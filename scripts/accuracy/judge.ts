@@ -11,7 +11,7 @@ interface ToldOutput {
 interface ToldPoint {
   readonly what: string;
   readonly share: number;
-  readonly sqnr: readonly (number | null)[];
+  readonly unseen?: readonly (number | null)[];
 }
 
 /** Outputs without any error. */
@@ -57,20 +57,20 @@ export class Judge {
     return [...rows.values()];
   }
 
-  /** `tune` within a share of int16, beside ONE's bisection at that share. */
+  /** `tune` within a share of int16, beside cuts over depth at that share, which ONE's bisection finds. */
   tune(model: MeasuredModel, percent: number): TuneRow {
     const output = join(this.folder, "tuned.circle");
     const words = ["tune", join(this.models, model.file), "--data", this.even, ...model.options];
     const { seconds, stdout } = this.run([...words, "--at-most", `${percent}%`, "-o", output, "--json"]);
     const { points } = JSON.parse(stdout) as { points: readonly ToldPoint[] };
     const find = (name: string) => points.find(({ what }) => what === name);
-    const [result, bisection] = [find("result")!, find("bisection")];
-    const own = ({ sqnr }: ToldPoint) => sqnr.map((each) => each ?? PERFECT);
+    const own = (name: string) => (find(name)?.unseen ?? []).map((each) => each ?? PERFECT);
     const row = {
-      ...{ model: model.name, percent, share: result.share, seconds },
+      ...{ model: model.name, percent, share: find("result")!.share, seconds },
       sqnr: this.judged(model, output),
-      own: own(result),
-      bisection: bisection ? { share: bisection.share, own: own(bisection) } : null,
+      own: own("result"),
+      front: own("front split"),
+      back: own("back split"),
     };
     rmSync(output);
     return row;

@@ -20,16 +20,12 @@ interface Cell {
 export function pageOf(figures: Figures): string {
   const { machine, load, date, rows, tuned } = figures;
   const row = (model: string, scheme: string, level: string) =>
-    rows.find((each) => each.model === model && each.scheme === scheme && each.level === level)!;
+    rows.find((each) => each.model === model && each.scheme === scheme && each.level === level);
   const cells = MODELS.flatMap(({ name: model }) =>
-    SCHEMES.map(
-      (scheme): Cell => ({
-        ...{ model, scheme },
-        compat: row(model, scheme.name, "compat"),
-        good: row(model, scheme.name, "good"),
-        best: row(model, scheme.name, "best"),
-      }),
-    ),
+    SCHEMES.flatMap((scheme): Cell[] => {
+      const [compat, good, best] = ["compat", "good", "best"].map((level) => row(model, scheme.name, level));
+      return compat && good && best ? [{ model, scheme, compat, good, best }] : [];
+    }),
   );
   return `${[
     "<!-- Written by `bun run scripts/write-accuracy.ts`, not by hand. -->",
@@ -127,17 +123,25 @@ function tunedLines({ tuned }: Figures): string[] {
   return [
     "## `tune` at a share of int16, beside ONE's bisection",
     "",
-    'uint8 with some layers in int16 (`tune --at-most N%`). "odd": on the photographs with odd numbers; "own": as `tune` measures its points itself, on photographs of the even half that set no ranges, the only place where both can be seen beside each other.',
+    "uint8 with some layers in int16 (`tune --at-most N%`). ONE's bisection cuts the model in two at some depth, and gives int16 to the front or to the back: both cuts at the same share are what `tune` is held against.",
+    '"odd": on the photographs with odd numbers. "own": as `tune` measures its points itself, on photographs of the even half by which nothing was chosen.',
     "",
-    "| model | at most | share | result, odd | result, own | bisection, own | s |",
-    "|---|---|---|---|---|---|---|",
+    "| model | at most | share | tune, odd | tune, own | front cut, own | back cut, own | s |",
+    "|---|---|---|---|---|---|---|---|",
     ...tuned.map(
-      ({ model, percent, share, sqnr, own, bisection, seconds }) =>
+      ({ model, percent, share, sqnr, own, front, back, seconds }) =>
         `| ${[
-          ...[model, `${percent} %`, `${(100 * share).toFixed(1)} %`, all(sqnr), all(own)],
-          bisection ? all(bisection.own) : "–",
+          ...[model, `${percent} %`, `${(100 * share).toFixed(1)} %`],
+          ...[sqnr, own, front, back].map((each) => (each.length > 0 ? all(each) : "–")),
           seconds.toFixed(0),
         ].join(" | ")} |`,
     ),
+    "",
+    ...missingLine(tuned),
   ];
+}
+
+function missingLine(tuned: Figures["tuned"]): string[] {
+  const missing = MODELS.filter(({ name }) => !tuned.some(({ model }) => model === name));
+  return missing.length === 0 ? [] : [`Not measured yet: ${missing.map(({ name }) => name).join(", ")}.`];
 }

@@ -21,9 +21,11 @@ export interface TuneRow {
   readonly share: number;
   /** On the pictures with odd numbers. */
   readonly sqnr: readonly number[];
-  /** As `tune` measures its points itself, on pictures of the even half that set no ranges. */
+  /** As `tune` measures its points itself, on pictures of the even half by which nothing was chosen. */
   readonly own: readonly number[];
-  readonly bisection: { readonly share: number; readonly own: readonly number[] } | null;
+  /** The same of a cut of the model at that share, its front or its back in int16: what ONE's bisection over depth looks for. */
+  readonly front: readonly number[];
+  readonly back: readonly number[];
   readonly seconds: number;
 }
 
