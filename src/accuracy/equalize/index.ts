@@ -20,7 +20,7 @@ import { type Accepted, acceptGroups, type Score } from "./accept.ts";
 import { Equalized } from "./apply.ts";
 import { type Channels, findGroups, type Group } from "./groups.ts";
 import { noiseFacts } from "./noise.ts";
-import { type Chosen, chooseScales, leastFactors } from "./scales.ts";
+import { type Chosen, chooseScales, HEADROOMS, leastFactors } from "./scales.ts";
 import { type ChannelStatistics, channelStatistics, type Gathered } from "./statistics.ts";
 import { isRounded, trialOf } from "./trial.ts";
 import type { Weighing } from "./walk.ts";
@@ -32,6 +32,9 @@ export interface EqualizeOptions extends Pick<LookOptions, "workers" | "memoryLi
   readonly margin?: (bits: number) => number;
   onProgress?(what: string): LookOptions["onProgress"];
 }
+
+/** Samples that are tried, by their numbers among all. */
+type HeldOut = DataSet & { readonly numbers: readonly number[] };
 
 /** What was done to one graph. */
 export interface EqualizedGraph {
@@ -78,7 +81,7 @@ function running({ workers, memoryLimit, fastMath, fill, onProgress }: EqualizeO
   return { workers, memoryLimit, fastMath, fill, onProgress: onProgress?.(what) };
 }
 
-/** With statistics that are known. */
+/** With statistics that are known: with the most headroom that helps. */
 async function equalizeWith(
   space: Workspace,
   subgraph: number,
@@ -87,27 +90,49 @@ async function equalizeWith(
   data: DataSet,
   options: EqualizeOptions,
 ): Promise<EqualizedGraph> {
-  const chosen = channels.groups.map((group) => chosenFor(space, channels, group, gathered));
+  const isTried = options.trials > 1 && gathered.judged.length > 0;
+  const limited = channels.groups.some(({ limited }) => limited.length > 0);
+  const headrooms = isTried && limited ? HEADROOMS : HEADROOMS.slice(0, 1);
+  let trials = 0;
+  const progress = (what: string) => options.onProgress?.(`${what} ${++trials}`);
+  let done: EqualizedGraph | undefined;
+  for (const headroom of headrooms) {
+    done = await withHeadroom(space, subgraph, channels, gathered, isTried ? heldOut(data) : null, headroom, {
+      ...options,
+      onProgress: progress,
+    });
+    if (done.kept.size > 0) break;
+  }
+  done!.equalized.explain(done!.kept);
+  return done!;
+}
+
+/** `held`: samples that are tried; null keeps all groups. */
+async function withHeadroom(
+  space: Workspace,
+  subgraph: number,
+  channels: Channels,
+  gathered: Gathered,
+  held: HeldOut | null,
+  headroom: number,
+  options: EqualizeOptions,
+): Promise<EqualizedGraph> {
+  const chosen = channels.groups.map((group) => chosenFor(space, channels, group, gathered, headroom));
   const scales = chosen.map((each) => each.scales);
   const equalized = new Equalized(channels, scales, space.context.scanner);
   const moved = channels.groups.flatMap(({ number }) => (scales[number]!.size > 0 ? [number] : []));
   let kept: ReadonlySet<number> = new Set(moved);
   let accepted: Accepted | undefined;
-  if (options.trials > 1 && moved.length > 0 && gathered.judged.length > 0) {
-    const held = heldOut(data);
-    let done = 0;
+  if (held && moved.length > 0) {
     const trial = async (groups: ReadonlySet<number>): Promise<Score> => {
       equalized.set(groups);
-      return scoreOf(space, subgraph, rangesWith(channels, gathered, scales, groups, space, options), gathered, held, {
-        ...options,
-        onProgress: (what) => options.onProgress?.(`${what} ${++done}`),
-      });
+      const ranges = rangesWith(channels, gathered, scales, groups, space, options);
+      return scoreOf(space, subgraph, ranges, gathered, held, options);
     };
     accepted = await acceptGroups(moved, trial, options.trials);
     kept = accepted.groups;
   }
   equalized.set(kept);
-  equalized.explain(kept);
   const covered = new Set(
     channels.groups.filter(({ number }) => kept.has(number)).flatMap(({ tensors }) => tensors.map(({ node }) => node)),
   );
@@ -115,7 +140,13 @@ async function equalizeWith(
 }
 
 /** The factors of a group. */
-function chosenFor({ context }: Workspace, { walked }: Channels, group: Group, { fit, all }: Gathered): Chosen {
+function chosenFor(
+  { context }: Workspace,
+  { walked }: Channels,
+  group: Group,
+  { fit, all }: Gathered,
+  headroom: number,
+): Chosen {
   const facts = noiseFacts(group, {
     walked,
     statistics: fit,
@@ -130,7 +161,7 @@ function chosenFor({ context }: Workspace, { walked }: Channels, group: Group, {
       return { levels: symmetric ? high : (high - low) / 2, perChannel: granularity === "channel" };
     },
   });
-  return chooseScales(group, facts, leastFactors(group, walked, all));
+  return chooseScales(group, facts, leastFactors(group, walked, all, headroom));
 }
 
 function constantOf(node: Node, index: number): Constant {
@@ -172,7 +203,7 @@ async function scoreOf(
   subgraph: number,
   rangeOf: (node: Node) => { min: number; max: number } | undefined,
   { judged }: Gathered,
-  held: DataSet & { readonly numbers: readonly number[] },
+  held: HeldOut,
   options: EqualizeOptions,
 ): Promise<Score> {
   const { model, outputs } = trialOf(space, subgraph, rangeOf);
@@ -214,7 +245,7 @@ function sizeOf({ graphs }: Workspace, subgraph: number): number {
 }
 
 /** The records that judge, as samples of their own. */
-function heldOut(data: DataSet): DataSet & { readonly numbers: readonly number[] } {
+function heldOut(data: DataSet): HeldOut {
   const numbers = judges(data.count);
   return {
     description: data.description,

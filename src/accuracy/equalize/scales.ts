@@ -14,8 +14,11 @@ export const ALPHAS = [0, 0.25, 0.5, 0.75, 1] as const;
 
 /** Smaller ranges count as this share of the largest: what hardly moves must not decide anything. */
 const LEAST_RANGE = 1e-3;
-/** So many times a channel's largest recorded value stays below its limit: other inputs go beyond what was recorded, and a limit cuts that off. */
-const HEADROOM = 2;
+/**
+ * So many times a channel's largest recorded value stays below its limit, because other inputs go beyond what was recorded, and a limit cuts
+ * that off. Where no group helps with the first, the next is tried.
+ */
+export const HEADROOMS = [2, 1] as const;
 /** A step of refinement, and how many rounds of them. */
 const STEP = 2 ** 0.25;
 const ROUNDS = 2;
@@ -35,6 +38,7 @@ export function leastFactors(
   { roots, limited }: Group,
   { sets }: Walked,
   statistics: ReadonlyMap<Node, ChannelStatistics>,
+  headroom: number,
 ): Float64Array {
   const places = new Map(roots.map((root, place) => [root, place]));
   const least = new Float64Array(roots.length);
@@ -47,7 +51,7 @@ export function leastFactors(
         limits.high === undefined ? 0 : (known?.max[c] ?? limits.high) / limits.high,
         limits.low === undefined ? 0 : (known?.min[c] ?? limits.low) / limits.low,
       );
-      least[place] = Math.max(least[place]!, Math.min(1, share * HEADROOM));
+      least[place] = Math.max(least[place]!, Math.min(1, share * headroom));
     }
   }
   return least;

@@ -116,7 +116,7 @@ describe("the float function", () => {
     const random = numbers(5000, 7);
     const bounds: number[] = [];
     const scales = channels.groups.map((group) => {
-      const least = leastFactors(group, channels.walked, known!.all);
+      const least = leastFactors(group, channels.walked, known!.all, 2);
       if (group.limited.length > 0) bounds.push(...least);
       return new Map(
         group.roots.flatMap((root, i) =>
@@ -336,7 +336,7 @@ test("a channel keeps as much room below its limit as it has above what was reco
     [node, { min: new Float64Array(4), max: Float64Array.of(0, 1.5, 3, 5), meanSquare: new Float64Array(4) }],
   ]);
   // Divided by its factor, twice the largest value is the limit at most.
-  expect([...leastFactors(group as never, { sets } as never, statistics)]).toEqual([0, 0.5, 1, 1]);
+  expect([...leastFactors(group as never, { sets } as never, statistics, 2)]).toEqual([0, 0.5, 1, 1]);
 });
 
 describe("what is kept", () => {
