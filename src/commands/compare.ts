@@ -83,6 +83,8 @@ export const compare: Command = {
 
 async function run([first, second]: readonly string[], options: OptionValues, output: Output): Promise<void> {
   const paths = [first!, second!] as const;
+  if (options.all && !options.layers && !options.why)
+    throw new UsageError("--all: does nothing without --layers or --why; add one of them, or leave it out");
   for (const path of paths) checkInput(path);
   const source = sourceOf(options);
   if (options.visq !== undefined) checkReport("--visq", options.visq, [...paths, source.location]);
