@@ -24,10 +24,11 @@ export function clipMasks(graph: Graph, context: Context, passedOver: ReadonlySe
   const nodes = activeNodes(graph);
   const holdings = new Holdings(context, passedOver);
   const consumers = new Consumers(context, holdings, new Set(nodes));
-  if (nodes.length > DEEP) {
-    // Each is asked behind those that it asks, so that no chain of operators is as deep as the stack.
-    for (const node of nodes) holdings.of(node);
-    for (const node of nodes.toReversed()) consumers.of(node);
+  const operators = nodes.filter(({ kind }) => kind !== "constant");
+  if (operators.length > DEEP) {
+    // Each is asked behind those that it asks, so that no chain of operators is as deep as the stack. Not constants: that reads all weights.
+    for (const node of operators) holdings.of(node);
+    for (const node of operators.toReversed()) consumers.of(node);
   }
   // All is looked at before anything changes.
   const changes: (() => void)[] = [];
@@ -45,7 +46,7 @@ export function clipMasks(graph: Graph, context: Context, passedOver: ReadonlySe
   for (const change of changes) change();
 }
 
-/** Nodes of a graph that may be a chain too long to be followed from one end to the other. */
+/** Operators of a graph that may be a chain too long to be followed from one end to the other. */
 const DEEP = 2000;
 
 /** Consumers tell all values apart. */
