@@ -24,7 +24,7 @@ export const diagnose: Command = {
   examples: [
     "minmaxq diagnose model.tflite --data samples.npz",
     "minmaxq diagnose model.tflite --data samples/ --scheme int16x8",
-    "minmaxq diagnose model.circle --data samples.h5 --split 0.25 --json",
+    "minmaxq diagnose model.tflite --data samples.npz --split 0.25 --json",
   ],
   notes: CAUSE_NOTES,
   run,

@@ -42,7 +42,7 @@ export const tune: Command = {
     "minmaxq tune model.tflite --data samples.npz --until sqnr=20 -o model.circle",
     "minmaxq tune model.tflite --data samples.npz --at-most 20% -o model.int8.tflite",
     "minmaxq tune model.tflite --data samples.npz --target-size 3.5MB -o model.circle",
-    "minmaxq tune model.tflite --data samples/ --until sqnr=25 --levels int8,int16x8,float32 -o model.tflite --save-config layers.json",
+    "minmaxq tune model.tflite --data samples/ --until sqnr=25 --levels int8,int16x8,float32 -o tuned.tflite --save-config layers.json",
   ],
   notes: [
     "Rows of the table:",

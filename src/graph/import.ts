@@ -2,6 +2,7 @@
 import { MinmaxqError } from "../base/errors.ts";
 import {
   BuiltinOperator,
+  elementCount,
   type Model,
   nameOf,
   type QuantizationParameters,
@@ -59,7 +60,8 @@ export function importGraph(model: Model, index: number, rules: RuleSet = "ours"
     if (nodeOf[i] || producer.has(i)) return;
     const content = model.buffers?.[tensor.buffer ?? 0]?.data;
     const shape = [...(tensor.shape ?? [])];
-    const count = shape.reduce((a, b) => a * b, 1);
+    // NaN where a size is unknown: nothing is there, and how much it would be cannot be told.
+    const count = elementCount(shape);
     if (tensor.isVariable || (!content?.length && count !== 0)) return;
     if (content && "deferred" in content) throw new Error("a model that is being written cannot be imported");
     const bytes = content ?? { source: NOTHING, offset: 0, length: 0 };

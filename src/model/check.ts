@@ -83,6 +83,9 @@ function checkTensor(model: Model, tensor: Tensor, fail: Fail, path: () => strin
   if (!inside(index, 0, Math.max(1, buffers.length)))
     fail(`${path()}.buffer`, `is ${index}, there are ${Math.max(1, buffers.length)} buffers`, tensor);
   const length = buffers[index]?.data?.length ?? 0;
+  // A size that only a run knows: values that are there have none, and two of them would make a product that fits.
+  if (length > 0 && shape?.some((size) => size < 0))
+    fail(`${path()}.shape`, "has the dimension -1, and it has values", tensor);
   if (tensor.sparsity) {
     checkSparsity(tensor, length, path(), fail);
     return length > 0 ? (byteLength(type, shape ?? []) ?? 0) : 0;

@@ -109,6 +109,11 @@ describe("what points nowhere is named", () => {
       '"weights": FLOAT32 of shape [3, 3, 3, 3] needs 324 bytes, buffer 1 has 16',
     ],
     [
+      "unknown sizes of what is there",
+      (m) => m.subgraphs![0]!.tensors![1]!.shape!.fill(-1),
+      '"weights".shape: has the dimension -1, and it has values',
+    ],
+    [
       "name",
       (m) => set(m.subgraphs![0]!.tensors![1]!, { name: "two\nlines", buffer: 9 }),
       '"two\\nlines".buffer: is 9',

@@ -7,7 +7,7 @@
  * The new constant has the operator's name. Constants without users are not written (src/graph/export.ts).
  */
 import { addNode, type Graph, isConstant, type Node, replace } from "../../graph/graph.ts";
-import { bytesPerElement, TensorType } from "../../model/index.ts";
+import { bytesPerElement, elementCount, TensorType } from "../../model/index.ts";
 import type { Constant } from "../../weights/constant.ts";
 
 /**
@@ -20,17 +20,18 @@ export function expandConstants(graph: Graph, likeReference = false): void {
     if (node.kind !== "operator") continue;
     const source = node.inputs[0];
     if (!isConstant(source)) continue;
-    if (node.op === "DENSIFY") become(graph, node, source.dtype, source.constant);
+    if (node.op === "DENSIFY") become(graph, node, source, source.dtype, source.constant);
     if (node.op === "DEQUANTIZE" && source.dtype === "FLOAT16") {
       const { count } = source.constant;
-      become(graph, node, "FLOAT32", { kind: "half", of: source.constant, count, length: count * 4 });
+      become(graph, node, source, "FLOAT32", { kind: "half", of: source.constant, count, length: count * 4 });
     }
   }
 }
 
-/** Puts a constant in the place of an operator; tensor and name are the operator's. */
-function become(graph: Graph, node: Node, dtype: Node["dtype"], constant: Constant): void {
-  const { name, shape, tensor } = node;
+/** Puts a constant in the place of an operator; tensor and name are the operator's. So is the shape, unless it leaves sizes open. */
+function become(graph: Graph, node: Node, source: Node, dtype: Node["dtype"], constant: Constant): void {
+  const { name, tensor } = node;
+  const shape = elementCount(node.shape) === constant.count ? node.shape : source.shape;
   const made = addNode(graph, { kind: "constant", name, dtype, shape, tensor, constant });
   replace(node, made);
 }
