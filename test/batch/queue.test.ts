@@ -3,11 +3,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Queue } from "bullmq";
+import { zipSync } from "fflate";
 import { Redis } from "ioredis";
 import type { Payload } from "../../src/batch/queue.ts";
 import { PREFIX, QUEUE } from "../../src/batch/redis.ts";
-import { convolution, RECORDED, write } from "../cli/models.ts";
+import { npy } from "../calibration/support.ts";
+import { convolution, FLOATS, RECORDED, write } from "../cli/models.ts";
 import { cleanUpAfterwards, files, folder, minmaxq, REAL, succeeded } from "../cli/support.ts";
+import { BATCH_COMMANDS, QUEUE_ADDRESS, QUEUE_FOLDER, WORKER_COMMAND } from "../docs/queue-commands.ts";
 import { certificate, freePort, OPENSSL, REDIS, type Server, startRedis, WITHOUT_REDIS } from "./redis.ts";
 import { jobProcesses, list, models, type Running, results, start, statuses, until } from "./support.ts";
 
@@ -62,6 +65,24 @@ describe.skipIf(!REDIS)(`the queue${WITHOUT_REDIS}`, () => {
     mkdirSync(join(cwd, "q"));
     return cwd;
   }
+
+  test("the commands of the documentation that need a queue", async () => {
+    const cwd = folder();
+    const own = join(cwd, "shared");
+    for (const name of ["models", "quantized"]) mkdirSync(join(own, name), { recursive: true });
+    await write(convolution(), join(own, "models/a.circle"));
+    const samples = npy("<f4", [4, 4, 4, 2], new Uint8Array(FLOATS(4 * 32).buffer));
+    writeFileSync(join(own, "models/samples.npz"), zipSync({ "x.npy": samples }));
+    list(cwd, { jobs: [{ model: "shared/models/a.circle", data: "random:2", output: "shared/quantized/b.circle" }] });
+    const wordsOf = (text: string) =>
+      text.replaceAll(QUEUE_ADDRESS, server.url).replaceAll(`${QUEUE_FOLDER}/`, `${own}/`).split(" ").slice(1);
+    await run(wordsOf(WORKER_COMMAND), cwd).says(/takes jobs from/);
+    for (const command of BATCH_COMMANDS) {
+      const { code, said } = await run(wordsOf(command), cwd, { MINMAXQ_QUEUE_URL: server.url }).end();
+      expect([command, code, said]).toEqual([command, 0, expect.any(String)]);
+    }
+    expect(files(join(own, "quantized")).filter((name) => name.endsWith(".circle")).length).toBeGreaterThanOrEqual(2);
+  });
 
   /** What somebody else put on the queue. */
   async function queued<T>(work: (queue: Queue) => Promise<T>): Promise<T> {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { allCommands, FRONTS } from "../../src/cli/commands.ts";
 import { cleanUpAfterwards, executable, folder } from "../cli/support.ts";
 import { commandsOf, type DocumentedCommand, jsonOf } from "./blocks.ts";
+import { BATCH_COMMANDS, WORKER_COMMAND } from "./queue-commands.ts";
 import { Stage, type World } from "./stage.ts";
 
 cleanUpAfterwards();
@@ -19,13 +20,8 @@ const pages = [
     .map((name) => `docs/${name}`),
 ].toSorted((a, b) => commandsOf(textOf(b)).length - commandsOf(textOf(a)).length);
 
-/** What may be left out: it needs a server, or other machines. Docs mark it with `# not run here`, but for the page that is made. */
-const LEFT_OUT = [
-  "minmaxq worker --queue redis://queue.example:6379 --root /shared/models --root /shared/quantized",
-  "minmaxq batch /shared/models --data /shared/models/samples.npz --out /shared/quantized --queue redis://queue.example:6379",
-  "minmaxq batch jobs.json --queue env",
-  "minmaxq batch jobs.json --queue redis://queue.example:6379",
-];
+/** What test/batch/queue.test.ts runs, with a server. Docs mark it with `# not run here`, but for the page that is made. */
+const LEFT_OUT = [WORKER_COMMAND, ...BATCH_COMMANDS];
 
 const failures = new Map<string, Promise<string[]>>();
 const isLeftOut = ({ text }: DocumentedCommand) => LEFT_OUT.includes(text);
