@@ -170,6 +170,28 @@ test.each(["src", "kernels"])("no file of %s is too long", (folder) => {
   expect(long).toEqual([]);
 });
 
+/** Files that are loaded with one: what it imports, and so on, but neither types nor what is imported when it is needed. */
+function loadedWith(sources: Sources, first: string): Set<string> {
+  const loaded = new Set<string>();
+  const open = [first];
+  for (let file = open.pop(); file; file = open.pop()) {
+    if (loaded.has(file)) continue;
+    loaded.add(file);
+    for (const match of (sources.get(file) ?? "").matchAll(
+      /^(?:import|export) (?!type\b)[^";(]*\bfrom "(\.[^"]+\.ts)"/gm,
+    ))
+      open.push(normalize(join(dirname(file), match[1]!)));
+  }
+  return loaded;
+}
+
+test("quantizing from recorded ranges loads nothing that runs models", () => {
+  const loaded = loadedWith(SOURCES, "commands/quantize.ts");
+  expect(loaded).toContain("driver/quantize.ts");
+  for (const file of ["litert", "record", "slices", "instrument", "pool"])
+    expect(loaded).not.toContain(`calibration/${file}.ts`);
+});
+
 test("wrong imports are found", () => {
   const found = wrongImports(
     new Map([

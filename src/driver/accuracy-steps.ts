@@ -14,29 +14,21 @@ import { type Context, granularityOf, schemeOf } from "../passes/context.ts";
 import { axisProblem, weightLayout } from "../passes/minmax/own-values.ts";
 import { roundWeights } from "../passes/transform/fake-quantize-weights.ts";
 import type { Constant } from "../weights/constant.ts";
-import { correctBias, gathersMoments, roundBySquares, valuesOf } from "./accuracy-phases.ts";
 import { correctSequentially } from "./accuracy-sequential.ts";
 import { Trials } from "./accuracy-trials.ts";
+import { correctBias, roundBySquares, valuesOf } from "./accuracy-work.ts";
 import type { Phase, Run } from "./run.ts";
 import type { QuantizeSettings } from "./settings.ts";
 
 type Own = Run<QuantizeSettings>;
 
-/** The phase; `rest`: what comes between it and the file, for trials. */
-export function correctLayers(rest: readonly Phase<QuantizeSettings>[]): Phase<QuantizeSettings> {
-  return {
-    name: "correct layers",
-    span: "passes",
-    when: gathersMoments,
-    why: "rounding and biases that keep the results of layers, now that it is known what they read",
-    run: async (run) => {
-      const { gathered, space } = run;
-      const trials = gathered!.kept ? await Trials.begin(run, rest, gathered!.kept) : null;
-      if (trials) await new Steps(run, trials).tryAll();
-      else await roundAndCorrect(run, run.settings.accuracy!, valuesOf(gathered!.layers));
-      space.context.scanner.throwProblems();
-    },
-  };
+/** Rounds and corrects, with trials where that is asked for. `rest`: what comes between this phase and the file. */
+export async function correctLayers(run: Own, rest: readonly Phase<QuantizeSettings>[]): Promise<void> {
+  const { gathered, space } = run;
+  const trials = gathered!.kept ? await Trials.begin(run, rest, gathered!.kept) : null;
+  if (trials) await new Steps(run, trials).tryAll();
+  else await roundAndCorrect(run, run.settings.accuracy!, valuesOf(gathered!.layers));
+  space.context.scanner.throwProblems();
 }
 
 /** Rounds weights, by least squares or to the nearest, and corrects biases. */

@@ -2,24 +2,19 @@
 import { Gathered } from "../accuracy/gathered.ts";
 import type { LinearLayer } from "../accuracy/layers.ts";
 import type { LayerQuantizer } from "../accuracy/round-layers.ts";
-import { type AccuracySettings, changesWeights, needsMoments } from "../accuracy/settings.ts";
+import { type AccuracySettings, changesWeights } from "../accuracy/settings.ts";
 import { fakeQuantized } from "../passes/transform/fake-quantize-weights.ts";
 import { planOf, type WeightsAlone } from "../passes/transform/weights-plan.ts";
 import { exportWorkspace } from "../passes/workspace.ts";
 import { channelsAlong } from "../weights/constant.ts";
 import { fillConstants } from "../weights/fill.ts";
-import { correctBias, roundBySquares, valuesOf } from "./accuracy-phases.ts";
+import { correctBias, roundBySquares, valuesOf } from "./accuracy-work.ts";
 import { recordSamples } from "./recording.ts";
-import type { Phase, Run } from "./run.ts";
-import type { QuantizeSettings, Settings, TransformSettings } from "./settings.ts";
+import type { Run } from "./run.ts";
+import type { QuantizeSettings, Settings } from "./settings.ts";
 import { fedBy } from "./signatures.ts";
 
 type Own = Run<Settings & Pick<QuantizeSettings, "samples" | "accuracy">>;
-
-/** Whether there is anything to do: without samples scales alone can be chosen better. */
-export function improvesWeights({ settings: { accuracy, samples } }: Own): boolean {
-  return accuracy !== undefined && (samples ? needsMoments(accuracy) : accuracy.smallerScales);
-}
 
 /** Runs samples for what layers read, and changes weights and biases. `quantizerOf`: what a layer's weights become; null where nothing does. */
 export async function improveWeights(
@@ -74,12 +69,3 @@ export function quantizerOfPlan(weights: WeightsAlone) {
     return { quantizer, axis, layout: channelsAlong(operand.shape, axis), inBlocks: blocks !== undefined };
   };
 }
-
-/** Before a change of graphs that quantizes weights. */
-export const IMPROVE_WEIGHTS: Phase<TransformSettings> = {
-  name: "improve weights",
-  span: "record",
-  when: improvesWeights,
-  why: "what layers read decides how their weights are rounded, and what their biases take back",
-  run: (run) => improveWeights(run, (layer) => run.settings.quantizerOf?.(layer, run.space.context) ?? null),
-};

@@ -16,9 +16,14 @@ import { runSteps } from "../base/steps.ts";
 import type { OpenedModel } from "../model/index.ts";
 import type { Workspace } from "../passes/context.ts";
 import { NEEDS_KERNEL } from "../rules/schemes.ts";
-import { BEGIN_MOMENTS, EQUALIZE, gathersMoments, WIDEN_RANGES } from "./accuracy-phases.ts";
-import { correctLayers } from "./accuracy-steps.ts";
-import { IMPROVE_WEIGHTS } from "./accuracy-weights.ts";
+import {
+  BEGIN_MOMENTS,
+  correctLayers,
+  EQUALIZE,
+  gathersMoments,
+  IMPROVE_WEIGHTS,
+  WIDEN_RANGES,
+} from "./accuracy-phases.ts";
 import { type Io, SILENT } from "./io.ts";
 import {
   checkModel,

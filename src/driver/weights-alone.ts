@@ -18,7 +18,7 @@ import {
 } from "../passes/transform/quantize-weights-alone.ts";
 import type { Kept, WeightsAlone } from "../passes/transform/weights-plan.ts";
 import { KEEP_FLOAT } from "../settings/layer-words.ts";
-import { improvesWeights, improveWeights, quantizerOfPlan } from "./accuracy-weights.ts";
+import { improvesWeights } from "./accuracy-phases.ts";
 import { begin } from "./early-output.ts";
 import { type Io, SILENT } from "./io.ts";
 import { prepareRun } from "./own-phases.ts";
@@ -96,7 +96,10 @@ export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase
       span: "record",
       when: improvesWeights,
       why: "what layers read decides how their weights are rounded, and what their biases take back",
-      run: (run) => improveWeights(run, quantizerOfPlan(weights)),
+      async run(run) {
+        const { improveWeights, quantizerOfPlan } = await import("./accuracy-weights.ts");
+        await improveWeights(run, quantizerOfPlan(weights));
+      },
     },
     {
       name: "quantize weights",
