@@ -1,5 +1,7 @@
 /** Texts that people write (job lists, layer settings, lists of files), read as a whole and in bounded memory. */
 import { closeSync, openSync, readSync } from "node:fs";
+import { FileError, reasonOf } from "./errors.ts";
+import { keepTextsPlain } from "./plain.ts";
 
 const MIB = 2 ** 20;
 const PIECE = 1 << 16;
@@ -23,5 +25,17 @@ export function readText(path: string, most = 64): string {
     return Buffer.concat(pieces).toString("utf8");
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * The value of a JSON file, its texts kept plain (plain.ts). Throws a FileError for what cannot be read; `what` is the matter then, and `remedy` what
+ * to do.
+ */
+export function readJson(path: string, { most = 64, what = "cannot be read as JSON", remedy = "" } = {}): unknown {
+  try {
+    return keepTextsPlain(JSON.parse(readText(path, most)));
+  } catch (error) {
+    throw new FileError(path, `${what} (${reasonOf(error)})${remedy && `; ${remedy}`}`, { cause: error });
   }
 }

@@ -8,9 +8,8 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { z } from "zod";
-import { FileError, Problems, reasonOf, UsageError } from "../base/errors.ts";
-import { keepTextsPlain } from "../base/plain.ts";
-import { readText } from "../base/read-text.ts";
+import { FileError, Problems, UsageError } from "../base/errors.ts";
+import { readJson } from "../base/read-text.ts";
 import { counted } from "../base/text.ts";
 import { ACCURACY_OPTIONS } from "../options/lists.ts";
 import { schemeNameOf, schemeOf, weightSchemeOf } from "../options/scheme.ts";
@@ -243,14 +242,6 @@ function readOverrides(path: string | undefined, problems: Problems): Override[]
   if (!Array.isArray(list)) tell(['must be a list of overrides, or an object with it under "overrides"']);
   else tell(problemsOf(overrides, list, ""));
   return overridesOf(Array.isArray(list) ? list.map(objectIn) : [], dirname(resolve(path)), path, tell);
-}
-
-function readJson(path: string): unknown {
-  try {
-    return keepTextsPlain(JSON.parse(readText(path)));
-  } catch (error) {
-    throw new FileError(path, `cannot be read as JSON (${reasonOf(error)})`, { cause: error });
-  }
 }
 
 function objectIn(value: unknown): Entry | undefined {

@@ -6,9 +6,10 @@
  * b and e are where a colour's range begins and ends, c is the colour. Errors are rounded to 4 digits behind the point, as Python's
  * round does it: ties of the exact value go to the even digit. The ranges are those of unrounded errors: 0…1 for MPEIR, else least to most.
  */
-import { readFileSync } from "node:fs";
+
 import { basename, extname } from "node:path";
-import { FileError, reasonOf } from "../base/errors.ts";
+import { FileError } from "../base/errors.ts";
+import { readJson } from "../base/read-text.ts";
 import type { ComparedLayer } from "./compare.ts";
 
 export const VISQ_METRICS = ["mpeir", "mse", "tae", "srmse"] as const;
@@ -73,14 +74,7 @@ export function visqFile(
 
 /** Errors by tensor from a file of visq: the one table of its `error`. Throws FileError. */
 export function readVisqErrors(path: string): Map<string, number> {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new FileError(path, `cannot be read (${reasonOf(error)}); give a JSON file that visq wrote`, {
-      cause: error,
-    });
-  }
+  const value = readJson(path, { most: 1024, what: "cannot be read", remedy: "give a JSON file that visq wrote" });
   const table = (value as { error?: unknown[] } | null)?.error?.[0];
   const entries = typeof table === "object" && table !== null ? Object.entries(table) : [];
   const broken = entries.filter(([, error]) => typeof error !== "number").map(([name]) => `"${name}"`);

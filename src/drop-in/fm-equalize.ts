@@ -1,8 +1,9 @@
 /** The drop-in front of ONE's `fm-equalize` (§8.3): channels of feature maps made more alike, before a float model is quantized. */
-import { readFileSync } from "node:fs";
+
 import { z } from "zod";
-import { FileError, Problems, reasonOf } from "../base/errors.ts";
+import { Problems } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
+import { readJson } from "../base/read-text.ts";
 import { counted } from "../base/text.ts";
 import { openDataSet } from "../calibration/index.ts";
 import { channelPeaks } from "../compare/channel-peaks.ts";
@@ -136,13 +137,7 @@ async function peaksOf(
 /** Throws one FileError for everything that is wrong with the file. */
 function readPatterns(path: string): Given[] {
   checkInput(path);
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new FileError(path, `cannot be read as JSON (${reasonOf(error)})`, { cause: error });
-  }
-  const parsed = PATTERNS.safeParse(value);
+  const parsed = PATTERNS.safeParse(readJson(path, { most: 1024 }));
   if (!parsed.success) {
     const problems = new Problems(path);
     for (const { path: place, message } of parsed.error.issues)

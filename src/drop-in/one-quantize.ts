@@ -6,9 +6,9 @@
  */
 import { writeFileSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
-import { FileError, reasonOf, UsageError } from "../base/errors.ts";
+import { reasonOf, UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
-import { readText } from "../base/read-text.ts";
+import { readJson } from "../base/read-text.ts";
 import { ONE_SCHEMES } from "../rules/schemes.ts";
 import { readSection } from "./cfg.ts";
 import { Steps, type Tool } from "./steps.ts";
@@ -363,11 +363,7 @@ async function evaluate(values: Values, between: (what: string) => string, steps
 
 /** What a file of layer settings says of the whole model (§5.8). */
 function defaultsOf(path: string): { default_quantization_dtype?: string; default_granularity?: string } {
-  try {
-    return JSON.parse(readText(path));
-  } catch (error) {
-    throw new FileError(path, `cannot be read as JSON (${reasonOf(error)})`, { cause: error });
-  }
+  return readJson(path) as ReturnType<typeof defaultsOf>;
 }
 
 /** The fronts that this one calls by their names; loaded when they are called. */

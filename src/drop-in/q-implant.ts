@@ -1,9 +1,10 @@
 /** The drop-in front of ONE's `q-implant` (§8.4): parameters and integers from NumPy files, put into a float model. */
-import { readFileSync } from "node:fs";
+
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
-import { FileError, Problems, reasonOf } from "../base/errors.ts";
+import { FileError, Problems } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
+import { readJson } from "../base/read-text.ts";
 import { fileStream } from "../calibration/chunks.ts";
 import { elementCount } from "../calibration/inputs.ts";
 import { type NpyHeader, readHeader } from "../calibration/npy.ts";
@@ -77,13 +78,7 @@ function only(graphs: readonly Graph[], model: string): Graph {
 /** The file's tensors; values stay in their files, which are added to `files` and closed by the caller. Throws one MinmaxqError for all problems. */
 function readImplants(path: string, files: FileBytes[]): Implant[] {
   checkInput(path);
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new FileError(path, `cannot be read as JSON (${reasonOf(error)})`, { cause: error });
-  }
-  const parsed = FILE.safeParse(json);
+  const parsed = FILE.safeParse(readJson(path, { most: 1024 }));
   const problems = new Problems(path);
   if (!parsed.success) {
     for (const { path: place, message } of parsed.error.issues)

@@ -1,7 +1,6 @@
 /** What `quantize --explain` wrote, read again: how a tensor came to its parameters, link by link. */
-import { FileError, reasonOf } from "../base/errors.ts";
-import { keepTextsPlain } from "../base/plain.ts";
-import { readText } from "../base/read-text.ts";
+import { FileError } from "../base/errors.ts";
+import { readJson } from "../base/read-text.ts";
 import type { Place } from "./tensor.ts";
 
 export interface Why {
@@ -41,14 +40,7 @@ export function whyOf(path: string, name: string, { subgraph }: Place): Why | un
 }
 
 function read(path: string): Explained[] {
-  let content: unknown;
-  try {
-    content = keepTextsPlain(JSON.parse(readText(path, 1024)));
-  } catch (error) {
-    throw new FileError(path, `cannot be read as JSON (${reasonOf(error)}); give what 'quantize --explain' wrote`, {
-      cause: error,
-    });
-  }
+  const content = readJson(path, { most: 1024, remedy: "give what 'quantize --explain' wrote" });
   const isEntry = (each: unknown) => typeof (each as Entry | null)?.name === "string";
   const isList = (list: unknown) => Array.isArray(list) && list.every(isEntry);
   const isGraph = (each: unknown) => isList((each as Explained | null)?.tensors) && isList((each as Explained).float);

@@ -2,8 +2,10 @@
  * What a search has measured, in a file: the same command goes on from there, and measures nothing twice. Its key is made of all that
  * results depend on (model, ranges, samples, settings), so another search begins anew.
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+
+import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { FileError, reasonOf } from "../base/errors.ts";
+import { readJson } from "../base/read-text.ts";
 import { removeTemporary, temporaryDone, temporaryPath } from "../base/temporary.ts";
 import type { Noise } from "./bench.ts";
 
@@ -79,14 +81,11 @@ export class State {
 }
 
 function read(path: string): Stored {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new FileError(path, `is no state of a search (${reasonOf(error)}); remove it, or give --state another path`, {
-      cause: error,
-    });
-  }
+  const value = readJson(path, {
+    most: 1024,
+    what: "is no state of a search",
+    remedy: "remove it, or give --state another path",
+  });
   if ((value as Partial<Stored> | null)?.minmaxqTune === 1) return value as Stored;
   throw new FileError(path, "is no state of a search; remove it, or give --state another path");
 }

@@ -1,9 +1,8 @@
 /** The JSON file of layer settings (§5.8): checked by zod, errors name the place inside the file. */
 import { existsSync } from "node:fs";
 import { z } from "zod";
-import { FileError, Problems, reasonOf } from "../base/errors.ts";
-import { keepTextsPlain } from "../base/plain.ts";
-import { readText } from "../base/read-text.ts";
+import { FileError, Problems } from "../base/errors.ts";
+import { readJson } from "../base/read-text.ts";
 import type { LayerSetting } from "../passes/context.ts";
 import { DEFAULT_SCHEME, type Granularity, SCHEME_NAMES, type Scheme, schemeNamed } from "../rules/schemes.ts";
 import { KEEP_FLOAT } from "./layer-words.ts";
@@ -51,13 +50,7 @@ export const CONFIG = z.object({
 export function readConfig(path: string, model: LayerSetting = DEFAULT_SCHEME, likeReference = false): LayerEntry[][] {
   if (!existsSync(path))
     throw new FileError(path, "there is no such file; give a JSON file of layer settings", { code: "no-such-file" });
-  let value: unknown;
-  try {
-    value = keepTextsPlain(JSON.parse(readText(path)));
-  } catch (error) {
-    throw new FileError(path, `cannot be read as JSON (${reasonOf(error)})`, { cause: error });
-  }
-  const parsed = CONFIG.safeParse(value);
+  const parsed = CONFIG.safeParse(readJson(path));
   if (!parsed.success) {
     const problems = new Problems(path);
     for (const issue of parsed.error.issues) problems.add(`${path}: ${placeOf(issue.path)}: ${issue.message}`);
