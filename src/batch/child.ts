@@ -5,6 +5,7 @@
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { FileError, MinmaxqError, reasonOf, shortageText } from "../base/errors.ts";
+import { hashFile } from "../base/hash-file.ts";
 import { residentMemory, restartPeak } from "../base/memory.ts";
 import { forgetPlainNames, withPlainNames } from "../base/plain.ts";
 import { removeTemporaryFiles, temporaryDone, temporaryPath } from "../base/temporary.ts";
@@ -16,7 +17,6 @@ import { writeReports } from "../views/reports.ts";
 import { summary } from "../views/summary.ts";
 import { type Accuracy, accuracyOf, limitsOf } from "./accuracy.ts";
 import { forQuantize, isCompared, type Job, jobOf, writtenBy } from "./job.ts";
-import { hashFile } from "./key.ts";
 import type { Order, Report } from "./messages.ts";
 import type { Done } from "./outcome.ts";
 import { mayPass } from "./passing.ts";

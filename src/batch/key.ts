@@ -6,9 +6,9 @@
  * set, and a hash is only kept when this time was over SETTLED before it was made: two changes in one tick would look like
  * one.
  */
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import pkg from "../../package.json" with { type: "json" };
-import { FileError, type MinmaxqError, reasonOf } from "../base/errors.ts";
+import { hashFile, unreadable } from "../base/hash-file.ts";
 import { dialectOf } from "../driver/paths.ts";
 import { JOB_OPTIONS } from "../options/lists.ts";
 import { schemeNameOf } from "../options/scheme.ts";
@@ -30,7 +30,6 @@ export interface FileFacts {
 
 /** Milliseconds after a change from which times can be relied on. */
 const SETTLED = 2000;
-const PIECE = 4 * 2 ** 20;
 
 /** Hashes of files, each read once. */
 export class Hashes {
@@ -64,34 +63,6 @@ function stampOf(path: string): { size: number; stamp: string; settled: boolean 
     };
   } catch (error) {
     throw unreadable(path, error);
-  }
-}
-
-function unreadable(path: string, error: unknown): MinmaxqError {
-  const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-  const what = missing ? "there is no such file; check the path" : `cannot be read (${reasonOf(error)})`;
-  return new FileError(path, what, { cause: error });
-}
-
-/** SHA-256 of a file in bounded memory; others get their turn in between. */
-export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  const piece = new Uint8Array(PIECE);
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, "r");
-    for (;;) {
-      const count = readSync(fd, piece, 0, PIECE, null);
-      if (count === 0) return hasher.digest("hex");
-      hasher.update(piece.subarray(0, count));
-      await new Promise((resume) => setImmediate(resume));
-      signal?.throwIfAborted();
-    }
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw unreadable(path, error);
-  } finally {
-    if (fd !== undefined) closeSync(fd);
   }
 }
 

@@ -7,7 +7,7 @@ import type { DataSet, InputSpec } from "../calibration/inputs.ts";
 import type { ExpectedInput } from "../model/index.ts";
 import type { Note } from "../passes/context.ts";
 import { FLT_MAX } from "../rules/arithmetic.ts";
-import { giveKernels, takeKernels } from "../weights/kernels.ts";
+import { withKernels } from "../weights/kernels.ts";
 
 interface InputFacts {
   readonly name: string;
@@ -45,7 +45,7 @@ export class SampleFacts {
     const { inputs } = this;
     const look = (record: readonly Uint8Array[], number: number) => {
       this.seen = number;
-      for (const [i, facts] of inputs.entries()) if (facts) this.lookAt(facts, record[i]!, number);
+      for (const [i, facts] of inputs.entries()) if (facts) lookAt(facts, record[i]!, number);
     };
     return {
       ...data,
@@ -117,23 +117,6 @@ export class SampleFacts {
     }
     return found;
   }
-
-  private lookAt(facts: InputFacts, bytes: Uint8Array, number: number): void {
-    const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
-    const values = new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
-    if (values.length === 0) return;
-    // By a kernel: a sample is a picture, and this code runs for the first time.
-    const kernels = takeKernels();
-    const { stream } = kernels;
-    const { min, max, nans } = stream.scoped(() => stream.minmax(stream.copyIn(values)));
-    giveKernels(kernels);
-    if (nans > 0 || !Number.isFinite(min) || !Number.isFinite(max))
-      facts.notFinite.set(number, values.filter((value) => !Number.isFinite(value)).length);
-    facts.min = Math.min(facts.min, min);
-    facts.max = Math.max(facts.max, max);
-    // Ends at the first value that is no whole number.
-    facts.whole &&= min >= 0 && max <= BYTE && values.every((value) => value === Math.trunc(value));
-  }
 }
 
 /** Samples beyond what is expected by more than a twentieth of its width, or narrower than a sixteenth of it (0…1 where 0…255 is expected); of a recorded range, more than 16 times as wide. */
@@ -144,3 +127,17 @@ function contradicts({ min, max }: InputFacts, expected: ExpectedInput): boolean
 }
 
 const short = (value: number) => Number(value.toPrecision(4));
+
+function lookAt(facts: InputFacts, bytes: Uint8Array, number: number): void {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  const values = new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
+  if (values.length === 0) return;
+  // By a kernel: a sample is a picture, and this code runs for the first time.
+  const { min, max, nans } = withKernels(({ stream }) => stream.scoped(() => stream.minmax(stream.copyIn(values))));
+  if (nans > 0 || !Number.isFinite(min) || !Number.isFinite(max))
+    facts.notFinite.set(number, values.filter((value) => !Number.isFinite(value)).length);
+  facts.min = Math.min(facts.min, min);
+  facts.max = Math.max(facts.max, max);
+  // Ends at the first value that is no whole number.
+  facts.whole &&= min >= 0 && max <= BYTE && values.every((value) => value === Math.trunc(value));
+}

@@ -1,7 +1,8 @@
 /** A whole search: from a model and samples to the tuned model's file. */
-import { readFileSync } from "node:fs";
+
 import pkg from "../../package.json" with { type: "json" };
 import { FileError } from "../base/errors.ts";
+import { hashFile } from "../base/hash-file.ts";
 import type { Io } from "../driver/io.ts";
 import type { Report } from "../driver/report.ts";
 import { openModel } from "../model/index.ts";
@@ -55,7 +56,7 @@ export async function runTune(
     try {
       const graph = workspace(opened, settings.options!).graphs[session.part.subgraph]!;
       const units = unitsOf(graph);
-      const state = new State(statePath, keyOf(session, bench, levels, metric));
+      const state = new State(statePath, await keyOf(session, bench, levels, metric));
       if (state.found > 0) io.tell(`${statePath}: goes on with ${state.found} measurements of before`);
       if (metric !== undefined) program = new Program(metric, bench, settings.output);
       const init = { session, bench, units, levels, headroom: HEADROOM, state };
@@ -91,12 +92,17 @@ export async function runTune(
 }
 
 /** All that measurements depend on: the prepared model with its ranges, the float model, the samples, the settings. */
-function keyOf(session: Session, bench: Bench, levels: readonly Level[], metric: string | undefined): string {
+async function keyOf(
+  session: Session,
+  bench: Bench,
+  levels: readonly Level[],
+  metric: string | undefined,
+): Promise<string> {
   const { settings, prepared, part } = session;
   const { options, layers, dialect, split, withSteps, withoutSteps, samples } = settings;
   const hash = new Bun.CryptoHasher("sha256");
   for (const path of [prepared, settings.model, ...(layers?.config ? [layers.config] : [])])
-    hash.update(readFileSync(path));
+    hash.update(await hashFile(path));
   for (const record of bench.records) for (const bytes of record) hash.update(bytes.slice());
   const { target, ...rest } = options!;
   const told = {

@@ -70,25 +70,19 @@ const spare: Kernels[] = [];
 const SPARE_BYTES = 4 << 20;
 
 /**
- * An instance for a short time: making one takes longer than a small model's slice or sample, and each asks for collection of garbage. Whoever
- * takes it gives it back when all went well.
+ * Lends an instance for a short time: making one takes longer than a small model's slice or sample, and each asks for collection of garbage. Work
+ * may wait for something; nothing else uses the instance meanwhile. What it gives must not lie in the instance's memory. After an error the
+ * instance is not used again.
  */
-export function takeKernels(): Kernels {
-  return spare.pop() ?? loadKernels();
-}
-
-/** Gives an instance back; nothing that lies in its memory counts any more. */
-export function giveKernels(kernels: Kernels): void {
-  kernels.stream.reset();
-  if (kernels.stream.size <= SPARE_BYTES && spare.length < 2) spare.push(kernels);
-}
-
-/** The same for work that may wait: it gets an instance that nothing else uses meanwhile. Results are to be copied. */
-export async function withKernels<R>(work: (kernels: Kernels) => R | Promise<R>): Promise<R> {
-  const kernels = takeKernels();
-  const result = await work(kernels);
-  giveKernels(kernels);
-  return result;
+export function withKernels<R>(work: (kernels: Kernels) => R): R {
+  const kernels = spare.pop() ?? loadKernels();
+  const back = <T>(result: T): T => {
+    kernels.stream.reset();
+    if (kernels.stream.size <= SPARE_BYTES && spare.length < 2) spare.push(kernels);
+    return result;
+  };
+  const result = work(kernels);
+  return result instanceof Promise ? (result.then(back) as R) : back(result);
 }
 
 /**

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { dropEngines, keepEngine, takeEngine } from "../../src/calibration/engines.ts";
 import { inputSpecs, openDataSet, recordRanges } from "../../src/calibration/index.ts";
 import { openModel } from "../../src/model/index.ts";
-import { giveKernels, takeKernels } from "../../src/weights/kernels.ts";
+import { withKernels } from "../../src/weights/kernels.ts";
 
 const MODEL = join(import.meta.dir, "../../node_modules/@mediapipe/face_detection/face_detection_short_range.tflite");
 
@@ -60,16 +60,20 @@ test("others that come while a small model is recorded change nothing", async ()
   expect(await ranges("random:700:5", {})).toEqual(alone);
 }, 60_000);
 
-test("lent kernels come back without what lay in them", () => {
-  const kernels = takeKernels();
-  kernels.stream.reserve(1 << 20);
-  giveKernels(kernels);
-  const again = takeKernels();
-  expect(again).toBe(kernels);
-  const first = again.stream.reserve(16).pointer;
-  again.stream.reset();
-  expect(again.stream.reserve(16).pointer).toBe(first);
-  again.stream.reserve(32 << 20);
-  giveKernels(again);
-  expect(takeKernels()).not.toBe(again);
+test("lent kernels come back without what lay in them", async () => {
+  const kernels = withKernels((lent) => {
+    lent.stream.reserve(1 << 20);
+    return lent;
+  });
+  const again = await withKernels(async (lent) => {
+    expect(lent).toBe(kernels);
+    // What is being used is lent to nothing else.
+    expect(withKernels((other) => other)).not.toBe(lent);
+    const first = lent.stream.reserve(16).pointer;
+    lent.stream.reset();
+    expect(lent.stream.reserve(16).pointer).toBe(first);
+    lent.stream.reserve(32 << 20);
+    return lent;
+  });
+  expect(withKernels((lent) => lent)).not.toBe(again);
 });
