@@ -24,19 +24,21 @@ const WRITE: Phase<QuantizeSettings> = {
   run: (run) => writeResult(run, []),
 };
 
+/** OWN_FLOW's phases before the one after the ranges, which are recorded or not, and the file. */
+function begun(settings: QuantizeSettings, recorded: boolean, io: Io): Promise<Report> {
+  const at = OWN_FLOW.findIndex(({ name }) => name === RECORD);
+  const upTo = OWN_FLOW.slice(0, recorded ? at + 1 : at);
+  return runFlow([...upTo.filter(({ name }) => !WITHOUT.includes(name)), WRITE], new Run(settings, io));
+}
+
 /** Prepares a model, runs it on its samples and writes it, float, with the ranges. Throws a MinmaxqError. */
 export function prepareAndRecord(settings: QuantizeSettings, io: Io = SILENT): Promise<Report> {
-  const upTo = OWN_FLOW.slice(0, OWN_FLOW.findIndex(({ name }) => name === RECORD) + 1);
-  return runFlow([...upTo.filter(({ name }) => !WITHOUT.includes(name)), WRITE], new Run(settings, io));
+  return begun(settings, true, io);
 }
 
 /** Prepares a model and writes it, float. Throws a MinmaxqError. */
 export function prepareOnly(settings: QuantizeSettings, io: Io = SILENT): Promise<Report> {
-  const upTo = OWN_FLOW.slice(
-    0,
-    OWN_FLOW.findIndex(({ name }) => name === RECORD),
-  );
-  return runFlow([...upTo.filter(({ name }) => !WITHOUT.includes(name)), WRITE], new Run(settings, io));
+  return begun(settings, false, io);
 }
 
 /** Quantizes what `prepareAndRecord` wrote. `headroom`: of 16-bit activations, 1 for none. Throws a MinmaxqError. */

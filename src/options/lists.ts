@@ -41,14 +41,9 @@ export const REDUCTION_OPTIONS: readonly OptionName[] = [
 /** What is done for accuracy beside the scheme's rules. */
 export const METHOD_OPTIONS: readonly OptionName[] = ["accuracy", "biasCorrection", "rounding", "rangeMargin"];
 
-export const QUANTIZE_OPTIONS: readonly OptionName[] = [
-  "output",
-  ...RECORDING_OPTIONS,
-  "scheme",
-  "activations",
-  "dtype",
-  "granularity",
-  "block",
+/** Which integers, for whom, and what is done before: in parts, because some commands have more between them. */
+export const SCHEME_OPTIONS: readonly OptionName[] = ["scheme", "activations", "dtype", "granularity"];
+export const TARGET_OPTIONS: readonly OptionName[] = [
   "target",
   "customOperators",
   "config",
@@ -56,10 +51,17 @@ export const QUANTIZE_OPTIONS: readonly OptionName[] = [
   "inputDtype",
   "outputDtype",
   "tfStyleMaxpool",
+];
+export const PREPARE_OPTIONS: readonly OptionName[] = ["maskValue", "withSteps", "withoutSteps"];
+
+export const QUANTIZE_OPTIONS: readonly OptionName[] = [
+  "output",
+  ...RECORDING_OPTIONS,
+  ...SCHEME_OPTIONS,
+  "block",
+  ...TARGET_OPTIONS,
   "saveMinMax",
-  "maskValue",
-  "withSteps",
-  "withoutSteps",
+  ...PREPARE_OPTIONS,
   ...METHOD_OPTIONS,
   "strict",
   "withoutRun",

@@ -11,7 +11,7 @@ import { workspace } from "../passes/workspace.ts";
 import { DEFAULT_SCHEME, DEFAULT_SCHEMES } from "../rules/schemes.ts";
 import type { Diagnosis } from "../search/diagnose.ts";
 import type { SearchSettings } from "../search/session.ts";
-import { RECORDING_OPTIONS } from "./lists.ts";
+import { PREPARE_OPTIONS, RECORDING_OPTIONS, SCHEME_OPTIONS, TARGET_OPTIONS } from "./lists.ts";
 import { quantizeSettings, samplesOf } from "./settings.ts";
 import type { OptionName } from "./table.ts";
 import type { OptionValues } from "./values.ts";
@@ -22,20 +22,9 @@ export const USUAL_SPLIT = 0.5;
 /** What both commands take of `quantize`'s options. Samples of a sequence cannot be dealt out. */
 export const SEARCH_OPTIONS: readonly OptionName[] = [
   ...RECORDING_OPTIONS.filter((name) => name !== "sequence"),
-  "scheme",
-  "activations",
-  "dtype",
-  "granularity",
-  "target",
-  "customOperators",
-  "config",
-  "layer",
-  "inputDtype",
-  "outputDtype",
-  "tfStyleMaxpool",
-  "maskValue",
-  "withSteps",
-  "withoutSteps",
+  ...SCHEME_OPTIONS,
+  ...TARGET_OPTIONS,
+  ...PREPARE_OPTIONS,
 ];
 
 /** `output`: where the result goes, or beside which temporary files are written; the schemes are those of its format. */

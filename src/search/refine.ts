@@ -58,14 +58,27 @@ function upwards(search: Search, found: Found): Move[] {
     .sort((a, b) => b.rate - a.rate || a.unit - b.unit);
 }
 
-async function givenBack(search: Search, start: Found): Promise<Found> {
+/** A choice to try, by what is changed first. */
+interface Try {
+  readonly unit: number;
+  /** undefined: there is no way to pay for it. */
+  readonly choice: Choice | undefined;
+}
+
+/** Takes what is better, again and again: at most `most` tries, until some in a row fail. A unit that failed is not the first again. */
+async function climbed(
+  search: Search,
+  start: Found,
+  most: number,
+  next: (at: Found, refused: ReadonlySet<number>) => Try | undefined,
+): Promise<Found> {
   let at = start;
   const refused = new Set<number>();
-  for (let tries = 0, failures = 0; tries < GIVEN_BACK && failures < FAILURES; tries++) {
-    const move = downwards(search, at).find(({ unit }) => !refused.has(unit));
+  for (let tries = 0, failures = 0; tries < most && failures < FAILURES; tries++) {
+    const move = next(at, refused);
     if (!move) break;
-    const found = await search.try(at.choice.with(move.unit, move.to));
-    if (search.meets(found) && search.isBetter(found, at)) {
+    const found = move.choice && (await search.try(move.choice));
+    if (found && search.meets(found) && search.isBetter(found, at)) {
       at = found;
       failures = 0;
     } else {
@@ -76,24 +89,19 @@ async function givenBack(search: Search, start: Found): Promise<Found> {
   return at;
 }
 
+function givenBack(search: Search, start: Found): Promise<Found> {
+  return climbed(search, start, GIVEN_BACK, (at, refused) => {
+    const move = downwards(search, at).find(({ unit }) => !refused.has(unit));
+    return move && { unit: move.unit, choice: at.choice.with(move.unit, move.to) };
+  });
+}
+
 /** Raises a unit, and lowers as many others as make the result cheaper (a target), or pay for it (a budget). */
-async function swapped(search: Search, start: Found): Promise<Found> {
-  let at = start;
-  const refused = new Set<number>();
-  for (let tries = 0, failures = 0; tries < SWAPS && failures < FAILURES; tries++) {
+function swapped(search: Search, start: Found): Promise<Found> {
+  return climbed(search, start, SWAPS, (at, refused) => {
     const raise = upwards(search, at).find(({ unit, rate }) => rate > 0 && !refused.has(unit));
-    if (!raise) break;
-    const choice = paidFor(search, at, raise);
-    const found = choice && (await search.try(choice));
-    if (found && search.meets(found) && search.isBetter(found, at)) {
-      at = found;
-      failures = 0;
-    } else {
-      refused.add(raise.unit);
-      failures++;
-    }
-  }
-  return at;
+    return raise && { unit: raise.unit, choice: paidFor(search, at, raise) };
+  });
 }
 
 function paidFor(search: Search, at: Found, raise: Move): Choice | undefined {

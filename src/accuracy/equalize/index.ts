@@ -95,9 +95,12 @@ async function equalizeWith(
   const headrooms = isTried && limited ? HEADROOMS : HEADROOMS.slice(0, 1);
   let trials = 0;
   const progress = (what: string) => options.onProgress?.(`${what} ${++trials}`);
+  // Without any factors outputs are the same, whatever the headroom.
+  let plain: Promise<Score> | undefined;
+  const once = (measure: () => Promise<Score>) => (plain ??= measure());
   let done: EqualizedGraph | undefined;
   for (const headroom of headrooms) {
-    done = await withHeadroom(space, subgraph, channels, gathered, isTried ? heldOut(data) : null, headroom, {
+    done = await withHeadroom(space, subgraph, channels, gathered, isTried ? heldOut(data) : null, headroom, once, {
       ...options,
       onProgress: progress,
     });
@@ -107,7 +110,7 @@ async function equalizeWith(
   return done!;
 }
 
-/** `held`: samples that are tried; null keeps all groups. */
+/** `held`: samples that are tried; null keeps all groups. `once`: what is measured without factors, the first time alone. */
 async function withHeadroom(
   space: Workspace,
   subgraph: number,
@@ -115,6 +118,7 @@ async function withHeadroom(
   gathered: Gathered,
   held: HeldOut | null,
   headroom: number,
+  once: (measure: () => Promise<Score>) => Promise<Score>,
   options: EqualizeOptions,
 ): Promise<EqualizedGraph> {
   const chosen = channels.groups.map((group) => chosenFor(space, channels, group, gathered, headroom));
@@ -124,11 +128,13 @@ async function withHeadroom(
   let kept: ReadonlySet<number> = new Set(moved);
   let accepted: Accepted | undefined;
   if (held && moved.length > 0) {
-    const trial = async (groups: ReadonlySet<number>): Promise<Score> => {
+    const measured = (groups: ReadonlySet<number>): Promise<Score> => {
       equalized.set(groups);
       const ranges = rangesWith(channels, gathered, scales, groups, space, options);
       return scoreOf(space, subgraph, ranges, gathered, held, options);
     };
+    const trial = (groups: ReadonlySet<number>) =>
+      groups.size === 0 ? once(() => measured(groups)) : measured(groups);
     accepted = await acceptGroups(moved, trial, options.trials);
     kept = accepted.groups;
   }

@@ -61,6 +61,12 @@ export class NoiseState {
   }
 }
 
+/** The factor of a channel's place when that of `changed` is `factor`; −1 is no place, and stays. */
+function factorAt(s: Float64Array, place: number, changed: number, factor: number): number {
+  if (place < 0) return 1;
+  return place === changed ? factor : s[place]!;
+}
+
 /** Channels by place. */
 function columnsBy(places: Int32Array): Map<number, number[]> {
   const by = new Map<number, number[]>();
@@ -83,7 +89,7 @@ class TensorPart implements Part {
     let [low, high, passed] = [0, 0, 0];
     for (let c = 0; c < places.length; c++) {
       const place = places[c]!;
-      const by = place < 0 ? 1 : place === changed ? factor : this.s[place]!;
+      const by = factorAt(this.s, place, changed, factor);
       const [least, largest] = [min[c]! / by, max[c]! / by];
       if (least < low) low = least;
       if (largest > high) high = largest;
@@ -137,7 +143,7 @@ class ConsumerPart implements Part {
     const { places, peaks } = this.of;
     let peak = 0;
     for (let c = 0, at = row * places.length; c < places.length; c++, at++) {
-      const value = peaks[at]! * this.factor(places[c]!, changed, factor);
+      const value = peaks[at]! * factorAt(this.s, places[c]!, changed, factor);
       if (value > peak) peak = value;
     }
     return peak;
@@ -151,13 +157,8 @@ class ConsumerPart implements Part {
       if (peak > largest) largest = peak;
     }
     if (!rounding.perChannel) rows = readers * largest * largest;
-    for (let c = 0; c < places.length; c++) read += squares[c]! / this.factor(places[c]!, changed, factor) ** 2;
+    for (let c = 0; c < places.length; c++) read += squares[c]! / factorAt(this.s, places[c]!, changed, factor) ** 2;
     return (rows / rounding.levels ** 2 / 12) * read;
-  }
-
-  private factor(place: number, changed: number, factor: number): number {
-    if (place < 0) return 1;
-    return place === changed ? factor : this.s[place]!;
   }
 }
 
@@ -176,7 +177,7 @@ class ProducerPart implements Part {
     let [largest, passed] = [0, 0];
     for (let o = 0; o < places.length; o++) {
       const place = places[o]!;
-      const by = place < 0 ? 1 : place === changed ? factor : this.s[place]!;
+      const by = factorAt(this.s, place, changed, factor);
       largest = Math.max(largest, peaks[o]! / by);
       passed += by * by * norms[o]!;
     }
