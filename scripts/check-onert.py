@@ -23,6 +23,8 @@ import tempfile
 
 import numpy as np
 
+from litert import cut
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INTEGERS = {"UINT8": np.uint8, "INT8": np.int8, "INT32": np.int32, "INT64": np.int64, "BOOL": np.bool_}
 
@@ -155,17 +157,7 @@ def cut_out(source, position, used_values):
     from circle_schema.v0_10.circle import Model
 
     model = Model.ModelT.InitFromPackedBuf(bytearray(source), 0)
-    graph = model.subgraphs[0]
-    operator = graph.operators[position]
-    graph.operators = [operator]
-    inputs = list(dict.fromkeys(int(i) for i in operator.inputs if int(i) in used_values))
-    outputs = [int(i) for i in operator.outputs]
-    graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
-    model.signatureDefs = []
-    keep = {*map(int, operator.inputs), *outputs}
-    for i, tensor in enumerate(graph.tensors):
-        if i not in keep:
-            model.buffers[tensor.buffer].data = None
+    inputs, outputs = cut.alone(model, position, used_values)
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), file_identifier=b"CIR0")
     return builder.Output(), inputs, outputs

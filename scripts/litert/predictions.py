@@ -5,23 +5,13 @@ import subprocess
 
 import numpy as np
 
-from . import flat, models, run
+from . import cut, flat, models, run
 
 
 def _cut(content, position, known):
-    """A model of one operator; what it reads of `known` are its inputs. Gives bytes, inputs and outputs."""
+    """A model of one operator. Gives bytes, inputs and outputs."""
     model = flat.opened(content)
-    graph = model.subgraphs[0]
-    operator = graph.operators[position]
-    graph.operators = [operator]
-    inputs = list(dict.fromkeys(int(i) for i in operator.inputs if int(i) in known))
-    outputs = [int(i) for i in operator.outputs]
-    graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
-    model.signatureDefs = []
-    kept = {*map(int, operator.inputs), *outputs}
-    for i, tensor in enumerate(graph.tensors):
-        if i not in kept:
-            model.buffers[tensor.buffer].data = None
+    inputs, outputs = cut.alone(model, position, known)
     return flat.written(model), inputs, outputs
 
 
@@ -52,15 +42,15 @@ def check(minmaxq, model, data, scheme, folder):
     found = collections.defaultdict(lambda: [0.0, 0, 0])
     for position, _ in enumerate(graph.operators):
         kind = flat.kind_of(flat.opened(content), graph.operators[position])
-        cut, inputs, outputs = _cut(content, position, values)
+        one_model, inputs, outputs = _cut(content, position, values)
         try:
-            got = _run(cut, [values[i] for i in inputs], "default")
+            got = _run(one_model, [values[i] for i in inputs], "default")
         except Exception as error:
             print(f"  stopped at operator {position} ({kind}): {str(error).split(chr(10))[0][:90]}")
             break
         values.update(zip(outputs, got))
         with open(one, "wb") as file:
-            file.write(cut)
+            file.write(one_model)
         if subprocess.run([minmaxq, "fake-quantize", one, "-o", fake, "--force"], capture_output=True).returncode:
             continue  # nothing is rounded
         fed = [flat.dequantized(tensors[i], values[i]) if flat.is_quantized(tensors[i]) else values[i] for i in inputs]
