@@ -8,8 +8,7 @@ import { openModel } from "../model/index.ts";
 import type { OptionValues } from "../options/values.ts";
 import { checkTarget, graphsFor, isFault, remarksOn } from "../passes/target/check.ts";
 import { targetNamed } from "../rules/targets.ts";
-import { columnsOf } from "../terminal/streams.ts";
-import { fitted } from "../terminal/table.ts";
+import { printFitted } from "../terminal/table.ts";
 import { documentText } from "../views/json.ts";
 import { ConstantScanner } from "../weights/scan.ts";
 import type { Command } from "./command.ts";
@@ -70,7 +69,7 @@ async function run([input]: readonly string[], options: OptionValues, output: Ou
       ...elsewhere.map((line) => `    ${line}`),
       ...remarks.map((remark) => `  ${remark}`),
     ];
-    for (const line of fitted(said, columnsOf(1))) output.print(line);
+    printFitted(output, said);
   } finally {
     opened.close();
   }

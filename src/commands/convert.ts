@@ -8,8 +8,7 @@ import { convert as run } from "../driver/quantize.ts";
 import { checkTargetFormat } from "../passes/target/settings.ts";
 import { DEFAULT_SCHEME, SCHEMES } from "../rules/schemes.ts";
 import { targetNamed } from "../rules/targets.ts";
-import { columnsOf } from "../terminal/streams.ts";
-import { fitted } from "../terminal/table.ts";
+import { printFitted } from "../terminal/table.ts";
 import { documentText } from "../views/json.ts";
 import { noteLines, preparedLines } from "../views/summary.ts";
 import type { Command } from "./command.ts";
@@ -33,6 +32,6 @@ export const convert: Command = {
     const { model, output: written } = report;
     const forWhom = target ? `, for ${target.name}` : "";
     output.print(`${path}: ${model.format} → ${written.format}${forWhom}, ${sizeText(written.bytes)}`);
-    for (const line of fitted([...preparedLines(report), ...noteLines(report)], columnsOf(1))) output.print(line);
+    printFitted(output, [...preparedLines(report), ...noteLines(report)]);
   },
 };

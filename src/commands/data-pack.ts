@@ -6,8 +6,7 @@ import { packSamples } from "../calibration/pack.ts";
 import { checkReport } from "../driver/paths.ts";
 import { MEDIA_OPTIONS } from "../options/lists.ts";
 import { sampleSource, sourcesOf } from "../options/sources.ts";
-import { columnsOf } from "../terminal/streams.ts";
-import { fitted } from "../terminal/table.ts";
+import { printFitted } from "../terminal/table.ts";
 import type { Command } from "./command.ts";
 import { withSamples } from "./samples.ts";
 
@@ -29,7 +28,7 @@ export const dataPack: Command = {
       const size = await packSamples(path, specs, data, output.progress("writing"));
       const notes = (data.said ?? []).map(({ kind, text }) => `  ${kind}: ${text}`);
       const lines = [`${path}: ${counted(data.count, "sample")}, ${sizeText(size)}`, ...notes];
-      for (const line of fitted(lines, columnsOf(1))) output.print(line);
+      printFitted(output, lines);
     });
   },
 };

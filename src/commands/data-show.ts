@@ -10,8 +10,7 @@ import { notesOf, type OpenSamples } from "../driver/recording.ts";
 import { expectedInputs, type Model, signaturesOf } from "../model/index.ts";
 import { MEDIA_OPTIONS } from "../options/lists.ts";
 import { sourcesOf } from "../options/sources.ts";
-import { columnsOf } from "../terminal/streams.ts";
-import { fitted } from "../terminal/table.ts";
+import { printFitted } from "../terminal/table.ts";
 import { documentText } from "../views/json.ts";
 import type { Command } from "./command.ts";
 import { withSamples } from "./samples.ts";
@@ -53,7 +52,7 @@ export const dataShow: Command = {
           ...said.map(({ kind, text }) => `  ${kind}: ${text}`),
           ...(drawn ? [`  ${drawn}`] : []),
         ];
-        for (const line of fitted(shown, columnsOf(1))) output.print(line);
+        printFitted(output, shown);
       }
       if (!options.json) return;
       const [only] = parts;

@@ -4,8 +4,7 @@
  */
 import { checkTogether, QUANTIZE_OPTIONS } from "../options/lists.ts";
 import { quantizeBy } from "../options/quantize.ts";
-import { columnsOf } from "../terminal/streams.ts";
-import { fitted } from "../terminal/table.ts";
+import { printFitted } from "../terminal/table.ts";
 import { documentText } from "../views/json.ts";
 import { writeReports } from "../views/reports.ts";
 import { summary } from "../views/summary.ts";
@@ -44,6 +43,6 @@ export const quantize: Command = {
     const report = await quantizeBy(input!, options, output);
     await writeReports(options, report);
     if (options.json) output.print(documentText("report", report));
-    else for (const line of fitted(summary(report), columnsOf(1))) output.print(line);
+    else printFitted(output, summary(report));
   },
 };

@@ -2,8 +2,7 @@
 import { record as run } from "../driver/quantize.ts";
 import { RECORDING_OPTIONS } from "../options/lists.ts";
 import { recordSettings } from "../options/settings.ts";
-import { columnsOf } from "../terminal/streams.ts";
-import { fitted } from "../terminal/table.ts";
+import { printFitted } from "../terminal/table.ts";
 import { documentText } from "../views/json.ts";
 import { recordedLine } from "../views/summary.ts";
 import type { Command } from "./command.ts";
@@ -24,6 +23,6 @@ export const record: Command = {
     const report = await run(recordSettings(input!, options), output);
     if (options.json) return output.print(documentText("report", report));
     const notes = report.notes.filter(({ kind }) => kind === "note").map(({ kind, text }) => `  ${kind}: ${text}`);
-    for (const line of fitted([recordedLine(report), ...notes], columnsOf(1))) output.print(line);
+    printFitted(output, [recordedLine(report), ...notes]);
   },
 };

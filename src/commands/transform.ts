@@ -5,8 +5,7 @@ import { accuracyOf, layersOf, samplesOf } from "../options/settings.ts";
 import type { OptionName } from "../options/table.ts";
 import type { OptionValues } from "../options/values.ts";
 import type { QuantizeOptions, Workspace } from "../passes/context.ts";
-import { columnsOf } from "../terminal/streams.ts";
-import { fitted } from "../terminal/table.ts";
+import { printFitted } from "../terminal/table.ts";
 import { documentText } from "../views/json.ts";
 import { transformLines } from "../views/summary.ts";
 import type { Command } from "./command.ts";
@@ -54,7 +53,7 @@ export function transformCommand(transform: Transform): Command {
         output,
       );
       if (options.json) output.print(documentText("report", report));
-      else for (const line of fitted(transformLines(report), columnsOf(1))) output.print(line);
+      else printFitted(output, transformLines(report));
     },
   };
 }

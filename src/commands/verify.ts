@@ -6,8 +6,7 @@ import { throwProblems } from "../driver/phases.ts";
 import { verify as run } from "../driver/quantize.ts";
 import { schemesText } from "../driver/verify-phases.ts";
 import { targetNamed } from "../rules/targets.ts";
-import { columnsOf } from "../terminal/streams.ts";
-import { fitted } from "../terminal/table.ts";
+import { printFitted } from "../terminal/table.ts";
 import { documentText } from "../views/json.ts";
 import { verifyLine, verifyWarnings } from "../views/summary.ts";
 import type { Command } from "./command.ts";
@@ -25,7 +24,6 @@ export const verify: Command = {
     if (options.json && problems.length > 0) throw new FileError(input!, counted(problems.length, "problem"));
     const held = schemesText(report.schemes);
     throwProblems(input!, problems, held && `held to ${held}: `);
-    if (!options.json)
-      for (const line of fitted([verifyLine(report), ...verifyWarnings(report)], columnsOf(1))) output.print(line);
+    if (!options.json) printFitted(output, [verifyLine(report), ...verifyWarnings(report)]);
   },
 };

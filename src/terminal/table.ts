@@ -2,6 +2,8 @@
  * Tables, lists and names that fit a width: THE place where names are shortened and lines are broken. A width is a number of terminal
  * cells; undefined is no terminal, where nothing is shortened and no line is broken.
  */
+import type { Output } from "../base/output.ts";
+import { columnsOf } from "./streams.ts";
 
 export type Width = number | undefined;
 
@@ -65,6 +67,11 @@ export function fitted(lines: readonly string[], width: Width): string[] {
   return lines.flatMap((line) =>
     wrapped(withShortNames(line, width), width, `${/^ */.exec(line)![0]}    `).map((each) => each.trimEnd()),
   );
+}
+
+/** Prints lines of a report as they fit the terminal. */
+export function printFitted({ print }: Pick<Output, "print">, lines: readonly string[]): void {
+  for (const line of fitted(lines, columnsOf(1))) print(line);
 }
 
 /** As many of the characters as fit. */
