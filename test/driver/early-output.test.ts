@@ -1,4 +1,4 @@
-/** Outputs that are begun while passes still decide: the same file, whoever began it and however wrong the guess was. */
+/** Outputs that are begun while passes still decide: the same file, whatever began it and however wrong the guess was. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

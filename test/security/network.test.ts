@@ -1,6 +1,6 @@
 /**
  * Nothing but the queue opens a connection. The executable runs under a seccomp filter that ends it at the first `socket` call for the internet, so
- * a connection that is tried would show, whoever tries it (a library, LiteRT's glue, Bun itself). Linux on x64 and arm64 alone: elsewhere the sources are
+ * a connection that is tried would show, whatever tries it (a library, LiteRT's glue, Bun itself). Linux on x64 and arm64 alone: elsewhere the sources are
  * looked at.
  */
 import { describe, expect, test } from "bun:test";
