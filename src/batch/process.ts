@@ -140,6 +140,8 @@ export class Processes {
       setTimeout(() => child.kill("SIGKILL"), PATIENCE).unref();
     };
     signal.addEventListener("abort", stop, { once: true });
+    // The signal may have come while another process ended to make room.
+    if (signal.aborted) stop();
     const order: Order = { entry: job.entry, folder: folderOf(job), ...(this.roots && { roots: this.roots }) };
     const { end, begun } = await process.do(order, onProgress);
     const keep = !alone && !signal.aborted && end?.kind === "done" && end.again === true;
