@@ -12,6 +12,7 @@ import { componentEmbed, componentNew, componentWit, transpile } from "@bytecode
 import asc from "assemblyscript/asc";
 import { PACK_WASM } from "./scripts/pack-wasm.ts";
 import { provenanceOf } from "./scripts/release/provenance.ts";
+import { writeParts } from "./scripts/wasm/litert.ts";
 import { PATIENCE_AT_START } from "./src/base/optimizer.ts";
 
 /** Exports of the module that are no part of the contract: the arena for our own host, and the canonical ABI. */
@@ -118,6 +119,7 @@ export async function generate(): Promise<void> {
     await Bun.write("build/kernels.component.wasm", component);
     await generateTypes(component);
   });
+  await step("LiteRT     build/litert-*.wasm", () => writeParts("build"));
   const schemaGenerator = "./scripts/generate-schema.ts";
   if (existsSync(schemaGenerator)) {
     await step("schema     src/model/schema.gen.ts", async () => {

@@ -47,13 +47,11 @@ export function dropEngines(): void {
 
 /** Has LiteRT compiled, and started in a Worker, while something else is done. What goes wrong is said when it is needed. */
 export function startEngine(fastMath: boolean): void {
-  compileLibrary(fastMath).then(
-    (library) => {
-      if (idle.length > 0) return;
-      const worker = startWorker("engine");
-      worker.postMessage({ kind: "warm", library, fastMath });
-      keepEngine(worker, 0);
-    },
-    () => {},
-  );
+  const compiled = compileLibrary(fastMath);
+  compiled.catch(() => {});
+  if (idle.length > 0) return;
+  // Its thread starts while LiteRT is compiled. Whoever takes it before that has the library itself.
+  const worker = startWorker("engine");
+  keepEngine(worker, 0);
+  compiled.then((library) => worker.postMessage({ kind: "warm", library, fastMath })).catch(() => {});
 }

@@ -12,12 +12,13 @@ import * as path from "node:path";
 import * as url from "node:url";
 import type { LiteRt } from "@litertjs/core";
 import compatGlue from "@litertjs/core/wasm/litert_wasm_compat_internal.js" with { type: "file" };
-import compatWasm from "@litertjs/core/wasm/litert_wasm_compat_internal.wasm" with { type: "file" };
 import relaxedGlue from "@litertjs/core/wasm/litert_wasm_internal.js" with { type: "file" };
 import relaxedWasm from "@litertjs/core/wasm/litert_wasm_internal.wasm" with { type: "file" };
+import compatWasm from "../../build/litert-first.wasm" with { type: "file" };
 import { reasonOf } from "../base/errors.ts";
 import { unpacked } from "../base/packed.ts";
 import type { Shapes } from "./inputs.ts";
+import { instantiate } from "./litert-rest.ts";
 
 type Bindings = LiteRt["liteRtWasm"];
 type Factory = (settings: object) => Promise<Bindings>;
@@ -316,7 +317,7 @@ interface Bound {
 
 const libraries = new Map<boolean, Promise<WebAssembly.Module>>();
 
-/** LiteRT compiled to machine code (0.15 s), once a process: workers are given the result. */
+/** LiteRT compiled to machine code, once a process: workers are given the result. */
 export function compileLibrary(fastMath: boolean): Promise<WebAssembly.Module> {
   const library =
     libraries.get(fastMath) ??
@@ -362,7 +363,7 @@ async function loadBindings(library: WebAssembly.Module, fastMath: boolean): Pro
   const factory = evaluate(require, "/litert.js", "/", process) as Factory;
   let memory: WebAssembly.Memory | undefined;
   const instantiateWasm = (imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance) => void) => {
-    const instance = new WebAssembly.Instance(library, imports);
+    const instance = instantiate(library, imports);
     // The only memory that is exported, under a name that the minifier chose.
     memory = Object.values(instance.exports).find((each) => each instanceof WebAssembly.Memory);
     done(instance);

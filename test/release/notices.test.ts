@@ -84,10 +84,10 @@ test("the SBOM has the same, is CycloneDX, and is the same text every time", () 
 });
 
 test("the files that the build makes are in the bundle, compressed where few runs need them", () => {
-  for (const name of ["kernels.wasm", "observe.wasm", "hdf5.wasm", "litert_wasm_compat_internal.wasm"])
+  for (const name of ["kernels.wasm", "observe.wasm", "hdf5.wasm", "litert-first.wasm", "litert-rest.wasm"])
     expect([...bundle.assets.keys()]).toContain(name);
   expect(existsSync("build/kernels.wasm")).toBe(true);
   const magic = (name: string) => Buffer.from(bundle.assets.get(name)!.subarray(0, 4)).toString("hex");
   expect(["hdf5.wasm", "litert_wasm_internal.wasm"].map(magic)).toEqual(["28b52ffd", "28b52ffd"]);
-  expect(magic("litert_wasm_compat_internal.wasm")).toBe("0061736d");
+  expect(magic("litert-first.wasm")).toBe("0061736d");
 });
