@@ -1,12 +1,14 @@
 """
-litert-quantizer (pip install litert-quantizer==0.11.0) on a model that has a signature, as a whole process:
+litert-quantizer (pip install litert-quantizer==0.11.0) on models that have a signature, as a whole process:
 
     python litert_quantizer_peer.py MODEL.tflite SAMPLES.npy OUT.tflite            static int8, samples along the first axis
     python litert_quantizer_peer.py MODEL.tflite - OUT.tflite dynamic              dynamic int8
+    python litert_quantizer_peer.py LIST.json                                      all of a list of [MODEL, SAMPLES, OUT]
 
-To be timed in turns with `minmaxq quantize`; docs/performance.md has the figures.
+turns.py times it beside `minmaxq quantize` and `minmaxq batch`; docs/performance.md has the figures.
 """
 
+import json
 import sys
 
 import numpy as np
@@ -27,4 +29,9 @@ def main(model: str, samples: str, out: str, kind: str = "static") -> None:
     result.export_model(out, overwrite=True)
 
 
-main(*sys.argv[1:])
+if sys.argv[1].endswith(".json"):
+    with open(sys.argv[1]) as file:
+        for job in json.load(file):
+            main(*job)
+else:
+    main(*sys.argv[1:])
