@@ -11,9 +11,25 @@ export function firstOf(list: readonly (string | number)[]): string {
   return list.slice(0, 5).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
-/** Each on a line of its own, below a sentence. */
+/** Lines of a kind that are shown. */
+const FEW = 5;
+
+/** Each on a line of its own, below a sentence. Of those that say the same of other things, the first five and how many more there are. */
 export function indented(lines: readonly string[]): string {
-  return lines.map((line) => `  ${line}`).join("\n");
+  const byKind = Map.groupBy(lines, kindOf);
+  const shown = [...byKind.values()].flatMap((found) => [
+    ...found.slice(0, FEW),
+    ...(found.length > FEW ? [`and ${found.length - FEW} more like these`] : []),
+  ]);
+  return shown.map((line) => `  ${line}`).join("\n");
+}
+
+/** What a line says, without the names, operators and numbers that it says it of. */
+function kindOf(line: string): string {
+  return line
+    .replace(/"[^"]*"/g, '""')
+    .replace(/\b[A-Z][A-Z0-9_]+\b/g, "OP")
+    .replace(/\d+(\.\d+)?/g, "0");
 }
 
 /** "229 KB", "1.0 GB": powers of ten, as file managers say it. */
