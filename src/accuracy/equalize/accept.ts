@@ -16,17 +16,10 @@ const FALL = 0.5;
 const MOST = 120;
 
 export function helps(before: Score, after: Score): boolean {
-  const [a, b] = [heard(before), heard(after)];
-  return meanOf(b) - meanOf(a) > RISE && b.every((each, i) => a[i]! - each <= FALL);
-}
-
-/** Over outputs. */
-export function meanOf(score: Score): number {
-  return heard(score).reduce((sum, each) => sum + each, 0) / score.length;
-}
-
-function heard(score: Score): number[] {
-  return score.map((each) => Math.min(each, MOST));
+  const at = (score: Score) => score.map((each) => Math.min(each, MOST));
+  const [a, b] = [at(before), at(after)];
+  const mean = (score: Score) => score.reduce((sum, each) => sum + each, 0) / score.length;
+  return mean(b) - mean(a) > RISE && b.every((each, i) => a[i]! - each <= FALL);
 }
 
 export interface Accepted {

@@ -17,7 +17,7 @@ import { isPlainFloat } from "../../passes/prepare/edit.ts";
 import { exportWorkspace } from "../../passes/workspace.ts";
 import type { Constant } from "../../weights/constant.ts";
 import { isSmall } from "../outputs.ts";
-import { type Accepted, acceptGroups, helps, meanOf, type Score } from "./accept.ts";
+import { type Accepted, acceptGroups, type Score } from "./accept.ts";
 import { Equalized } from "./apply.ts";
 import { type Channels, findGroups, type Group } from "./groups.ts";
 import { type NoiseFacts, noiseFacts } from "./noise.ts";
@@ -82,7 +82,7 @@ function running({ workers, memoryLimit, fastMath, fill, onProgress }: EqualizeO
   return { workers, memoryLimit, fastMath, fill, onProgress: onProgress?.(what) };
 }
 
-/** With statistics that are known: with the most headroom with which all groups help; where they do with none, some groups with the better one. */
+/** With statistics that are known: with the most headroom that helps. */
 async function equalizeWith(
   space: Workspace,
   subgraph: number,
@@ -137,30 +137,24 @@ interface Variant {
   readonly equalized: Equalized;
 }
 
-/** All groups of each are tried before any halves. What is known is not measured again. */
+/** Most headroom first, with halves of the groups, too; where nothing of it helps, less headroom with all groups. */
 async function chooseVariant(
   variants: readonly Variant[],
   measure: (variant: Variant, groups: ReadonlySet<number>) => Promise<Score>,
   most: number,
 ): Promise<{ best: Variant; accepted: Accepted }> {
-  const none: ReadonlySet<number> = new Set();
-  const plain = await measure(variants[0]!, none);
-  let [best, all] = [variants[0]!, plain];
-  let runs = 1;
-  for (const variant of variants.filter(({ moved }) => moved.length > 0)) {
-    const score = await measure(variant, new Set(variant.moved));
-    runs++;
-    if (best.moved.length === 0 || all === plain || meanOf(score) > meanOf(all)) [best, all] = [variant, score];
-    if (helps(plain, score)) break;
+  const plain = await measure(variants[0]!, new Set());
+  let trials = 1;
+  for (const [at, variant] of variants.entries()) {
+    const trial = async (groups: ReadonlySet<number>): Promise<Score> => {
+      if (groups.size === 0) return plain;
+      trials++;
+      return measure(variant, groups);
+    };
+    const accepted = await acceptGroups(variant.moved, trial, at === 0 ? most : 2);
+    if (accepted.groups.size > 0) return { best: variant, accepted: { ...accepted, trials } };
   }
-  const trial = async (groups: ReadonlySet<number>): Promise<Score> => {
-    if (groups.size === 0) return plain;
-    if (groups.size === best.moved.length) return all;
-    runs++;
-    return measure(best, groups);
-  };
-  const accepted = await acceptGroups(best.moved, trial, most);
-  return { best, accepted: { ...accepted, trials: runs } };
+  return { best: variants[0]!, accepted: { groups: new Set(), before: plain, after: plain, trials } };
 }
 
 /** What noise in a group is predicted from. */
