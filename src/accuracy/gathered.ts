@@ -2,6 +2,7 @@
 import { LayerMoments, Moments } from "../calibration/moments/moments.ts";
 import type { MomentRequest, MomentWish } from "../calibration/moments/request.ts";
 import type { Graph, Node } from "../graph/graph.ts";
+import type { Extremes } from "./equalize/statistics.ts";
 import { KeptRecords } from "./kept-records.ts";
 import { type LinearLayer, linearLayersOf } from "./layers.ts";
 
@@ -21,6 +22,8 @@ export class Gathered {
   readonly layers: GatheredLayer[] = [];
   /** Samples that steps are tried on; only where they are. */
   readonly kept?: KeptRecords;
+  /** Where steps are tried: what the range of each tensor was reduced from. */
+  readonly extremes = new Map<Node, Extremes>();
   private readonly moments = new Moments();
 
   constructor(

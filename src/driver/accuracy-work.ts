@@ -8,6 +8,7 @@ import { type AccuracySettings, changesWeights } from "../accuracy/settings.ts";
 import type { Context } from "../passes/context.ts";
 import { clearParameters } from "../passes/transform/fake-quantize-weights.ts";
 import type { ChannelLayout, Constant } from "../weights/constant.ts";
+import { accuracyOf } from "./accuracy-phases.ts";
 import type { Run } from "./run.ts";
 import type { QuantizeSettings, Settings } from "./settings.ts";
 
@@ -63,6 +64,6 @@ export function correctBias(
 }
 
 /** Headroom for recorded ranges. */
-export function widenAllRanges({ space, graphs, settings }: Own): void {
-  for (const graph of graphs) widenRanges(graph, space.context, settings.accuracy!);
+export function widenAllRanges(run: Own): void {
+  for (const graph of run.graphs) widenRanges(graph, run.space.context, accuracyOf(run)!);
 }

@@ -22,7 +22,7 @@ import { Equalized } from "./apply.ts";
 import { type Channels, findGroups, type Group } from "./groups.ts";
 import { type NoiseFacts, noiseFacts } from "./noise.ts";
 import { type Chosen, chooseScales, HEADROOMS, leastFactors } from "./scales.ts";
-import { type ChannelStatistics, channelStatistics, type Gathered } from "./statistics.ts";
+import { type ChannelStatistics, channelStatistics, type Extremes, type Gathered } from "./statistics.ts";
 import { isRounded, trialOf } from "./trial.ts";
 import type { Weighing } from "./walk.ts";
 
@@ -46,6 +46,8 @@ export interface EqualizedGraph {
   readonly accepted?: Accepted;
   /** Groups that have their factors. */
   readonly kept: ReadonlySet<number>;
+  /** Of each float tensor before it had factors. */
+  readonly extremes: ReadonlyMap<Node, Extremes>;
   /** How many float tensors have factors, of all. */
   readonly covered: number;
   readonly tensors: number;
@@ -126,7 +128,10 @@ async function equalizeWith(
   const covered = new Set(
     channels.groups.filter(({ number }) => kept.has(number)).flatMap(({ tensors }) => tensors.map(({ node }) => node)),
   );
-  return { equalized, channels, chosen, accepted, kept, covered: covered.size, tensors: channels.tensors.length };
+  return {
+    ...{ equalized, channels, chosen, accepted, kept, extremes: gathered.extremes },
+    ...{ covered: covered.size, tensors: channels.tensors.length },
+  };
 }
 
 /** Factors with some headroom. */
