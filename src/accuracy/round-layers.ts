@@ -70,9 +70,9 @@ export async function roundLayers(
     count: prepared.length,
     async *records() {
       for (const { moments, values } of prepared) {
-        const lists = [moments.vectors(), context.scanner.unchecked(values)];
-        // Each Worker gets its own memory.
-        yield lists.map((list) => new Uint8Array(Float32Array.from(list).buffer));
+        // They are given away: vectors were put together for this, weights may be those of the file.
+        const lists = [moments.vectors(), new Float32Array(context.scanner.unchecked(values))];
+        yield lists.map((list) => new Uint8Array(list.buffer));
       }
     },
     close() {},

@@ -97,17 +97,18 @@ async function equalizeWith(
   const limited = channels.groups.some(({ limited }) => limited.length > 0);
   const headrooms = isTried && limited ? HEADROOMS : HEADROOMS.slice(0, 1);
   const facts = channels.groups.map((group) => factsOf(space, channels, group, gathered));
-  const variants = headrooms.map((headroom): Variant => {
+  const variantOf = (headroom: number): Variant => {
     const chosen = channels.groups.map((group, number) =>
       chooseScales(group, facts[number]!, leastFactors(group, channels.walked, gathered.all, headroom)),
     );
     const scales = chosen.map((each) => each.scales);
     const moved = channels.groups.flatMap(({ number }) => (scales[number]!.size > 0 ? [number] : []));
     return { chosen, moved, equalized: new Equalized(channels, scales, space.context.scanner) };
-  });
-  let [best, kept]: [Variant, ReadonlySet<number>] = [variants[0]!, new Set(variants[0]!.moved)];
+  };
+  let best = variantOf(headrooms[0]!);
+  let kept: ReadonlySet<number> = new Set(best.moved);
   let accepted: Accepted | undefined;
-  if (isTried && variants.some(({ moved }) => moved.length > 0)) {
+  if (isTried) {
     const held = heldOut(data);
     let trials = 0;
     const progress = (what: string) => options.onProgress?.(`${what} ${++trials}`);
@@ -119,7 +120,12 @@ async function equalizeWith(
       equalized.set(new Set());
       return score;
     };
-    ({ best, accepted } = await chooseVariant(variants, measure, options.trials));
+    ({ best, accepted } = await chooseVariant(
+      best,
+      headrooms.slice(1).map((headroom) => () => variantOf(headroom)),
+      measure,
+      options.trials,
+    ));
     kept = accepted.groups;
   }
   best.equalized.set(kept);
@@ -144,22 +150,24 @@ interface Variant {
 
 /** Most headroom first, with halves of the groups, too; where nothing of it helps, less headroom with all groups. */
 async function chooseVariant(
-  variants: readonly Variant[],
+  first: Variant,
+  others: readonly (() => Variant)[],
   measure: (variant: Variant, groups: ReadonlySet<number>) => Promise<Score>,
   most: number,
 ): Promise<{ best: Variant; accepted: Accepted }> {
-  const plain = await measure(variants[0]!, new Set());
+  const plain = await measure(first, new Set());
   let trials = 1;
-  for (const [at, variant] of variants.entries()) {
+  for (const make of [() => first, ...others]) {
+    const variant = make();
     const trial = async (groups: ReadonlySet<number>): Promise<Score> => {
       if (groups.size === 0) return plain;
       trials++;
       return measure(variant, groups);
     };
-    const accepted = await acceptGroups(variant.moved, trial, at === 0 ? most : 2);
+    const accepted = await acceptGroups(variant.moved, trial, variant === first ? most : 2);
     if (accepted.groups.size > 0) return { best: variant, accepted: { ...accepted, trials } };
   }
-  return { best: variants[0]!, accepted: { groups: new Set(), before: plain, after: plain, trials } };
+  return { best: first, accepted: { groups: new Set(), before: plain, after: plain, trials } };
 }
 
 /** What noise in a group is predicted from. */
