@@ -131,6 +131,7 @@ class Steps {
     const rounded =
       rounding === "gptq" &&
       (await this.attempt("rounding", "weights rounded by least squares", ofWeights, () => this.again(accuracy)));
+    run.gathered!.forgetVectors();
     if (biasCorrection && !rounded)
       await this.attempt("bias-correction", "biases corrected by input means", ofWeights, () =>
         this.again({ ...nearest, biasCorrection }),
@@ -149,6 +150,11 @@ class Steps {
     );
   }
 
+  /** What the step before left behind counts where memory is limited. */
+  private makeRoom(): void {
+    if (this.run.settings.samples!.memoryLimit !== undefined) Bun.gc(true);
+  }
+
   /** Puts weights and biases as they were, or as the steps that helped have them. */
   put(which: "before" | "best"): void {
     restore(this[which]);
@@ -165,7 +171,9 @@ class Steps {
     measure: () => Promise<OutputError[]>,
     change: () => Promise<unknown>,
   ): Promise<boolean> {
+    this.makeRoom();
     if ((await change()) === false) return false;
+    this.makeRoom();
     const after = await measure();
     const helps = isBetter(this.errors, after);
     this.tell(code, what, this.errors, after, helps);

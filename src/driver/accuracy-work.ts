@@ -27,7 +27,10 @@ export function beginMoments(run: Own): void {
   }
   for (const graph of graphs) clearParameters(graph, space.context);
   const { accuracy } = run.settings;
-  run.gathered = new Gathered(graphs, changesWeights(accuracy!), accuracy!.accept);
+  run.gathered = new Gathered(graphs, changesWeights(accuracy!), {
+    tries: accuracy!.accept,
+    memoryLimit: run.settings.samples.memoryLimit,
+  });
   run.atEnd(() => run.gathered!.close());
 }
 
@@ -46,6 +49,7 @@ export async function roundBySquares(
   await roundLayers(space.context, gathered!.layers, quantizerOf, {
     shrink: smallerScales,
     workers: settings.samples?.workers,
+    memoryLimit: settings.samples?.memoryLimit,
     onProgress: io.progress("rounding weights", "layers"),
   });
 }
