@@ -8,12 +8,12 @@
 import { type OutputError, studentOf } from "./accept.ts";
 
 /**
- * So many dB an average output has to win. Two quantizations that are equally good differ by that: without any steps, halves of sixteen photographs
- * gave 11 to 15 dB for selfie_segmentation, and 24 to 36 for an output of iris_landmark.
+ * So many dB an average output has to win, as equalization has to (equalize/accept.ts); that samples agree on it is the bound's. Two quantizations
+ * that are equally good differ by more: without any steps, halves of sixteen photographs gave 11 to 15 dB for selfie_segmentation.
  */
-const LEAST_GAIN = 2;
-/** With twice that one fold is enough. */
-const CLEAR_GAIN = 2 * LEAST_GAIN;
+const LEAST_GAIN = 1;
+/** With so much, and half of it for certain, one fold is enough. */
+const CLEAR_GAIN = 4;
 
 /** Beyond this an output wins nothing more: one that is exact must not make up for others. */
 const MOST_GAIN = 60;
@@ -53,7 +53,7 @@ export function verdictOf(
   const variance = total(each.map((gain) => (gain - average) ** 2)) / Math.max(1, samples - 1);
   const bound = average - studentOf(samples) * Math.sqrt(variance / samples);
   const isGain = mean >= LEAST_GAIN && bound > 0;
-  return { gains, mean, bound, samples, isGain, isClear: mean >= CLEAR_GAIN && bound >= LEAST_GAIN };
+  return { gains, mean, bound, samples, isGain, isClear: mean >= CLEAR_GAIN && bound >= CLEAR_GAIN / 2 };
 }
 
 /** Of each output: Σ error² of each sample, fold after fold. */
