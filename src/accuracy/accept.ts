@@ -69,5 +69,10 @@ function isCertain({ sums: before }: OutputError, { sums: after }: OutputError):
   const differences = after.map((sum, r) => sum - before[r]!);
   const mean = differences.reduce((a, b) => a + b, 0) / n;
   const variance = differences.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (n - 1);
-  return mean > (CERTAIN[n - 2] ?? CERTAIN.at(-1)!) * Math.sqrt(variance / n);
+  return mean > studentOf(n) * Math.sqrt(variance / n);
+}
+
+/** By how many standard errors a mean of so many samples is certain; of one it never is. */
+export function studentOf(samples: number): number {
+  return samples < 2 ? Number.POSITIVE_INFINITY : (CERTAIN[samples - 2] ?? CERTAIN.at(-1)!);
 }

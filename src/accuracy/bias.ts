@@ -30,8 +30,15 @@ export function shiftsOf(
   const shifts = means.map(() => new Float64Array(outputs));
   const rowsEach = outputs / groups;
   // What each row reads of the means, value by value, so that the sums are plain loops.
-  const read = (group: number) =>
-    means.map((mean) => Float64Array.from(columnsOf(layer, group), (column) => mean[column]!));
+  const read = (group: number) => {
+    if (groups === 1) return means;
+    const columns = columnsOf(layer, group);
+    return means.map((mean) => {
+      const own = new Float64Array(length);
+      for (let k = 0; k < length; k++) own[k] = mean[columns[k]!]!;
+      return own;
+    });
+  };
   let own = { group: 0, means: read(0) };
   const ofGroup = (output: number) => {
     const group = Math.floor(output / rowsEach);

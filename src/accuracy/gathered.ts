@@ -2,6 +2,7 @@
 import { LayerMoments, Moments } from "../calibration/moments/moments.ts";
 import type { MomentRequest, MomentWish } from "../calibration/moments/request.ts";
 import type { Graph, Node } from "../graph/graph.ts";
+import type { Extremes } from "./equalize/statistics.ts";
 import { KeptRecords } from "./kept-records.ts";
 import { type LinearLayer, linearLayersOf } from "./layers.ts";
 
@@ -21,16 +22,19 @@ export class Gathered {
   readonly layers: GatheredLayer[] = [];
   /** Samples that steps are tried on; only where they are. */
   readonly kept?: KeptRecords;
-  private readonly moments = new Moments();
+  /** Where steps are tried: what the range of each tensor was reduced from. */
+  readonly extremes = new Map<Node, Extremes>();
+  private readonly moments: Moments;
 
   constructor(
     private readonly graphs: readonly Graph[],
     /** Vectors are taken, too: for the covariance. */
     private readonly vectors: boolean,
-    /** Steps are to be tried. */
-    tries = false,
+    /** `tries`: steps are to be tried; `memoryLimit`: bytes that the process may have. */
+    { tries = false, memoryLimit }: { readonly tries?: boolean; readonly memoryLimit?: number } = {},
   ) {
-    if (tries) this.kept = new KeptRecords();
+    this.moments = new Moments(memoryLimit);
+    if (tries) this.kept = new KeptRecords(memoryLimit);
   }
 
   /** What to ask of a run of so many samples. `nodes`: by subgraph and tensor of the copy that runs; `numberOf` a graph its subgraph. */
@@ -67,6 +71,11 @@ export class Gathered {
     const all = Math.max(1, Math.min(wanted, Math.floor(MOST_BYTES / (4 * length * groups))));
     // A quarter of the samples may be held out.
     return Math.ceil(all / Math.max(1, Math.ceil(samples * 0.75)));
+  }
+
+  /** Weights are rounded: what layers read is no longer needed, but for its means. */
+  forgetVectors(): void {
+    for (const { moments } of this.layers) moments.forgetVectors();
   }
 
   close(): void {

@@ -21,6 +21,12 @@ export interface KeptRecord {
 export class KeptRecords {
   private readonly runs = new Map<number, Map<number, KeptRecord>>();
   private bytes = 0;
+  private readonly most: number;
+
+  /** `memoryLimit`: bytes that the process may have. */
+  constructor(memoryLimit = Number.POSITIVE_INFINITY) {
+    this.most = Math.min(MOST_BYTES, memoryLimit / 8);
+  }
 
   /** The data set `run`, looked at while it is read. */
   watch(run: number, data: DataSet): DataSet {
@@ -50,7 +56,7 @@ export class KeptRecords {
     const others = [...kept.values()].filter((each) => each.held).length;
     const size = inputs.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const wanted = record < FIRST || (held && others < MOST_HELD);
-    if (!wanted || kept.has(record) || this.bytes + size > MOST_BYTES) return;
+    if (!wanted || kept.has(record) || this.bytes + size > this.most) return;
     this.bytes += size;
     kept.set(record, {
       ...{ record, held, judges: isJudge(record, data.count) },

@@ -94,11 +94,14 @@ export function weightAt({ kind, outputs, length }: LinearLayer, output: number,
 
 /** Which values of a vector the rows of a group are multiplied with, in the order of a row. */
 export function columnsOf({ kind, taps, groups, length }: LinearLayer, group: number): Int32Array {
-  if (groups === 1) return Int32Array.from({ length }, (_, k) => k);
+  const columns = new Int32Array(length);
   const { channels } = taps;
-  if (kind.weights === "taps") return Int32Array.from({ length }, (_, tap) => tap * channels + group);
   const own = channels / groups;
-  return Int32Array.from({ length }, (_, k) => Math.floor(k / own) * channels + group * own + (k % own));
+  for (let k = 0; k < length; k++)
+    if (groups === 1) columns[k] = k;
+    else if (kind.weights === "taps") columns[k] = k * channels + group;
+    else columns[k] = Math.floor(k / own) * channels + group * own + (k % own);
+  return columns;
 }
 
 /** The constant that a layer's weights are now. */

@@ -1,7 +1,8 @@
 /** Rounds the weights of many layers by least squares, on Workers, and puts the integers with their scales into the graphs. */
+import { residentMemory } from "../base/memory.ts";
 import type { Progress } from "../base/output.ts";
 import type { DataSet } from "../calibration/index.ts";
-import { runRecords } from "../calibration/pool.ts";
+import { runRecords, WORKER_BYTES } from "../calibration/pool.ts";
 import type { ValueChange } from "../graph/changes.ts";
 import { ownConstant } from "../graph/edit.ts";
 import { quantParam } from "../graph/quantparam.ts";
@@ -26,6 +27,8 @@ export interface RoundOptions {
   /** Scales below those of the largest values are tried, too. */
   readonly shrink: boolean;
   readonly workers?: number;
+  /** Bytes that the process may have: then there are as many Workers as fit. */
+  readonly memoryLimit?: number;
   readonly onProgress?: Progress;
 }
 
@@ -40,7 +43,7 @@ export async function roundLayers(
   context: Context,
   gathered: readonly GatheredLayer[],
   quantizerOf: (layer: LinearLayer) => LayerQuantizer | null,
-  { shrink, workers, onProgress }: RoundOptions,
+  { shrink, workers, memoryLimit, onProgress }: RoundOptions,
 ): Promise<void> {
   const prepared = gathered.flatMap(({ layer, moments }) => {
     const how = moments.vectorCount > 0 || shrink ? quantizerOf(layer) : null;
@@ -70,28 +73,36 @@ export async function roundLayers(
     count: prepared.length,
     async *records() {
       for (const { moments, values } of prepared) {
-        const lists = [moments.vectors(), context.scanner.unchecked(values)];
-        // Each Worker gets its own memory.
-        yield lists.map((list) => new Uint8Array(Float32Array.from(list).buffer));
+        // They are given away: vectors were put together for this, weights may be those of the file.
+        const lists = [moments.vectors(), new Float32Array(context.scanner.unchecked(values))];
+        yield lists.map((list) => new Uint8Array(list.buffer));
       }
     },
     close() {},
   };
   const job: RoundJob = { tasks };
+  const workerBytes = Math.max(...tasks.map(memoryOf));
   const { records } = await runRecords(
     job,
     layers,
     {
       worker: "accuracy",
-      workers,
+      workers: memoryLimit === undefined ? workers : workersWithin(memoryLimit, workerBytes, workers),
       onProgress,
-      workerBytes: Math.max(...tasks.map(memoryOf)),
+      workerBytes,
     },
     ({ reason, record }) =>
       `"${record === undefined ? "" : tasks[record]!.name}": its weights cannot be rounded (${reason})`,
   );
   // In the order of the layers, whichever was done first.
   for (const [index, result] of records.entries()) keep(prepared[index]!, result as Rounded);
+}
+
+/** As many Workers as fit beside what the process has, without what it no longer needs. */
+function workersWithin(limit: number, workerBytes: number, most = navigator.hardwareConcurrency): number {
+  Bun.gc(true);
+  const fit = Math.floor((limit - residentMemory()) / (WORKER_BYTES + workerBytes));
+  return Math.max(1, Math.min(most, fit));
 }
 
 /** Bytes that a Worker takes for a layer, about: its vectors twice, its covariance several times, chunks of rows. */

@@ -58,6 +58,11 @@ export function marginOf({ margin, margin16 }: AccuracySettings, bits: number): 
   return margin ?? (bits === 16 ? margin16 : 1);
 }
 
+/** What is left of settings when all steps are undone: what a person asked for in numbers. */
+export function undoneSettings({ margin }: AccuracySettings): AccuracySettings {
+  return { ...COMPAT, ...(margin !== undefined && { margin }) };
+}
+
 /** Whether anything has to be known of what layers read. */
 export function needsMoments({ biasCorrection, rounding, smallerScales, sequential }: AccuracySettings): boolean {
   return biasCorrection || rounding !== "nearest" || smallerScales || sequential;

@@ -16,6 +16,7 @@ import { compileLibrary, fill, type Instance, openInstance } from "../calibratio
 import { MomentGatherer } from "../calibration/moments/gather.ts";
 import type { Taps } from "../calibration/moments/taps.ts";
 import { type Slice, sliceModel } from "../calibration/slices.ts";
+import { Spill, SpillAccess, type SpilledTensor } from "../calibration/spill.ts";
 import { needsSteps } from "../calibration/stepwise/needs.ts";
 import { rangeOf } from "../model/bytes.ts";
 import { type Fill, type Model, serializeModel } from "../model/index.ts";
@@ -35,6 +36,8 @@ export interface WalkOptions {
   readonly wanted?: readonly number[];
   readonly fastMath?: boolean;
   readonly fill?: Fill;
+  /** Bytes that the process may have; an eighth of it is for values between slices, what is beyond lies in temporary files. */
+  readonly memoryLimit?: number;
   readonly onProgress?: Progress;
 }
 
@@ -53,26 +56,34 @@ export async function walk(
   subgraph: number,
   layers: readonly WalkedLayer[],
   data: DataSet,
-  { wanted = [], fastMath = false, fill: fillWith, onProgress }: WalkOptions,
+  { wanted = [], fastMath = false, fill: fillWith, memoryLimit, onProgress }: WalkOptions,
 ): Promise<readonly (readonly Uint8Array[])[]> {
   const graph = subgraphOf(model, subgraph);
   const plan = instrument(model, subgraph, await constantsKnown(model, graph));
   const slices = sliceModel(plan, false, new Set(layers.map(({ input }) => input)));
-  const state = new State(slices, layers, new Set(wanted));
-  const inputs = Array.from(graph.inputs ?? []);
-  for await (const record of data.records()) for (const [i, tensor] of inputs.entries()) state.add(tensor, record[i]!);
-  for (const tensor of inputs) state.arrived(tensor);
-  const instance = await openInstance(await compileLibrary(fastMath), fastMath);
-  const pass = passingSignals();
-  for (const [at, slice] of slices.entries()) {
-    await pass();
-    onProgress?.(at, slices.length);
-    await runSlice(instance, state.withBiases(slice), state, data.count, fillWith);
-    for (const tensor of slice.outputs) state.arrived(tensor);
-    state.forget(at);
+  const state = new State(slices, layers, new Set(wanted), data.count, (memoryLimit ?? Number.POSITIVE_INFINITY) / 8);
+  try {
+    const inputs = Array.from(graph.inputs ?? []);
+    let records = 0;
+    for await (const record of data.records()) {
+      for (const [i, tensor] of inputs.entries()) state.put(tensor, records, record[i]!);
+      records++;
+    }
+    for (const tensor of inputs) state.arrived(tensor);
+    const instance = await openInstance(await compileLibrary(fastMath), fastMath);
+    const pass = passingSignals();
+    for (const [at, slice] of slices.entries()) {
+      await pass();
+      onProgress?.(at, slices.length);
+      await runSlice(instance, state.withBiases(slice), state, data.count, fillWith);
+      for (const tensor of slice.outputs) state.arrived(tensor);
+      state.forget(at);
+    }
+    onProgress?.(slices.length, slices.length);
+    return wanted.map((tensor) => state.all(tensor));
+  } finally {
+    state.close();
   }
-  onProgress?.(slices.length, slices.length);
-  return wanted.map((tensor) => state.all(tensor));
 }
 
 /** Runs all records through a slice. */
@@ -92,7 +103,7 @@ async function runSlice(
       for (const [i, tensor] of slice.inputs.entries()) fill(tensors[i]!, state.of(tensor, record), `tensor ${tensor}`);
       const results = await loaded.run(tensors);
       for (const [i, tensor] of slice.outputs.entries()) {
-        results[i]!.look((lent) => state.add(tensor, lent.bytes().slice()));
+        results[i]!.look((lent) => state.put(tensor, record, lent.bytes()));
         results[i]!.release();
       }
     }
@@ -104,7 +115,9 @@ async function runSlice(
 
 /** Values of tensors that are still read, and biases that are other ones. */
 class State {
-  private readonly values = new Map<number, Uint8Array[]>();
+  private readonly spill: Spill;
+  private readonly access = new SpillAccess();
+  private readonly places = new Map<number, SpilledTensor>();
   private readonly last = new Map<number, number>();
   private readonly biases = new Map<number, Float32Array>();
   private readonly kernels = loadKernels();
@@ -113,23 +126,29 @@ class State {
     slices: readonly Slice[],
     private readonly layers: readonly WalkedLayer[],
     private readonly wanted: ReadonlySet<number>,
+    private readonly records: number,
+    room: number,
   ) {
+    this.spill = new Spill(records, room);
     for (const [at, { inputs }] of slices.entries()) for (const tensor of inputs) this.last.set(tensor, at);
   }
 
-  /** The value of a tensor in the next record. */
-  add(tensor: number, bytes: Uint8Array): void {
-    const all = this.values.get(tensor) ?? [];
-    this.values.set(tensor, all);
-    all.push(bytes);
+  /** The value of a tensor in a record. */
+  put(tensor: number, record: number, bytes: Uint8Array): void {
+    const place = this.places.get(tensor) ?? this.spill.add(tensor, bytes.length);
+    this.places.set(tensor, place);
+    this.access.write(place, record, bytes);
   }
 
   all(tensor: number): readonly Uint8Array[] {
-    return this.values.get(tensor) ?? [];
+    return Array.from({ length: this.records }, (_, record) => this.of(tensor, record));
   }
 
   of(tensor: number, record: number): Uint8Array {
-    return this.values.get(tensor)![record]!;
+    const place = this.places.get(tensor)!;
+    const bytes = new Uint8Array(place.bytes);
+    this.access.read(place, record, bytes);
+    return bytes;
   }
 
   /** A tensor has its values for all records: layers that read it decide. */
@@ -137,7 +156,8 @@ class State {
     for (const { input, bias, taps, decide } of this.layers) {
       if (input !== tensor) continue;
       const gatherer = new MomentGatherer([{ place: 0, taps, vectors: 0, seed: 0 }], this.kernels);
-      const means = this.values.get(tensor)!.map((bytes) => {
+      const means = Array.from({ length: this.records }, (_, record) => {
+        const bytes = this.of(tensor, record);
         gatherer.see(0, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4));
         return gatherer.take().means;
       });
@@ -163,7 +183,15 @@ class State {
 
   /** Lets go what no later slice reads. */
   forget(at: number): void {
-    for (const tensor of [...this.values.keys()])
-      if ((this.last.get(tensor) ?? -1) <= at && !this.wanted.has(tensor)) this.values.delete(tensor);
+    for (const tensor of [...this.places.keys()]) {
+      if ((this.last.get(tensor) ?? -1) > at || this.wanted.has(tensor)) continue;
+      this.places.delete(tensor);
+      this.spill.drop(tensor);
+    }
+  }
+
+  close(): void {
+    this.access.close();
+    this.spill.close();
   }
 }

@@ -36,6 +36,8 @@ export interface RecordOptions {
   onRanges?: Progress;
   /** Records follow each other: the model's state stays from one to the next. Else it begins anew with each record. */
   sequence?: boolean;
+  /** Told of each tensor what its range is reduced from. */
+  onExtremes?(tensor: Samples): void;
   /** Told once of float32 tensors that no record showed: branches that were not taken, results without elements. */
   onUnobserved?(names: readonly string[]): void;
   /** Fills in Deferred contents of the model (src/model/write.ts). */
@@ -126,6 +128,7 @@ export async function recordRuns(
     const own = ranges.get(subgraph) ?? new Map<number, RecordedRange>();
     ranges.set(subgraph, own.set(tensor, { name, samples: mins.length, ...range }));
   }
+  if (options.onExtremes) for (const each of samples.values()) options.onExtremes(each);
   if (wantsValues) options.onRanges?.(samples.size, samples.size);
   throwAll(problems, "tensors without a range");
   return ranges;

@@ -6,9 +6,9 @@ import { Chain, type ChainPlan } from "./chain.ts";
 import type { Failure } from "./failure.ts";
 import type { Shapes } from "./inputs.ts";
 import { type Instance, type Lent, openInstance } from "./litert.ts";
-import type { Look } from "./look-observer.ts";
+import type { Look, Looked } from "./look-observer.ts";
 import { MomentGatherer, type Wanted } from "./moments/gather.ts";
-import { OBSERVERS, type Observer, type ObserverKind, withMoments } from "./observe.ts";
+import { type Both, OBSERVERS, type Observer, type ObserverKind, withMoments } from "./observe.ts";
 import { type StepsPlan, Stepwise } from "./stepwise/stepwise.ts";
 
 /** What a worker is to do, told once. Everything here is the same for all workers of a part. */
@@ -137,6 +137,23 @@ export class Recorder {
     for (const [place, { tensor, position }] of job.observed.entries())
       if (position !== undefined && !chain?.reads(tensor)) observer.see(place, floatsOf(inputs[position]!));
   }
+}
+
+/** The memory of large lists in an answer, which the Worker has no further use for: handed over, it is there once, not twice. */
+export function givenAway(answer: FromWorker): ArrayBuffer[] {
+  if (answer.kind !== "record") return [];
+  const { result } = answer;
+  const lists = isBoth(result)
+    ? result.moments.vectors
+    : Array.isArray(result)
+      ? (result as readonly Looked[]).map(({ values }) => values)
+      : [];
+  const buffers = lists.flatMap((list) => (list && list.length > 0 ? [list.buffer as ArrayBuffer] : []));
+  return [...new Set(buffers)];
+}
+
+function isBoth(result: unknown): result is Both {
+  return typeof result === "object" && result !== null && "moments" in result;
 }
 
 /** One number for a tensor of a subgraph; that of the tensor in the first one. */

@@ -2,7 +2,7 @@
  * Phases that win accuracy back (src/accuracy), as rows: none of them runs unless it is asked for, and what they do is loaded then. Most runs
  * record nothing, and what runs models is a third of the program.
  */
-import { needsMoments } from "../accuracy/settings.ts";
+import { type AccuracySettings, needsMoments, undoneSettings } from "../accuracy/settings.ts";
 import type { Phase, Run } from "./run.ts";
 import type { QuantizeSettings, Settings, TransformSettings } from "./settings.ts";
 
@@ -16,8 +16,14 @@ export function gathersMoments({ settings }: Own): boolean {
   return accuracy !== undefined && samples !== undefined && needsMoments(accuracy);
 }
 
+/** What `--accuracy` still does. */
+export function accuracyOf({ settings: { accuracy }, undone }: Own): AccuracySettings | undefined {
+  return accuracy && undone ? undoneSettings(accuracy) : accuracy;
+}
+
 /** Whether recorded ranges get headroom. */
-function hasMargin({ settings: { accuracy } }: Own): boolean {
+function hasMargin(run: Own): boolean {
+  const accuracy = accuracyOf(run);
   return accuracy !== undefined && (accuracy.margin ?? accuracy.margin16) !== 1;
 }
 

@@ -63,6 +63,7 @@ export async function correctSequentially(
     const values = await walk(quantized.model, fed.subgraph, layers, data, {
       wanted,
       fastMath: run.settings.samples!.fastMath,
+      memoryLimit: run.settings.samples!.memoryLimit,
       fill: fillConstants,
       onProgress: run.io.progress("correcting biases"),
     });

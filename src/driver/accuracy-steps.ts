@@ -14,6 +14,7 @@ import { type Context, granularityOf, schemeOf } from "../passes/context.ts";
 import { axisProblem, weightLayout } from "../passes/minmax/own-values.ts";
 import { roundWeights } from "../passes/transform/fake-quantize-weights.ts";
 import type { Constant } from "../weights/constant.ts";
+import { guard } from "./accuracy-guard.ts";
 import { correctSequentially } from "./accuracy-sequential.ts";
 import { Trials } from "./accuracy-trials.ts";
 import { correctBias, roundBySquares, valuesOf } from "./accuracy-work.ts";
@@ -26,8 +27,11 @@ type Own = Run<QuantizeSettings>;
 export async function correctLayers(run: Own, rest: readonly Phase<QuantizeSettings>[]): Promise<void> {
   const { gathered, space } = run;
   const trials = gathered!.kept ? await Trials.begin(run, rest, gathered!.kept) : null;
-  if (trials) await new Steps(run, trials).tryAll();
-  else await roundAndCorrect(run, run.settings.accuracy!, valuesOf(gathered!.layers));
+  if (trials) {
+    const steps = new Steps(run, trials);
+    await steps.tryAll();
+    await guard(run, trials, steps);
+  } else await roundAndCorrect(run, run.settings.accuracy!, valuesOf(gathered!.layers));
   space.context.scanner.throwProblems();
 }
 
@@ -64,22 +68,34 @@ function quantizerOf(context: Context, { node, weightsAt }: LinearLayer): LayerQ
   return { quantizer, layout, axis: granularity === "channel" ? role.axis : 0 };
 }
 
-/** What layers have in their slots. */
-type State = readonly { readonly layer: LinearLayer; readonly weights: Node; readonly bias: Node | null }[];
+/** What layers have in their slots, and how many slots these are: one without a bias may have none for it. */
+type State = readonly {
+  readonly layer: LinearLayer;
+  readonly weights: Node;
+  readonly bias: Node | null;
+  readonly slots: number;
+}[];
 
 function stateOf(layers: readonly GatheredLayer[]): State {
   return layers.map(({ layer }) => {
     const { node, weightsAt, biasAt } = layer;
-    return { layer, weights: node.inputs[weightsAt]!, bias: (biasAt !== undefined && node.inputs[biasAt]) || null };
+    const bias = (biasAt !== undefined && node.inputs[biasAt]) || null;
+    return { layer, weights: node.inputs[weightsAt]!, bias, slots: node.inputs.length };
   });
 }
 
 function restore(state: State): void {
-  for (const { layer, weights, bias } of state) {
+  for (const { layer, weights, bias, slots } of state) {
     setInput(layer.node, layer.weightsAt, weights);
     if (layer.biasAt !== undefined && (bias || layer.node.inputs.length > layer.biasAt))
       setInput(layer.node, layer.biasAt, bias);
+    layer.node.inputs.length = slots;
   }
+}
+
+/** dB with a sign. */
+export function signed(gain: number): string {
+  return `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)}`;
 }
 
 /** Steps one after the other, each over the best so far. */
@@ -115,12 +131,13 @@ class Steps {
     const rounded =
       rounding === "gptq" &&
       (await this.attempt("rounding", "weights rounded by least squares", ofWeights, () => this.again(accuracy)));
+    run.gathered!.forgetVectors();
     if (biasCorrection && !rounded)
       await this.attempt("bias-correction", "biases corrected by input means", ofWeights, () =>
         this.again({ ...nearest, biasCorrection }),
       );
     if (!sequential) return;
-    this.errors = await trials.measure(FIRST);
+    this.errors = await trials.measure((record) => record < FIRST);
     let found: OutputError[] | null = null;
     await this.attempt(
       "sequential-correction",
@@ -131,6 +148,16 @@ class Steps {
         return found !== null;
       },
     );
+  }
+
+  /** What the step before left behind counts where memory is limited. */
+  private makeRoom(): void {
+    if (this.run.settings.samples!.memoryLimit !== undefined) Bun.gc(true);
+  }
+
+  /** Puts weights and biases as they were, or as the steps that helped have them. */
+  put(which: "before" | "best"): void {
+    restore(this[which]);
   }
 
   private async again(accuracy: AccuracySettings): Promise<void> {
@@ -144,7 +171,9 @@ class Steps {
     measure: () => Promise<OutputError[]>,
     change: () => Promise<unknown>,
   ): Promise<boolean> {
+    this.makeRoom();
     if ((await change()) === false) return false;
+    this.makeRoom();
     const after = await measure();
     const helps = isBetter(this.errors, after);
     this.tell(code, what, this.errors, after, helps);
@@ -165,14 +194,13 @@ class Steps {
     const gains = gainsOf(before, after);
     const mean = gains.reduce((a, b) => a + b, 0) / gains.length;
     const least = Math.min(...gains);
-    const sign = (gain: number) => `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)}`;
     const { all, held } = this.trials.samples;
     const samples = held === all ? `${all} held-out samples` : `${all} samples, ${held} of them held out`;
-    const each = gains.length > 1 ? ` on average, ${sign(least)} dB at least` : "";
+    const each = gains.length > 1 ? ` on average, ${signed(least)} dB at least` : "";
     this.run.space.context.notes.push({
       kind: "note",
       code,
-      text: `${what}: ${sign(mean)} dB${each}, on ${samples}; ${helps ? "kept" : "undone"}`,
+      text: `${what}: ${signed(mean)} dB${each}, on ${samples}; ${helps ? "kept" : "undone"}`,
       numbers: { mean, least, samples: all, held },
     });
   }

@@ -89,11 +89,16 @@ export class Trials {
     );
   }
 
-  /** What each output of the model that the run would give now is off by; on records before `first` alone, where it is given. */
-  async measure(first = Number.POSITIVE_INFINITY): Promise<OutputError[]> {
-    const quantized = await this.quantized();
+  /** Of the only set of samples: the records that steps are tried on. */
+  get records(): number[] {
+    return this.references[0]!.judges.map(({ record }) => record);
+  }
+
+  /** What each output of the model that the run would give now is off by, on some of the records. `undone`: without steps. */
+  async measure(isWanted: (record: number) => boolean, undone = false): Promise<OutputError[]> {
+    const quantized = await this.quantized(undone);
     try {
-      return await this.errorsOfModel(quantized, first);
+      return await this.errorsOfModel(quantized, isWanted);
     } finally {
       quantized.close();
     }
@@ -109,12 +114,12 @@ export class Trials {
 
   private async errorsOfModel(
     { model }: Pick<Quantized, "model">,
-    first = Number.POSITIVE_INFINITY,
+    isWanted: (record: number) => boolean = () => true,
   ): Promise<OutputError[]> {
     const all: OutputError[] = [];
     for (const { subgraph, positions, judges: every, outputs: wanted } of this.references) {
-      const judges = every.filter(({ record }) => record < first);
-      const outputs = wanted.map((values) => values.filter((_, i) => every[i]!.record < first));
+      const judges = every.filter(({ record }) => isWanted(record));
+      const outputs = wanted.map((values) => values.filter((_, i) => isWanted(every[i]!.record)));
       const data = dataOf(judges, "trial samples");
       const options = { ...optionsOf(this.run, judges.length), fill: fillConstants };
       all.push(...errorsOf(outputs, await outputsOf(model, subgraph, positions, data, options)));
@@ -122,8 +127,8 @@ export class Trials {
     return all;
   }
 
-  /** The model that the run would give now. Close it. */
-  async quantized(): Promise<Quantized> {
+  /** The model that the run would give now. Close it. `undone`: `--accuracy` does nothing any more. */
+  async quantized(undone = false): Promise<Quantized> {
     const { run } = this;
     const copies = run.space.graphs.map(cloneGraph);
     const graphs = copies.map(({ graph }) => graph);
@@ -138,6 +143,7 @@ export class Trials {
     const path = temporaryPath(join(tmpdir(), `minmaxq-trial.${run.dialect}`));
     const trial = new Run<QuantizeSettings>({ ...run.settings, strict: false, output: path }, SILENT);
     trial.opened = run.opened;
+    trial.undone = undone;
     trial.space = {
       ...run.space,
       graphs,

@@ -23,7 +23,7 @@ export async function improveWeights(
 ): Promise<void> {
   const { settings, space, graphs, opened, io } = run;
   const accuracy = settings.accuracy as AccuracySettings;
-  const gathered = new Gathered(graphs.length > 0 ? graphs : space.graphs, changesWeights(accuracy));
+  const gathered = new Gathered(graphs.length > 0 ? graphs : space.graphs, changesWeights(accuracy), settings.samples);
   run.gathered = gathered;
   run.atEnd(() => gathered.close());
   if (settings.samples) {

@@ -8,6 +8,7 @@ import { type AccuracySettings, changesWeights } from "../accuracy/settings.ts";
 import type { Context } from "../passes/context.ts";
 import { clearParameters } from "../passes/transform/fake-quantize-weights.ts";
 import type { ChannelLayout, Constant } from "../weights/constant.ts";
+import { accuracyOf } from "./accuracy-phases.ts";
 import type { Run } from "./run.ts";
 import type { QuantizeSettings, Settings } from "./settings.ts";
 
@@ -26,7 +27,10 @@ export function beginMoments(run: Own): void {
   }
   for (const graph of graphs) clearParameters(graph, space.context);
   const { accuracy } = run.settings;
-  run.gathered = new Gathered(graphs, changesWeights(accuracy!), accuracy!.accept);
+  run.gathered = new Gathered(graphs, changesWeights(accuracy!), {
+    tries: accuracy!.accept,
+    memoryLimit: run.settings.samples.memoryLimit,
+  });
   run.atEnd(() => run.gathered!.close());
 }
 
@@ -45,6 +49,7 @@ export async function roundBySquares(
   await roundLayers(space.context, gathered!.layers, quantizerOf, {
     shrink: smallerScales,
     workers: settings.samples?.workers,
+    memoryLimit: settings.samples?.memoryLimit,
     onProgress: io.progress("rounding weights", "layers"),
   });
 }
@@ -63,6 +68,6 @@ export function correctBias(
 }
 
 /** Headroom for recorded ranges. */
-export function widenAllRanges({ space, graphs, settings }: Own): void {
-  for (const graph of graphs) widenRanges(graph, space.context, settings.accuracy!);
+export function widenAllRanges(run: Own): void {
+  for (const graph of run.graphs) widenRanges(graph, run.space.context, accuracyOf(run)!);
 }

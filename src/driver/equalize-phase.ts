@@ -33,6 +33,14 @@ export async function equalizeChannels(run: Run<QuantizeSettings>): Promise<void
         onProgress: (what) => io.progress(what, "samples"),
       });
       space.context.notes.push(noteOf(done, each.subgraph));
+      if (done && done.kept.size > 0)
+        run.unequalized.push({
+          extremes: done.extremes,
+          set: (equalized) => {
+            done.equalized.set(equalized ? done.kept : new Set());
+            done.equalized.explain(equalized ? done.kept : new Set());
+          },
+        });
     }
   } finally {
     for (const { data } of open) data.close();

@@ -93,18 +93,22 @@ export function fakeWeights({ space, graphs }: Own): void {
 export async function recordInto(run: Own): Promise<void> {
   const { space, graphs, settings, io, fed } = run;
   const { model, nodes } = exportWorkspace(space);
-  const { gathered } = run;
+  const gathered = run.undone ? undefined : run.gathered;
   const recording = await recordSamples(model, settings.samples!, fed, io, fillConstants, {
     ...(gathered && {
       moments: (samples) => gathered.request(nodes, (graph) => space.graphs.indexOf(graph), samples),
       ...(gathered.kept && {
         watch: (number, data) => gathered.kept!.watch(number, data),
+        onExtremes: ({ subgraph, tensor, mins, maxs }) => {
+          const node = nodes[subgraph]?.[tensor];
+          if (node) gathered.extremes.set(node, { mins: [...mins], maxs: [...maxs] });
+        },
       }),
     }),
   });
   run.facts.ranges = recording.from;
   run.shapes = recording.shapes;
-  space.context.notes.push(...recording.notes);
+  if (!run.undone) space.context.notes.push(...recording.notes);
   for (const graph of graphs) {
     const subgraph = space.graphs.indexOf(graph);
     const how = recording.howOf.get(subgraph)!;

@@ -1,7 +1,7 @@
 /** Recording ranges for a model: what the flows of `quantize` and `record` share. */
 import { FileError, MinmaxqError } from "../base/errors.ts";
 import { counted, firstOf } from "../base/text.ts";
-import type { DataSet, InputSpec, RecordedRange, Reduction } from "../calibration/index.ts";
+import type { DataSet, InputSpec, RecordedRange, RecordOptions, Reduction } from "../calibration/index.ts";
 import type { Shapes } from "../calibration/inputs.ts";
 import type { MomentRequest } from "../calibration/moments/request.ts";
 import { expectedInputs, type Fill, type Model } from "../model/index.ts";
@@ -48,6 +48,8 @@ export async function recordSamples(
   more: {
     /** What is gathered beside ranges of so many samples. */
     moments?(samples: number): MomentRequest;
+    /** Told of each tensor what its range is reduced from. */
+    onExtremes?: RecordOptions["onExtremes"];
     /** Looks at the records of a set of samples while they are read. */
     watch?(run: number, data: DataSet): DataSet;
   } = {},
@@ -78,6 +80,7 @@ export async function recordSamples(
           `warning: not recorded, because no sample shows them (a branch that is not taken, a result without elements): ${firstOf(names.map((name) => `"${name}"`))}`,
         ),
       fill,
+      onExtremes: more.onExtremes,
       moments: more.moments?.(open.reduce((sum, { data }) => sum + data.count, 0)),
     });
     const how = reductionText(reduction);

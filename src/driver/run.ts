@@ -2,6 +2,7 @@
  * A RUN: one model through one flow, and what lives for it. Whatever a step opens is closed at the end of the run, however it ends.
  */
 import { statSync } from "node:fs";
+import type { Extremes } from "../accuracy/equalize/statistics.ts";
 import type { Gathered } from "../accuracy/gathered.ts";
 import { peakMemory } from "../base/memory.ts";
 import { runSteps, type Step, type StepTime } from "../base/steps.ts";
@@ -57,6 +58,13 @@ export class Run<S extends Settings = Settings> {
   readonly passedOver = new Set<Node>();
   /** What layers read; by "begin moments", then "record". */
   gathered?: Gathered;
+  /** What tensors were before channels were evened out, and how to have graphs so again; by "equalize". */
+  readonly unequalized: {
+    readonly extremes: ReadonlyMap<Node, Extremes>;
+    set(equalized: boolean): void;
+  }[] = [];
+  /** `--accuracy` was undone as a whole; by "correct layers". */
+  undone = false;
   verified = false;
   /** Where the result is when it is whole and has no name yet; by "write". */
   temporary?: string;

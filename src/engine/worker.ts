@@ -6,7 +6,7 @@
 import { compileAsUsual } from "../base/optimizer.ts";
 import { failureOf } from "../calibration/failure.ts";
 import { openInstance } from "../calibration/litert.ts";
-import { type FromWorker, Recorder, type ToWorker } from "../calibration/recorder.ts";
+import { type FromWorker, givenAway, Recorder, type ToWorker } from "../calibration/recorder.ts";
 import { type TrialJob, tried } from "../trial/try-once.ts";
 
 /** What only this Worker is asked. */
@@ -48,7 +48,7 @@ async function answer(message: ToEngine): Promise<void> {
   }
   try {
     const given = await handle(message);
-    if (given) self.postMessage(given);
+    if (given) self.postMessage(given, givenAway(given));
   } catch (error) {
     const record = message.kind === "record" ? message.record : undefined;
     self.postMessage({ kind: "error", ...failureOf(error, record) } satisfies FromWorker);

@@ -149,7 +149,14 @@ describe("--accuracy", () => {
       );
       expect(steps.length).toBeGreaterThanOrEqual(1);
       for (const { text } of steps) expect(text).toMatch(/ dB, on 6 samples, 2 of them held out; (kept|undone)$/);
-      expect(await sqnr(best.output)).toBeGreaterThan(await sqnr((await quantized({ scheme })).output));
+      // What random numbers win in 8 bits may be chance, and is undone then; int8 weights of 16-bit activations win clearly.
+      const plain = await quantized({ scheme });
+      const codes = best.report.notes.map(({ code }) => code);
+      const isKept = codes.includes("accuracy-kept");
+      expect(codes.includes("accuracy-undone")).toBe(!isKept);
+      if (scheme === "int16x8") expect(isKept).toBe(true);
+      if (isKept) expect(await sqnr(best.output)).toBeGreaterThan(await sqnr(plain.output));
+      else expect(best.bytes.equals(plain.bytes)).toBe(true);
       expect(files()).toEqual(before);
     });
 

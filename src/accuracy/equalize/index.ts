@@ -16,12 +16,13 @@ import { granularityOf, schemeOf, type Workspace } from "../../passes/context.ts
 import { isPlainFloat } from "../../passes/prepare/edit.ts";
 import { exportWorkspace } from "../../passes/workspace.ts";
 import type { Constant } from "../../weights/constant.ts";
+import { isSmall } from "../outputs.ts";
 import { type Accepted, acceptGroups, type Score } from "./accept.ts";
 import { Equalized } from "./apply.ts";
 import { type Channels, findGroups, type Group } from "./groups.ts";
-import { noiseFacts } from "./noise.ts";
+import { type NoiseFacts, noiseFacts } from "./noise.ts";
 import { type Chosen, chooseScales, HEADROOMS, leastFactors } from "./scales.ts";
-import { type ChannelStatistics, channelStatistics, type Gathered } from "./statistics.ts";
+import { type ChannelStatistics, channelStatistics, type Extremes, type Gathered } from "./statistics.ts";
 import { isRounded, trialOf } from "./trial.ts";
 import type { Weighing } from "./walk.ts";
 
@@ -45,6 +46,8 @@ export interface EqualizedGraph {
   readonly accepted?: Accepted;
   /** Groups that have their factors. */
   readonly kept: ReadonlySet<number>;
+  /** Of each float tensor before it had factors. */
+  readonly extremes: ReadonlyMap<Node, Extremes>;
   /** How many float tensors have factors, of all. */
   readonly covered: number;
   readonly tensors: number;
@@ -93,67 +96,83 @@ async function equalizeWith(
   const isTried = options.trials > 1 && gathered.judged.length > 0;
   const limited = channels.groups.some(({ limited }) => limited.length > 0);
   const headrooms = isTried && limited ? HEADROOMS : HEADROOMS.slice(0, 1);
-  let trials = 0;
-  const progress = (what: string) => options.onProgress?.(`${what} ${++trials}`);
-  // Without any factors outputs are the same, whatever the headroom.
-  let plain: Promise<Score> | undefined;
-  const once = (measure: () => Promise<Score>) => (plain ??= measure());
-  let done: EqualizedGraph | undefined;
-  for (const headroom of headrooms) {
-    done = await withHeadroom(space, subgraph, channels, gathered, isTried ? heldOut(data) : null, headroom, once, {
-      ...options,
-      onProgress: progress,
-    });
-    if (done.kept.size > 0) break;
-  }
-  done!.equalized.explain(done!.kept);
-  return done!;
-}
-
-/** `held`: samples that are tried; null keeps all groups. `once`: what is measured without factors, the first time alone. */
-async function withHeadroom(
-  space: Workspace,
-  subgraph: number,
-  channels: Channels,
-  gathered: Gathered,
-  held: HeldOut | null,
-  headroom: number,
-  once: (measure: () => Promise<Score>) => Promise<Score>,
-  options: EqualizeOptions,
-): Promise<EqualizedGraph> {
-  const chosen = channels.groups.map((group) => chosenFor(space, channels, group, gathered, headroom));
-  const scales = chosen.map((each) => each.scales);
-  const equalized = new Equalized(channels, scales, space.context.scanner);
-  const moved = channels.groups.flatMap(({ number }) => (scales[number]!.size > 0 ? [number] : []));
-  let kept: ReadonlySet<number> = new Set(moved);
+  const facts = channels.groups.map((group) => factsOf(space, channels, group, gathered));
+  const variantOf = (headroom: number): Variant => {
+    const chosen = channels.groups.map((group, number) =>
+      chooseScales(group, facts[number]!, leastFactors(group, channels.walked, gathered.all, headroom)),
+    );
+    const scales = chosen.map((each) => each.scales);
+    const moved = channels.groups.flatMap(({ number }) => (scales[number]!.size > 0 ? [number] : []));
+    return { chosen, moved, equalized: new Equalized(channels, scales, space.context.scanner) };
+  };
+  let best = variantOf(headrooms[0]!);
+  let kept: ReadonlySet<number> = new Set(best.moved);
   let accepted: Accepted | undefined;
-  if (held && moved.length > 0) {
-    const measured = (groups: ReadonlySet<number>): Promise<Score> => {
+  if (isTried) {
+    const held = heldOut(data);
+    let trials = 0;
+    const progress = (what: string) => options.onProgress?.(`${what} ${++trials}`);
+    const measure = async ({ equalized, chosen }: Variant, groups: ReadonlySet<number>): Promise<Score> => {
       equalized.set(groups);
+      const scales = chosen.map((each) => each.scales);
       const ranges = rangesWith(channels, gathered, scales, groups, space, options);
-      return scoreOf(space, subgraph, ranges, gathered, held, options);
+      const score = await scoreOf(space, subgraph, ranges, gathered, held, { ...options, onProgress: progress });
+      equalized.set(new Set());
+      return score;
     };
-    const trial = (groups: ReadonlySet<number>) =>
-      groups.size === 0 ? once(() => measured(groups)) : measured(groups);
-    accepted = await acceptGroups(moved, trial, options.trials);
+    ({ best, accepted } = await chooseVariant(
+      best,
+      headrooms.slice(1).map((headroom) => () => variantOf(headroom)),
+      measure,
+      options.trials,
+    ));
     kept = accepted.groups;
   }
-  equalized.set(kept);
+  best.equalized.set(kept);
+  best.equalized.explain(kept);
+  const { chosen, equalized } = best;
   const covered = new Set(
     channels.groups.filter(({ number }) => kept.has(number)).flatMap(({ tensors }) => tensors.map(({ node }) => node)),
   );
-  return { equalized, channels, chosen, accepted, kept, covered: covered.size, tensors: channels.tensors.length };
+  return {
+    ...{ equalized, channels, chosen, accepted, kept, extremes: gathered.extremes },
+    ...{ covered: covered.size, tensors: channels.tensors.length },
+  };
 }
 
-/** The factors of a group. */
-function chosenFor(
-  { context }: Workspace,
-  { walked }: Channels,
-  group: Group,
-  { fit, all }: Gathered,
-  headroom: number,
-): Chosen {
-  const facts = noiseFacts(group, {
+/** Factors with some headroom. */
+interface Variant {
+  readonly chosen: readonly Chosen[];
+  /** Groups with factors other than 1. */
+  readonly moved: readonly number[];
+  readonly equalized: Equalized;
+}
+
+/** Most headroom first, with halves of the groups, too; where nothing of it helps, less headroom with all groups. */
+async function chooseVariant(
+  first: Variant,
+  others: readonly (() => Variant)[],
+  measure: (variant: Variant, groups: ReadonlySet<number>) => Promise<Score>,
+  most: number,
+): Promise<{ best: Variant; accepted: Accepted }> {
+  const plain = await measure(first, new Set());
+  let trials = 1;
+  for (const make of [() => first, ...others]) {
+    const variant = make();
+    const trial = async (groups: ReadonlySet<number>): Promise<Score> => {
+      if (groups.size === 0) return plain;
+      trials++;
+      return measure(variant, groups);
+    };
+    const accepted = await acceptGroups(variant.moved, trial, variant === first ? most : 2);
+    if (accepted.groups.size > 0) return { best: variant, accepted: { ...accepted, trials } };
+  }
+  return { best: first, accepted: { groups: new Set(), before: plain, after: plain, trials } };
+}
+
+/** What noise in a group is predicted from. */
+function factsOf({ context }: Workspace, { walked }: Channels, group: Group, { fit }: Gathered): NoiseFacts {
+  return noiseFacts(group, {
     walked,
     statistics: fit,
     weights: ({ node, weightsAt }) => context.scanner.unchecked(constantOf(node, weightsAt)),
@@ -167,7 +186,6 @@ function chosenFor(
       return { levels: symmetric ? high : (high - low) / 2, perChannel: granularity === "channel" };
     },
   });
-  return chooseScales(group, facts, leastFactors(group, walked, all, headroom));
 }
 
 function constantOf(node: Node, index: number): Constant {
@@ -219,7 +237,7 @@ async function scoreOf(
   const look = { channels: 0, inner: 1, whole: true };
   await lookAtRecords(model, held, {
     ...running(options, "trying"),
-    ...(sizeOf(space, subgraph) < IN_ONE_PIECE && { cut: "never" }),
+    ...(isSmall(model, subgraph) && { cut: "never" }),
     subgraph,
     looks: new Map([...of.keys()].map((tensor) => [tensor, look])),
     take(record, tensor, { values }) {
@@ -240,14 +258,6 @@ async function scoreOf(
   return [...sums.values()].flatMap(({ signal, noise }) =>
     signal > 0 ? [noise === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(signal / noise)] : [],
   );
-}
-
-/** Bytes of a model that is tried in one piece: its three forms of each tensor and its weights fit any machine. */
-const IN_ONE_PIECE = 64 << 20;
-
-/** Bytes of tensors and constants. */
-function sizeOf({ graphs }: Workspace, subgraph: number): number {
-  return graphs[subgraph]!.nodes.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
 }
 
 /** The records that judge, as samples of their own. */

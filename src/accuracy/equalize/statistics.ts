@@ -47,12 +47,20 @@ class Sums {
   }
 }
 
+/** Least and largest value of a tensor in each record; the counterpart of what ranges are reduced from (calibration/record.ts). */
+export interface Extremes {
+  readonly mins: number[];
+  readonly maxs: number[];
+}
+
 /** What one run of the float model says. */
 export interface Gathered {
   /** Of the records that are not held out. */
   readonly fit: ReadonlyMap<Node, ChannelStatistics>;
   /** Of all records. */
   readonly all: ReadonlyMap<Node, ChannelStatistics>;
+  /** Of all float tensors, whether their channels are told apart or not. */
+  readonly extremes: ReadonlyMap<Node, Extremes>;
   /** Values of the outputs in records that choices are tried on, in this order. */
   readonly judged: readonly { readonly record: number; readonly output: Node; values(): Float32Array }[];
   close(): void;
@@ -74,7 +82,7 @@ export async function channelStatistics(
   const { outputs = new Set() } = options;
   const looks = new Map<number, Look>();
   for (const [tensor, node] of nodes.entries()) {
-    const lies = lookOf(node);
+    const lies = lookOf(node) ?? (node.dtype === "FLOAT32" ? AS_ONE : undefined);
     const whole = outputs.has(node);
     if (lies || whole) looks.set(tensor, { channels: 0, inner: 1, ...lies, whole });
   }
@@ -82,6 +90,7 @@ export async function channelStatistics(
   const kept = new KeptBytes();
   const judging = new Set(judges(data.count));
   const judged: { record: number; output: Node; values(): Float32Array }[] = [];
+  const extremes = new Map<Node, Extremes>();
   const sumsOf = (fold: Map<Node, Sums>, node: Node, channels: number): Sums => {
     const known = fold.get(node) ?? new Sums(channels);
     fold.set(node, known);
@@ -94,6 +103,7 @@ export async function channelStatistics(
       const node = nodes[tensor]!;
       const held = isHeldOut(record, data.count);
       const number = channels.length / 3;
+      if (number > 0) addExtremes(extremes, node, channels);
       sumsOf(folds.all, node, number).add(channels, count);
       if (!held) sumsOf(folds.fit, node, number).add(channels, count);
       if (values && judging.has(record)) {
@@ -108,5 +118,20 @@ export async function channelStatistics(
   }
   const statistics = (fold: ReadonlyMap<Node, Sums>) =>
     new Map([...fold].map(([node, sums]) => [node, sums.statistics] as const));
-  return { fit: statistics(folds.fit), all: statistics(folds.all), judged, close: () => kept.close() };
+  return { fit: statistics(folds.fit), all: statistics(folds.all), extremes, judged, close: () => kept.close() };
+}
+
+/** A tensor whose channels do not matter. */
+const AS_ONE = { channels: 1, inner: 1 };
+
+function addExtremes(extremes: Map<Node, Extremes>, node: Node, channels: Float64Array): void {
+  const own = extremes.get(node) ?? { mins: [], maxs: [] };
+  extremes.set(node, own);
+  let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (let at = 0; at < channels.length; at += 3) {
+    min = Math.min(min, channels[at]!);
+    max = Math.max(max, channels[at + 1]!);
+  }
+  own.mins.push(min);
+  own.maxs.push(max);
 }

@@ -87,6 +87,11 @@ export class LayerMoments {
     this.taken = this.taken.filter((each) => each.run !== run);
   }
 
+  /** Vectors are of no use any more; means are. */
+  forgetVectors(): void {
+    this.taken = [];
+  }
+
   /** The mean of one of the first 16 records of a set of samples. */
   meanOf(run: number, record: number): Float64Array | undefined {
     return this.early.get(`${run} ${record}`);
@@ -137,10 +142,15 @@ const ROOM = 128 * 2 ** 20;
 
 /** Of all operators of a model. Close it when they are of no use any more. */
 export class Moments {
-  private readonly kept = new KeptBytes(ROOM, "what layers read");
+  private readonly kept: KeptBytes;
   private readonly layers: LayerMoments[] = [];
   private run = 0;
   private records = 0;
+
+  /** `memoryLimit`: bytes that the process may have. */
+  constructor(memoryLimit = Number.POSITIVE_INFINITY) {
+    this.kept = new KeptBytes(Math.min(ROOM, memoryLimit / 8), "what layers read");
+  }
 
   /** What is to be gathered for an operator, and where it comes together. `vectors`: how many of each record. */
   wish(subgraph: number, tensor: number, taps: Taps, vectors: number): { wish: MomentWish; layer: LayerMoments } {
