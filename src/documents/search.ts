@@ -49,6 +49,7 @@ export const TUNE = z.object({
   output: REPORT.shape.output,
   seconds: z.number(),
   layers: z.record(z.string(), z.string()).describe("schemes of layers that have another one than the model"),
+  accuracy: z.string().describe("level of --accuracy that quantize gives the same bytes with"),
   outputs: list(z.string()),
   units: COUNT.describe("parts that are chosen for"),
   samples: z.object({ search: COUNT, check: COUNT }),
@@ -60,12 +61,13 @@ export const TUNE = z.object({
       bytes: COUNT,
       sqnr: list(NUMBER),
       predicted: list(NUMBER),
-      unseen: list(NUMBER).optional(),
+      unseen: list(NUMBER).describe("on the samples that check"),
       score: z.number().optional(),
     }),
   ),
   unreachable: list(z.object({ output: z.string(), text: z.string() })),
-  holdsOnUnseen: z.boolean().nullable(),
+  checkDecides: z.boolean().describe("the samples that check had a say in what was taken, so they are not unseen"),
+  holdsOnUnseen: z.boolean().nullable().describe("whether the target holds on the samples that check"),
   cutShort: z.boolean(),
 });
 

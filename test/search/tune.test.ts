@@ -1,6 +1,6 @@
 /** Tuning made models by the executable: what is found, what is written, what is kept when it is stopped, what is refused. */
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { write } from "../cli/models.ts";
 import {
@@ -13,7 +13,7 @@ import {
   refused,
   succeeded,
 } from "../cli/support.ts";
-import { samples, smallLogistic, uneven } from "./models.ts";
+import { noisy, samples, smallLogistic, uneven } from "./models.ts";
 
 cleanUpAfterwards();
 setDefaultTimeout(120_000);
@@ -30,6 +30,9 @@ interface Point {
 interface Facts {
   points: Point[];
   unreachable: { output: string; text: string }[];
+  /** Schemes by name. */
+  layers: Record<string, string>;
+  checkDecides: boolean;
   holdsOnUnseen: boolean | null;
   output: { path: string; bytes: number };
 }
@@ -98,6 +101,38 @@ describe("a target", () => {
     expect(await dtypes("d.circle")).toEqual(await dtypes("c.circle"));
   });
 
+  for (const [name, words, model, ending] of [
+    ["nothing said of accuracy", [], "m.circle", "circle"],
+    ["compat", ["--accuracy", "compat"], "m.circle", "circle"],
+    ["best", ["--accuracy", "best"], "m.circle", "circle"],
+    ["headroom", ["--range-margin", "1.5"], "m.circle", "circle"],
+    ["int8, and a layer of the user's", ["--layer", "fc3=float32"], "m.tflite", "tflite"],
+    ["weights alone", ["--scheme", "weights-int4"], "m.tflite", "tflite"],
+    ["weights alone, best", ["--scheme", "dynamic-int4", "--accuracy", "best"], "m.tflite", "tflite"],
+  ] as const)
+    test(`quantize gives the bytes that tune wrote: ${name}`, async () => {
+      const output = `same.${ending}`;
+      const mode = name.startsWith("weights") ? ["--data", "samples.npy"] : DATA;
+      const all = ["tune", model, ...mode, "--until", "sqnr=20", "--save-config", "same.json", ...words];
+      const facts: Facts & { accuracy: string } = JSON.parse(
+        (await succeeded([...all, "-o", output, "--force", "--json", "--quiet"], { cwd })).out,
+      );
+      const accuracy = words.includes("--accuracy" as never) ? [] : ["--accuracy", facts.accuracy];
+      // The file has the user's own layers, too.
+      const rest = words.filter((word) => word !== "--layer" && !word.includes("="));
+      const alone = name === "weights alone, best" || name === "weights alone";
+      const samples = alone ? ["--data", "samples.npy"] : DATA;
+      const again = ["quantize", model, ...samples, "--split", "0.5", "--config", "same.json", ...rest, ...accuracy];
+      await succeeded([...again, "-o", `again.${ending}`], { cwd });
+      expect(readFileSync(join(cwd, `again.${ending}`))).toEqual(readFileSync(join(cwd, output)));
+    });
+
+  test("layers that the user set stay as they are", async () => {
+    const facts = await tuned(["--until", "sqnr=20", "--layer", "fc2=uint8", "--output-dtype", "int16"], "u.circle");
+    expect(Object.keys(facts.layers)).toContain("up");
+    expect(Object.keys(facts.layers)).not.toContain("fc2");
+  });
+
   test("three levels: int8, int16x8 and float32", async () => {
     const facts = await tuned(["--until", "sqnr=30", "--levels", "int8,int16x8,float32"], "e.tflite", "m.tflite");
     expect(worst(pointOf(facts, "result")!)).toBeGreaterThanOrEqual(30);
@@ -116,6 +151,87 @@ describe("a target", () => {
     );
     const facts = await tuned(["--until", "sqnr=15", "--output-dtype", "int16"], "p.out.circle", "p.circle");
     expect(facts.unreachable).toEqual([]);
+  });
+});
+
+describe("the samples that check", () => {
+  // Of sixteen samples every fourth checks (docs: every other one of the held half). Smaller ones have the same steps and less signal.
+  const scaled = (share: number) => (values: Float32Array, i: number) =>
+    i % 4 === 3 ? values.map((v) => v * share) : values;
+
+  async function inFolder(share: number, args: string[]): Promise<Facts & { dir: string; err: string }> {
+    const dir = folder();
+    await write(uneven(), join(dir, "m.circle"));
+    samples(dir, 16, scaled(share));
+    const all = ["tune", "m.circle", ...DATA, ...args, "-o", "out.circle"];
+    const { out } = await succeeded([...all, "--json", "--quiet"], { cwd: dir });
+    const { out: text } = await succeeded([...all, "--force"], { cwd: dir });
+    return { ...JSON.parse(out), dir, err: text };
+  }
+
+  test("a target that holds on the samples of the search alone is not enough", async () => {
+    const even = await tuned(["--until", "sqnr=36", "--output-dtype", "int16"], "even.circle");
+    expect(even.layers).toEqual({ up: "int16", down: "int16" });
+    const facts = await inFolder(0.5, ["--until", "sqnr=36", "--output-dtype", "int16"]);
+    const result = pointOf(facts, "result")!;
+    expect(worst(result)).toBeGreaterThanOrEqual(36);
+    expect(Math.min(...(result.unseen as number[]))).toBeGreaterThanOrEqual(36);
+    expect(facts.holdsOnUnseen).toBe(true);
+    expect(Object.keys(facts.layers).length).toBeGreaterThan(2);
+    // Another way to the same: compare, on the held half (of which the checking samples are half).
+    const { out } = await succeeded(
+      ["compare", "m.circle", "out.circle", "--data", "samples.npy", "--split", "0.5", "--json"],
+      { cwd: facts.dir },
+    );
+    expect(JSON.parse(out).outputs[0].metrics.sqnr).toBeGreaterThanOrEqual(36);
+  });
+
+  test("what nothing brings to hold there is said, and the result is within 1 dB of the most", async () => {
+    const facts = await inFolder(0.01, ["--until", "sqnr=30"]);
+    const of = (what: string) => pointOf(facts, what)!.unseen![0] as number;
+    expect(of("all high")).toBeLessThan(30);
+    expect(facts.holdsOnUnseen).toBe(false);
+    expect(of("result")).toBeGreaterThanOrEqual(of("all high") - 1 - 1e-6);
+    expect(facts.err).toContain("on the samples that check, the target is missed");
+    expect(existsSync(join(facts.dir, "out.circle"))).toBe(true);
+  });
+
+  test("a budget does not look at them", async () => {
+    const facts = await inFolder(0.5, ["--at-most", "50%"]);
+    expect(facts.checkDecides).toBe(false);
+    expect(facts.holdsOnUnseen).toBeNull();
+  });
+});
+
+describe("weights alone", () => {
+  const WEIGHTS = ["--data", "samples.npy", "--scheme", "weights-int4"];
+  const run = async (args: string[], output: string, model = "m.tflite"): Promise<Facts> =>
+    JSON.parse((await succeeded(["tune", model, ...args, "-o", output, "--force", "--json", "--quiet"], { cwd })).out);
+
+  test("int4 and int8: bytes count four bits for a weight", async () => {
+    const facts = await run([...WEIGHTS, "--cost", "bytes", "--at-most", "100%"], "w.tflite");
+    // Four layers of 16 × 16 weights: 1024 halves of a byte more.
+    expect(pointOf(facts, "all high")!.cost).toBe(512);
+    expect(pointOf(facts, "all high")!.bytes - pointOf(facts, "all low")!.bytes).toBe(512);
+  });
+
+  test("a size is kept, by layers of both", async () => {
+    await write(noisy(), join(cwd, "noisy.tflite"));
+    const all = await run([...WEIGHTS, "--at-most", "100%"], "w.tflite", "noisy.tflite");
+    const size = pointOf(all, "all low")!.bytes + 300;
+    const facts = await run([...WEIGHTS, "--target-size", `${size / 1000}KB`], "w.tflite", "noisy.tflite");
+    expect(statSync(join(cwd, "w.tflite")).size).toBeLessThanOrEqual(size);
+    expect(worst(pointOf(facts, "result")!)).toBeGreaterThan(worst(pointOf(facts, "all low")!));
+    const { out } = await succeeded(["inspect", "w.tflite", "--json"], { cwd });
+    for (const dtype of ["INT4", "INT8"]) expect(out).toContain(dtype);
+  });
+
+  test("kernels that round activations while they run are measured as they are", async () => {
+    const args = ["--data", "samples.npy", "--scheme", "dynamic-int8", "--at-most", "50%"];
+    const facts = await run(args, "w.tflite");
+    // Each row has one weight, so its integers are exact, and all that is lost is lost by rounded activations.
+    expect(worst(pointOf(facts, "all low")!)).toBeLessThan(60);
+    expect(worst(pointOf(facts, "all high")!)).toBe(Number.POSITIVE_INFINITY);
   });
 });
 
@@ -223,11 +339,35 @@ describe("results are the same", () => {
     expect(bytes("part.circle")).toEqual(bytes("whole.circle"));
   });
 
-  test("a state of another search is not used", async () => {
-    copyFileSync(join(cwd, "s.json"), join(cwd, "t.json"));
-    const other = [...args, "--granularity", "layer", "-o", "other.circle", "--state", "t.json"];
-    const { err } = await minmaxq(other, { cwd });
-    expect(err).not.toContain("goes on with");
+  describe("a state of another search is not used", () => {
+    const goesOn = async (words: string[], change?: (state: { key: string }) => void) => {
+      const state = JSON.parse(readFileSync(join(cwd, "s.json"), "utf8"));
+      change?.(state);
+      writeFileSync(join(cwd, "t.json"), JSON.stringify(state));
+      const { code, err } = await minmaxq([...words, "-o", "other.circle", "--state", "t.json"], { cwd });
+      expect(code).toBe(0);
+      return err.includes("goes on with");
+    };
+    test("but that of the same one is", async () => {
+      expect(await goesOn(args)).toBe(true);
+      // Other goals use the same measurements.
+      expect(await goesOn(["tune", "m.circle", ...DATA, "--at-most", "50%", "--force"])).toBe(true);
+    });
+    test("other settings", async () => {
+      expect(await goesOn([...args, "--output-dtype", "int16"])).toBe(false);
+      expect(await goesOn([...args, "--accuracy", "compat"])).toBe(false);
+      expect(await goesOn([...args, "--split", "0.4"])).toBe(false);
+    });
+    test("another model of the same name", async () => {
+      const model = readFileSync(join(cwd, "m.circle"));
+      await write(smallLogistic(), join(cwd, "m.circle"));
+      const low = ["tune", "m.circle", ...DATA, "--at-most", "50%", "--force"];
+      expect(await goesOn(low)).toBe(false);
+      writeFileSync(join(cwd, "m.circle"), model);
+    });
+    test("another version, whose key is another one", async () => {
+      expect(await goesOn(args, (state) => Object.assign(state, { key: state.key.replace(/^./, "-") }))).toBe(false);
+    });
   });
 });
 
@@ -241,6 +381,12 @@ describe("refusals", () => {
     ["a program without use", ["--until", "sqnr=20", "--metric", "true"], 2, "does nothing"],
     ["a share above all", ["--at-most", "120%"], 2, "such as 20%"],
     ["one level", ["--until", "sqnr=20", "--levels", "uint8"], 2, "two or more"],
+    [
+      "levels of weights and activations",
+      ["--until", "sqnr=20", "--levels", "uint8,weights-int8"],
+      2,
+      "cannot stand beside",
+    ],
     ["levels of two families", ["--until", "sqnr=20", "--levels", "uint8,int16x8"], 2, "cannot stand beside"],
     ["float32 first", ["--until", "sqnr=20", "--levels", "float32,uint8"], 2, "put it last"],
     ["a time that is none", ["--until", "sqnr=20", "--time-limit", "soon"], 2, "such as 90s"],
