@@ -101,13 +101,13 @@ async function run([model]: readonly string[], given: OptionValues, output: Outp
   });
   done();
   if (options.saveConfig !== undefined) writeConfig(options.saveConfig, result);
-  const { tuned, layers, report } = result;
+  const { tuned, report } = result;
   if (options.json) {
     const { output: written, seconds } = report;
     return output.print(
       documentText("tune", {
         ...{ model, output: written, seconds, accuracy: options.accuracy },
-        layers: Object.fromEntries([...layers].flatMap(([level, names]) => names.map((name) => [name, level]))),
+        layers: Object.fromEntries(tuned.result.layers),
         ...tuneFacts(tuned),
       }),
     );
@@ -152,10 +152,11 @@ function levelsOf(own: Level, names: readonly string[] | undefined, dialect: Dia
 }
 
 /** Layers as --config takes them: those that were chosen, and those that the user had set. */
-function writeConfig(path: string, { layers, own }: TuneResult): void {
+function writeConfig(path: string, { tuned, own }: TuneResult): void {
+  const chosen = Map.groupBy(tuned.result.layers, ([, level]) => level);
   const config = {
     layers: [
-      ...[...layers].map(([dtype, names]) => ({ names, dtype })),
+      ...[...chosen].map(([dtype, layers]) => ({ names: layers.map(([name]) => name), dtype })),
       ...[...own].map(([name, { scheme, weights, float, granularity }]) => ({
         name,
         dtype: float ? FLOAT : (weights ?? scheme).name,

@@ -44,11 +44,14 @@ export const DIAGNOSIS = z.object({
 
 export const DIAGNOSE = DIAGNOSIS.extend({ model: z.string() });
 
+/** Schemes by names of layers. */
+const LAYERS = z.record(z.string(), z.string());
+
 export const TUNE = z.object({
   model: z.string(),
   output: REPORT.shape.output,
   seconds: z.number(),
-  layers: z.record(z.string(), z.string()).describe("schemes of layers that have another one than the model"),
+  layers: LAYERS.describe("schemes of layers that have another one than the model"),
   accuracy: z.string().describe("level of --accuracy that quantize gives the same bytes with"),
   outputs: list(z.string()),
   units: COUNT.describe("parts that are chosen for"),
@@ -62,6 +65,7 @@ export const TUNE = z.object({
       sqnr: list(NUMBER),
       predicted: list(NUMBER),
       unseen: list(NUMBER).describe("on the samples that check"),
+      layers: LAYERS,
       score: z.number().optional(),
     }),
   ),

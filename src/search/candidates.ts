@@ -50,12 +50,19 @@ export class Candidates {
     });
   }
 
+  /** Levels by names of layers: all but those that have the model's own scheme. */
+  namesOf(choice: Choice): Map<string, string> {
+    const { units, levels } = this.init;
+    return new Map(
+      choice.flatMap((level, unit) =>
+        level === 0 ? [] : units[unit]!.names.map((name) => [name, levels[level]!.name] as const),
+      ),
+    );
+  }
+
   /** The settings of layers that a choice means: all but those that have the model's own scheme. */
   layersOf(choice: Choice): string[] {
-    const { units, levels } = this.init;
-    return choice.flatMap((level, unit) =>
-      level === 0 ? [] : units[unit]!.names.map((name) => `${name}=${levels[level]!.name}`),
-    );
+    return [...this.namesOf(choice)].map(([name, level]) => `${name}=${level}`);
   }
 
   /** Bytes and noise of a choice, made quickly, on the samples of the search; with `scored`, also what the user's program says. */

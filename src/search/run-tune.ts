@@ -37,8 +37,6 @@ export interface TuneSettings {
 
 export interface TuneResult {
   readonly tuned: Tuned;
-  /** Names of layers by level, without those of the first. */
-  readonly layers: ReadonlyMap<string, readonly string[]>;
   /** What the user set of layers, by name; the search left them alone. */
   readonly own: ReadonlyMap<string, LayerSetting>;
   readonly report: Report;
@@ -84,11 +82,7 @@ export async function runTune(
     const tuned = await tune({ model, graph, candidates, goal, cost, limits }, io);
     const { choice } = tuned.result;
     const report = await session.write(candidates.layersOf(choice), io);
-    const layers = new Map<string, string[]>();
-    for (const [unit, level] of choice.entries())
-      if (level > 0)
-        layers.set(levels[level]!.name, [...(layers.get(levels[level]!.name) ?? []), ...units[unit]!.names]);
-    return { tuned, layers, own, report };
+    return { tuned, own, report };
   } catch (error) {
     if (!(error instanceof OutOfTime)) throw error;
     throw new FileError(settings.model, "--time-limit: over before anything was found that will do; give more time", {

@@ -38,6 +38,8 @@ export interface TunePoint extends Proven {
   /** Of what more bits for all units cost, 0 to 1. */
   readonly share: number;
   readonly predicted: Noises;
+  /** Levels by names of layers, but for those of the first. */
+  readonly layers: ReadonlyMap<string, string>;
 }
 
 export interface Tuned {
@@ -268,7 +270,13 @@ function report(
   const { units, bench, check } = candidates.init;
   const points = [...named, ["result", best.choice] satisfies Named].map(([what, choice]): TunePoint => {
     const proven = proofs.get(choice)!;
-    return { ...proven, what, share: whole > 0 ? proven.cost / whole : 0, predicted: predict(table, choice) };
+    return {
+      ...proven,
+      what,
+      share: whole > 0 ? proven.cost / whole : 0,
+      predicted: predict(table, choice),
+      layers: candidates.namesOf(choice),
+    };
   });
   const result = points.at(-1)!;
   const { checked } = result;

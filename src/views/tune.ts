@@ -76,7 +76,7 @@ export function tuneFacts(tuned: Tuned): object {
     outputs,
     units,
     samples: { search: samples[0], check: samples[1] },
-    points: points.map(({ what, share, cost, bytes, noises, predicted, checked, score }) => ({
+    points: points.map(({ what, share, cost, bytes, noises, predicted, checked, score, layers }) => ({
       what,
       share,
       cost,
@@ -84,6 +84,7 @@ export function tuneFacts(tuned: Tuned): object {
       sqnr: dBs(noises),
       predicted: dBs(predicted),
       unseen: dBs(checked),
+      layers: Object.fromEntries(layers),
       ...(score !== undefined && { score }),
     })),
     unreachable: limits,
