@@ -1,12 +1,13 @@
 /**
  * docs/accuracy.md: what `--accuracy` and `tune` bring on real models, measured with the executable.
  *
- *     bun run scripts/write-accuracy.ts                   measures everything (half an hour), writes docs/accuracy.json and docs/accuracy.md
+ *     bun run scripts/write-accuracy.ts                   measures everything (a quarter of an hour of two quiet cores), writes docs/accuracy.json and docs/accuracy.md
  *     bun run scripts/write-accuracy.ts --without-tune    the same without mixed precision, whose figures stay what they were
  *     bun run scripts/write-accuracy.ts --only-tune hand  mixed precision alone, of these models; other figures stay what they were
  *     bun run scripts/write-accuracy.ts hand int8 best    only these models, schemes and levels: rows on the terminal, nothing is written
  *     bun run scripts/write-accuracy.ts --page            writes docs/accuracy.md from docs/accuracy.json once more
  *
+ * Rows are kept in build/accuracy while it works: a run that was stopped goes on behind them with the same command, as long as the executable is the same.
  * Needs ../shared/models and ../shared/images. Pictures with an even number set ranges, and everything that is chosen; those with an odd number
  * judge. MINMAXQ names another executable to measure.
  */
@@ -23,7 +24,8 @@ import {
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { LEVELS, type MeasuredModel, MODELS, SCHEMES, SHARES } from "./accuracy/cells.ts";
+import { LEVELS, type MeasuredModel, type MeasuredScheme, MODELS, SCHEMES, SHARES } from "./accuracy/cells.ts";
+import { Journal } from "./accuracy/journal.ts";
 import { Judge } from "./accuracy/judge.ts";
 import { pageOf } from "./accuracy/page.ts";
 import type { Figures, Row, TuneRow } from "./accuracy/results.ts";
@@ -34,6 +36,7 @@ const ROOT = join(import.meta.dir, "..");
 const SHARED = join(ROOT, "../shared");
 const KEPT = join(ROOT, "docs/accuracy.json");
 const PAGE = join(ROOT, "docs/accuracy.md");
+const ROWS = join(ROOT, "build/accuracy");
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -78,14 +81,22 @@ function say(row: Row): void {
   );
 }
 
-function tunedBy(judge: Judge, models: readonly MeasuredModel[]): TuneRow[] {
+function tunedBy(judge: Judge, journal: Journal, models: readonly MeasuredModel[]): TuneRow[] {
+  const texts = (values: readonly number[]) => values.map((each) => each.toFixed(1)).join(", ");
   return models.flatMap((model) =>
     SHARES.map((share) => {
-      const row = judge.tune(model, share);
-      console.log(`${model.name.padEnd(7)} tune ${share} %: ${row.sqnr.map((each) => each.toFixed(1)).join(", ")} dB`);
+      const row = journal.once(`tune ${model.name} ${share}`, () => judge.tune(model, share, journal.folder));
+      const { sqnr, front, back, seconds } = row;
+      const cuts = `front ${texts(front.sqnr)}, back ${texts(back.sqnr)}`;
+      console.log(`${model.name.padEnd(7)} tune ${share} %: ${texts(sqnr)} dB (${cuts})  ${seconds.toFixed(0)} s`);
       return row;
     }),
   );
+}
+
+/** What rows depend on beside their names. */
+function keyOf(executable: string): string {
+  return `${new Bun.CryptoHasher("sha256").update(readFileSync(executable)).digest("hex")} ${values.repeats}`;
 }
 
 /** Rows of some models in place of what is kept of them. */
@@ -104,12 +115,22 @@ function measure(executable: string): void {
   try {
     const [even, odd] = halves(folder);
     const judge = new Judge(executable, join(SHARED, "models"), folder, even, odd);
-    const before = loadavg()[0]!;
-    if (values["only-tune"]) return writeTuned(tunedBy(judge, chosen(MODELS)));
+    const journal = new Journal(ROWS, keyOf(executable));
+    if (journal.size > 0) console.log(`goes on behind ${journal.size} rows in build/accuracy`);
+    const before = journal.once("load", () => loadavg()[0]!);
+    if (values["only-tune"]) {
+      writeTuned(tunedBy(judge, journal, chosen(MODELS)));
+      return journal.remove();
+    }
+    const some = chosen(LEVELS);
+    const rowsOf = (model: MeasuredModel, scheme: MeasuredScheme) =>
+      journal.once(`${model.name} ${scheme.name} ${some.map(({ name }) => name)}`, () =>
+        judge.levels(model, scheme, some, Number(values.repeats)),
+      );
     const rows: Row[] = [];
     for (const model of chosen(MODELS))
       for (const scheme of chosen(SCHEMES))
-        for (const row of judge.levels(model, scheme, chosen(LEVELS), Number(values.repeats))) {
+        for (const row of rowsOf(model, scheme)) {
           rows.push(row);
           say(row);
         }
@@ -119,8 +140,9 @@ function measure(executable: string): void {
       load: [before, loadavg()[0]!],
       date: new Date().toISOString().slice(0, 10),
       rows,
-      tuned: values["without-tune"] ? (keptFigures()?.tuned ?? []) : tunedBy(judge, MODELS),
+      tuned: values["without-tune"] ? (keptFigures()?.tuned ?? []) : tunedBy(judge, journal, MODELS),
     });
+    journal.remove();
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

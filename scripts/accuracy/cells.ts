@@ -44,5 +44,8 @@ export const MOST_LOSS = 0.5;
 /** The output that is hardest: of hand, the fourth in int8. */
 export const HARD = { model: "hand", scheme: "int8", output: 3, least: 12 } as const;
 
+/** The level of --accuracy that `tune` and the cuts beside it have. */
+export const TUNE_LEVEL = "good";
+
 /** Percent of int16 that `tune` may use. */
 export const SHARES = [10, 20, 30] as const;

@@ -1,8 +1,8 @@
 /** Runs the executable, and holds what it wrote to the float model. */
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { MeasuredModel, MeasuredScheme } from "./cells.ts";
-import type { Row, TuneRow } from "./results.ts";
+import { type MeasuredModel, type MeasuredScheme, TUNE_LEVEL } from "./cells.ts";
+import type { Cut, Row, TuneRow } from "./results.ts";
 
 interface ToldOutput {
   readonly metrics: { readonly sqnr: number | null };
@@ -11,7 +11,7 @@ interface ToldOutput {
 interface ToldPoint {
   readonly what: string;
   readonly share: number;
-  readonly unseen?: readonly (number | null)[];
+  readonly layers: Readonly<Record<string, string>>;
 }
 
 /** Outputs without any error. */
@@ -57,20 +57,31 @@ export class Judge {
     return [...rows.values()];
   }
 
-  /** `tune` within a share of int16, beside cuts over depth at that share, which ONE's bisection finds. */
-  tune(model: MeasuredModel, percent: number): TuneRow {
-    const output = join(this.folder, "tuned.circle");
-    const words = ["tune", join(this.models, model.file), "--data", this.even, ...model.options];
-    const { seconds, stdout } = this.run([...words, "--at-most", `${percent}%`, "-o", output, "--json"]);
+  /**
+   * `tune` within a share of int16, beside cuts over depth at that share, which ONE's bisection finds: all three are judged on the photographs
+   * that no part of them saw. Measurements of a search stay in the folder `kept`: another share of the model uses them, too.
+   */
+  tune(model: MeasuredModel, percent: number, kept: string): TuneRow {
+    const output = join(this.folder, "output.circle");
+    const state = join(kept, `${model.name}.tune.json`);
+    const words = [join(this.models, model.file), "--data", this.even, ...model.options];
+    const searched = ["tune", ...words, "--at-most", `${percent}%`, "--accuracy", TUNE_LEVEL, "--state", state];
+    const { seconds, stdout } = this.run([...searched, "-o", output, "--json"]);
     const { points } = JSON.parse(stdout) as { points: readonly ToldPoint[] };
-    const find = (name: string) => points.find(({ what }) => what === name);
-    const own = (name: string) => (find(name)?.unseen ?? []).map((each) => each ?? PERFECT);
+    const find = (name: string) => points.find(({ what }) => what === name)!;
+    const sqnr = this.judged(model, output);
+    const cut = (name: string): Cut => {
+      const { share, layers } = find(name);
+      const config = join(this.folder, "layers.json");
+      const entries = Object.entries(layers).map(([name, dtype]) => ({ name, dtype }));
+      writeFileSync(config, JSON.stringify({ layers: entries }));
+      const settings = ["--split", "0.5", "--accuracy", TUNE_LEVEL, "--config", config];
+      this.run(["quantize", ...words, ...settings, "-o", output, "--force"]);
+      return { share, sqnr: this.judged(model, output) };
+    };
     const row = {
-      ...{ model: model.name, percent, share: find("result")!.share, seconds },
-      sqnr: this.judged(model, output),
-      own: own("result"),
-      front: own("front split"),
-      back: own("back split"),
+      ...{ model: model.name, percent, share: find("result").share, sqnr, seconds },
+      ...{ front: cut("front split"), back: cut("back split") },
     };
     rmSync(output);
     return row;

@@ -14,18 +14,22 @@ export interface Row {
   readonly notes: readonly string[];
 }
 
-/** `tune --at-most`. */
+/** A model of which all before or behind a cut is int16. */
+export interface Cut {
+  readonly share: number;
+  readonly sqnr: readonly number[];
+}
+
+/** `tune --at-most`. All SQNRs are of the pictures with odd numbers. */
 export interface TuneRow {
   readonly model: string;
   readonly percent: number;
   readonly share: number;
-  /** On the pictures with odd numbers. */
   readonly sqnr: readonly number[];
-  /** As `tune` measures its points itself, on pictures of the even half by which nothing was chosen. */
-  readonly own: readonly number[];
-  /** The same of a cut of the model at that share, its front or its back in int16: what ONE's bisection over depth looks for. */
-  readonly front: readonly number[];
-  readonly back: readonly number[];
+  /** Cuts of the model at that share, its front or its back in int16: what ONE's bisection over depth looks for. */
+  readonly front: Cut;
+  readonly back: Cut;
+  /** Of the search; one of another share before it leaves it what both measure. */
   readonly seconds: number;
 }
 

@@ -37,7 +37,7 @@ async function run([model]: readonly string[], options: OptionValues, output: Ou
   checkTogether({ ...options, output: beside });
   const session = await Session.open(searchSettings(model!, options, beside), output);
   try {
-    const quantized = await session.quantize([], 1);
+    const quantized = await session.quantize([]);
     const switches = await openSwitches(quantized.path, session.prepared, session.part.subgraph);
     const bench = await session.bench("held");
     try {

@@ -4,13 +4,14 @@ import { rmSync, writeFileSync } from "node:fs";
 import { FileError, type MinmaxqError, reasonOf, UsageError } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { checkEnding, checkPaths, checkReport } from "../driver/paths.ts";
-import { checkTogether } from "../options/lists.ts";
+import type { Dialect } from "../model/index.ts";
+import { checkTogether, METHOD_OPTIONS } from "../options/lists.ts";
+import { schemeNameOf } from "../options/scheme.ts";
 import { SEARCH_OPTIONS, searchSettings } from "../options/search.ts";
 import type { OptionValues } from "../options/values.ts";
-import { finerScheme, SCHEMES, type Scheme } from "../rules/schemes.ts";
 import type { Goal } from "../search/goal.ts";
-import { runTune } from "../search/run-tune.ts";
-import type { SearchSettings } from "../search/session.ts";
+import { finerLevel, type Level, levelNamed } from "../search/levels.ts";
+import { runTune, type TuneResult } from "../search/run-tune.ts";
 import { coloursFor, columnsOf } from "../terminal/streams.ts";
 import { documentText } from "../views/json.ts";
 import { summary } from "../views/summary.ts";
@@ -24,6 +25,9 @@ export const tune: Command = {
   options: [
     "output",
     ...SEARCH_OPTIONS,
+    "block",
+    ...METHOD_OPTIONS,
+    "equalize",
     "until",
     "atMost",
     "targetSize",
@@ -43,6 +47,7 @@ export const tune: Command = {
     "minmaxq tune model.tflite --data samples.npz --at-most 20% -o model.int8.tflite",
     "minmaxq tune model.tflite --data samples.npz --target-size 3.5MB -o model.circle",
     "minmaxq tune model.tflite --data samples/ --until sqnr=25 --levels int8,int16x8,float32 -o tuned.tflite --save-config layers.json",
+    "minmaxq tune model.tflite --data samples.npz --until sqnr=30 --scheme weights-int4 --cost bytes -o small.tflite",
   ],
   notes: [
     "Rows of the table:",
@@ -58,30 +63,33 @@ export const tune: Command = {
 /** Codes of errors after which measurements are of no use. */
 const FINAL = ["not-reachable", "nothing-found", "metric-failed"];
 
-async function run([model]: readonly string[], options: OptionValues, output: Output): Promise<void> {
-  const goal = goalOf(options);
-  checkTogether(options);
+/** What is done for accuracy where nothing is said. */
+const USUAL_ACCURACY = "good";
+
+async function run([model]: readonly string[], given: OptionValues, output: Output): Promise<void> {
+  const goal = goalOf(given);
+  // The first level is the model's own scheme.
+  const first = given.scheme ?? given.dtype ?? given.levels?.[0];
+  const options = {
+    ...given,
+    ...(first !== undefined && first !== FLOAT && { scheme: first as OptionValues["scheme"] }),
+    accuracy: given.accuracy ?? USUAL_ACCURACY,
+  };
+  checkTogether(options, "measured");
   checkEnding(options.output);
   checkPaths([model!, ...options.data!.map(({ location }) => location)], options.output, options.force);
   const state = options.state ?? `${options.output}.tune.json`;
   for (const [flag, path] of [["--save-config", options.saveConfig] as const, ["--state", state] as const])
     if (path !== undefined) checkReport(flag, path, [model!], options.output);
   const settings = searchSettings(model!, options, options.output);
-  const levels = levelsOf(settings, options);
+  const levels = levelsOf(levelNamed(schemeNameOf(options)), given.levels, settings.dialect!);
   const done = () => {
     if (options.state === undefined) rmSync(state, { force: true });
   };
-  const { tuned, layers, report } = await runTune(
+  const result = await runTune(
+    settings,
     {
-      // The first level is the model's own scheme.
-      ...settings,
-      options: { ...settings.options!, scheme: schemeOfLevel(levels[0]!, settings.options!.scheme) },
-    },
-    {
-      goal,
-      cost: options.cost,
-      levels: levels.map((name) => ({ name })),
-      state,
+      ...{ goal, cost: options.cost, levels, state },
       ...(options.metric !== undefined && { metric: options.metric }),
       ...(options.timeLimit !== undefined && { seconds: options.timeLimit }),
     },
@@ -92,12 +100,20 @@ async function run([model]: readonly string[], options: OptionValues, output: Ou
     throw error;
   });
   done();
-  if (options.saveConfig !== undefined) writeConfig(options.saveConfig, layers);
+  if (options.saveConfig !== undefined) writeConfig(options.saveConfig, result);
+  const { tuned, report } = result;
   if (options.json) {
     const { output: written, seconds } = report;
-    return output.print(documentText("tune", { model, output: written, seconds, layers, ...tuneFacts(tuned) }));
+    return output.print(
+      documentText("tune", {
+        ...{ model, output: written, seconds, accuracy: options.accuracy },
+        layers: Object.fromEntries(tuned.result.layers),
+        ...tuneFacts(tuned),
+      }),
+    );
   }
-  const view = { levels, cost: options.cost, colours: coloursFor(1), width: columnsOf(1) };
+  const names = levels.map(({ name }) => name);
+  const view = { levels: names, cost: options.cost, colours: coloursFor(1), width: columnsOf(1) };
   for (const line of [...tuneLines(tuned, view), ...summary(report)]) output.print(line);
 }
 
@@ -119,31 +135,35 @@ function goalOf({ until, atMost, targetSize, metric }: OptionValues): Goal {
   return goals[0]!;
 }
 
-function schemeOfLevel(name: string, own: Scheme): Scheme {
-  return name === own.name ? own : SCHEMES[name as keyof typeof SCHEMES];
-}
+const FLOAT = "float32";
 
-/** Levels by name, the model's scheme first. Throws a UsageError for those that cannot stand beside each other. */
-function levelsOf(
-  { options, dialect }: SearchSettings,
-  { levels, scheme: asked, dtype }: OptionValues,
-): readonly string[] {
-  const { scheme } = options!;
-  if (!levels) return [scheme.name, finerScheme(scheme.activation.dtype, dialect!)?.name ?? "float32"];
-  const [first, ...others] = levels;
-  if (first === "float32") throw new UsageError("--levels: begins with float32, which has the most bits; put it last");
-  if ((asked ?? dtype) !== undefined && scheme.name !== first)
-    throw new UsageError(`--levels: begins with ${first}, and the scheme is ${scheme.name}; begin with that one`);
-  const { family } = SCHEMES[first as keyof typeof SCHEMES];
-  for (const name of others)
-    if (name !== "float32" && SCHEMES[name as keyof typeof SCHEMES].family !== family)
-      throw new UsageError(`--levels: ${name} cannot stand beside ${first}, whose kernels are another runtime's`);
+/** Levels, the model's own first. Throws a UsageError for those that cannot stand beside each other. */
+function levelsOf(own: Level, names: readonly string[] | undefined, dialect: Dialect): readonly Level[] {
+  if (!names) return [own, finerLevel(own, dialect)];
+  const levels = names.map(levelNamed);
+  const [first, ...others] = levels as [Level, ...Level[]];
+  if (first.name === FLOAT) throw new UsageError("--levels: begins with float32, which has the most bits; put it last");
+  if (first.name !== own.name)
+    throw new UsageError(`--levels: begins with ${first.name}, and the scheme is ${own.name}; begin with that one`);
+  for (const { name, group } of others)
+    if (group !== undefined && group !== first.group)
+      throw new UsageError(`--levels: ${name} cannot stand beside ${first.name}, whose kernels are others`);
   return levels;
 }
 
-/** Layers by level, as --config takes them. */
-function writeConfig(path: string, layers: ReadonlyMap<string, readonly string[]>): void {
-  const config = { layers: [...layers].map(([dtype, names]) => ({ names, dtype })) };
+/** Layers as --config takes them: those that were chosen, and those that the user had set. */
+function writeConfig(path: string, { tuned, own }: TuneResult): void {
+  const chosen = Map.groupBy(tuned.result.layers, ([, level]) => level);
+  const config = {
+    layers: [
+      ...[...chosen].map(([dtype, layers]) => ({ names: layers.map(([name]) => name), dtype })),
+      ...[...own].map(([name, { scheme, weights, float, granularity }]) => ({
+        name,
+        dtype: float ? FLOAT : (weights ?? scheme).name,
+        ...(!float && !weights && { granularity }),
+      })),
+    ],
+  };
   try {
     writeFileSync(path, `${JSON.stringify(config, null, 2)}\n`);
   } catch (error) {

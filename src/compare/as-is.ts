@@ -33,11 +33,15 @@ export interface NotAsIs {
  * The side as it is, made of the side that is run as floats (what it is fed is the same); or why that cannot be. Only where LiteRT itself
  * has run the file (src/trial) is it run so here.
  */
-export async function asIs(
-  opened: OpenedModel,
-  fake: Side,
-  { subgraph }: SidePart = { subgraph: 0 },
-): Promise<Side | NotAsIs> {
+export async function asIs(opened: OpenedModel, fake: Side, part: SidePart = { subgraph: 0 }): Promise<Side | NotAsIs> {
+  const side = untriedAsIs(opened, fake, part);
+  if ("reason" in side) return side;
+  const trial = await tryModel(opened.source.path!);
+  return trial.ran ? side : { reason: "reason" in trial ? trial.reason : refusalText(trial.refused) };
+}
+
+/** The same without LiteRT's word on it, for those who run it at once. */
+export function untriedAsIs(opened: OpenedModel, fake: Side, { subgraph }: SidePart): Side | NotAsIs {
   const { dialect, source } = opened;
   if (dialect !== "tflite") return { reason: "it is a .circle file" };
   if (source.path === undefined) return { reason: "it is no file" };
@@ -45,8 +49,6 @@ export async function asIs(
   const graph = model.subgraphs![0]!;
   if (fake.stepwise || needsSteps(model, 0, new Map())) return { reason: "it is run operator by operator" };
   if (openTensors(graph)) return { reason: "it leaves sizes open" };
-  const trial = await tryModel(source.path);
-  if (!trial.ran) return { reason: "reason" in trial ? trial.reason : refusalText(trial.refused) };
   return sideOf(model, graph, fake);
 }
 

@@ -44,11 +44,15 @@ export const DIAGNOSIS = z.object({
 
 export const DIAGNOSE = DIAGNOSIS.extend({ model: z.string() });
 
+/** Schemes by names of layers. */
+const LAYERS = z.record(z.string(), z.string());
+
 export const TUNE = z.object({
   model: z.string(),
   output: REPORT.shape.output,
   seconds: z.number(),
-  layers: z.record(z.string(), z.string()).describe("schemes of layers that have another one than the model"),
+  layers: LAYERS.describe("schemes of layers that have another one than the model"),
+  accuracy: z.string().describe("level of --accuracy that quantize gives the same bytes with"),
   outputs: list(z.string()),
   units: COUNT.describe("parts that are chosen for"),
   samples: z.object({ search: COUNT, check: COUNT }),
@@ -60,12 +64,14 @@ export const TUNE = z.object({
       bytes: COUNT,
       sqnr: list(NUMBER),
       predicted: list(NUMBER),
-      unseen: list(NUMBER).optional(),
+      unseen: list(NUMBER).describe("on the samples that check"),
+      layers: LAYERS,
       score: z.number().optional(),
     }),
   ),
   unreachable: list(z.object({ output: z.string(), text: z.string() })),
-  holdsOnUnseen: z.boolean().nullable(),
+  checkDecides: z.boolean().describe("the samples that check had a say in what was taken, so they are not unseen"),
+  holdsOnUnseen: z.boolean().nullable().describe("whether the target holds on the samples that check"),
   cutShort: z.boolean(),
 });
 

@@ -2,10 +2,11 @@
 import { FileError, Problems } from "../base/errors.ts";
 import { runSteps } from "../base/steps.ts";
 import { indented } from "../base/text.ts";
+import type { Graph } from "../graph/graph.ts";
 import { withoutShapeOperands, withShapeOperands } from "../graph/shape-operands.ts";
 import { type Dialect, type Model, openModel } from "../model/index.ts";
 import { METADATA } from "../model/metadata.ts";
-import type { Context, Workspace } from "../passes/context.ts";
+import type { Context, LayerSetting, QuantizeOptions, Workspace } from "../passes/context.ts";
 import { missingRanges } from "../passes/float/check-ranges.ts";
 import { inferDtypes } from "../passes/infer-dtypes.ts";
 import { runPrepareSteps } from "../passes/prepare/index.ts";
@@ -15,13 +16,13 @@ import { checkTargetLayers, checkTargetScheme } from "../passes/target/settings.
 import { verify } from "../passes/verify.ts";
 import { noteWarnings } from "../passes/warnings.ts";
 import { workspace } from "../passes/workspace.ts";
-import { FAMILIES, schemesOf } from "../rules/schemes.ts";
+import { FAMILIES, schemesOf, type WeightScheme, weightSchemesOf } from "../rules/schemes.ts";
 import { DEFAULT_TARGETS } from "../rules/targets.ts";
 import { begin } from "./early-output.ts";
 import { checkEnding, checkPaths, checkReport } from "./paths.ts";
 import { recordSamples } from "./recording.ts";
 import type { Phase, Run } from "./run.ts";
-import type { QuantizeSettings, RecordSettings, Settings } from "./settings.ts";
+import type { LayerSources, QuantizeSettings, RecordSettings, Settings } from "./settings.ts";
 import { fedBy } from "./signatures.ts";
 import { notRecorded, refuseForeignState } from "./subgraphs.ts";
 import { writeAs, writeWorkspace } from "./write.ts";
@@ -64,30 +65,55 @@ export function importGraphs(run: Run): void {
   if (run.settings.profile) run.space.profile = true;
 }
 
-/** Gives layers the settings that a file and arguments name; a name that both set is the arguments'. */
-export async function setLayersOf(run: Run): Promise<void> {
-  const { space, settings, options } = run;
-  const { config, given } = settings.layers ?? {};
-  if (config === undefined && given === undefined) return;
+/** Gives layers the settings that a file and arguments name; a name that both set is the arguments'. `alone`: the model's scheme of weights alone. */
+export async function setLayersOf(run: Run, alone?: WeightScheme): Promise<void> {
+  const { space, settings, options, likeReference } = run;
+  if (!settings.layers) return;
+  const resolved = await resolvedLayers(space.graphs, settings.layers, options, likeReference);
+  for (const [name, setting] of resolved) space.context.layers.set(name, setting);
+  if (alone) refuseOtherKinds(space.context, alone);
+  else refuseOtherFamilies(space.context);
+}
+
+/** Settings of layers by name, from a file and arguments. Throws a MinmaxqError for what does not fit the graphs. */
+export async function resolvedLayers(
+  graphs: readonly Graph[],
+  { config, given }: LayerSources,
+  options: QuantizeOptions,
+  likeReference = false,
+): Promise<Map<string, LayerSetting>> {
   // Loaded only where they are needed: zod and picomatch would be a tenth of every start.
   const [{ readConfig }, { layerArgument, layerEntries, mergeLayers }, { layerSettings }] = await Promise.all([
     import("../settings/config.ts"),
     import("../settings/layer-arguments.ts"),
     import("../settings/layers.ts"),
   ]);
-  const lists = config === undefined ? [] : readConfig(config, options, run.likeReference);
+  const lists = config === undefined ? [] : readConfig(config, options, likeReference);
   const parsed = (given ?? []).map((text) => layerArgument(text, options));
-  const merged = given === undefined ? lists : mergeLayers(lists, layerEntries(space.graphs, parsed));
-  if (merged.length === 0) return;
-  for (const [name, setting] of layerSettings(space.graphs, merged)) space.context.layers.set(name, setting);
-  refuseOtherFamilies(space.context);
+  const merged = given === undefined ? lists : mergeLayers(lists, layerEntries(graphs, parsed));
+  return merged.length === 0 ? new Map() : layerSettings(graphs, merged);
+}
+
+/** Where weights alone are quantized a layer can stay float, or have another scheme of the same kernels. */
+function refuseOtherKinds({ layers }: Context, { name: alone, kind }: WeightScheme): void {
+  const problems = new Problems();
+  for (const [name, { float, weights }] of layers)
+    if (!float && weights?.kind !== kind)
+      problems.add(
+        `layer settings: "${name}": beside weights of ${alone}, which alone are quantized, a layer can be ${weightSchemesOf(kind)} or float32`,
+      );
+  problems.throwIfAny("layer settings that cannot stand beside the model's scheme");
 }
 
 /** A layer's scheme follows the rules of the model's: tensors of the two cannot stand side by side. */
 function refuseOtherFamilies({ layers, options: { scheme } }: Context): void {
   const problems = new Problems();
-  for (const [name, { scheme: own }] of layers)
-    if (own.family !== scheme.family)
+  for (const [name, { scheme: own, weights }] of layers)
+    if (weights)
+      problems.add(
+        `layer settings: "${name}" is ${weights.name}, which is for models whose weights alone are quantized (--scheme ${weights.name}); choose ${schemesOf(scheme.family)} or float32`,
+      );
+    else if (own.family !== scheme.family)
       problems.add(
         `layer settings: "${name}" is ${own.name} (${FAMILIES[own.family]}'s), which cannot stand beside ${scheme.name} (${FAMILIES[scheme.family]}'s); choose ${schemesOf(scheme.family)} or float32`,
       );

@@ -2,17 +2,24 @@
  * The own flow cut in two, for those who quantize one model many times: all up to the ranges, once; then all that follows, for each choice
  * of layers. Both are OWN_FLOW's own phases in its order.
  *
- *     model ─ prepareAndRecord ─▶ float model with ranges ─ quantizeRecorded ─▶ quantized model
+ *     model ─ prepareAndRecord ─▶ float model with ranges ─ quantizeRecorded ─▶ quantized model, quickly: for a search
+ *     model ─────────────────────── quantizeWhole ────────────────────────────▶ quantized model, as `quantize` makes it
  *
- * Ranges are recorded with float weights, because which weights are rounded, and how, is what is still to be chosen.
+ * Ranges are recorded with float weights, because which weights are rounded, and how, is what is still to be chosen. Of accuracy's methods the
+ * quick way has headroom alone. Where weights alone are quantized nothing is recorded, and samples run for bias correction alone, which is much
+ * of the result there.
  */
 import { ACCURACY_LEVELS } from "../accuracy/settings.ts";
 import { type Io, SILENT } from "./io.ts";
 import { writeResult } from "./phases.ts";
-import { OWN_FLOW } from "./quantize.ts";
+import { OWN_FLOW, quantize } from "./quantize.ts";
 import type { Report } from "./report.ts";
 import { type Phase, Run, runFlow } from "./run.ts";
 import type { QuantizeSettings } from "./settings.ts";
+import { quantizeWeightsAlone, type WeightsAloneSettings } from "./weights-alone.ts";
+
+/** What is quantized many times; `weights`: weights alone. */
+export type SearchedSettings = QuantizeSettings & Partial<Pick<WeightsAloneSettings, "weights">>;
 
 const RECORD = "record";
 const WITHOUT = ["start threads", "begin output", "fake-quantize weights"];
@@ -41,8 +48,20 @@ export function prepareOnly(settings: QuantizeSettings, io: Io = SILENT): Promis
   return begun(settings, false, io);
 }
 
-/** Quantizes what `prepareAndRecord` wrote. `headroom`: of 16-bit activations, 1 for none. Throws a MinmaxqError. */
-export function quantizeRecorded(settings: QuantizeSettings, headroom: number, io: Io = SILENT): Promise<Report> {
-  const accuracy = { ...ACCURACY_LEVELS.compat, margin16: headroom };
+/** Quantizes what `prepareAndRecord` wrote; a float model as it is where weights alone are meant. Throws a MinmaxqError. */
+export function quantizeRecorded(settings: SearchedSettings, io: Io = SILENT): Promise<Report> {
+  const { weights } = settings;
+  const { margin, margin16, biasCorrection } = settings.accuracy ?? ACCURACY_LEVELS.compat;
+  if (weights) {
+    const accuracy = { ...ACCURACY_LEVELS.compat, biasCorrection };
+    return quantizeWeightsAlone({ ...settings, weights, accuracy }, io);
+  }
+  const accuracy = { ...ACCURACY_LEVELS.compat, margin16, ...(margin !== undefined && { margin }) };
   return runFlow(OWN_FLOW, new Run({ ...settings, accuracy, samples: undefined }, io));
+}
+
+/** Quantizes a model as `quantize` does, with its samples and all of accuracy's methods. Throws a MinmaxqError. */
+export function quantizeWhole(settings: SearchedSettings, io: Io = SILENT): Promise<Report> {
+  const { weights } = settings;
+  return weights ? quantizeWeightsAlone({ ...settings, weights }, io) : quantize(settings, io);
 }

@@ -53,7 +53,7 @@ export const IMPORT: Phase = {
 export const SET_LAYERS: Phase = {
   name: "set layers",
   why: "before any pass: what becomes part of another layer hands its setting on",
-  run: setLayersOf,
+  run: (run) => setLayersOf(run),
 };
 export const ZERO_BIAS: Phase<QuantizeSettings> = {
   name: "zero bias",

@@ -17,12 +17,11 @@ import {
   valuesTooLarge,
 } from "../passes/transform/quantize-weights-alone.ts";
 import type { Kept, WeightsAlone } from "../passes/transform/weights-plan.ts";
-import { KEEP_FLOAT } from "../settings/layer-words.ts";
 import { improvesWeights } from "./accuracy-phases.ts";
 import { begin } from "./early-output.ts";
 import { type Io, SILENT } from "./io.ts";
 import { prepareRun } from "./own-phases.ts";
-import { checkFiles, refuseProblems, writeResult } from "./phases.ts";
+import { checkFiles, refuseProblems, setLayersOf, writeResult } from "./phases.ts";
 import type { Report } from "./report.ts";
 import { type Phase, Run, runFlow } from "./run.ts";
 import { OPERATOR_VERSIONS, RUN_IN_LITERT } from "./run-result.ts";
@@ -48,7 +47,8 @@ class TooLarge extends Error {
 }
 
 /** The phases; `attempt` is what the run knows already and finds. */
-export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase<WeightsAloneSettings>[] {
+export function flowOf(model: WeightsAlone, { done }: Attempt): readonly Phase<WeightsAloneSettings>[] {
+  const weightsOf = ({ space }: Run): WeightsAlone => ({ ...model, layers: space.context.layers });
   const refuseTooLarge: Phase = {
     name: "refuse infinite",
     why: "float16 ends at 65504, and only now all values were seen",
@@ -62,7 +62,7 @@ export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase
     START_THREADS,
     OPEN,
     IMPORT,
-    SET_LAYERS,
+    { ...SET_LAYERS, run: (run) => setLayersOf(run, model.scheme) },
     {
       name: "begin output",
       files: true,
@@ -70,7 +70,8 @@ export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase
       when: (run) => !improvesWeights(run),
       why: "a thread streams weights that are known already, while the rest is prepared",
       run(run) {
-        const expected: Parameters<typeof begin>[4] = (graph, context) => expectedWeights(graph, context, weights);
+        const expected: Parameters<typeof begin>[4] = (graph, context) =>
+          expectedWeights(graph, context, weightsOf(run));
         run.atEnd(begin(run.space, run.graphs, run.settings.output, run.stream, expected));
       },
     },
@@ -85,8 +86,6 @@ export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase
       name: "keep float",
       why: "layers that a person wants so",
       run: ({ space, graphs }) => {
-        const other = [...space.context.layers].find(([, { float }]) => !float);
-        if (other) throw onlyFloat(`layer settings: "${other[0]}"`, weights);
         for (const node of graphs.flatMap(activeNodes))
           if (node.kind === "operator" && isAskedFor(node, space.context)) node.float = ASKED_FOR;
       },
@@ -98,14 +97,14 @@ export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase
       why: "what layers read decides how their weights are rounded, and what their biases take back",
       async run(run) {
         const { improveWeights, quantizerOfPlan } = await import("./accuracy-weights.ts");
-        await improveWeights(run, quantizerOfPlan(weights));
+        await improveWeights(run, quantizerOfPlan(weightsOf(run)));
       },
     },
     {
       name: "quantize weights",
       span: "passes",
       why: "what the scheme is for",
-      run: (run) => quantizeRun(run, weights, done),
+      run: (run) => quantizeRun(run, weightsOf(run), done),
     },
     { name: "refuse problems", why: "constants that decisions looked at: all at once", run: refuseProblems },
     OPERATOR_VERSIONS,
@@ -119,12 +118,6 @@ export function flowOf(weights: WeightsAlone, { done }: Attempt): readonly Phase
   ];
 }
 
-function onlyFloat(what: string, { scheme }: Pick<WeightsAlone, "scheme">): UsageError {
-  return new UsageError(
-    `${what}: where weights alone are quantized (${scheme.name}), a layer can only stay ${KEEP_FLOAT}; set that, or leave it out`,
-  );
-}
-
 /** Also refuses a format whose runtimes have no such kernels. */
 function checkWeightsFiles(run: Run<WeightsAloneSettings>): void {
   const { scheme } = run.settings.weights;
@@ -132,8 +125,6 @@ function checkWeightsFiles(run: Run<WeightsAloneSettings>): void {
     throw new UsageError(
       `${run.settings.output}: ${scheme.name} is a scheme of LiteRT; give an output that ends in .tflite (for circle: 'minmaxq quantize-weights')`,
     );
-  const other = run.settings.layers?.given?.find((text) => !text.toLowerCase().endsWith(`=${KEEP_FLOAT}`));
-  if (other !== undefined) throw onlyFloat(`--layer "${other}"`, run.settings.weights);
   checkFiles(run);
 }
 
@@ -142,12 +133,14 @@ function quantizeRun(run: Run<WeightsAloneSettings>, weights: WeightsAlone, done
   done.push(...graphs.map((graph) => quantizeWeightsOf(graph, space.context, weights)));
   run.facts.scheme = weights.scheme.name;
   const operators = done.reduce((sum, each) => sum + each.operators.length, 0);
-  if (operators === 0)
+  const floats = [...space.context.layers.values()].some(({ float }) => float);
+  if (operators === 0 && !floats)
     throw new FileError(
       settings.model,
       `has no float weights that ${weights.scheme.name} is for; give the float model`,
     );
-  run.facts.done = `${counted(operators, "operator")} with ${doneText(done)}`;
+  run.facts.done =
+    operators === 0 ? "all layers stay float" : `${counted(operators, "operator")} with ${doneText(done)}`;
   const float = space.context.notes.filter(({ kind }) => kind === "float");
   if (settings.strict && float.length > 0)
     throw new FileError(

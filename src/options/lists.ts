@@ -91,8 +91,11 @@ export function checkBlock(block: number | undefined, scheme?: WeightScheme): vo
   throw new UsageError(`--block: works with --scheme ${names.join(" or ")} only; add that or leave it out`);
 }
 
-/** Refuses options of `quantize` that cannot stand together, before anything is read. */
-export function checkTogether(options: OptionValues): void {
+/**
+ * Refuses options of `quantize` that cannot stand together, before anything is read. "measured": samples are of use whatever the scheme,
+ * because the result runs on them.
+ */
+export function checkTogether(options: OptionValues, samples?: "measured"): void {
   sourcesOf(options);
   const weights = weightSchemeOf(options);
   checkBlock(options.block, weights);
@@ -100,7 +103,7 @@ export function checkTogether(options: OptionValues): void {
     throw new UsageError(
       `--dtype ${options.dtype}: is a scheme of ONE's, and --scheme ${options.scheme} is another one; keep one of them`,
     );
-  if (weights) return checkWeightsAlone(weights, options);
+  if (weights) return checkWeightsAlone(weights, options, samples === "measured" || usesSamples(options));
   const scheme = schemeOf(options);
   if (!scheme.granularities.includes(options.granularity))
     throw new UsageError(
@@ -116,9 +119,9 @@ export function checkTogether(options: OptionValues): void {
 }
 
 /** What has to do with activations is of no use where they stay float, and nothing is ignored in silence. */
-function checkWeightsAlone({ name, kind }: WeightScheme, options: OptionValues): void {
+function checkWeightsAlone({ name, kind }: WeightScheme, options: OptionValues, samples: boolean): void {
   const useless = OF_ACTIVATIONS.find(
-    (each) => options[each] !== undefined && options[each] !== false && !(each === "data" && usesSamples(options)),
+    (each) => options[each] !== undefined && options[each] !== false && !(each === "data" && samples),
   );
   if (useless)
     throw new UsageError(

@@ -6,7 +6,7 @@ import type { GivenShape } from "../calibration/index.ts";
 import { type Limit, limitsFromText } from "../compare/limits.ts";
 import type { Dtype } from "../graph/graph.ts";
 import { type ForcedParameters, parametersFromText } from "../passes/transform/set-parameters.ts";
-import { SCHEME_NAMES } from "../rules/schemes.ts";
+import { LEVEL_NAMES } from "../search/levels.ts";
 import { IO_DTYPES } from "./dtypes.ts";
 import { parseSize } from "./sizes.ts";
 
@@ -112,9 +112,11 @@ export const ioDtypes = listOf(oneOf<Dtype>({ ...IO_DTYPES, int8: "INT8" }));
 
 /** Schemes, or float32, from few bits to many, separated by commas; two or more, each once. */
 export const levels = (text: string): string[] => {
-  const names = listOf(oneOf({ ...SCHEME_NAMES, float32: "float32" } as Record<string, string>))(text);
+  const names = listOf(oneOf(LEVEL_NAMES))(text);
   if (names.length < 2 || new Set(names).size < names.length)
-    throw new InvalidArgumentError("Write two or more, each once: uint8,int16 or int8,int16x8,float32.");
+    throw new InvalidArgumentError(
+      "Write two or more, each once: uint8,int16 or int8,int16x8,float32 or weights-int4,weights-int8.",
+    );
   return names;
 };
 

@@ -12,6 +12,7 @@ import { DEFAULT_SCHEME, DEFAULT_SCHEMES } from "../rules/schemes.ts";
 import type { Diagnosis } from "../search/diagnose.ts";
 import type { SearchSettings } from "../search/session.ts";
 import { PREPARE_OPTIONS, RECORDING_OPTIONS, SCHEME_OPTIONS, TARGET_OPTIONS } from "./lists.ts";
+import { weightSchemeOf } from "./scheme.ts";
 import { quantizeSettings, samplesOf } from "./settings.ts";
 import type { OptionName } from "./table.ts";
 import type { OptionValues } from "./values.ts";
@@ -31,8 +32,10 @@ export const SEARCH_OPTIONS: readonly OptionName[] = [
 export function searchSettings(model: string, options: OptionValues, output: string): SearchSettings {
   const own = { ...options, output };
   const settings = quantizeSettings(model, own);
+  const scheme = weightSchemeOf(own);
   return {
     ...settings,
+    ...(scheme && { weights: { scheme, ...(options.block && { block: options.block }) } }),
     dialect: dialectOf(output),
     samples: samplesOf(own)!,
     split: options.split ?? USUAL_SPLIT,

@@ -199,7 +199,7 @@ export const OPTIONS = {
     flags: "--accuracy <level>",
     help: "what is done beside the scheme's rules to lose less: compat (nothing: ONE's bits), good (bias correction, headroom for int16), best (also least-squares rounding, each step tried on samples that are held out)",
     parse: oneOf(ACCURACY_NAMES),
-    defaultText: "compat",
+    defaultText: "compat; good of tune",
   },
   biasCorrection: {
     needs: "data",
@@ -362,7 +362,7 @@ export const OPTIONS = {
   layer: {
     many: "repeated",
     flags: "--layer <name=scheme>",
-    help: "a layer's own scheme: 'NAME=int16', 'NAME=uint8:layer' or 'NAME=float32'; globs match, and 'kind:LOGISTIC=float32' all of a kind; repeatable, over --config",
+    help: "a layer's own scheme: 'NAME=int16', 'NAME=uint8:layer', 'NAME=float32', of weights alone 'NAME=weights-int8'; globs match, and 'kind:LOGISTIC=float32' all of a kind; repeatable, over --config",
     parse: collected(filled),
   },
   weightDtype: {
@@ -473,7 +473,7 @@ export const OPTIONS = {
   until: {
     ofCommand: true,
     flags: "--until <target>",
-    help: "what each output must reach on samples that did not set the ranges, at the least cost: sqnr=20 (dB), or metric=0.9 of --metric",
+    help: "what each output must reach on both parts of the samples that did not set the ranges, at the least cost: sqnr=20 (dB), or metric=0.9 of --metric",
     parse: target,
   },
   atMost: {
@@ -500,7 +500,7 @@ export const OPTIONS = {
     ofCommand: true,
     many: "commas",
     flags: "--levels <schemes>",
-    help: "what a layer can be, from few bits to many: uint8,int16, or int8,int16x8,float32",
+    help: "what a layer can be, from few bits to many: uint8,int16, or int8,int16x8,float32, or weights-int4,weights-int8",
     parse: levels,
     defaultText: "the scheme and the next one with more bits",
   },

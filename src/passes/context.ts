@@ -2,7 +2,13 @@
 import { type Dtype, describe, type FloatReason, type Graph, type Node, resultsOf } from "../graph/graph.ts";
 import type { BegunFile, OpenedModel } from "../model/index.ts";
 import { isQuantized } from "../rules/dtypes.ts";
-import { type ActivationQuantizer, activationOf, type Granularity, type Scheme } from "../rules/schemes.ts";
+import {
+  type ActivationQuantizer,
+  activationOf,
+  type Granularity,
+  type Scheme,
+  type WeightScheme,
+} from "../rules/schemes.ts";
 import { type Target, targetRow } from "../rules/targets.ts";
 import type { Constant } from "../weights/constant.ts";
 import type { PendingContents } from "../weights/pending.ts";
@@ -14,6 +20,8 @@ export interface LayerSetting {
   readonly granularity: Granularity;
   /** It stays float; the scheme is the model's. */
   readonly float?: true;
+  /** Its weights alone are quantized, as everywhere in the model, by this scheme; `scheme` says nothing then. */
+  readonly weights?: WeightScheme;
 }
 
 export interface QuantizeOptions {

@@ -346,5 +346,16 @@ export const WEIGHT_SCHEMES = {
 
 export type WeightSchemeName = keyof typeof WEIGHT_SCHEMES;
 
+/** The scheme of weights alone of a name; undefined for other names. */
+export function weightSchemeNamed(name: string): WeightScheme | undefined {
+  return (WEIGHT_SCHEMES as Readonly<Record<string, WeightScheme>>)[name];
+}
+
+/** Names of those with the same kernels, for people: "weights-int8, weights-int4, weights-float16". */
+export function weightSchemesOf(kind: WeightScheme["kind"]): string {
+  const rows = Object.values<WeightScheme>(WEIGHT_SCHEMES).filter((scheme) => scheme.kind === kind);
+  return rows.map(({ name }) => name).join(", ");
+}
+
 /** Their names, as `--scheme` takes them. */
 export const WEIGHT_SCHEME_NAMES = namesOf(WEIGHT_SCHEMES);

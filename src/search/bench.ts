@@ -61,10 +61,12 @@ export interface BenchSettings {
   readonly part: SidePart;
   readonly fed: Fed;
   readonly samples: Samples;
+  /** Measured models run as they are where LiteRT can. */
+  readonly asIs?: boolean;
 }
 
 /** Opens the samples, runs the float model on them and starts the workers. Throws a MinmaxqError. */
-export async function openBench({ float, part, fed, samples }: BenchSettings, io: Io): Promise<Bench> {
+export async function openBench({ float, part, fed, samples, asIs }: BenchSettings, io: Io): Promise<Bench> {
   const opened = openModel(float);
   const open: OpenSamples[] = [];
   try {
@@ -85,6 +87,7 @@ export async function openBench({ float, part, fed, samples }: BenchSettings, io
     return await Crew.start(float, outputs, count, {
       library: await compileLibrary(samples.fastMath ?? false),
       fastMath: samples.fastMath ?? false,
+      ...(asIs && { asIs }),
       part,
       records,
       ...(shapes && { shapes }),

@@ -1,6 +1,5 @@
 /** What more bits cost: THE KINDS OF COST that a search can spare. */
-import { SCHEMES, type Scheme } from "../rules/schemes.ts";
-import type { Level } from "./candidates.ts";
+import type { Level } from "./levels.ts";
 import type { Unit } from "./units.ts";
 
 export const COSTS = {
@@ -13,15 +12,6 @@ export const COSTS = {
 } as const;
 export type CostKind = keyof typeof COSTS;
 
-/** Bits of float32 values, and of their weights. */
-const FLOAT_BITS = [32, 32] as const;
-
-/** Bits of activations and weights. */
-function bitsOf({ name }: Level): readonly [number, number] {
-  const scheme = (SCHEMES as Readonly<Record<string, Scheme>>)[name];
-  return scheme ? [scheme.activation.bits, scheme.weights[scheme.granularities[0]!].bits] : FLOAT_BITS;
-}
-
 /**
  * Costs by unit and level, which rise with the level. `bytes(unit, level)`: size of the model where only this unit has the level, all
  * others the last.
@@ -33,7 +23,7 @@ export function costsOf(
   bytes: (unit: number, level: number) => number,
 ): number[][] {
   const top = levels.length - 1;
-  const bits = levels.map(bitsOf);
+  const products = levels.map(({ bits: [activations, weights] }) => activations * weights);
   const cost = (unit: Unit, at: number, level: number): number => {
     switch (kind) {
       case "operators":
@@ -41,7 +31,7 @@ export function costsOf(
       case "bytes":
         return bytes(at, level) - bytes(at, 0);
       case "bitops":
-        return unit.work * (bits[level]![0] * bits[level]![1] - bits[0]![0] * bits[0]![1]);
+        return unit.work * (products[level]! - products[0]!);
     }
   };
   return units.map((unit, at) => {

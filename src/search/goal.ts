@@ -12,7 +12,7 @@ import type { Measured } from "./state.ts";
 export interface Goal {
   readonly kind: "sqnr" | "metric" | "share" | "size";
   readonly value: number;
-  /** Of `sqnr`: noise that each output may have, where some may have more than the value says, because nothing reaches it. */
+  /** Of `sqnr`: noise that each output may have, where it is not what the value says. */
   readonly allowed?: Noises;
 }
 
@@ -26,10 +26,23 @@ export function allowedBy({ value, allowed }: Goal, outputs: number): Noises {
   return allowed ?? Array.from({ length: outputs }, () => noiseOf(value));
 }
 
+/** What an output that cannot be reached may lose against all layers at the last level. */
+const NEAR = 10 ** 0.1;
+
+/** `wanted`, but where nothing reaches it: within 1 dB of what is reached at most. */
+export function withinReach(wanted: Noises, most: Noises): Noises {
+  return wanted.map((noise, output) => Math.max(noise, most[output]! * (most[output]! > noise ? NEAR : 1)));
+}
+
 /** A choice that was measured, with its cost. */
 export interface Found extends Measured {
   readonly choice: readonly number[];
   readonly cost: number;
+}
+
+/** One of which the file was made as the result is, and measured on the samples that check, too. */
+export interface Proven extends Found {
+  readonly checked: Noises;
 }
 
 /** Whether a result is what the goal wants. `whole`: cost of all at the last level. */

@@ -1,6 +1,5 @@
 /** What a found choice has to be at least as good as: ONE's bisection, and all that is before or behind a cut. */
 import type { Graph } from "../graph/graph.ts";
-import type { Noises } from "./bench.ts";
 import { bisect, type Depths, type HighEnd, HighIsWorse, type HighPart, highSide } from "./bisection.ts";
 import type { Candidates } from "./candidates.ts";
 import { type Choice, costOf, type Table } from "./front.ts";
@@ -13,22 +12,21 @@ export function choiceOf(units: readonly Unit[], high: HighPart, top: number): C
   return units.map((unit) => (unit.names.some((name) => names.has(name)) ? top : 0));
 }
 
-/** ONE's bisection for noises that are allowed, from one end; undefined where it finds nothing. */
+/**
+ * ONE's bisection from one end; undefined where it finds nothing. `excess`: the worst output's noise of a choice as a share of what it may
+ * have; above 1 it does not do.
+ */
 export async function bisected(
   graph: Graph,
-  candidates: Candidates,
+  { init: { units, levels } }: Candidates,
   end: HighEnd,
-  allowed: Noises,
+  excess: (choice: Choice) => Promise<number>,
 ): Promise<Choice | undefined> {
-  const { units, levels } = candidates.init;
   const top = levels.length - 1;
   try {
     const { high } = await bisect({
       graph,
-      async error(part) {
-        const { noises } = await candidates.measure(choiceOf(units, part, top));
-        return Math.max(...noises.map((noise, output) => noise / allowed[output]!));
-      },
+      error: (part) => excess(choiceOf(units, part, top)),
       // Its errors have to be below the target, ours may be equal to it.
       target: { error: 1 + Number.EPSILON },
       highEnd: () => end,

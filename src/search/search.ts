@@ -1,17 +1,17 @@
 /** One search: its task, and what was tried of it. */
 import type { Graph } from "../graph/graph.ts";
-import type { Bench, Noises } from "./bench.ts";
+import type { Noises } from "./bench.ts";
 import type { Candidates } from "./candidates.ts";
 import type { CostKind } from "./costs.ts";
 import { type Choice, costOf, predict, type Table } from "./front.ts";
-import { byGoal, type Found, type Goal, isTarget, meets } from "./goal.ts";
+import { allowedBy, byGoal, type Found, type Goal, isTarget, meets, withinReach } from "./goal.ts";
+import type { Measured } from "./state.ts";
 import type { Limit } from "./unreachable.ts";
 
 export interface Task {
   readonly model: string;
   readonly graph: Graph;
   readonly candidates: Candidates;
-  readonly check: Bench;
   readonly goal: Goal;
   readonly cost: CostKind;
   /** What limits each output that has more noise than is allowed although all layers have the most bits. */
@@ -21,20 +21,39 @@ export interface Task {
 /** What was tried, and what it came to. */
 export class Search {
   table!: Table;
+  /** What quick files have to reach: the task's goal, or what stands for it in them (promise.ts). */
+  goal: Goal;
   private readonly tried = new Map<string, Found>();
 
-  constructor(readonly task: Task) {}
+  /** `high`: what quick files reach with the last level for all layers; nothing better is asked of them. */
+  constructor(
+    readonly task: Task,
+    private readonly high: Measured,
+  ) {
+    this.goal = this.within(task.goal);
+  }
 
-  get goal(): Goal {
-    return this.task.goal;
+  /** A target as quick files can reach it. */
+  within(goal: Goal): Goal {
+    const { noises, score } = this.high;
+    switch (goal.kind) {
+      case "sqnr":
+        return { ...goal, allowed: withinReach(allowedBy(goal, noises.length), noises) };
+      case "metric":
+        return { ...goal, value: Math.min(goal.value, score ?? goal.value) };
+      default:
+        return goal;
+    }
+  }
+
+  /** The last level for all. */
+  get highest(): Choice {
+    const { units, levels } = this.task.candidates.init;
+    return units.map(() => levels.length - 1);
   }
 
   get whole(): number {
-    const { units, levels } = this.task.candidates.init;
-    return costOf(
-      this.table,
-      units.map(() => levels.length - 1),
-    );
+    return costOf(this.table, this.highest);
   }
 
   /** Measures a choice. `scored`: the user's program is asked where there is one; by default where the goal is its score or a budget. */
@@ -54,9 +73,13 @@ export class Search {
     return byGoal(this.goal)(a, than) < 0;
   }
 
-  /** The best of all that was tried and meets the goal. */
+  /** All that was tried and meets the goal, the best first. */
+  ranked(): Found[] {
+    return [...this.tried.values()].filter((found) => this.meets(found)).sort(byGoal(this.goal));
+  }
+
   best(): Found | undefined {
-    return [...this.tried.values()].filter((found) => this.meets(found)).sort(byGoal(this.goal))[0];
+    return this.ranked()[0];
   }
 
   /**

@@ -9,17 +9,23 @@ import { about } from "../driver/about.ts";
 import type { Io } from "../driver/io.ts";
 import { SILENT } from "../driver/io.ts";
 import type { Report } from "../driver/report.ts";
-import { prepareAndRecord, prepareOnly, quantizeRecorded } from "../driver/search-flows.ts";
-import type { QuantizeSettings, Samples } from "../driver/settings.ts";
+import {
+  prepareAndRecord,
+  prepareOnly,
+  quantizeRecorded,
+  quantizeWhole,
+  type SearchedSettings,
+} from "../driver/search-flows.ts";
+import type { Samples } from "../driver/settings.ts";
 import { type Fed, fedBy } from "../driver/signatures.ts";
 import { openModel } from "../model/index.ts";
 import { type Bench, openBench } from "./bench.ts";
 
-export interface SearchSettings extends QuantizeSettings {
+export type SearchSettings = SearchedSettings & {
   readonly samples: Samples;
   /** Share of the samples that do not set the ranges. */
   readonly split: number;
-}
+};
 
 /** A file that is there for the time being. */
 export interface Lent {
@@ -32,13 +38,16 @@ export class Session {
   readonly part: SidePart;
   private readonly fed: Fed;
   private readonly files = new Set<string>();
-  private preparedPath = "";
+  private preparedPath: string;
+  /** Files are made one after the other where samples run: each takes all workers. */
+  private last: Promise<unknown> = Promise.resolve();
 
   private constructor(
     readonly settings: SearchSettings,
     private readonly io: Io,
   ) {
     const { model, samples } = settings;
+    this.preparedPath = model;
     const opened = openModel(model);
     try {
       const feds = fedBy(opened.model, samples.sources);
@@ -55,15 +64,18 @@ export class Session {
     this.part = { subgraph, ...(signature !== undefined && { signature }) };
   }
 
-  /** Prepares the model and records its ranges on the samples that are not held back. Throws a MinmaxqError. */
+  /**
+   * Prepares the model and records its ranges on the samples that are not held back; where weights alone are quantized there are no ranges,
+   * and the model is taken as it is. Throws a MinmaxqError.
+   */
   static async open(settings: SearchSettings, io: Io): Promise<Session> {
     const session = new Session(settings, io);
+    if (settings.weights) return session;
     const path = session.temporary();
     try {
-      const { split, samples } = settings;
-      const held = { share: split, take: "rest" } as const;
-      // What the preparation says is told once, by the first candidate's report.
-      await prepareAndRecord({ ...settings, output: path, reports: {}, samples: { ...samples, held } }, io);
+      // What the preparation says is told once, by the result's report.
+      const own = { ...settings, output: path, reports: {}, samples: session.samples, accuracy: undefined };
+      await prepareAndRecord(own, io);
       session.preparedPath = path;
       return session;
     } catch (error) {
@@ -91,18 +103,44 @@ export class Session {
     return this.preparedPath;
   }
 
-  /** Quantizes with these layer settings over those of the user. */
-  async quantize(layers: readonly string[], headroom: number, more: Partial<QuantizeSettings> = {}): Promise<Lent> {
-    const path = this.temporary();
-    const settings = this.withLayers(layers, {
-      ...more,
-      model: this.preparedPath,
-      output: path,
-      reports: {},
-      withoutRun: true,
+  /** Samples that set the ranges. */
+  private get samples(): Samples {
+    const { split, samples } = this.settings;
+    return { ...samples, held: { share: split, take: "rest" } };
+  }
+
+  /** Quantizes quickly, with these layer settings over those of the user. */
+  quantize(layers: readonly string[], more: Partial<SearchedSettings> = {}): Promise<Lent> {
+    const own = { ...more, model: this.preparedPath, samples: this.samples };
+    return this.lent(layers, own, (settings) => {
+      const work = () => quantizeRecorded(settings, SILENT);
+      return settings.weights ? this.alone(work) : work();
     });
+  }
+
+  /** Quantizes as the result will be written: `write` gives the same bytes. */
+  make(layers: readonly string[]): Promise<Lent> {
+    return this.lent(layers, { samples: this.samples }, (settings) =>
+      this.alone(() => quantizeWhole(settings, SILENT)),
+    );
+  }
+
+  /** One after the other. */
+  private alone(work: () => Promise<Report>): Promise<Report> {
+    const done = this.last.then(work);
+    this.last = done.catch(() => {});
+    return done;
+  }
+
+  private async lent(
+    layers: readonly string[],
+    more: Partial<SearchedSettings>,
+    work: (settings: SearchedSettings) => Promise<Report>,
+  ): Promise<Lent> {
+    const path = this.temporary();
+    const settings = this.withLayers(layers, { ...more, output: path, reports: {}, withoutRun: true });
     try {
-      const report = await about(this.settings.model, () => quantizeRecorded(settings, headroom, SILENT));
+      const report = await about(this.settings.model, () => work(settings));
       return { path, report, release: () => this.remove(path) };
     } catch (error) {
       this.remove(path);
@@ -111,12 +149,11 @@ export class Session {
   }
 
   /** Writes the result to its place, with all checks. */
-  write(layers: readonly string[], headroom: number, io: Io): Promise<Report> {
-    const { model } = this.settings;
-    return about(model, () => quantizeRecorded(this.withLayers(layers, { model: this.preparedPath }), headroom, io));
+  write(layers: readonly string[], io: Io): Promise<Report> {
+    return about(this.settings.model, () => quantizeWhole(this.withLayers(layers, { samples: this.samples }), io));
   }
 
-  private withLayers(layers: readonly string[], more: Partial<QuantizeSettings>): QuantizeSettings {
+  private withLayers(layers: readonly string[], more: Partial<SearchedSettings>): SearchedSettings {
     const { layers: own } = this.settings;
     const given = [...layers, ...(own?.given ?? [])];
     const all = { ...own, ...(given.length > 0 && { given }) };
@@ -131,7 +168,9 @@ export class Session {
 
   /** A bench on any samples. */
   benchOf(samples: Samples): Promise<Bench> {
-    return openBench({ float: this.settings.model, part: this.part, fed: this.fed, samples }, this.io);
+    const { model, weights } = this.settings;
+    const asIs = weights?.scheme.kind === "dynamic";
+    return openBench({ float: model, part: this.part, fed: this.fed, samples, asIs }, this.io);
   }
 
   /** Removes its files. */

@@ -15,12 +15,32 @@ export interface Measured {
   readonly noises: readonly Noise[];
   /** What the user's own program said; absent without one, and where it was not asked. */
   readonly score?: number;
+  /** The same on the samples that check; absent where they were not asked. */
+  readonly checked?: readonly Noise[];
+  readonly checkScore?: number;
 }
 
 interface Stored {
   readonly minmaxqTune: 1;
   readonly key: string;
-  readonly measured: Readonly<Record<string, { bytes: number; noises: (number | null)[]; score?: number }>>;
+  readonly measured: Readonly<Record<string, StoredMeasured>>;
+}
+
+/** JSON has no infinity. */
+type StoredNoises = readonly (number | null)[];
+type StoredMeasured = Omit<Measured, "noises" | "checked"> & {
+  readonly noises: StoredNoises;
+  readonly checked?: StoredNoises;
+};
+
+function stored({ noises, checked, ...rest }: Measured): StoredMeasured {
+  const finite = (all: readonly Noise[]) => all.map((noise) => (Number.isFinite(noise) ? noise : null));
+  return { ...rest, noises: finite(noises), ...(checked && { checked: finite(checked) }) };
+}
+
+function restored({ noises, checked, ...rest }: StoredMeasured): Measured {
+  const all = (some: StoredNoises) => some.map((noise) => noise ?? Number.POSITIVE_INFINITY);
+  return { ...rest, noises: all(noises), ...(checked && { checked: all(checked) }) };
 }
 
 export class State {
@@ -33,11 +53,9 @@ export class State {
     readonly path: string,
     private readonly key: string,
   ) {
-    const stored = existsSync(path) ? read(path) : undefined;
-    // JSON has no infinity.
-    if (stored?.key === key)
-      for (const [choice, { noises, ...rest }] of Object.entries(stored.measured))
-        this.measured.set(choice, { ...rest, noises: noises.map((noise) => noise ?? Number.POSITIVE_INFINITY) });
+    const file = existsSync(path) ? read(path) : undefined;
+    if (file?.key === key)
+      for (const [choice, measured] of Object.entries(file.measured)) this.measured.set(choice, restored(measured));
     this.found = this.measured.size;
   }
 
@@ -49,26 +67,17 @@ export class State {
     return this.measured.size;
   }
 
-  all(): [string, Measured][] {
-    return [...this.measured];
-  }
-
   /** Notes a measurement, at once in the file, too. Throws a FileError. */
   set(choice: string, measured: Measured): void {
     this.measured.set(choice, measured);
-    const stored: Stored = {
+    const file: Stored = {
       minmaxqTune: 1,
       key: this.key,
-      measured: Object.fromEntries(
-        [...this.measured].map(([name, { noises, ...rest }]) => [
-          name,
-          { ...rest, noises: noises.map((noise) => (Number.isFinite(noise) ? noise : null)) },
-        ]),
-      ),
+      measured: Object.fromEntries([...this.measured].map(([name, each]) => [name, stored(each)])),
     };
     const temporary = temporaryPath(this.path);
     try {
-      writeFileSync(temporary, `${JSON.stringify(stored)}\n`);
+      writeFileSync(temporary, `${JSON.stringify(file)}\n`);
       renameSync(temporary, this.path);
       temporaryDone(temporary);
     } catch (error) {

@@ -6,6 +6,7 @@
  */
 import { activeNodes, type Graph, isConstant, type Node } from "../graph/graph.ts";
 import { elementCount } from "../model/index.ts";
+import { planOf, type WeightsAlone } from "../passes/transform/weights-plan.ts";
 import { operandsWith, roleOf } from "../rules/operators.ts";
 import { type Depths, depthsOf } from "./bisection.ts";
 
@@ -44,6 +45,18 @@ export function unitsOf(graph: Graph, depths: Depths = depthsOf(graph)): Unit[] 
     work: own.reduce((sum, node) => sum + workOf(node), 0),
     depth: depths.of.get(own[0]!)!,
   }));
+}
+
+/** The same where weights alone are quantized: operators with weights that the scheme takes, each by itself. */
+export function weightUnitsOf(graph: Graph, weights: WeightsAlone, depths: Depths = depthsOf(graph)): Unit[] {
+  const operators = activeNodes(graph).filter(({ kind }) => kind === "operator");
+  const names = Map.groupBy(operators, ({ name }) => name);
+  return operators.flatMap((node): Unit[] => {
+    const plan = names.get(node.name)!.length === 1 ? planOf(node, weights) : null;
+    const depth = depths.of.get(node);
+    if (!plan || "float" in plan || depth === undefined) return [];
+    return [{ names: [node.name], operators: 1, work: workOf(node), depth }];
+  });
 }
 
 /** The operator whose values this one only moves; undefined for all others. */

@@ -1,9 +1,9 @@
 /** Why a target cannot be reached though every layer has the most bits: what then limits each output. */
 import type { Graph, Node } from "../graph/graph.ts";
 import type { Dtype } from "../model/tensor-types.ts";
-import { SCHEMES, type Scheme } from "../rules/schemes.ts";
 import { type Noise, type Noises, sqnrOf } from "./bench.ts";
-import type { Candidates, Level } from "./candidates.ts";
+import type { Candidates } from "./candidates.ts";
+import type { Level } from "./levels.ts";
 
 const dB = (noise: Noise) => `${sqnrOf(noise).toFixed(1)} dB`;
 
@@ -25,15 +25,28 @@ export async function limitsOf(
   allowed: Noises,
 ): Promise<readonly Limit[]> {
   const { units, levels, bench, session } = candidates.init;
+  const { weights } = session.settings;
   const options = session.settings.options!;
   const all = units.map(() => levels.length - 1);
-  const name = levels.at(-1)!.name;
-  const finest = (SCHEMES as Readonly<Record<string, Scheme>>)[name]?.activation.dtype ?? "FLOAT32";
+  const last = levels.at(-1)!;
+  const { name } = last;
+  if (weights)
+    return bench.outputs.flatMap((output, i) =>
+      high[i]! <= allowed[i]!
+        ? []
+        : [
+            {
+              output,
+              text: `reaches ${dB(high[i]!)} of ${dB(allowed[i]!)} with all layers ${name}: ${last.weights ? "use --levels with float32" : "weights of operators without names of their own limit it"}`,
+            },
+          ],
+    );
+  const finest = last.scheme?.activation.dtype ?? "FLOAT32";
   const asked = (inputs: boolean) => ({
     options: { ...options, outputDtypes: [finest], ...(inputs && { inputDtypes: [finest] }) },
   });
-  const outputs = await candidates.noisesOn(bench, all, asked(false));
-  const both = await candidates.noisesOn(bench, all, asked(true));
+  const outputs = await candidates.noisesWith(all, asked(false));
+  const both = await candidates.noisesWith(all, asked(true));
   const float = ["FLOAT32"] as const;
   const borders = { options: { ...options, inputDtypes: float, outputDtypes: float } };
   const limits: Limit[] = [];
@@ -50,9 +63,7 @@ export async function limitsOf(
         `the rounding of inputs and outputs limits it: use --input-dtype ${finest.toLowerCase()} --output-dtype ${finest.toLowerCase()}`,
       );
     else if (own && (await withoutLayer(own, i)) <= allowed[i]!)
-      say(
-        `${stepsText(own, levels.at(-1)!)}; leave that layer float: --layer '${own.name}=float32' --output-dtype float32`,
-      );
+      say(`${stepsText(own, last)}; leave that layer float: --layer '${own.name}=float32' --output-dtype float32`);
     else
       say(
         `${dB(both[i]!)} with inputs and outputs of ${finest.toLowerCase()}, so ${name} itself limits it, or values outside the ranges of the samples; give more samples, or --levels with float32; 'minmaxq diagnose' says more`,
@@ -63,12 +74,11 @@ export async function limitsOf(
   /** Noise of an output whose own layer is float, too. */
   async function withoutLayer(own: Node, output: number): Promise<Noise> {
     if (own.row.mixed === undefined) return Number.POSITIVE_INFINITY;
-    return (await candidates.noisesOn(bench, all, borders, [`${own.name}=float32`]))[output]!;
+    return (await candidates.noisesWith(all, borders, [`${own.name}=float32`]))[output]!;
   }
 }
 
-function stepsText({ op, row: { out } }: Node, { name }: Level): string {
-  const scheme = (SCHEMES as Readonly<Record<string, Scheme>>)[name];
+function stepsText({ op, row: { out } }: Node, { name, scheme }: Level): string {
   const fixed =
     scheme && out.role === "special" && out.kind !== "integer" ? scheme.activation.fixed[out.kind] : undefined;
   return fixed

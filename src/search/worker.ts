@@ -8,6 +8,7 @@ import { compileAsUsual } from "../base/optimizer.ts";
 import type { Shapes } from "../calibration/inputs.ts";
 import { EngineError, type Held, loadEngine, MEMORY_LIMIT, openInstance } from "../calibration/litert.ts";
 import { Stepwise } from "../calibration/stepwise/stepwise.ts";
+import { untriedAsIs } from "../compare/as-is.ts";
 import { valuesOf } from "../compare/numbers.ts";
 import { openSide, type Side, type SidePart, type Tap } from "../compare/side.ts";
 import { MemoryBytes } from "../model/bytes.ts";
@@ -18,6 +19,8 @@ import { type Band, type Looked, Watch } from "./watch.ts";
 export interface BenchJob {
   readonly library: WebAssembly.Module;
   readonly fastMath: boolean;
+  /** Models that are measured run as they are where LiteRT can: their kernels round activations while they run. Inputs and outputs are float. */
+  readonly asIs?: boolean;
   readonly part: SidePart;
   /** Bytes of each record's inputs, in shared memory. */
   readonly records: readonly (readonly Uint8Array[])[];
@@ -101,6 +104,7 @@ async function handle(message: ToBench): Promise<FromBench> {
           sums[2 * output]! += error;
           sums[2 * output + 1]! += signal;
         },
+        job.asIs,
       );
       return { kind: "sums", sums };
     }
@@ -118,10 +122,18 @@ async function handle(message: ToBench): Promise<FromBench> {
 type See = (record: number, tap: number, which: Tap, numbers: ArrayLike<number>) => void;
 
 /** Runs a model on all records; `see` is shown the chosen tensors. Operator by operator where LiteRT cannot run it otherwise. */
-async function runModel(at: ModelAt, choose: (side: Side) => readonly Tap[], shake: number, see: See): Promise<void> {
+async function runModel(
+  at: ModelAt,
+  choose: (side: Side) => readonly Tap[],
+  shake: number,
+  see: See,
+  asIs = false,
+): Promise<void> {
   const opened = "path" in at ? openModel(at.path) : readModel(new MemoryBytes(at.bytes));
   try {
-    const side = await openSide(opened, false, job.shapes !== undefined, job.part);
+    const fake = await openSide(opened, false, job.shapes !== undefined, job.part);
+    const own = asIs ? untriedAsIs(opened, fake, job.part) : fake;
+    const side = "reason" in own ? fake : own;
     try {
       await runSide(side, choose(side), shake, see);
     } catch (error) {

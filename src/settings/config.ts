@@ -4,11 +4,9 @@ import { z } from "zod";
 import { FileError, Problems } from "../base/errors.ts";
 import { readJson } from "../base/read-text.ts";
 import type { LayerSetting } from "../passes/context.ts";
-import { DEFAULT_SCHEME, type Granularity, SCHEME_NAMES, type Scheme, schemeNamed } from "../rules/schemes.ts";
-import { KEEP_FLOAT } from "./layer-words.ts";
+import { DEFAULT_SCHEME, type Granularity, type Scheme, schemeNamed, weightSchemeNamed } from "../rules/schemes.ts";
+import { KEEP_FLOAT, LAYER_WORDS } from "./layer-words.ts";
 import type { LayerEntry } from "./layers.ts";
-
-const LAYER_WORDS: readonly [string, ...string[]] = [KEEP_FLOAT, ...Object.values(SCHEME_NAMES)];
 
 /** A word in any case, as the reference reads it. */
 const word = <T extends string>(...choices: readonly [T, ...T[]]) =>
@@ -17,7 +15,9 @@ const word = <T extends string>(...choices: readonly [T, ...T[]]) =>
     z.enum([...choices] as [T, ...T[]]),
   );
 
-const dtype = word(...LAYER_WORDS).describe("scheme of the layer (for ONE's, its dtype), or float32: it stays float");
+const dtype = word(...LAYER_WORDS).describe(
+  "scheme of the layer (for ONE's, its dtype), or float32: it stays float; a scheme of weights alone where the model has one",
+);
 const modelDtype = word("uint8", "int16");
 const granularity = word("layer", "channel").describe(
   "scales of weights: channel (per channel) or layer (one per tensor); the model's where it is left out (ONE's tools want it)",
@@ -73,15 +73,19 @@ function granularityFor(scheme: Scheme, model: LayerSetting): Granularity {
   return scheme.granularities.includes(model.granularity) ? model.granularity : scheme.granularities[0]!;
 }
 
+function settingOf(word: string, granularity: Granularity | undefined, model: LayerSetting): LayerSetting {
+  if (word === KEEP_FLOAT) return { ...model, float: true };
+  const weights = weightSchemeNamed(word);
+  if (weights) return { ...model, weights };
+  const scheme = schemeNamed(word);
+  return { scheme, granularity: granularity ?? granularityFor(scheme, model) };
+}
+
 function listsOf(config: z.infer<typeof CONFIG>, model: LayerSetting): LayerEntry[][] {
   const first: LayerEntry[] = [];
   const alternates: LayerEntry[][] = [];
   for (const { name, names, dtype, granularity, alternate } of config.layers) {
-    const scheme = dtype === KEEP_FLOAT ? model.scheme : schemeNamed(dtype);
-    const setting: LayerSetting =
-      dtype === KEEP_FLOAT
-        ? { ...model, float: true }
-        : { scheme, granularity: granularity ?? granularityFor(scheme, model) };
+    const setting = settingOf(dtype, granularity, model);
     const all = [...(name === undefined ? [] : [name]), ...(names ?? [])];
     if (all.length > 0) first.push({ names: all, ...setting });
     for (const others of Object.values(alternate ?? {})) alternates.push([{ names: others, ...setting }]);

@@ -5,8 +5,8 @@ import { MinmaxqError, Problems, UsageError } from "../base/errors.ts";
 import { firstOf } from "../base/text.ts";
 import { activeNodes, type Graph, type Node } from "../graph/graph.ts";
 import type { LayerSetting } from "../passes/context.ts";
-import { DEFAULT_SCHEME, SCHEMES, type Scheme } from "../rules/schemes.ts";
-import { KEEP_FLOAT } from "./layer-words.ts";
+import { DEFAULT_SCHEME, SCHEMES, type Scheme, weightSchemeNamed } from "../rules/schemes.ts";
+import { KEEP_FLOAT, LAYER_WORDS } from "./layer-words.ts";
 import type { LayerEntry } from "./layers.ts";
 
 /** One `--layer` as given: names that match `pattern` get `setting`. */
@@ -30,8 +30,10 @@ export function layerArgument(text: string, model: LayerSetting = DEFAULT_SCHEME
     new UsageError(`--layer "${text}": ${what}; write 'NAME=int16', 'NAME=uint8:layer' or 'NAME=float32'`);
   if (cut <= 0) throw wrong("has no NAME=SCHEME");
   if (schemeName === KEEP_FLOAT) return { pattern, setting: { ...model, float: true } };
+  const weights = weightSchemeNamed(schemeName);
+  if (weights) return { pattern, setting: { ...model, weights } };
   const scheme: Scheme | undefined = Object.values(SCHEMES).find(({ name }) => name === schemeName);
-  if (!scheme) throw wrong(`"${schemeName}" is no scheme, choose ${[...Object.keys(SCHEMES), KEEP_FLOAT].join(", ")}`);
+  if (!scheme) throw wrong(`"${schemeName}" is no scheme, choose ${LAYER_WORDS.join(", ")}`);
   if (granularity !== "layer" && granularity !== "channel")
     throw wrong(`"${granularity}" is no granularity, choose layer or channel`);
   if (!scheme.granularities.includes(granularity))
@@ -50,12 +52,14 @@ export function layerEntries(graphs: readonly Graph[], layers: readonly LayerArg
   const eligible = [...new Set(nodes.filter(canBeSet).map((node) => node.name))];
   const chosen = new Map<string, LayerSetting>();
   const problems = new Problems();
-  const matches = (pattern: string, { float }: LayerSetting): string[] => {
+  const matches = (pattern: string, { float, weights }: LayerSetting): string[] => {
+    // Both need no rule for a dtype of its own.
+    const all = float || weights !== undefined;
     const kind = kindOf(pattern);
     if (kind !== undefined)
-      return nodes.filter((node) => node.op === kind && (float || canBeSet(node))).map(({ name }) => name);
+      return nodes.filter((node) => node.op === kind && (all || canBeSet(node))).map(({ name }) => name);
     const operators = nodes.filter(({ op }) => op !== "").map(({ name }) => name);
-    return (float ? [...new Set(operators)] : eligible).filter(matcher(pattern));
+    return (all ? [...new Set(operators)] : eligible).filter(matcher(pattern));
   };
   for (const { pattern, setting } of layers) {
     const matching = names.has(pattern) ? [pattern] : matches(pattern, setting);

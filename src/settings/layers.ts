@@ -73,7 +73,7 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
       for (const operator of operators) {
         if (!operator.row.multiple) {
           map.set(name, setting);
-        } else if (!operator.row.mixed && !setting.float) {
+        } else if (!operator.row.mixed && !setting.float && !setting.weights) {
           problems.add(
             `${describe(operator)}: cannot have a dtype of its own; remove "${name}" from the layer settings`,
           );
@@ -88,7 +88,7 @@ function layerMap(nodes: readonly Node[], list: readonly LayerEntry[]): Map<stri
 }
 
 function isOther(a: LayerSetting, b: LayerSetting): boolean {
-  return a.scheme !== b.scheme || a.granularity !== b.granularity || a.float !== b.float;
+  return a.scheme !== b.scheme || a.granularity !== b.granularity || a.float !== b.float || a.weights !== b.weights;
 }
 
 /** A setting of one result is one of the operator and all its results. */

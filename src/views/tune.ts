@@ -1,7 +1,7 @@
 /** A search for people: the front and what it is held against as a table, then the result. */
 import { counted, sizeText } from "../base/text.ts";
 import { type Noises, sqnrOf } from "../search/bench.ts";
-import type { Tuned, TunePoint } from "../search/tune.ts";
+import type { Tuned } from "../search/tune.ts";
 import type { Colours } from "../terminal/streams.ts";
 import { type Column, shortened, tableLines, type Width, wrapped } from "../terminal/table.ts";
 import { dbText } from "./diagnose.ts";
@@ -17,7 +17,7 @@ export interface TuneView {
 const MOST = 4;
 
 export function tuneLines(tuned: Tuned, { levels, cost, colours, width }: TuneView): string[] {
-  const { outputs, points, samples, units, missed, limits, cutShort, result } = tuned;
+  const { outputs, points, samples, units, missed, limits, cutShort, checkDecides } = tuned;
   const all = outputs.length <= MOST;
   const scored = points.some(({ score }) => score !== undefined);
   const heads = all ? outputs.map((_, i) => `out ${i}`) : ["worst"];
@@ -27,7 +27,7 @@ export function tuneLines(tuned: Tuned, { levels, cost, colours, width }: TuneVi
     { heading: "size", align: "right" },
     ...heads.map((heading): Column => ({ heading, align: "right" })),
     { heading: "predicted", align: "right" },
-    { heading: "unseen", align: "right" },
+    { heading: checkDecides ? "check" : "unseen", align: "right" },
     ...(scored ? [{ heading: "score", align: "right" } as const] : []),
   ];
   const dBs = (noises: Noises) => (all ? noises.map(dbText) : [dbText(Math.max(...noises))]);
@@ -39,12 +39,12 @@ export function tuneLines(tuned: Tuned, { levels, cost, colours, width }: TuneVi
       sizeText(point.bytes),
       ...dBs(point.noises),
       dBs(point.predicted).join(" "),
-      point.checked ? dBs(point.checked).join(" ") : "–",
+      dBs(point.checked).join(" "),
       ...(scored ? [point.score === undefined ? "–" : String(Number(point.score.toPrecision(5)))] : []),
     ]);
   const lines = [
     ...wrapped(
-      `${levels.join(", ")} for ${counted(units, "unit")} of layers; share: of ${cost} with more bits; SQNR in dB on ${counted(samples[0], "sample")} that did not set the ranges; unseen: on ${counted(samples[1], "other sample")}`,
+      `${levels.join(", ")} for ${counted(units, "unit")} of layers; share: of ${cost} with more bits; SQNR in dB on ${counted(samples[0], "sample")} that did not set the ranges; ${checkDecides ? `check: on ${counted(samples[1], "other sample")}, which have to do, too` : `unseen: on ${counted(samples[1], "other sample")}, by which nothing was chosen`}`,
       width,
       "  ",
     ),
@@ -55,34 +55,40 @@ export function tuneLines(tuned: Tuned, { levels, cost, colours, width }: TuneVi
     lines.push(...wrapped(`${colours.yellow("warning")}: output "${shortened(output, 40)}" ${text}`, width, "  "));
   if (cutShort) lines.push(`${colours.yellow("warning")}: --time-limit: not all was tried`);
   if (missed && missed.length > 0)
-    lines.push(...wrapped(`${colours.yellow("warning")}: ${missedText(result, missed)}`, width, "  "));
+    lines.push(...wrapped(`${colours.yellow("warning")}: ${missedText(tuned, missed)}`, width, "  "));
   return lines;
 }
 
-function missedText({ checked }: TunePoint, missed: readonly number[]): string {
-  const which = missed.map((output) => `out ${output}: ${dbText(checked![output]!)} dB`).join(", ");
-  return `on the samples that nothing was chosen by, the target is missed (${which}); give more samples, or a higher target`;
+function missedText({ points, result }: Tuned, missed: readonly number[]): string {
+  const high = points.find(({ what }) => what === "all high");
+  const which = missed.map((output) => {
+    const most = high ? `, and ${dbText(high.checked[output]!)} dB with more bits for all layers` : "";
+    return `out ${output}: ${dbText(result.checked[output]!)} dB${most}`;
+  });
+  return `on the samples that check, the target is missed (${which.join("; ")}); give more samples, other --levels or a lower target`;
 }
 
 /** The same for programs. */
 export function tuneFacts(tuned: Tuned): object {
-  const { outputs, points, samples, units, missed, limits, cutShort } = tuned;
+  const { outputs, points, samples, units, missed, limits, cutShort, checkDecides } = tuned;
   const dBs = (noises: Noises) => noises.map((noise) => (noise > 0 && Number.isFinite(noise) ? sqnrOf(noise) : null));
   return {
     outputs,
     units,
     samples: { search: samples[0], check: samples[1] },
-    points: points.map(({ what, share, cost, bytes, noises, predicted, checked, score }) => ({
+    points: points.map(({ what, share, cost, bytes, noises, predicted, checked, score, layers }) => ({
       what,
       share,
       cost,
       bytes,
       sqnr: dBs(noises),
       predicted: dBs(predicted),
-      ...(checked && { unseen: dBs(checked) }),
+      unseen: dBs(checked),
+      layers: Object.fromEntries(layers),
       ...(score !== undefined && { score }),
     })),
     unreachable: limits,
+    checkDecides,
     holdsOnUnseen: missed && missed.length === 0,
     cutShort,
   };

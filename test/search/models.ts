@@ -59,6 +59,15 @@ export function unevenWeights(): Model {
   });
 }
 
+/** Four layers of any weights: each loses by being rounded. */
+export function noisy(): Model {
+  return model(["x"], ["d"], (graph) => {
+    graph.tensor("x", [1, WIDTH]);
+    for (const [i, [from, to]] of [..."xabc"].map((from, i) => [from, "abcd"[i]!]).entries())
+      dense(graph, from!, to!, noise(WIDTH * WIDTH, i + 20));
+  });
+}
+
 /** A LOGISTIC of values about −8: results about 1/3000, steps of 1/256. */
 export function smallLogistic(): Model {
   return model(["x"], ["p"], (graph) => {

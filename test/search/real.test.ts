@@ -35,6 +35,19 @@ for (const [name, samples] of Object.entries(MODELS)) {
 
 const model = shared("models/face_detection_short_range.tflite");
 const data = shared("calibration/face_128.npz");
+test.skipIf(!model || !data)("face_detection_short_range: a share is used better than by a cut", async () => {
+  for (const percent of [10, 20, 30]) {
+    const args = ["tune", model!, "--data", data!, "--at-most", `${percent}%`, "-o", "q.circle", "--json", "--quiet"];
+    const { points } = JSON.parse((await succeeded(args, { cwd: folder() })).out);
+    const of = (what: string) => points.find((point: { what: string }) => point.what === what);
+    const mean = ({ sqnr }: { sqnr: number[] }) => sqnr.reduce((sum, each) => sum + each, 0) / sqnr.length;
+    for (const what of ["result", "front split", "back split"])
+      expect(of(what).share).toBeLessThanOrEqual(percent / 100 + 1e-9);
+    for (const what of ["front split", "back split", "all low"])
+      expect(mean(of("result"))).toBeGreaterThanOrEqual(mean(of(what)));
+  }
+});
+
 test.skipIf(!model || !data)("face_detection_short_range: a target costs no more than by bisection", async () => {
   const args = ["tune", model!, "--data", data!, "--until", "sqnr=20", "-o", "q.circle", "--json", "--quiet"];
   const { points, unreachable } = JSON.parse((await succeeded(args, { cwd: folder() })).out);

@@ -1,6 +1,6 @@
 /** Tuning made models by the executable: what is found, what is written, what is kept when it is stopped, what is refused. */
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { write } from "../cli/models.ts";
 import {
@@ -14,25 +14,10 @@ import {
   succeeded,
 } from "../cli/support.ts";
 import { samples, smallLogistic, uneven } from "./models.ts";
+import { type Facts, pointOf, worst } from "./tune-facts.ts";
 
 cleanUpAfterwards();
 setDefaultTimeout(120_000);
-
-interface Point {
-  what: string;
-  share: number;
-  cost: number;
-  bytes: number;
-  sqnr: (number | null)[];
-  unseen?: (number | null)[];
-  score?: number;
-}
-interface Facts {
-  points: Point[];
-  unreachable: { output: string; text: string }[];
-  holdsOnUnseen: boolean | null;
-  output: { path: string; bytes: number };
-}
 
 const cwd = folder();
 const plain = (values: Float32Array) => values;
@@ -48,10 +33,6 @@ async function tuned(args: string[], output: string, model = "m.circle"): Promis
   const all = ["tune", model, ...DATA, ...args, "-o", output, "--force", "--json", "--quiet"];
   return JSON.parse((await succeeded(all, { cwd })).out);
 }
-
-/** The worst output, in dB; without error it is infinite. */
-const worst = ({ sqnr }: Point) => Math.min(...sqnr.map((each) => each ?? Number.POSITIVE_INFINITY));
-const pointOf = ({ points }: Facts, what: string) => points.find((each) => each.what === what);
 
 describe("a target", () => {
   test("the layer that needs it gets 16 bits, and the one that reads it; the file is what was measured", async () => {
@@ -96,6 +77,38 @@ describe("a target", () => {
         (tensor: { name: string; dtype: string }) => [tensor.name, tensor.dtype],
       );
     expect(await dtypes("d.circle")).toEqual(await dtypes("c.circle"));
+  });
+
+  for (const [name, words, model, ending] of [
+    ["nothing said of accuracy", [], "m.circle", "circle"],
+    ["compat", ["--accuracy", "compat"], "m.circle", "circle"],
+    ["best", ["--accuracy", "best"], "m.circle", "circle"],
+    ["headroom", ["--range-margin", "1.5"], "m.circle", "circle"],
+    ["int8, and a layer of the user's", ["--layer", "fc3=float32"], "m.tflite", "tflite"],
+    ["weights alone", ["--scheme", "weights-int4"], "m.tflite", "tflite"],
+    ["weights alone, best", ["--scheme", "dynamic-int4", "--accuracy", "best"], "m.tflite", "tflite"],
+  ] as const)
+    test(`quantize gives the bytes that tune wrote: ${name}`, async () => {
+      const output = `same.${ending}`;
+      const mode = name.startsWith("weights") ? ["--data", "samples.npy"] : DATA;
+      const all = ["tune", model, ...mode, "--until", "sqnr=20", "--save-config", "same.json", ...words];
+      const facts: Facts & { accuracy: string } = JSON.parse(
+        (await succeeded([...all, "-o", output, "--force", "--json", "--quiet"], { cwd })).out,
+      );
+      const accuracy = words.includes("--accuracy" as never) ? [] : ["--accuracy", facts.accuracy];
+      // The file has the user's own layers, too.
+      const rest = words.filter((word) => word !== "--layer" && !word.includes("="));
+      const alone = name === "weights alone, best" || name === "weights alone";
+      const samples = alone ? ["--data", "samples.npy"] : DATA;
+      const again = ["quantize", model, ...samples, "--split", "0.5", "--config", "same.json", ...rest, ...accuracy];
+      await succeeded([...again, "-o", `again.${ending}`], { cwd });
+      expect(readFileSync(join(cwd, `again.${ending}`))).toEqual(readFileSync(join(cwd, output)));
+    });
+
+  test("layers that the user set stay as they are", async () => {
+    const facts = await tuned(["--until", "sqnr=20", "--layer", "fc2=uint8", "--output-dtype", "int16"], "u.circle");
+    expect(Object.keys(facts.layers)).toContain("up");
+    expect(Object.keys(facts.layers)).not.toContain("fc2");
   });
 
   test("three levels: int8, int16x8 and float32", async () => {
@@ -223,11 +236,35 @@ describe("results are the same", () => {
     expect(bytes("part.circle")).toEqual(bytes("whole.circle"));
   });
 
-  test("a state of another search is not used", async () => {
-    copyFileSync(join(cwd, "s.json"), join(cwd, "t.json"));
-    const other = [...args, "--granularity", "layer", "-o", "other.circle", "--state", "t.json"];
-    const { err } = await minmaxq(other, { cwd });
-    expect(err).not.toContain("goes on with");
+  describe("a state of another search is not used", () => {
+    const goesOn = async (words: string[], change?: (state: { key: string }) => void) => {
+      const state = JSON.parse(readFileSync(join(cwd, "s.json"), "utf8"));
+      change?.(state);
+      writeFileSync(join(cwd, "t.json"), JSON.stringify(state));
+      const { code, err } = await minmaxq([...words, "-o", "other.circle", "--state", "t.json"], { cwd });
+      expect(code).toBe(0);
+      return err.includes("goes on with");
+    };
+    test("but that of the same one is", async () => {
+      expect(await goesOn(args)).toBe(true);
+      // Other goals use the same measurements.
+      expect(await goesOn(["tune", "m.circle", ...DATA, "--at-most", "50%", "--force"])).toBe(true);
+    });
+    test("other settings", async () => {
+      expect(await goesOn([...args, "--output-dtype", "int16"])).toBe(false);
+      expect(await goesOn([...args, "--accuracy", "compat"])).toBe(false);
+      expect(await goesOn([...args, "--split", "0.4"])).toBe(false);
+    });
+    test("another model of the same name", async () => {
+      const model = readFileSync(join(cwd, "m.circle"));
+      await write(smallLogistic(), join(cwd, "m.circle"));
+      const low = ["tune", "m.circle", ...DATA, "--at-most", "50%", "--force"];
+      expect(await goesOn(low)).toBe(false);
+      writeFileSync(join(cwd, "m.circle"), model);
+    });
+    test("another version, whose key is another one", async () => {
+      expect(await goesOn(args, (state) => Object.assign(state, { key: state.key.replace(/^./, "-") }))).toBe(false);
+    });
   });
 });
 
@@ -241,6 +278,12 @@ describe("refusals", () => {
     ["a program without use", ["--until", "sqnr=20", "--metric", "true"], 2, "does nothing"],
     ["a share above all", ["--at-most", "120%"], 2, "such as 20%"],
     ["one level", ["--until", "sqnr=20", "--levels", "uint8"], 2, "two or more"],
+    [
+      "levels of weights and activations",
+      ["--until", "sqnr=20", "--levels", "uint8,weights-int8"],
+      2,
+      "cannot stand beside",
+    ],
     ["levels of two families", ["--until", "sqnr=20", "--levels", "uint8,int16x8"], 2, "cannot stand beside"],
     ["float32 first", ["--until", "sqnr=20", "--levels", "float32,uint8"], 2, "put it last"],
     ["a time that is none", ["--until", "sqnr=20", "--time-limit", "soon"], 2, "such as 90s"],

@@ -391,5 +391,30 @@ test("a layer that a person wants float stays so; its scheme cannot be another o
   const { constants } = await alone(two, "dynamic-int8", { layers: { given: ["m=float32"] } });
   expect([constants.get("v")!.dtype, constants.get("w")!.dtype]).toEqual(["FLOAT32", "INT8"]);
   const other = alone(two, "dynamic-int8", { layers: { given: ["m=int16"] } });
-  await expect(other).rejects.toThrow("can only stay float32");
+  await expect(other).rejects.toThrow("a layer can be dynamic-int8, dynamic-int4, dynamic-int2 or float32");
+});
+
+test("a layer has another scheme of the same kernels", async () => {
+  const values = Float32Array.from({ length: 64 }, (_, i) => (i % 7) - 3);
+  const FC = { type: "FullyConnectedOptions", value: { fusedActivationFunction: 0, weightsFormat: 0 } } as const;
+  const two = model(["x"], ["y"], (graph) => {
+    graph
+      .tensor("x", [1, 8])
+      .constant("v", [8, 8], values)
+      .tensor("m", [1, 8])
+      .operator("FULLY_CONNECTED", ["x", "v"], ["m"], FC)
+      .constant(
+        "w",
+        [8, 8],
+        values.map((value) => value + 1),
+      )
+      .tensor("y", [1, 8])
+      .operator("FULLY_CONNECTED", ["m", "w"], ["y"], FC);
+  });
+  for (const given of ["m=weights-int8", "kind:FULLY_CONNECTED=weights-int8"]) {
+    const { constants } = await alone(two, "weights-int4", { layers: { given: [given, "y=weights-int4"] } });
+    expect([constants.get("v")!.dtype, constants.get("w")!.dtype]).toEqual(["INT8", "INT4"]);
+  }
+  const other = alone(two, "weights-int4", { layers: { given: ["m=dynamic-int8"] } });
+  await expect(other).rejects.toThrow("a layer can be weights-int8, weights-int4, weights-float16 or float32");
 });

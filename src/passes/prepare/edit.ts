@@ -89,7 +89,7 @@ export function merge(
 /** Layers that were given different settings stay apart. */
 export function mayMerge({ layers }: Context, first: Node, last: Node): boolean {
   const [a, b] = [layers.get(first.name), layers.get(last.name)];
-  return !a || !b || (a.scheme === b.scheme && a.granularity === b.granularity);
+  return !a || !b || (a.scheme === b.scheme && a.granularity === b.granularity && a.weights === b.weights);
 }
 
 /** Puts a constant in the place of a computed tensor. Its table keeps nothing that was said of the computed one. */

@@ -6,7 +6,7 @@ import type { DynamicRule, WeightsRule } from "../../rules/operator-row.ts";
 import { operandsWith } from "../../rules/operators.ts";
 import { type Quantizer, quantizerKey, type WeightScheme } from "../../rules/schemes.ts";
 import { type Constant, channelsAlong, halved, inBlocks, wholeTensor } from "../../weights/constant.ts";
-import { type Context, shared } from "../context.ts";
+import { type Context, type LayerSetting, shared } from "../context.ts";
 import { encodedWeights, floatConstant } from "../minmax/own-values.ts";
 import { canSplit } from "./split-activation.ts";
 
@@ -15,6 +15,8 @@ export interface WeightsAlone {
   readonly scheme: WeightScheme;
   /** Elements of a block with a scale of its own, where the scheme has blocks. */
   readonly block?: number;
+  /** Settings of layers: some have another scheme. */
+  readonly layers?: ReadonlyMap<string, LayerSetting>;
   /** Constants that stay float, because they do not fit the scheme's dtype (`valuesTooLarge` of an attempt before). */
   readonly tooLarge?: Kept;
 }
@@ -54,8 +56,9 @@ export interface WeightsPlan {
 const LARGE = 1024;
 
 /** The plan for an operator; why it stays float, where it has weights and that is worth a word; null where there is nothing to do. */
-export function planOf(node: Node, settings: WeightsAlone): WeightsPlan | { readonly float: FloatReason } | null {
+export function planOf(node: Node, model: WeightsAlone): WeightsPlan | { readonly float: FloatReason } | null {
   if (node.kind !== "operator" || node.float) return null;
+  const settings = { ...model, scheme: model.layers?.get(node.name)?.weights ?? model.scheme };
   const { weights, dynamic } = node.row.families?.litert ?? {};
   const isDynamic = settings.scheme.kind === "dynamic";
   if (isDynamic) return weights && dynamic ? dynamicPlan(node, weights, dynamic, settings) : null;
