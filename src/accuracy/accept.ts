@@ -49,6 +49,14 @@ export function gainsOf(before: readonly OutputError[], after: readonly OutputEr
   return after.map(({ sqnr }, i) => sqnr - before[i]!.sqnr);
 }
 
+/** What outputs win, for notes: "+3.1 dB on average, −0.2 dB at least". */
+export function saidOf(gains: readonly number[]): { mean: number; least: number; text: string } {
+  const mean = gains.reduce((a, b) => a + b, 0) / gains.length;
+  const least = Math.min(...gains);
+  const signed = (gain: number) => `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)} dB`;
+  return { mean, least, text: signed(mean) + (gains.length > 1 ? ` on average, ${signed(least)} at least` : "") };
+}
+
 /** Whether `after` is better than `before`: on average and for most samples, and without a loss for any output that is more than chance. */
 export function isBetter(before: readonly OutputError[], after: readonly OutputError[]): boolean {
   if (before.length === 0) return false;

@@ -5,13 +5,12 @@
  * Without that, a model whose channels are even already ends a few dB above or below by chance: ranges of eight photographs clip other photographs,
  * of which steps that are tried on the eight see nothing.
  */
-import type { OutputError } from "../accuracy/accept.ts";
+import { type OutputError, saidOf } from "../accuracy/accept.ts";
 import type { Extremes } from "../accuracy/equalize/statistics.ts";
 import { foldsOf, type Verdict, verdictOf } from "../accuracy/guard.ts";
 import { looksAtValues, reduce } from "../calibration/reduce.ts";
 import type { Node } from "../graph/graph.ts";
 import { hasRange } from "../graph/quantparam.ts";
-import { signed } from "./accuracy-steps.ts";
 import type { Trials } from "./accuracy-trials.ts";
 import { fakeWeights, recordInto } from "./own-phases.ts";
 import type { Run } from "./run.ts";
@@ -47,13 +46,12 @@ export async function guard(run: Own, trials: Trials, steps: Steps): Promise<voi
   await recordInto(run);
 }
 
-function tell(run: Own, { mean, bound, gains, samples, isGain }: Verdict): void {
-  const least = Math.min(...gains);
-  const each = gains.length > 1 ? ` on average, ${signed(least)} dB at least` : "";
+function tell(run: Own, { bound, gains, samples, isGain }: Verdict): void {
+  const { mean, least, text } = saidOf(gains);
   run.space.context.notes.push({
     kind: "note",
     code: isGain ? "accuracy-kept" : "accuracy-undone",
-    text: `all steps together: ${signed(mean)} dB${each}, on ${samples} samples with ranges of others; ${isGain ? "kept" : "that may be chance, so everything was undone: the result is that of --accuracy compat"}`,
+    text: `all steps together: ${text}, on ${samples} samples with ranges of others; ${isGain ? "kept" : "that may be chance, so everything was undone: the result is that of --accuracy compat"}`,
     numbers: { mean, bound, least, samples },
   });
 }

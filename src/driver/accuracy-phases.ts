@@ -17,7 +17,7 @@ export function gathersMoments({ settings }: Own): boolean {
 }
 
 /** What `--accuracy` still does. */
-export function accuracyOf({ settings: { accuracy }, undone }: Own): AccuracySettings | undefined {
+function accuracyOf({ settings: { accuracy }, undone }: Own): AccuracySettings | undefined {
   return accuracy && undone ? undoneSettings(accuracy) : accuracy;
 }
 
@@ -56,7 +56,7 @@ export const WIDEN_RANGES: Phase<QuantizeSettings> = {
   name: "widen ranges",
   when: hasMargin,
   why: "headroom for inputs unlike the samples; behind masks, whose ends are no accident",
-  run: async (run) => (await work()).widenAllRanges(run),
+  run: async (run) => (await work()).widenAllRanges(run, accuracyOf(run)!),
 };
 /** `rest`: what comes between it and the file, for trials. */
 export const correctLayers = (rest: readonly Phase<QuantizeSettings>[]): Phase<QuantizeSettings> => ({

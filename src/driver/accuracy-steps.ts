@@ -3,7 +3,7 @@
  * does not help; so it is where there are too few samples for that, but without steps that few samples do not bear.
  */
 
-import { gainsOf, isBetter, type OutputError } from "../accuracy/accept.ts";
+import { gainsOf, isBetter, type OutputError, saidOf } from "../accuracy/accept.ts";
 import type { GatheredLayer } from "../accuracy/gathered.ts";
 import { FIRST } from "../accuracy/kept-records.ts";
 import { type LinearLayer, weightsOf } from "../accuracy/layers.ts";
@@ -91,11 +91,6 @@ function restore(state: State): void {
       setInput(layer.node, layer.biasAt, bias);
     layer.node.inputs.length = slots;
   }
-}
-
-/** dB with a sign. */
-export function signed(gain: number): string {
-  return `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)}`;
 }
 
 /** Steps one after the other, each over the best so far. */
@@ -192,15 +187,13 @@ class Steps {
     helps: boolean,
   ): void {
     const gains = gainsOf(before, after);
-    const mean = gains.reduce((a, b) => a + b, 0) / gains.length;
-    const least = Math.min(...gains);
+    const { mean, least, text } = saidOf(gains);
     const { all, held } = this.trials.samples;
     const samples = held === all ? `${all} held-out samples` : `${all} samples, ${held} of them held out`;
-    const each = gains.length > 1 ? ` on average, ${signed(least)} dB at least` : "";
     this.run.space.context.notes.push({
       kind: "note",
       code,
-      text: `${what}: ${signed(mean)} dB${each}, on ${samples}; ${helps ? "kept" : "undone"}`,
+      text: `${what}: ${text}, on ${samples}; ${helps ? "kept" : "undone"}`,
       numbers: { mean, least, samples: all, held },
     });
   }

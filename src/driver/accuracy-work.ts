@@ -8,7 +8,6 @@ import { type AccuracySettings, changesWeights } from "../accuracy/settings.ts";
 import type { Context } from "../passes/context.ts";
 import { clearParameters } from "../passes/transform/fake-quantize-weights.ts";
 import type { ChannelLayout, Constant } from "../weights/constant.ts";
-import { accuracyOf } from "./accuracy-phases.ts";
 import type { Run } from "./run.ts";
 import type { QuantizeSettings, Settings } from "./settings.ts";
 
@@ -68,6 +67,6 @@ export function correctBias(
 }
 
 /** Headroom for recorded ranges. */
-export function widenAllRanges(run: Own): void {
-  for (const graph of run.graphs) widenRanges(graph, run.space.context, accuracyOf(run)!);
+export function widenAllRanges(run: Own, accuracy: AccuracySettings): void {
+  for (const graph of run.graphs) widenRanges(graph, run.space.context, accuracy);
 }
