@@ -182,6 +182,16 @@ describe("--accuracy", () => {
       expect(found[2]!).toBeGreaterThan(found[1]! - (scheme === "dynamic-int8" ? 2 : 0));
     });
 
+  test("weights alone: best tries each step on samples that are held out, and says what it measured", async () => {
+    const { report } = await quantized({ scheme: "weights-int4", data: samples, mode: null, accuracy: "best" });
+    const tried = report.notes.filter(({ code }) => code === "rounding" || code === "bias-correction");
+    expect(tried.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^weights rounded by least squares: \+\d+\.\d dB, on 6 samples, 2 of them held out; kept$/),
+    ]);
+    const few = await quantized({ scheme: "weights-int4", data: samples, mode: null, accuracy: "good" });
+    expect(few.report.notes.filter(({ code }) => code === "rounding" || code === "bias-correction")).toEqual([]);
+  });
+
   test("weights-int4 without samples: best chooses smaller scales where they lose less", async () => {
     const { tensors } = await quantized({ scheme: "weights-int4", data: null, mode: null, accuracy: "best" });
     const changes = tensors.flatMap((tensor) => tensor.changes ?? []);
