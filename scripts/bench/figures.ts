@@ -7,6 +7,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { MODELS } from "../accuracy/cells.ts";
 import { KERNELS, KernelBench, MIB } from "./kernels.ts";
 import { type Models, Skipped } from "./models.ts";
 import { type Pair, peakMemory, phaseSeconds, repeat, run, sidesOf, type Turn, takeTurns } from "./processes.ts";
@@ -258,7 +259,6 @@ function kernels(id: string, what: string, bytes: number, target?: number): Figu
 
 /** Models of ../shared that --accuracy is measured on, and the pictures. */
 const SHARED = join(import.meta.dir, "../../../shared");
-const ACCURACY_MODELS = ["hand_landmark_lite", "face_detection_short_range"];
 
 /** A level of --accuracy beside plain recording: whole processes, on sixteen pictures. */
 function accuracy(level: "good" | "best", target: number): Figure {
@@ -270,13 +270,24 @@ function accuracy(level: "good" | "best", target: number): Figure {
       if (!existsSync(pictures)) throw new Skipped("../shared/images is not there");
       const output = join(models.folder, "output.tflite");
       const results: Measured[] = [];
-      for (const model of ACCURACY_MODELS) {
-        const input = join(SHARED, "models", `${model}.tflite`);
-        const command = [executable, "quantize", input, "--data", pictures, "--scheme", "int8", "-o", output];
+      for (const { file, options } of MODELS) {
+        const input = join(SHARED, "models", file);
+        const command = [
+          executable,
+          "quantize",
+          input,
+          "--data",
+          pictures,
+          ...options,
+          "--scheme",
+          "int8",
+          "-o",
+          output,
+        ];
         const top: Turn = { name: level, command: [...command, "--accuracy", level] };
         const bottom: Turn = { name: "plain", command };
-        const pairs = await takeTurns(top, bottom, { rounds: quick ? 2 : 5, input, output, progress });
-        results.push({ part: model, sides: sidesOf(top, bottom, pairs) });
+        const pairs = await takeTurns(top, bottom, { rounds: quick ? 1 : 3, input, output, progress });
+        results.push({ part: file, sides: sidesOf(top, bottom, pairs) });
       }
       return results;
     },
