@@ -197,9 +197,6 @@ function byInput(path: string, files: readonly string[], inputs: number): Group[
   return [...problems, ...complete];
 }
 
-/** At most so many files are named where pictures or sounds cannot be used. */
-const MOST = 5;
-
 /** Opens the files of every record. Throws MinmaxqError with all that cannot be used, unless they are to be left out. */
 async function openGroups(
   path: string,
@@ -223,9 +220,8 @@ async function openGroups(
       if (media) context!.onProgress?.(number + 1, groups.length);
     }
     if (!skip && media && problems.length === 1 && groups.length > 1) problems[0] += "; --skip-bad leaves it out";
-    if (!skip)
-      throwAll(problems, media ? `${summary} (--skip-bad leaves them out)` : summary, path, media ? MOST : undefined);
-    if (skip && records.length === 0) throwAll(problems, `${path}: holds no file that can be used`, path, MOST);
+    if (!skip) throwAll(problems, media ? `${summary} (--skip-bad leaves them out)` : summary, path);
+    if (skip && records.length === 0) throwAll(problems, `${path}: holds no file that can be used`, path);
   } catch (error) {
     media?.close();
     throw error;

@@ -1,17 +1,17 @@
 /** Many problems of one kind as one error: data sets have thousands of files, and people do not read thousands of lines. */
 import { MinmaxqError, Problems } from "../base/errors.ts";
 
-const MOST = 20;
+const MOST = 5;
 
 /**
- * Throws one MinmaxqError for all `lines` (the first `most` in full); does nothing when there are none. `subject`: the file that they are
- * about, else the model.
+ * Throws one MinmaxqError for all `lines` (the first five, and how many more there are); does nothing when there are none. `subject`: the file
+ * that they are about, else the model.
  */
-export function throwAll(lines: readonly string[], summary: string, subject?: string, most = MOST): void {
+export function throwAll(lines: readonly string[], summary: string, subject?: string): void {
   const problems = new Problems(subject);
-  for (const line of lines.slice(0, most)) problems.add(line);
-  if (lines.length > most) problems.add(`… and ${lines.length - most} more`);
-  problems.throwIfAny(lines.length > most ? `${summary}: ${lines.length} problems, the first ones` : summary);
+  for (const line of lines.slice(0, MOST)) problems.add(line);
+  if (lines.length > MOST) problems.add(`… and ${lines.length - MOST} more`);
+  problems.throwIfAny(lines.length > MOST ? `${summary}: ${lines.length} problems, the first ones` : summary);
 }
 
 /** Runs `check`, and gives the lines of the MinmaxqError it throws instead of throwing it. */

@@ -48,8 +48,11 @@ test.each(MODES.map((args) => [args.join(" "), args] as const))("%s", async (_, 
   for (const threads of [2, 3]) expect((await run(args, threads)).hash).toBe(one.hash);
 });
 
-test("several threads do take part", async () => {
-  expect((await run(MODES[0]!, 2)).tracks).toBe(2);
+// Which thread is faster is chance: on a fast machine one may be done before the other has started.
+test("several threads do take part, if not every time", async () => {
+  let tracks = 0;
+  for (let tries = 0; tracks < 2 && tries < 20; tries++) tracks = (await run(MODES[0]!, 2)).tracks;
+  expect(tracks).toBe(2);
 });
 
 test.each(["channel", "layer"])("unusable constants are told in the order of the file (%s)", async (granularity) => {

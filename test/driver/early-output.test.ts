@@ -186,9 +186,21 @@ test("nothing is left of a file that is not wanted after all", async () => {
 
 test("work that was begun survives what is filled beside it", async () => {
   const model = join(folder, "folded.circle");
-  const side = 4096;
-  await writeModel(fullyConnected(side, true), model, { dialect: "circle" });
+  await writeModel(fullyConnected(SIDE, true), model, { dialect: "circle" });
   keepTimings();
+  const tracks = new Set<string>();
+  // Whether the Worker has begun when the rest is ready is chance.
+  for (let tries = 0; !tracks.has("weights 1") && tries < 20; tries++)
+    for (const track of await readersOfBegun(model)) tracks.add(track);
+  expect(tracks).toContain("weights 1");
+  rmSync(model);
+  rmSync(output);
+});
+
+const SIDE = 4096;
+
+/** Which threads read the weight of a model that is begun, prepared and written; each byte has to be read once. */
+async function readersOfBegun(model: string): Promise<string[]> {
   const stream = new WeightStream();
   stream.startEarly(model);
   const opened = openModel(model);
@@ -202,12 +214,10 @@ test("work that was begun survives what is filled beside it", async () => {
   await done();
   opened.close();
   const read = takeSpans().filter(({ name, detail }) => name === "read" && detail === "w");
-  // Each byte of the weight once; the Worker, which had begun, its part of them.
-  expect(read.reduce((sum, { bytes }) => sum + bytes!, 0)).toBe(side * side * 4);
-  expect(new Set(read.map(({ track }) => track))).toContain("weights 1");
-  rmSync(model);
-  rmSync(output);
-});
+  // Each byte of the weight once; the Worker, where it had begun, its part of them.
+  expect(read.reduce((sum, { bytes }) => sum + bytes!, 0)).toBe(SIDE * SIDE * 4);
+  return read.map(({ track }) => track);
+}
 
 test("nothing is begun without a Worker", () => {
   const stream = new WeightStream();
