@@ -14,11 +14,12 @@ import type { Progress } from "../base/output.ts";
 import { sizeText } from "../base/text.ts";
 import { keepEngine, takeEngine } from "../calibration/engines.ts";
 import type { Failure } from "../calibration/failure.ts";
+import { knownShape } from "../calibration/graph-facts.ts";
 import type { Shapes } from "../calibration/inputs.ts";
 import { keepsState } from "../calibration/instrument.ts";
-import { compileLibrary } from "../calibration/litert.ts";
+import { compileLibrary, MEMORY_TEXT } from "../calibration/litert.ts";
 import { freeMemory } from "../calibration/pool.ts";
-import { BuiltinOperator, type Model, nameOf, openModel, TensorType } from "../model/index.ts";
+import { BuiltinOperator, byteLength, type Model, nameOf, openModel, TensorType } from "../model/index.ts";
 import { startWorker } from "../workers.ts";
 import { operatorAt, type Refusal, refusalOf } from "./refusal.ts";
 import type { TrialJob, TrialProgress, TrialResult } from "./try-once.ts";
@@ -30,7 +31,7 @@ export type Trial =
   | { readonly ran: false; readonly reason: string }
   | { readonly ran: false; readonly refused: Refusal };
 
-/** Bytes of a file that WASM's 2 GiB hold beside what XNNPACK packs of it and what activations take. */
+/** Bytes of a file, and of its inputs, that WASM's 2 GiB hold beside what XNNPACK packs of it and what activations take. */
 export const LARGEST = 0.8e9;
 /** LiteRT's memory for a file: the file, its packed weights, and a start. */
 const needOf = (size: number) => 2 * size + 60e6;
@@ -53,7 +54,7 @@ export async function tryModel(
   { shapes, memoryLimit, onProgress = () => {} }: TrialOptions = {},
 ): Promise<Trial> {
   const { size } = statSync(path);
-  if (size > LARGEST) return notRun(`it has ${sizeText(size)}, and LiteRT's WASM memory ends at 2 GiB`);
+  if (size > LARGEST) return notRun(`it has ${sizeText(size)}, and ${MEMORY_TEXT}`);
   const resident = residentMemory();
   if (memoryLimit !== undefined && resident + needOf(size) > memoryLimit)
     return notRun(
@@ -135,9 +136,14 @@ function judged(refused: Refusal, reason: string): Trial {
 
 function cannotBeTried({ subgraphs = [] }: Model): string | undefined {
   for (const { tensors = [], inputs = [] } of subgraphs) {
+    let all = 0;
     for (const index of inputs) {
-      const { type = TensorType.FLOAT32, name = "" } = tensors[index]!;
+      const tensor = tensors[index]!;
+      const { type = TensorType.FLOAT32, name = "" } = tensor;
       if (STRANGE.has(type)) return `input "${name}" is ${nameOf(TensorType, type)}`;
+      // Made-up inputs lie in this process's memory, too, of which a few bytes of a file must not decide.
+      all += byteLength(type, knownShape(tensor)) ?? 0;
+      if (all > LARGEST) return `its inputs have ${sizeText(all)}, and ${MEMORY_TEXT}`;
     }
   }
   return undefined;

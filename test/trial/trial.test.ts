@@ -140,6 +140,13 @@ test("a limit of memory that leaves no room is kept", async () => {
   expect(reason(trial)).toMatch(/^it needs .* more than --memory-limit leaves$/);
 });
 
+test("inputs that a few bytes of a file make larger than WASM's memory are not made", async () => {
+  const wide = model(["x"], ["y"], (graph) =>
+    graph.tensor("x", [1, 4, 4, 50_331_650]).tensor("y", [1, 4, 4, 50_331_650]).operator("ABS", ["x"], ["y"]),
+  );
+  expect(reason(await tried(wide))).toBe("its inputs have 3.2 GB, and LiteRT's WASM memory ends at 2 GiB");
+});
+
 test("an open batch is 1", async () => {
   const built = model(["x"], ["y"], (graph) =>
     graph
