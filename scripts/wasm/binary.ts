@@ -10,7 +10,6 @@ export const SECTION = {
   global: 6,
   export: 7,
   element: 9,
-  dataCount: 12,
   code: 10,
 } as const;
 const ORDER = [0, 1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
@@ -18,7 +17,7 @@ const ORDER = [0, 1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
 /** Kinds of imports and exports. */
 export const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
 
-export const FUNCREF = 0x70;
+const FUNCREF = 0x70;
 const LIMITED = 1;
 const MUTABLE = 1;
 
@@ -61,23 +60,17 @@ export class Reader {
   }
 }
 
-/** An unsigned number in LEB128. */
-export function leb(value: number): number[] {
+/** An unsigned number in LEB128. `end`: what the last byte stays below. */
+export function leb(value: number, end = 128): number[] {
   const bytes: number[] = [];
   for (let rest = value; ; rest = Math.floor(rest / 128)) {
-    if (rest < 128) return [...bytes, rest];
+    if (rest < end) return [...bytes, rest];
     bytes.push((rest % 128) | 128);
   }
 }
 
-/** A number as `i32.const` has it: signed LEB128; from 0 up. */
-export function signed(value: number): number[] {
-  const bytes: number[] = [];
-  for (let rest = value; ; rest = Math.floor(rest / 128)) {
-    if (rest < 64) return [...bytes, rest];
-    bytes.push((rest % 128) | 128);
-  }
-}
+/** A number from 0 up as `i32.const` has it: signed LEB128, whose last byte has a bit for the sign. */
+export const signed = (value: number): number[] => leb(value, 64);
 
 export function named(text: string): number[] {
   const bytes = new TextEncoder().encode(text);
@@ -220,7 +213,7 @@ function constant(reader: Reader): void {
 
 /** The type of a table of functions of fixed size, and of a global number that may change. */
 export const tableOf = (size: number): number[] => [FUNCREF, LIMITED, ...leb(size), ...leb(size)];
-export const I32 = 0x7f;
+const I32 = 0x7f;
 export const CHANGING_I32 = [I32, MUTABLE];
 
 /** A body with its size, as in the code section. */

@@ -1,5 +1,5 @@
 /** LiteRT cut in two for the build: which functions come first is in litert-first.json, written by scripts/profile-litert.ts. */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { LOADER, split } from "./split.ts";
 
@@ -20,9 +20,7 @@ export const hashOf = (bytes: Uint8Array) => new Bun.CryptoHasher("sha256").upda
 /** Writes build/litert-first.wasm, litert-rest.wasm and litert-loader.wasm. Throws an Error where the list is of another LiteRT. */
 export async function writeParts(folder: string): Promise<void> {
   const whole = new Uint8Array(readFileSync(WHOLE));
-  const { sha256, functions }: FirstFunctions = existsSync(LIST)
-    ? JSON.parse(readFileSync(LIST, "utf8"))
-    : { sha256: "", functions: [] };
+  const { sha256, functions }: FirstFunctions = JSON.parse(readFileSync(LIST, "utf8"));
   if (sha256 !== hashOf(whole))
     throw new Error(`${LIST} is of another version of LiteRT; run 'bun run scripts/profile-litert.ts'`);
   const wanted = new Set(functions.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i)));

@@ -5,16 +5,16 @@ export function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
-/** The first five of a list, and how many more there are: "a, b, c, d, e and 7 more". */
+/** Of many things of a kind people are shown so many, and how many more there are. */
+export const FEW = 5;
+
+/** The first of a list, and how many more there are: "a, b, c, d, e and 7 more". */
 export function firstOf(list: readonly (string | number)[]): string {
-  const more = list.length - 5;
-  return list.slice(0, 5).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  const more = list.length - FEW;
+  return list.slice(0, FEW).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
-/** Lines of a kind that are shown. */
-const FEW = 5;
-
-/** Each on a line of its own, below a sentence. Of those that say the same of other things, the first five and how many more there are. */
+/** Each on a line of its own, below a sentence. Of those that say the same of other things, the first few and how many more there are. */
 export function indented(lines: readonly string[]): string {
   const byKind = Map.groupBy(lines, kindOf);
   const shown = [...byKind.values()].flatMap((found) => [

@@ -48,10 +48,9 @@ export function dropEngines(): void {
 /** Has LiteRT compiled, and started in a Worker, while something else is done. What goes wrong is said when it is needed. */
 export function startEngine(fastMath: boolean): void {
   const compiled = compileLibrary(fastMath);
-  compiled.catch(() => {});
-  if (idle.length > 0) return;
-  // Its thread starts while LiteRT is compiled. Whoever takes it before that has the library itself.
-  const worker = startWorker("engine");
-  keepEngine(worker, 0);
-  compiled.then((library) => worker.postMessage({ kind: "warm", library, fastMath })).catch(() => {});
+  // A thread takes a while to start, too, so it starts while LiteRT is compiled. Recording may take the Worker before LiteRT reaches it: every job
+  // brings LiteRT along.
+  const worker = idle.length > 0 ? undefined : startWorker("engine");
+  if (worker) keepEngine(worker, 0);
+  compiled.then((library) => worker?.postMessage({ kind: "warm", library, fastMath })).catch(() => {});
 }

@@ -1,5 +1,5 @@
 /** The Report as lines for a terminal. */
-import { counted, sizeText } from "../base/text.ts";
+import { counted, FEW, sizeText } from "../base/text.ts";
 import type { Report, SignatureSamples } from "../driver/report.ts";
 import { schemesText, type VerifyReport } from "../driver/verify-phases.ts";
 import { coloursFor } from "../terminal/streams.ts";
@@ -50,9 +50,6 @@ function runText({ run }: Report): string {
   if (!run) return "";
   return run.ran ? `; runs in ${run.runtime}` : `; not run in ${run.runtime}: ${run.reason}`;
 }
-
-/** So many of a kind are listed, then their number. */
-const FEW = 5;
 
 /** Of what is only good to know two of a code will do. */
 const FEW_NOTES = 2;
