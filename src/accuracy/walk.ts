@@ -12,15 +12,12 @@ import { constantsKnown } from "../calibration/fold.ts";
 import { subgraphOf } from "../calibration/graph-facts.ts";
 import type { DataSet } from "../calibration/index.ts";
 import { instrument } from "../calibration/instrument.ts";
-import { compileLibrary, fill, type Instance, openInstance } from "../calibration/litert.ts";
-import { MomentGatherer } from "../calibration/moments/gather.ts";
+import { compileLibrary, type Instance, openInstance } from "../calibration/litert.ts";
 import type { Taps } from "../calibration/moments/taps.ts";
 import { type Slice, sliceModel } from "../calibration/slices.ts";
-import { Spill, SpillAccess, type SpilledTensor } from "../calibration/spill.ts";
 import { needsSteps } from "../calibration/stepwise/needs.ts";
-import { rangeOf } from "../model/bytes.ts";
 import { type Fill, type Model, serializeModel } from "../model/index.ts";
-import { loadKernels } from "../weights/kernels.ts";
+import { WalkState } from "./walk-state.ts";
 
 /** A layer on the way. Tensors are those of the model's subgraph. */
 export interface WalkedLayer {
@@ -61,12 +58,12 @@ export async function walk(
   const graph = subgraphOf(model, subgraph);
   const plan = instrument(model, subgraph, await constantsKnown(model, graph));
   const slices = sliceModel(plan, false, new Set(layers.map(({ input }) => input)));
-  const state = new State(slices, layers, new Set(wanted), data.count, (memoryLimit ?? Number.POSITIVE_INFINITY) / 8);
+  const state = new WalkState(slices, layers, new Set(wanted), data.count, memoryLimit);
   try {
     const inputs = Array.from(graph.inputs ?? []);
     let records = 0;
     for await (const record of data.records()) {
-      for (const [i, tensor] of inputs.entries()) state.put(tensor, records, record[i]!);
+      for (const [i, tensor] of inputs.entries()) state.putBytes(tensor, records, record[i]!);
       records++;
     }
     for (const tensor of inputs) state.arrived(tensor);
@@ -90,7 +87,7 @@ export async function walk(
 async function runSlice(
   instance: Instance,
   slice: Slice,
-  state: State,
+  state: WalkState,
   records: number,
   fillWith: Fill | undefined,
 ): Promise<void> {
@@ -98,100 +95,14 @@ async function runSlice(
   const names = slice.outputs.map((tensor) => `t${tensor}`);
   const loaded = await instance.load(bytes, names);
   try {
-    const tensors = slice.inputs.map((_, i) => loaded.input(i));
+    const places = slice.inputs.map((_, i) => loaded.input(i));
     for (let record = 0; record < records; record++) {
-      for (const [i, tensor] of slice.inputs.entries()) fill(tensors[i]!, state.of(tensor, record), `tensor ${tensor}`);
-      const results = await loaded.run(tensors);
-      for (const [i, tensor] of slice.outputs.entries()) {
-        results[i]!.look((lent) => state.put(tensor, record, lent.bytes()));
-        results[i]!.release();
-      }
+      const given = slice.inputs.map((tensor, i) => state.lend(tensor, record, places[i]!));
+      const results = await loaded.run(given);
+      for (const [i, tensor] of slice.outputs.entries()) state.put(tensor, record, results[i]!);
     }
-    for (const tensor of tensors) tensor.release();
+    for (const place of places) place.release();
   } finally {
     loaded.close();
-  }
-}
-
-/** Values of tensors that are still read, and biases that are other ones. */
-class State {
-  private readonly spill: Spill;
-  private readonly access = new SpillAccess();
-  private readonly places = new Map<number, SpilledTensor>();
-  private readonly last = new Map<number, number>();
-  private readonly biases = new Map<number, Float32Array>();
-  private readonly kernels = loadKernels();
-
-  constructor(
-    slices: readonly Slice[],
-    private readonly layers: readonly WalkedLayer[],
-    private readonly wanted: ReadonlySet<number>,
-    private readonly records: number,
-    room: number,
-  ) {
-    this.spill = new Spill(records, room);
-    for (const [at, { inputs }] of slices.entries()) for (const tensor of inputs) this.last.set(tensor, at);
-  }
-
-  /** The value of a tensor in a record. */
-  put(tensor: number, record: number, bytes: Uint8Array): void {
-    const place = this.places.get(tensor) ?? this.spill.add(tensor, bytes.length);
-    this.places.set(tensor, place);
-    this.access.write(place, record, bytes);
-  }
-
-  all(tensor: number): readonly Uint8Array[] {
-    return Array.from({ length: this.records }, (_, record) => this.of(tensor, record));
-  }
-
-  of(tensor: number, record: number): Uint8Array {
-    const place = this.places.get(tensor)!;
-    const bytes = new Uint8Array(place.bytes);
-    this.access.read(place, record, bytes);
-    return bytes;
-  }
-
-  /** A tensor has its values for all records: layers that read it decide. */
-  arrived(tensor: number): void {
-    for (const { input, bias, taps, decide } of this.layers) {
-      if (input !== tensor) continue;
-      const gatherer = new MomentGatherer([{ place: 0, taps, vectors: 0, seed: 0 }], this.kernels);
-      const means = Array.from({ length: this.records }, (_, record) => {
-        const bytes = this.of(tensor, record);
-        gatherer.see(0, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4));
-        return gatherer.take().means;
-      });
-      const decided = decide(means);
-      if (decided) this.biases.set(bias, decided);
-    }
-  }
-
-  /** The slice with the biases that were decided. */
-  withBiases(slice: Slice): Slice {
-    const [graph, ...more] = slice.model.subgraphs!;
-    const buffers = [...slice.model.buffers!];
-    let changed = false;
-    for (const [place, tensor] of slice.tensors.entries()) {
-      const bias = this.biases.get(tensor);
-      const buffer = graph!.tensors![place]!.buffer ?? 0;
-      if (!bias || buffer === 0) continue;
-      buffers[buffer] = { data: rangeOf(new Uint8Array(bias.buffer, bias.byteOffset, bias.byteLength)) };
-      changed = true;
-    }
-    return changed ? { ...slice, model: { ...slice.model, subgraphs: [graph!, ...more], buffers } } : slice;
-  }
-
-  /** Lets go what no later slice reads. */
-  forget(at: number): void {
-    for (const tensor of [...this.places.keys()]) {
-      if ((this.last.get(tensor) ?? -1) > at || this.wanted.has(tensor)) continue;
-      this.places.delete(tensor);
-      this.spill.drop(tensor);
-    }
-  }
-
-  close(): void {
-    this.access.close();
-    this.spill.close();
   }
 }

@@ -3,7 +3,7 @@ import type { OutputError } from "../accuracy/accept.ts";
 import { takeFromBias } from "../accuracy/bias.ts";
 import { dataOf, FIRST } from "../accuracy/kept-records.ts";
 import { type LinearLayer, linearLayersOf } from "../accuracy/layers.ts";
-import { correctionOf, type LayerValues, meanResult } from "../accuracy/sequential.ts";
+import { correctionOf, type LayerValues, meanResults } from "../accuracy/sequential.ts";
 import { canWalk, type WalkedLayer, walk } from "../accuracy/walk.ts";
 import type { Node } from "../graph/graph.ts";
 import type { Constant } from "../weights/constant.ts";
@@ -44,14 +44,22 @@ export async function correctSequentially(
             weights: context.scanner.unchecked(weights.get(layer)!),
             bias: floatsOf(context.scanner, floats.get(layer), layer.outputs),
           };
-          const errors = kept.map(({ record }, i): Float64Array | null => {
+          const shown = kept.flatMap(({ record, held }, i) => {
             const read = moments.meanOf(0, record);
-            if (!read) return null;
-            const wanted = meanResult(layer, float, read);
-            return meanResult(other, own, means[i]!).map((value, channel) => value - wanted[channel]!);
+            return read ? [{ held, read, mean: means[i]! }] : [];
           });
-          const of = (held: boolean) =>
-            errors.filter((each, i): each is Float64Array => each !== null && kept[i]!.held === held);
+          const wanted = meanResults(
+            layer,
+            float,
+            shown.map(({ read }) => read),
+          );
+          const found = meanResults(
+            other,
+            own,
+            shown.map(({ mean }) => mean),
+          );
+          const errors = found.map((values, i) => values.map((value, channel) => value - wanted[i]![channel]!));
+          const of = (held: boolean) => errors.filter((_, i) => shown[i]!.held === held);
           const correction = correctionOf(of(false), of(true));
           if (!correction) return null;
           corrections.push({ layer, correction });
