@@ -7,6 +7,7 @@
 export { bias, biaslong } from "./bias";
 export { blocks } from "./blocks";
 export { dequantize } from "./dequantize";
+export { factor } from "./factor";
 export { fakeasym, fakesym } from "./fake";
 export { fusedasym, fusedbyte, fusedsym } from "./fused";
 export { half, tohalf } from "./half";
@@ -19,7 +20,7 @@ export { asymparameters, symparameters } from "./parameters";
 export { propagatebyte, propagateshort } from "./propagate";
 export { asym, asym0, sym, sym0, symbyte } from "./quantize";
 export { channels, minmax, observe } from "./ranges";
-export { descend, everyway, factor, shrunk, successive } from "./rounding";
+export { descend, everyway, losses, shrunk, successive } from "./rounding";
 
 import { reset } from "./memory";
 
@@ -121,6 +122,9 @@ export function cabi_post_factor(_area: usize): void {
   reset();
 }
 export function cabi_post_successive(_area: usize): void {
+  reset();
+}
+export function cabi_post_losses(_area: usize): void {
   reset();
 }
 export function cabi_post_descend(_area: usize): void {

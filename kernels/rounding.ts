@@ -3,6 +3,7 @@
  *
  * All in float64. Values are in steps of their row's scale, counted from its zero point, so integers of a row lie between its `low` and `high`.
  */
+import { addScaled } from "./factor";
 import { demand, listResult, reserve } from "./memory";
 
 /** a · b over `count` values. Two sums, joined in the end: always in the same order. */
@@ -57,52 +58,42 @@ function both(sum: v128, odd: bool, last: f64, at: usize): f64 {
   return odd ? all + last * load<f64>(at) : all;
 }
 
-/** to += by · from. */
-function addScaled(to: usize, from: usize, by: f64, count: usize): void {
-  const factor = f64x2.splat(by);
-  const pairs = to + ((count & ~1) << 3);
-  while (to < pairs) {
-    v128.store(to, f64x2.add(v128.load(to), f64x2.mul(factor, v128.load(from))));
-    to += 16;
-    from += 16;
-  }
-  if ((count & 1) == 1) store<f64>(to, load<f64>(to) + by * load<f64>(from));
-}
-
-/** T, upper triangular, with TᵀT = the matrix (Cholesky); an empty list where the matrix is not positive definite. */
-export function factor(matrix: usize, count: usize, size: u32): usize {
-  const n = <usize>size;
-  demand(n > 0 && count == n * n);
-  const result = reserve(count << 3);
-  memory.copy(result, matrix, count << 3);
-  for (let i: usize = 0; i < n; i++) {
-    const row = result + ((i * n) << 3);
-    const pivot = load<f64>(row + (i << 3));
-    if (!(pivot > 0)) return listResult(result, 0);
-    const root = Math.sqrt(pivot);
-    for (let j: usize = 0; j < i; j++) store<f64>(row + (j << 3), 0);
-    store<f64>(row + (i << 3), root);
-    for (let j = i + 1; j < n; j++) store<f64>(row + (j << 3), load<f64>(row + (j << 3)) / root);
-    for (let k = i + 1; k < n; k++) {
-      const by = load<f64>(row + (k << 3));
-      if (by != 0) addScaled(result + ((k * n + k) << 3), row + (k << 3), -by, n - k);
-    }
-  }
-  return listResult(result, count);
-}
-
 // @ts-ignore: decorator
 @inline
 function limited(value: f64, low: f64, high: f64): f64 {
   return min(max(nearest(value), low), high);
 }
 
-/** Rows that are rounded together, so that the factor is read once for all of them. */
-const ROWS: usize = 4;
+/** Rows that are worked on together, so that the factor is read once for all of them, and no sum waits for itself. */
+const TOGETHER: usize = 8;
+
+/** For eight rows: (T e) at i of the errors that come behind i. → to */
+function behind(line: usize, i: usize, n: usize, errors: usize, to: usize): void {
+  let sum0 = f64x2.splat(0);
+  let sum1 = sum0;
+  let sum2 = sum0;
+  let sum3 = sum0;
+  let at = line + ((i + 1) << 3);
+  let error = errors + (((i + 1) * TOGETHER) << 3);
+  const end = line + (n << 3);
+  while (at < end) {
+    const by = v128.load64_splat(at);
+    sum0 = f64x2.add(sum0, f64x2.mul(by, v128.load(error)));
+    sum1 = f64x2.add(sum1, f64x2.mul(by, v128.load(error, 16)));
+    sum2 = f64x2.add(sum2, f64x2.mul(by, v128.load(error, 32)));
+    sum3 = f64x2.add(sum3, f64x2.mul(by, v128.load(error, 48)));
+    at += 8;
+    error += TOGETHER << 3;
+  }
+  v128.store(to, sum0);
+  v128.store(to, sum1, 16);
+  v128.store(to, sum2, 32);
+  v128.store(to, sum3, 48);
+}
 
 /**
  * Rounds rows one value after the other, the last first, each to what is best after the errors before it, when those to come may be any
- * numbers (GPTQ; with the triangular factor T of C the same as the nearest plane). → integers
+ * numbers (GPTQ; with the triangular factor T of C the same as the nearest plane). → (integers, J of each row)
  */
 export function successive(
   values: usize,
@@ -118,43 +109,96 @@ export function successive(
   const n = count / rows;
   demand(entries == n * n);
   const integers = reserve(count << 3);
-  // Errors of four rows, value by value.
-  const errors = reserve((n * ROWS) << 3);
-  for (let first: usize = 0; first < rows; first += ROWS) {
-    const some = min(ROWS, rows - first);
-    memory.fill(errors, 0, (n * ROWS) << 3);
+  const losses = reserve(rows << 3);
+  memory.fill(losses, 0, rows << 3);
+  // Errors of the rows, value by value.
+  const errors = reserve((n * TOGETHER) << 3);
+  for (let first: usize = 0; first < rows; first += TOGETHER) {
+    const some = min(TOGETHER, rows - first);
+    memory.fill(errors, 0, (n * TOGETHER) << 3);
     for (let back: usize = 0; back < n; back++) {
       const i = n - 1 - back;
       const line = triangle + ((i * n) << 3);
-      let sum0 = f64x2.splat(0);
-      let sum1 = sum0;
-      let at = line + ((i + 1) << 3);
-      let error = errors + (((i + 1) * ROWS) << 3);
-      const end = line + (n << 3);
-      while (at < end) {
-        const by = v128.load64_splat(at);
-        sum0 = f64x2.add(sum0, f64x2.mul(by, v128.load(error)));
-        sum1 = f64x2.add(sum1, f64x2.mul(by, v128.load(error, 16)));
-        at += 8;
-        error += 32;
-      }
+      const to = errors + ((i * TOGETHER) << 3);
+      behind(line, i, n, errors, to);
       const own = load<f64>(line + (i << 3));
-      const to = errors + ((i * ROWS) << 3);
-      v128.store(to, sum0);
-      v128.store(to, sum1, 16);
       for (let r: usize = 0; r < some; r++) {
         const place = ((first + r) * n + i) << 3;
         const value = load<f64>(values + place);
-        const wanted = value - load<f64>(to + (r << 3)) / own;
+        const sum = load<f64>(to + (r << 3));
         const row = (first + r) << 3;
-        const integer = limited(wanted, load<f64>(lows + row), load<f64>(highs + row));
+        const integer = limited(value - sum / own, load<f64>(lows + row), load<f64>(highs + row));
+        const error = integer - value;
         store<f64>(integers + place, integer);
-        store<f64>(to + (r << 3), integer - value);
+        store<f64>(to + (r << 3), error);
+        store<f64>(losses + row, load<f64>(losses + row) + squared(sum + own * error));
       }
     }
   }
-  return listResult(integers, count);
+  return pairOfLists(integers, count, losses, rows);
 }
+
+/** J of rows of integers by the factor T of C, which is half the work of C itself: |T e|². */
+export function losses(
+  integers: usize,
+  count: usize,
+  values: usize,
+  count2: usize,
+  triangle: usize,
+  entries: usize,
+  rows: u32,
+): usize {
+  demand(rows > 0 && count2 == count && count % rows == 0);
+  const n = count / rows;
+  demand(entries == n * n);
+  const found = reserve((<usize>rows) << 3);
+  memory.fill(found, 0, (<usize>rows) << 3);
+  const errors = reserve((n * TOGETHER) << 3);
+  const sums = reserve(TOGETHER << 3);
+  memory.fill(errors, 0, (n * TOGETHER) << 3);
+  for (let first: usize = 0; first < rows; first += TOGETHER) {
+    const some = min(TOGETHER, rows - first);
+    for (let r: usize = 0; r < some; r++) {
+      const from = ((first + r) * n) << 3;
+      for (let k: usize = 0; k < n; k++)
+        store<f64>(
+          errors + ((k * TOGETHER + r) << 3),
+          load<f64>(integers + from + (k << 3)) - load<f64>(values + from + (k << 3)),
+        );
+    }
+    for (let back: usize = 0; back < n; back++) {
+      const i = n - 1 - back;
+      const line = triangle + ((i * n) << 3);
+      behind(line, i, n, errors, sums);
+      const own = load<f64>(line + (i << 3));
+      for (let r: usize = 0; r < some; r++) {
+        const error = load<f64>(errors + ((i * TOGETHER + r) << 3));
+        const to = found + ((first + r) << 3);
+        store<f64>(to, load<f64>(to) + squared(load<f64>(sums + (r << 3)) + own * error));
+      }
+    }
+  }
+  return listResult(found, rows);
+}
+
+// @ts-ignore: decorator
+@inline
+function squared(value: f64): f64 {
+  return value * value;
+}
+
+/** Two lists of doubles, as a kernel that gives both hands them on. */
+function pairOfLists(first: usize, count: usize, second: usize, count2: usize): usize {
+  const area = reserve(16);
+  store<u32>(area, <u32>first);
+  store<u32>(area, <u32>count, 4);
+  store<u32>(area, <u32>second, 8);
+  store<u32>(area, <u32>count2, 12);
+  return area;
+}
+
+/** Rows whose slopes are found together. */
+const ROWS: usize = 4;
 
 /**
  * Goes on from integers: value after value, each is moved by the step that lowers J most, as long as one does, `sweeps` times at most.
@@ -209,12 +253,7 @@ export function descend(
       store<f64>(losses + (row << 3), dot(error, slope, n));
     }
   }
-  const area = reserve(16);
-  store<u32>(area, <u32>integers);
-  store<u32>(area, <u32>count, 4);
-  store<u32>(area, <u32>losses, 8);
-  store<u32>(area, <u32>rows, 12);
-  return area;
+  return pairOfLists(integers, count, losses, rows);
 }
 
 /** Whether anything was moved. */

@@ -15,7 +15,7 @@ export interface GatheredLayer {
 /** Vectors of a layer over all samples: as many as say enough of its covariance, within so many bytes. */
 const LEAST_VECTORS = 1024;
 /** Where each channel has a matrix of its own, that is small. */
-const LEAST_VECTORS_OF_TAPS = 512;
+const LEAST_VECTORS_OF_TAPS = 256;
 const MOST_BYTES = 48e6;
 
 export class Gathered {

@@ -8,6 +8,7 @@
 
 import { compiledKernels } from "../weights/kernels.ts";
 import { LayerKernels } from "../weights/layer-kernels.ts";
+import { Covariances, type Matrix } from "./covariances.ts";
 
 /** A layer as plain data. */
 export interface RoundTask {
@@ -44,13 +45,11 @@ export interface Rounded {
   readonly least: number;
 }
 
-/** Values of a row whose covariance is looked at together; a longer row is cut. */
-const MOST_COLUMNS = 1536;
 /** Values of rows that a kernel gets at a time. */
 const CHUNK = 1 << 18;
-const DAMPING = 0.01;
-/** After GPTQ hardly anything moves any more. */
+/** After GPTQ hardly anything moves any more; in rows of more values than LONG that is not worth the look. */
 const SWEEPS = 4;
+const LONG = 64;
 /** Rows so short are rounded in all ways: a 3×3 window. */
 const SHORT = 9;
 /** Smaller scales have to lose less than this share to be worth the time; with 8 bits few channels do. */
@@ -74,20 +73,12 @@ interface Smaller {
   readonly ratio: number;
   readonly loss: number;
   readonly choices: readonly Choice[];
-  readonly row: number;
-}
-
-/** C of a part of a row: in its own order, as it is worked on, and its factor. */
-interface Matrix {
-  readonly size: number;
-  readonly covariance: Float64Array;
-  readonly triangle: Float64Array;
-  /** By place in `covariance`: which value of the part. */
-  readonly order: Int32Array;
+  readonly at: number;
 }
 
 class Rounder {
   private readonly kernels = new LayerKernels(new WebAssembly.Instance(compiledKernels()));
+  private readonly covariances: Covariances;
   private readonly integers: Int8Array | Uint8Array;
   private readonly ratios: Float64Array;
   private before = 0;
@@ -100,6 +91,7 @@ class Rounder {
   ) {
     this.integers = task.low < 0 ? new Int8Array(weights.length) : new Uint8Array(weights.length);
     this.ratios = new Float64Array(task.scale.length).fill(1);
+    this.covariances = new Covariances(task, vectors, this.kernels);
   }
 
   run(): Rounded {
@@ -108,12 +100,12 @@ class Rounder {
     const each = outputs / groups;
     const perTensor = scale.length === 1;
     for (let group = 0; group < groups; group++) {
-      const matrices = this.matricesOf(group);
+      const matrices = this.covariances.of(group);
       const rows = Math.max(1, Math.floor(CHUNK / this.task.length));
       // With one scale for all it has to be chosen before any row is rounded.
       if (perTensor && shrink && groups === 1) this.shrinkAll(matrices);
       for (let first = 0; first < each; first += rows)
-        this.roundRows(matrices, group * each + first, Math.min(rows, each - first), shrink && !perTensor);
+        this.roundRows(matrices, rowsFrom(group * each + first, Math.min(rows, each - first)), shrink && !perTensor);
     }
     return this.rounded();
   }
@@ -140,14 +132,9 @@ class Rounder {
     const rows = Math.max(1, Math.floor(CHUNK / length));
     const losses: Float64Array[] = [];
     for (let first = 0; first < outputs; first += rows) {
-      const some = Math.min(rows, outputs - first);
-      const found = this.kernels.shrunk(
-        this.stepsOf(matrix, 0, first, some),
-        ...this.limitsOf(first, some),
-        weights,
-        tried,
-      );
-      for (let r = 0; r < some; r++) losses.push(found.slice(r * tried.length, (r + 1) * tried.length));
+      const some = rowsFrom(first, Math.min(rows, outputs - first));
+      const found = this.kernels.shrunk(this.stepsOf(matrix, 0, some), ...this.limitsOf(some), weights, tried);
+      for (let r = 0; r < some.length; r++) losses.push(found.slice(r * tried.length, (r + 1) * tried.length));
     }
     const sum = losses.reduce((a, b) => a.map((each, i) => each + b[i]!));
     const best = losses.map((each) => indexOfLeast(scale.length === 1 ? sum : each));
@@ -156,63 +143,19 @@ class Rounder {
     for (let row = 0; row < outputs; row++) {
       this.before += told(row, 0);
       this.after += told(row, best[row]!);
-      const steps = this.stepsOf(matrix, 0, row, 1);
-      const integers = nearestOf(steps, ...this.limitsOf(row, 1));
+      const some = Int32Array.of(row);
+      const integers = nearestOf(this.stepsOf(matrix, 0, some), ...this.limitsOf(some));
       this.keep([matrix], [{ integers }], row, 0);
     }
     return this.rounded();
   }
 
-  /** C of a group in as many parts as its size demands. */
-  private matricesOf(group: number): Matrix[] {
-    const { length, columns } = this.task;
-    const parts = Math.ceil(length / MOST_COLUMNS);
-    return Array.from({ length: parts }, (_, part) => {
-      const from = Math.floor((part * length) / parts);
-      const to = Math.floor(((part + 1) * length) / parts);
-      return this.matrixOf(columns[group]!.subarray(from, to));
-    });
-  }
-
-  private matrixOf(columns: Int32Array): Matrix {
-    const { vectorLength } = this.task;
-    const size = columns.length;
-    const count = this.vectors.length / vectorLength;
-    const all = size === vectorLength;
-    const own = all ? this.vectors : new Float32Array(count * size);
-    if (!all)
-      for (let v = 0; v < count; v++)
-        for (let k = 0; k < size; k++) own[v * size + k] = this.vectors[v * vectorLength + columns[k]!]!;
-    const covariance = this.kernels.covariance(own, size);
-    let trace = 0;
-    for (let k = 0; k < size; k++) trace += covariance[k * size + k]!;
-    // Nothing varies: then any error is as good as its square.
-    const damping = trace > 0 && Number.isFinite(trace) ? (DAMPING * trace) / size : 1;
-    if (damping === 1) covariance.fill(0);
-    const diagonal = new Float64Array(size);
-    for (let k = 0; k < size; k++) diagonal[k] = covariance[k * size + k]! += damping;
-    // What varies most is rounded first, and GPTQ's kernel begins at the end.
-    const order = Int32Array.from({ length: size }, (_, k) => k).sort((a, b) => diagonal[a]! - diagonal[b]! || b - a);
-    const sorted = new Float64Array(size * size);
-    for (let i = 0; i < size; i++) {
-      const from = order[i]! * size;
-      const to = i * size;
-      for (let j = 0; j < size; j++) sorted[to + j] = covariance[from + order[j]!]!;
-    }
-    return { size, covariance: sorted, triangle: this.kernels.factor(sorted, size), order };
-  }
-
   /** Values of rows in steps of their scales, in the order of a part's matrix. */
-  private stepsOf(
-    { size, order }: Pick<Matrix, "size" | "order">,
-    from: number,
-    first: number,
-    rows: number,
-  ): Float64Array {
+  private stepsOf({ size, order }: Pick<Matrix, "size" | "order">, from: number, rows: Int32Array): Float64Array {
     const { outputs, length, byRows, scale } = this.task;
-    const steps = new Float64Array(rows * size);
-    for (let r = 0; r < rows; r++) {
-      const row = first + r;
+    const steps = new Float64Array(rows.length * size);
+    for (let r = 0; r < rows.length; r++) {
+      const row = rows[r]!;
       const each = scale[scale.length === 1 ? 0 : row]! * this.ratios[scale.length === 1 ? 0 : row]!;
       for (let i = 0; i < size; i++) {
         const k = from + order[i]!;
@@ -223,13 +166,13 @@ class Rounder {
   }
 
   /** Least and largest integers of rows, counted from their zero points. */
-  private limitsOf(first: number, rows: number): [Float64Array, Float64Array] {
+  private limitsOf(rows: Int32Array): [Float64Array, Float64Array] {
     const { low, high, zeroPoint } = this.task;
-    const zero = (r: number) => zeroPoint[zeroPoint.length === 1 ? 0 : first + r]!;
-    const [lows, highs] = [new Float64Array(rows), new Float64Array(rows)];
-    for (let r = 0; r < rows; r++) {
-      lows[r] = low - zero(r);
-      highs[r] = high - zero(r);
+    const [lows, highs] = [new Float64Array(rows.length), new Float64Array(rows.length)];
+    for (let r = 0; r < rows.length; r++) {
+      const zero = zeroPoint[zeroPoint.length === 1 ? 0 : rows[r]!]!;
+      lows[r] = low - zero;
+      highs[r] = high - zero;
     }
     return [lows, highs];
   }
@@ -241,95 +184,83 @@ class Rounder {
     const losses = new Float64Array(tried.length);
     const rows = Math.max(1, Math.floor(CHUNK / this.task.length));
     for (let first = 0; first < outputs; first += rows) {
-      const some = Math.min(rows, outputs - first);
-      const found = this.shrunkLosses(matrices, first, some, tried);
+      const found = this.shrunkLosses(matrices, rowsFrom(first, Math.min(rows, outputs - first)), tried);
       for (let i = 0; i < found.length; i++) losses[i % tried.length]! += found[i]!;
     }
     this.ratios[0] = tried[indexOfLeast(losses)]!;
   }
 
   /** By row and ratio: what the nearest integers lose by the diagonal of C. */
-  private shrunkLosses(matrices: readonly Matrix[], first: number, rows: number, ratios: Float64Array): Float64Array {
-    const [lows, highs] = this.limitsOf(first, rows);
-    const sum = new Float64Array(rows * ratios.length);
+  private shrunkLosses(matrices: readonly Matrix[], rows: Int32Array, ratios: Float64Array): Float64Array {
+    const [lows, highs] = this.limitsOf(rows);
+    const sum = new Float64Array(rows.length * ratios.length);
     let from = 0;
     for (const matrix of matrices) {
       const { size, covariance } = matrix;
       const diagonal = Float64Array.from({ length: size }, (_, k) => covariance[k * size + k]!);
-      const found = this.kernels.shrunk(this.stepsOf(matrix, from, first, rows), lows, highs, diagonal, ratios);
+      const found = this.kernels.shrunk(this.stepsOf(matrix, from, rows), lows, highs, diagonal, ratios);
       for (let i = 0; i < found.length; i++) sum[i]! += found[i]!;
       from += size;
     }
     return sum;
   }
 
-  private roundRows(matrices: readonly Matrix[], first: number, rows: number, shrink: boolean): void {
+  private roundRows(matrices: readonly Matrix[], rows: Int32Array, shrink: boolean): void {
     const { scale } = this.task;
-    const { choices: plain, nearest } = this.chooseFrom(matrices, first, rows);
-    const smaller = shrink ? this.smallerOf(matrices, first, rows) : new Map<number, Smaller>();
-    for (let r = 0; r < rows; r++) {
-      const channel = scale.length === 1 ? 0 : first + r;
+    const { choices: plain, nearest } = this.chooseFrom(matrices, rows);
+    const smaller = shrink ? this.smallerOf(matrices, rows) : new Map<number, Smaller>();
+    for (const [r, row] of rows.entries()) {
+      const channel = scale.length === 1 ? 0 : row;
       const step = scale[channel]! * (scale.length === 1 ? this.ratios[0]! : 1);
       const loss = plain.reduce((sum, { losses }) => sum + losses[r]!, 0) * step ** 2;
-      const other = smaller.get(r);
+      const other = smaller.get(row);
       const otherLoss = other ? other.loss * step ** 2 : Number.POSITIVE_INFINITY;
       if (other && otherLoss < loss) this.ratios[channel] = other.ratio;
       this.before += nearest[r]!;
       this.after += Math.min(loss, otherLoss);
-      if (other && otherLoss < loss) this.keep(matrices, other.choices, first + r, other.row);
-      else this.keep(matrices, plain, first + r, r);
+      if (other && otherLoss < loss) this.keep(matrices, other.choices, row, other.at);
+      else this.keep(matrices, plain, row, r);
     }
   }
 
   /** Rows whose nearest integers lose much less with a smaller scale, rounded with that. */
-  private smallerOf(matrices: readonly Matrix[], first: number, rows: number): Map<number, Smaller> {
+  private smallerOf(matrices: readonly Matrix[], rows: Int32Array): Map<number, Smaller> {
     const tried = Float64Array.of(1, ...RATIOS);
-    const found = this.shrunkLosses(matrices, first, rows, tried);
-    const wanted: number[] = [];
-    for (let r = 0; r < rows; r++) {
+    const found = this.shrunkLosses(matrices, rows, tried);
+    const wanted = rows.filter((row, r) => {
       const losses = found.subarray(r * tried.length, (r + 1) * tried.length);
       const best = indexOfLeast(losses);
-      if (losses[best]! > WORTH_SHRINKING * losses[0]!) continue;
-      this.ratios[first + r] = tried[best]!;
-      wanted.push(r);
-    }
-    const smaller = new Map<number, Smaller>();
-    const take = (choices: readonly Choice[], r: number, row: number) => {
-      const ratio = this.ratios[first + r]!;
-      const loss = choices.reduce((sum, { losses }) => sum + losses[row]!, 0) * ratio ** 2;
-      smaller.set(r, { ratio, loss, choices, row });
-    };
-    // Matrices are copied for each call: of many rows all are done at once.
-    if (wanted.length * 8 > rows) {
-      const choices = this.choose(matrices, first, rows);
-      for (const r of wanted) take(choices, r, r);
-    } else for (const r of wanted) take(this.choose(matrices, first + r, 1), r, 0);
-    this.ratios.fill(1, first, first + rows);
-    return smaller;
+      if (losses[best]! > WORTH_SHRINKING * losses[0]!) return false;
+      this.ratios[row] = tried[best]!;
+      return true;
+    });
+    if (wanted.length === 0) return new Map();
+    const choices = this.choose(matrices, wanted);
+    const smaller = Array.from(wanted, (row, at): [number, Smaller] => {
+      const ratio = this.ratios[row]!;
+      const loss = choices.reduce((sum, { losses }) => sum + losses[at]!, 0) * ratio ** 2;
+      return [row, { ratio, loss, choices, at }];
+    });
+    for (const row of wanted) this.ratios[row] = 1;
+    return new Map(smaller);
   }
 
   /** With the scales of the largest values: also what the nearest integers of each row lose with those. */
-  private chooseFrom(matrices: readonly Matrix[], first: number, rows: number) {
+  private chooseFrom(matrices: readonly Matrix[], rows: Int32Array) {
     const { scale } = this.task;
-    const nearest = new Float64Array(rows);
-    const choices = this.choose(matrices, first, rows, (losses) => {
-      for (let r = 0; r < rows; r++) nearest[r]! += losses[r]! * scale[scale.length === 1 ? 0 : first + r]! ** 2;
+    const nearest = new Float64Array(rows.length);
+    const choices = this.choose(matrices, rows, (losses) => {
+      for (const [r, row] of rows.entries()) nearest[r]! += losses[r]! * scale[scale.length === 1 ? 0 : row]! ** 2;
     });
     return { choices, nearest };
   }
 
   /** Of each part of the rows the integers of least J. `onNearest` is told what the nearest ones lose; without it they are no choice. */
-  private choose(
-    matrices: readonly Matrix[],
-    first: number,
-    rows: number,
-    onNearest?: (losses: Float64Array) => void,
-  ): Choice[] {
-    const [lows, highs] = this.limitsOf(first, rows);
+  private choose(matrices: readonly Matrix[], rows: Int32Array, onNearest?: (losses: Float64Array) => void): Choice[] {
+    const [lows, highs] = this.limitsOf(rows);
     let from = 0;
-    return matrices.map((matrix) => {
-      const { size, covariance, triangle } = matrix;
-      const steps = this.stepsOf(matrix, from, first, rows);
+    return matrices.map(({ size, order, covariance, triangle }) => {
+      const steps = this.stepsOf({ size, order }, from, rows);
       from += size;
       const improved = (start: Float64Array, sweeps = SWEEPS): Choice => {
         const [integers, losses] = this.kernels.descend(start, steps, lows, highs, covariance, sweeps);
@@ -338,13 +269,19 @@ class Rounder {
       const found: Choice[] = [];
       const nearest = nearestOf(steps, lows, highs);
       if (onNearest) {
-        const plain = improved(nearest, 0);
+        const plain =
+          triangle.length > 0
+            ? { integers: nearest, losses: this.kernels.losses(nearest, steps, triangle, rows.length) }
+            : improved(nearest, 0);
         onNearest(plain.losses);
         found.push(plain);
       }
       // Measured: those from GPTQ lose less in all rows, so the others are not worth a third of the time.
       if (triangle.length === 0) found.push(improved(nearest));
-      if (triangle.length > 0) found.push(improved(this.kernels.successive(steps, lows, highs, triangle)));
+      else {
+        const [integers, losses] = this.kernels.successive(steps, lows, highs, triangle);
+        found.push(size > LONG ? { integers, losses } : improved(integers));
+      }
       if (size <= SHORT) found.push(improved(this.kernels.everyway(steps, lows, highs, covariance)));
       return found.reduce((best, other) => better(best, other, size));
     });
@@ -390,6 +327,10 @@ function nearestOf(steps: Float64Array, lows: Float64Array, highs: Float64Array)
     for (let i = r * size; i < (r + 1) * size; i++) nearest[i] = Math.min(Math.max(Math.round(steps[i]!), low), high);
   }
   return nearest;
+}
+
+function rowsFrom(first: number, count: number): Int32Array {
+  return Int32Array.from({ length: count }, (_, r) => first + r);
 }
 
 function indexOfLeast(values: Float64Array): number {

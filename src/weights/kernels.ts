@@ -156,6 +156,7 @@ function copying(stream: KernelStream, layers: LayerKernels): Kernels {
     covariance: (...lists) => layers.covariance(...lists),
     factor: (...lists) => layers.factor(...lists),
     successive: (...lists) => layers.successive(...lists),
+    losses: (...lists) => layers.losses(...lists),
     descend: (...lists) => layers.descend(...lists),
     everyway: (...lists) => layers.everyway(...lists),
     shrunk: (...lists) => layers.shrunk(...lists),

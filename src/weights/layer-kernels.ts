@@ -5,7 +5,7 @@ import { KernelMemory } from "./kernel-memory.ts";
 /** The functions of kernels.wit that this file calls. */
 export type LayerFunctions = Pick<
   KernelFunctions,
-  "columnsums" | "covariance" | "factor" | "successive" | "descend" | "everyway" | "shrunk"
+  "columnsums" | "covariance" | "factor" | "successive" | "losses" | "descend" | "everyway" | "shrunk"
 >;
 
 export class LayerKernels extends KernelMemory implements LayerFunctions {
@@ -24,10 +24,20 @@ export class LayerKernels extends KernelMemory implements LayerFunctions {
     return this.scoped(() => this.doubles("factor", ...this.words(matrix), size));
   }
 
-  /** Rows rounded value after value, the last first, each the best after those before. */
-  successive(values: Float64Array, lows: Float64Array, highs: Float64Array, triangle: Float64Array): Float64Array {
+  /** Rows rounded value after value, the last first, each the best after those before; and J of each row. */
+  successive(
+    values: Float64Array,
+    lows: Float64Array,
+    highs: Float64Array,
+    triangle: Float64Array,
+  ): [Float64Array, Float64Array] {
+    return this.pair("successive", [values, lows, highs, triangle]);
+  }
+
+  /** J of each of so many rows of integers, by T. */
+  losses(integers: Float64Array, values: Float64Array, triangle: Float64Array, rows: number): Float64Array {
     return this.scoped(() =>
-      this.doubles("successive", ...[values, lows, highs, triangle].flatMap((a) => this.words(a))),
+      this.doubles("losses", ...[integers, values, triangle].flatMap((list) => this.words(list)), rows),
     );
   }
 
@@ -40,12 +50,7 @@ export class LayerKernels extends KernelMemory implements LayerFunctions {
     matrix: Float64Array,
     sweeps: number,
   ): [Float64Array, Float64Array] {
-    return this.scoped(() => {
-      const lists = [start, values, lows, highs, matrix].flatMap((list) => this.words(list));
-      const [integers, count, losses, rows] = this.record("descend", 4, ...lists, sweeps);
-      const { buffer } = this.memory;
-      return [new Float64Array(buffer, integers, count).slice(), new Float64Array(buffer, losses, rows).slice()];
-    });
+    return this.pair("descend", [start, values, lows, highs, matrix], sweeps);
   }
 
   /** The integers of least J among all ways to round each value down or up; rows have 12 values at most. */
@@ -68,6 +73,16 @@ export class LayerKernels extends KernelMemory implements LayerFunctions {
   /** Pointer and count of a copy. */
   private words(values: Float32Array | Float64Array): number[] {
     return [this.copyIn(values).pointer, values.length];
+  }
+
+  /** The two lists that a kernel gives. */
+  private pair(name: string, lists: readonly Float64Array[], ...more: number[]): [Float64Array, Float64Array] {
+    return this.scoped(() => {
+      const words = lists.flatMap((list) => this.words(list));
+      const [first, count, second, rows] = this.record(name, 4, ...words, ...more);
+      const { buffer } = this.memory;
+      return [new Float64Array(buffer, first, count).slice(), new Float64Array(buffer, second, rows).slice()];
+    });
   }
 
   private doubles(name: string, ...parameters: number[]): Float64Array {

@@ -67,7 +67,7 @@ describe("kernels", () => {
       }
   });
 
-  test.each([1, 2, 5, 16])("the factor of %d×%d: TᵀT is the matrix", (size) => {
+  test.each([1, 2, 4, 5, 7, 16, 23])("the factor of %d×%d: TᵀT is the matrix", (size) => {
     const matrix = matrixOf(size, size);
     const triangle = kernels.factor(matrix, size);
     for (let i = 0; i < size; i++)
@@ -88,14 +88,14 @@ describe("kernels", () => {
     const values = doubles(rows * size, 8, 9);
     const diagonal = new Float64Array(size * size);
     for (let i = 0; i < size; i++) diagonal[i * size + i] = 0.5 + i;
-    const found = kernels.successive(values, fill(rows, -7), fill(rows, 7), kernels.factor(diagonal, size));
+    const [found] = kernels.successive(values, fill(rows, -7), fill(rows, 7), kernels.factor(diagonal, size));
     expect([...found]).toEqual([...values].map((value) => Math.max(-7, Math.min(7, Math.round(value)))));
   });
 
   test.each([2, 5, 12])("GPTQ of %d values: each is best after those before, if those to come were free", (size) => {
     const [rows, matrix] = [6, matrixOf(size, size + 20)];
     const values = doubles(rows * size, size, 7);
-    const found = kernels.successive(values, fill(rows, -7), fill(rows, 7), kernels.factor(matrix, size));
+    const [found] = kernels.successive(values, fill(rows, -7), fill(rows, 7), kernels.factor(matrix, size));
     for (let r = 0; r < rows; r++)
       for (let i = size - 1; i >= 0; i--) {
         // The least J over the values before i, by solving for them: Schur complement, naively.
@@ -109,6 +109,19 @@ describe("kernels", () => {
           if (integer >= -7 && integer <= 7) expect(own).toBeLessThanOrEqual(conditional(integer) + 1e-9);
         }
       }
+  });
+
+  test.each([1, 7, 8, 19])("J of %d rows, by the factor and told by GPTQ, is that by the matrix", (rows) => {
+    const [size, matrix] = [13, matrixOf(13, 31)];
+    const triangle = kernels.factor(matrix, size);
+    const values = doubles(rows * size, 12, 7);
+    const nearest = values.map(Math.round);
+    const plain = kernels.losses(nearest, values, triangle, rows);
+    const [found, told] = kernels.successive(values, fill(rows, -7), fill(rows, 7), triangle);
+    for (let r = 0; r < rows; r++) {
+      expect(plain[r]! / lossOf(nearest, values, matrix, r * size)).toBeCloseTo(1, 9);
+      expect(told[r]! / lossOf(found, values, matrix, r * size)).toBeCloseTo(1, 9);
+    }
   });
 
   test("descent never raises J, tells it, stays within the limits, and ends where no step helps", () => {
