@@ -57,13 +57,11 @@ export class Trials {
       const { model } = run.opened;
       const positions = comparableOutputs(model, subgraph);
       if (judges.length === 0 || positions.length === 0) continue;
-      const outputs = await outputsOf(
-        model,
-        subgraph,
-        positions,
-        dataOf(judges, "trial samples"),
-        optionsOf(run, judges.length),
-      );
+      const judged = run.judged.get(number);
+      const known = positions.map((position) => judges.map(({ record }) => judged?.(record, position)));
+      const outputs = known.every((values): values is Float32Array[] => values.every((each) => each !== undefined))
+        ? known
+        : await outputsOf(model, subgraph, positions, dataOf(judges, "trial samples"), optionsOf(run, judges.length));
       references.push({ subgraph, positions, judges, outputs });
     }
     return references.length === 0 ? null : new Trials(run, rest, references);

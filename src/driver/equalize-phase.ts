@@ -20,7 +20,7 @@ export async function equalizeChannels(run: Run<QuantizeSettings>): Promise<void
   const open: OpenSamples[] = [];
   try {
     await openAll(space.opened.model, samples, fed, open, io);
-    for (const { fed: each, data } of open) {
+    for (const [number, { fed: each, data }] of open.entries()) {
       // A second signature of the same subgraph: its weights are even already.
       if (open.find(({ fed: { subgraph } }) => subgraph === each.subgraph)?.fed !== each) continue;
       const done = await equalizeGraph(space, each.subgraph, data, {
@@ -33,6 +33,7 @@ export async function equalizeChannels(run: Run<QuantizeSettings>): Promise<void
         onProgress: (what) => io.progress(what, "samples"),
       });
       space.context.notes.push(noteOf(done, each.subgraph));
+      if (done) run.judged.set(number, done.judged);
       if (done && done.kept.size > 0)
         run.unequalized.push({
           extremes: done.extremes,

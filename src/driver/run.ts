@@ -2,6 +2,7 @@
  * A RUN: one model through one flow, and what lives for it. Whatever a step opens is closed at the end of the run, however it ends.
  */
 import { statSync } from "node:fs";
+import type { EqualizedGraph } from "../accuracy/equalize/index.ts";
 import type { Extremes } from "../accuracy/equalize/statistics.ts";
 import type { Gathered } from "../accuracy/gathered.ts";
 import { peakMemory } from "../base/memory.ts";
@@ -63,6 +64,8 @@ export class Run<S extends Settings = Settings> {
     readonly extremes: ReadonlyMap<Node, Extremes>;
     set(equalized: boolean): void;
   }[] = [];
+  /** By set of samples: what the float model yields for samples that judge, as `judged` of EqualizedGraph; by "equalize". */
+  readonly judged = new Map<number, EqualizedGraph["judged"]>();
   /** `--accuracy` was undone as a whole; by "correct layers". */
   undone = false;
   verified = false;

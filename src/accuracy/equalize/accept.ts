@@ -30,29 +30,44 @@ export interface Accepted {
   readonly trials: number;
 }
 
-/** Finds the groups to keep. `trial` says what the outputs are with some groups; it is asked at most `most` times. */
+/**
+ * Finds the groups to keep. `trial` says what the outputs are with some groups; it is asked at most `most` times, twice at once where it can be:
+ * nothing and everything, then what is kept with one half the other way round, and with the other half.
+ */
 export async function acceptGroups(
   all: readonly number[],
   trial: (groups: ReadonlySet<number>) => Promise<Score>,
   most: number,
 ): Promise<Accepted> {
   let trials = 0;
-  const tried = async (groups: ReadonlySet<number>) => {
-    trials++;
-    return trial(groups);
+  const tried = (sets: readonly ReadonlySet<number>[]): Promise<Score[]> => {
+    trials += sets.length;
+    return Promise.all(sets.map(trial));
   };
-  const before = await tried(new Set());
-  let [kept, after]: [ReadonlySet<number>, Score] = [new Set(), before];
-  /** Sets of groups that are still to be tried, the larger ones first. */
-  const open: (readonly number[])[] = all.length > 0 ? [all] : [];
-  for (let some = open.shift(); some && trials < most; some = open.shift()) {
-    const isKept = some.every((group) => kept.has(group));
-    const next = isKept ? new Set([...kept].filter((group) => !some!.includes(group))) : new Set([...kept, ...some]);
-    const score = await tried(next);
-    if (helps(after, score)) [kept, after] = [next, score];
-    const half = Math.ceil(some.length / 2);
-    // What helped may hold some that hurt, and the reverse.
-    if (some.length > 1) open.push(some.slice(0, half), some.slice(half));
+  const none: ReadonlySet<number> = new Set();
+  if (all.length === 0 || most < 2) {
+    const [before] = await tried([none]);
+    return { groups: none, before: before!, after: before!, trials };
   }
-  return { groups: kept, before, after, trials };
+  const [before, whole] = await tried([none, new Set(all)]);
+  let [kept, after] = helps(before!, whole!) ? [new Set(all), whole!] : [none, before!];
+  /** Sets of groups whose halves are still to be tried, the larger ones first. */
+  const open: (readonly number[])[] = [all];
+  for (let some = open.shift(); some && trials + 2 <= most; some = open.shift()) {
+    if (some.length < 2) continue;
+    const middle = Math.ceil(some.length / 2);
+    // What helped may hold some that hurt, and the reverse.
+    const halves = [some.slice(0, middle), some.slice(middle)];
+    const sets = halves.map((half) => toggled(kept, half));
+    for (const [at, score] of (await tried(sets)).entries())
+      if (helps(after, score)) [kept, after] = [sets[at]!, score];
+    open.push(...halves);
+  }
+  return { groups: kept, before: before!, after, trials };
+}
+
+/** The groups without those of `some`, where it has them all; else with them. */
+function toggled(groups: ReadonlySet<number>, some: readonly number[]): ReadonlySet<number> {
+  const isKept = some.every((group) => groups.has(group));
+  return isKept ? new Set([...groups].filter((group) => !some.includes(group))) : new Set([...groups, ...some]);
 }
