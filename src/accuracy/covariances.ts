@@ -48,10 +48,11 @@ export class Covariances {
     if (length === vectorLength) return this.vectors;
     const count = this.vectors.length / vectorLength;
     const each = count * length;
-    if (group < this.first || group >= this.first + this.own.length / each) {
+    if (this.own.length === 0 || group < this.first || group >= this.first + NEIGHBOURS) {
       const some = columns.slice(group, group + NEIGHBOURS);
       this.first = group;
-      this.own = regrouped(this.vectors, vectorLength, some, length);
+      if (this.own.length < some.length * each) this.own = new Float32Array(some.length * each);
+      regroup(this.vectors, vectorLength, some, length, this.own);
     }
     const from = (group - this.first) * each;
     return this.own.subarray(from, from + each);
@@ -78,22 +79,21 @@ export class Covariances {
   }
 }
 
-/** What some groups read of each vector: [groups, vectors, values of a row]. Flat lists only: this is done for every value that was taken. */
-function regrouped(
+/** What some groups read of each vector, put into `own`: [groups, vectors, values of a row]. Flat lists only: this is done for every value that was taken. */
+function regroup(
   vectors: Float32Array,
   vectorLength: number,
   columns: readonly Int32Array[],
   length: number,
-): Float32Array<ArrayBuffer> {
+  own: Float32Array,
+): void {
   const groups = columns.length;
   const each = (vectors.length / vectorLength) * length;
-  const own = new Float32Array(groups * each);
   const places = new Int32Array(length * groups);
   for (let k = 0; k < length; k++) for (let g = 0; g < groups; g++) places[k * groups + g] = columns[g]![k]!;
   for (let from = 0, to = 0; from < vectors.length; from += vectorLength, to += length)
     for (let k = 0; k < length; k++)
       for (let g = 0; g < groups; g++) own[g * each + to + k] = vectors[from + places[k * groups + g]!]!;
-  return own;
 }
 
 /** Some columns of [rows, length]. */

@@ -57,9 +57,18 @@ const WORTH_SHRINKING = 0.9;
 /** Scales that are tried, as shares of that of the largest value. */
 const RATIOS = Float64Array.from({ length: 20 }, (_, i) => 0.975 - 0.025 * i);
 
-/** Rounds a layer. `vectors`: what it reads, [count, vectorLength]; `weights`: as they lie. */
-export function roundLayer(task: RoundTask, vectors: Float32Array, weights: Float32Array): Rounded {
-  return new Rounder(task, vectors, weights).run();
+/** Rounds a layer. `vectors`: what it reads, [count, vectorLength]; `weights`: as they lie. `kernels` may be those of other layers, too. */
+export function roundLayer(
+  task: RoundTask,
+  vectors: Float32Array,
+  weights: Float32Array,
+  kernels = layerKernels(),
+): Rounded {
+  return new Rounder(task, vectors, weights, kernels).run();
+}
+
+export function layerKernels(): LayerKernels {
+  return new LayerKernels(new WebAssembly.Instance(compiledKernels()));
 }
 
 /** Integers of rows and what they lose, in steps of the rows' scales. */
@@ -77,7 +86,6 @@ interface Smaller {
 }
 
 class Rounder {
-  private readonly kernels = new LayerKernels(new WebAssembly.Instance(compiledKernels()));
   private readonly covariances: Covariances;
   private readonly integers: Int8Array | Uint8Array;
   private readonly ratios: Float64Array;
@@ -88,6 +96,7 @@ class Rounder {
     private readonly task: RoundTask,
     private readonly vectors: Float32Array,
     private readonly weights: Float32Array,
+    private readonly kernels: LayerKernels,
   ) {
     this.integers = task.low < 0 ? new Int8Array(weights.length) : new Uint8Array(weights.length);
     this.ratios = new Float64Array(task.scale.length).fill(1);

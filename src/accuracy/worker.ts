@@ -2,7 +2,7 @@
 import { compileAsUsual } from "../base/optimizer.ts";
 import { failureOf } from "../calibration/failure.ts";
 import type { FromWorker, ToWorker } from "../calibration/recorder.ts";
-import { type RoundTask, roundLayer } from "./rounding.ts";
+import { layerKernels, type RoundTask, roundLayer } from "./rounding.ts";
 
 /** What all Workers are told once. */
 export interface RoundJob {
@@ -14,6 +14,7 @@ declare const self: Worker;
 compileAsUsual();
 
 let job: RoundJob;
+const kernels = layerKernels();
 
 function handle(message: ToWorker<RoundJob>): FromWorker {
   switch (message.kind) {
@@ -25,7 +26,7 @@ function handle(message: ToWorker<RoundJob>): FromWorker {
       return {
         kind: "record",
         record: message.record,
-        result: roundLayer(job.tasks[message.record]!, vectors!, weights!),
+        result: roundLayer(job.tasks[message.record]!, vectors!, weights!, kernels),
       };
     }
     default:

@@ -11,7 +11,7 @@ import { foldsOf, type Verdict, verdictOf } from "../accuracy/guard.ts";
 import { looksAtValues, reduce } from "../calibration/reduce.ts";
 import type { Node } from "../graph/graph.ts";
 import { hasRange } from "../graph/quantparam.ts";
-import type { Trials } from "./accuracy-trials.ts";
+import type { Quantized, Trials } from "./accuracy-trials.ts";
 import { fakeWeights, recordInto } from "./own-phases.ts";
 import type { Run } from "./run.ts";
 import type { QuantizeSettings } from "./settings.ts";
@@ -31,10 +31,18 @@ export async function guard(run: Own, trials: Trials, steps: Steps): Promise<voi
   const plain = run.unequalized[0]?.extremes ?? own;
   let verdict: Verdict | undefined;
   for (const fold of foldsOf(trials.records)) {
-    after.push(await measured(run, trials, own, fold, false));
-    withoutSteps(run, steps);
-    before.push(await measured(run, trials, plain, fold, true));
-    withSteps(run, steps);
+    const models: Quantized[] = [];
+    try {
+      models.push(await quantized(run, trials, own, fold, false));
+      withoutSteps(run, steps);
+      models.push(await quantized(run, trials, plain, fold, true));
+      withSteps(run, steps);
+      const [a, b] = await trials.errorsOfBoth([models[0]!, models[1]!], (record) => fold.has(record));
+      after.push(a);
+      before.push(b);
+    } finally {
+      for (const model of models) model.close();
+    }
     verdict = verdictOf(before, after);
     if (verdict.isClear) break;
   }
@@ -66,14 +74,14 @@ function withSteps(run: Own, steps: Steps): void {
   steps.put("best");
 }
 
-/** What outputs are off by on the records of a fold, with ranges of all other records. */
-async function measured(
+/** The model that the run would give with ranges of all records but those of a fold. */
+async function quantized(
   run: Own,
   trials: Trials,
   extremes: ReadonlyMap<Node, Extremes>,
   fold: ReadonlySet<number>,
   undone: boolean,
-): Promise<OutputError[]> {
+): Promise<Quantized> {
   const saved = new Map<Node, Node["quant"]>();
   const { reduction } = run.settings.samples!;
   // What values lie between is not kept: those modes are held to least and largest values.
@@ -94,7 +102,7 @@ async function measured(
   for (const graph of run.graphs)
     for (const node of graph.outputs) if (!node.float) set(node, node.inputs[0]?.quant ?? null);
   try {
-    return await trials.measure((record) => fold.has(record), undone);
+    return await trials.quantized(undone);
   } finally {
     for (const [node, quant] of saved) node.quant = quant;
   }

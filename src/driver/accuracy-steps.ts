@@ -81,15 +81,22 @@ async function tryAll(run: Own, trials: Trials, attempts: Attempts): Promise<voi
     roundAndCorrect(run, settings, values),
   );
   if (!accuracy.sequential) return;
-  await attempts.begin(() => trials.measure((record) => record < FIRST));
-  let found: OutputError[] | null = null;
-  await attempts.attempt(
-    "sequential-correction",
-    "biases corrected one after the other",
-    async () => found!,
-    async () => {
-      found = await correctSequentially(run, trials, attempts.before, values);
-      return found !== null;
-    },
-  );
+  const quantized = await trials.quantized();
+  try {
+    const beginning = attempts.begin(() => trials.errorsOfModel(quantized, (record) => record < FIRST));
+    // That is a Worker's, and the walk this thread's.
+    if (!trials.areSideBySide) await beginning;
+    let found: OutputError[] | null = null;
+    await attempts.attempt(
+      "sequential-correction",
+      "biases corrected one after the other",
+      async () => found!,
+      async () => {
+        [found] = await Promise.all([correctSequentially(run, trials, quantized, attempts.before, values), beginning]);
+        return found !== null;
+      },
+    );
+  } finally {
+    quantized.close();
+  }
 }

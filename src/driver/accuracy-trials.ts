@@ -92,25 +92,33 @@ export class Trials {
     return this.references[0]!.judges.map(({ record }) => record);
   }
 
-  /** What each output of the model that the run would give now is off by, on some of the records. `undone`: without steps. */
-  async measure(isWanted: (record: number) => boolean, undone = false): Promise<OutputError[]> {
-    const quantized = await this.quantized(undone);
-    try {
-      return await this.errorsOfModel(quantized, isWanted);
-    } finally {
-      quantized.close();
-    }
+  /** Whether two models may be tried at a time: each takes a core and memory. */
+  get areSideBySide(): boolean {
+    const { workers = navigator.hardwareConcurrency, memoryLimit } = this.run.settings.samples!;
+    return workers > 1 && memoryLimit === undefined;
+  }
+
+  /** What each output of two models is off by, on some of the records. */
+  async errorsOfBoth(
+    models: readonly [Pick<Quantized, "model">, Pick<Quantized, "model">],
+    isWanted: (record: number) => boolean,
+  ): Promise<[OutputError[], OutputError[]]> {
+    const [first, second] = models;
+    if (this.areSideBySide)
+      return Promise.all([this.errorsOfModel(first, isWanted), this.errorsOfModel(second, isWanted)]);
+    return [await this.errorsOfModel(first, isWanted), await this.errorsOfModel(second, isWanted)];
   }
 
   /**
-   * The same of weights and biases alone: activations stay float. What a step does to weights shows in that without the chance of activations'
+   * What each output is off by for weights and biases alone: activations stay float. What a step does to weights shows in that without the chance of activations'
    * rounding, which is larger and would decide on few samples.
    */
   measureWeights(): Promise<OutputError[]> {
     return this.errorsOfModel(exportWorkspace(this.run.space));
   }
 
-  private async errorsOfModel(
+  /** What each output of a model is off by, on some of the records. */
+  async errorsOfModel(
     { model }: Pick<Quantized, "model">,
     isWanted: (record: number) => boolean = () => true,
   ): Promise<OutputError[]> {

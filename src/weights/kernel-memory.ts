@@ -33,17 +33,25 @@ type TypedArray =
 type Exports = Record<string, (...parameters: number[]) => number>;
 
 export class KernelMemory {
-  protected readonly memory: WebAssembly.Memory;
+  private readonly memory: WebAssembly.Memory;
   private readonly exports: Exports;
+  private current: ArrayBuffer;
 
   constructor(instance: WebAssembly.Instance) {
     this.memory = instance.exports.memory as WebAssembly.Memory;
     this.exports = instance.exports as unknown as Exports;
+    this.current = this.memory.buffer as ArrayBuffer;
+  }
+
+  /** All of the memory, until it grows. Asked for once each time that it has grown: the engine takes long to say it (a microsecond). */
+  protected get buffer(): ArrayBuffer {
+    if (this.current.byteLength === 0) this.current = this.memory.buffer as ArrayBuffer;
+    return this.current;
   }
 
   /** Bytes that the memory has grown to. */
   get size(): number {
-    return this.memory.buffer.byteLength;
+    return this.buffer.byteLength;
   }
 
   /** `byteLength` bytes of WASM memory, not cleared, starting at a multiple of 16. Free again after the scope or reset(). */
@@ -65,7 +73,7 @@ export class KernelMemory {
 
   /** A kernel's result, which lies in WASM memory, as the block that the next kernel reads. */
   blockOf(result: TypedArray): Block {
-    if (result.buffer !== this.memory.buffer) throw new RangeError("the result is not in this memory any more");
+    if (result.buffer !== this.buffer) throw new RangeError("the result is not in this memory any more");
     return this.block(result.byteOffset, result.byteLength);
   }
 
@@ -98,7 +106,7 @@ export class KernelMemory {
   }
 
   private block(pointer: number, byteLength: number): Block {
-    return { pointer, byteLength, bytes: () => new Uint8Array(this.memory.buffer, pointer, byteLength) };
+    return { pointer, byteLength, bytes: () => new Uint8Array(this.buffer, pointer, byteLength) };
   }
 
   /** Pointers come back as signed numbers; WASM memory may be larger than 2 GiB. */
@@ -109,7 +117,7 @@ export class KernelMemory {
   /** A kernel's result record as its 32-bit words. */
   protected record(name: string, words: number, ...parameters: number[]): Uint32Array {
     const pointer = this.call(name, ...parameters);
-    return new Uint32Array(this.memory.buffer, pointer, words);
+    return new Uint32Array(this.buffer, pointer, words);
   }
 
   /** A kernel's result list as a view. */
@@ -119,7 +127,7 @@ export class KernelMemory {
     ...parameters: number[]
   ): T {
     const [pointer, length] = this.record(name, 2, ...parameters);
-    return new Type(this.memory.buffer as ArrayBuffer, pointer!, length!);
+    return new Type(this.buffer, pointer!, length!);
   }
 
   /** Pointer and count of the values, then channels and inner. */

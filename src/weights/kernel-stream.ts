@@ -82,8 +82,8 @@ export class KernelStream extends KernelMemory {
       ...maxs,
     );
     return {
-      mins: new Float32Array(this.memory.buffer, minsAt, minCount).slice(),
-      maxs: new Float32Array(this.memory.buffer, maxsAt, maxCount).slice(),
+      mins: new Float32Array(this.buffer, minsAt, minCount).slice(),
+      maxs: new Float32Array(this.buffer, maxsAt, maxCount).slice(),
       nans: nans!,
     };
   }
@@ -191,7 +191,7 @@ export class KernelStream extends KernelMemory {
   /** Integers of blocks of values, a byte each, and the blocks' float16 scales (kernels/blocks.ts): views of kernel memory. */
   blocks(values: Block, block: number, limit: number): Blocks {
     const words = this.record("blocks", 6, ...floats(values), block, limit);
-    const buffer = this.memory.buffer as ArrayBuffer;
+    const { buffer } = this;
     return {
       integers: new Int8Array(buffer, words[0]!, words[1]!),
       scales: new Uint16Array(buffer, words[2]!, words[3]!),
@@ -247,8 +247,8 @@ export class KernelStream extends KernelMemory {
   bias(values: Block, sin: number, sw: Float32Array): [Float32Array, Int32Array, number] {
     const [scales, count, integers, length, overflowed] = this.biasRecord("bias", values, sin, sw);
     return [
-      new Float32Array(this.memory.buffer, scales, count).slice(),
-      new Int32Array(this.memory.buffer, integers, length).slice(),
+      new Float32Array(this.buffer, scales, count).slice(),
+      new Int32Array(this.buffer, integers, length).slice(),
       overflowed!,
     ];
   }
@@ -257,8 +257,8 @@ export class KernelStream extends KernelMemory {
   biaslong(values: Block, sin: number, sw: Float32Array): [Float32Array, BigInt64Array, number] {
     const [scales, count, integers, length, overflowed] = this.biasRecord("biaslong", values, sin, sw);
     return [
-      new Float32Array(this.memory.buffer, scales, count).slice(),
-      new BigInt64Array(this.memory.buffer, integers, length).slice(),
+      new Float32Array(this.buffer, scales, count).slice(),
+      new BigInt64Array(this.buffer, integers, length).slice(),
       overflowed!,
     ];
   }
@@ -272,7 +272,7 @@ export class KernelStream extends KernelMemory {
   tohalf(values: Block): { halves: Uint16Array<ArrayBuffer>; overflowed: number } {
     const [pointer, length, overflowed] = this.record("tohalf", 3, ...floats(values));
     return {
-      halves: new Uint16Array(this.memory.buffer as ArrayBuffer, pointer!, length!),
+      halves: new Uint16Array(this.buffer, pointer!, length!),
       overflowed: overflowed!,
     };
   }
@@ -322,7 +322,7 @@ export class KernelStream extends KernelMemory {
 
   /** The five lists that begin a record. */
   private parameterViews(words: Uint32Array, count: number): Omit<Parameters, "near"> {
-    const buffer = this.memory.buffer as ArrayBuffer;
+    const { buffer } = this;
     return {
       scale: new Float32Array<ArrayBuffer>(buffer, words[0]!, count),
       zeroPoint: new BigInt64Array<ArrayBuffer>(buffer, words[2]!, count),

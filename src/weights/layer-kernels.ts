@@ -80,7 +80,7 @@ export class LayerKernels extends KernelMemory implements LayerFunctions {
     return this.scoped(() => {
       const words = lists.flatMap((list) => this.words(list));
       const [first, count, second, rows] = this.record(name, 4, ...words, ...more);
-      const { buffer } = this.memory;
+      const { buffer } = this;
       return [new Float64Array(buffer, first, count).slice(), new Float64Array(buffer, second, rows).slice()];
     });
   }
