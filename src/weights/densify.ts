@@ -34,25 +34,38 @@ export function expander(
     const dense = new Uint8Array(shape.reduce((a, b) => a * b, 1) * size);
     // A level without positions: nothing is stored, however many positions the levels before it have.
     if (levels.some(({ format, denseSize }) => (format ?? DENSE) === DENSE && (denseSize ?? 0) === 0)) return dense;
+    const put = putter(dense, packed, size);
     let read = 0;
+    const last = levels.length - 1;
     const walk = (level: number, position: number, at: number): void => {
-      if (level === levels.length) {
-        dense.set(packed.subarray(read, read + size), at * size);
-        read += size;
-        return;
-      }
       const { format, denseSize, arraySegments, arrayIndices } = levels[level]!;
       const step = steps[level]!;
-      if ((format ?? DENSE) === DENSE) {
-        const count = denseSize ?? 0;
-        for (let i = 0; i < count; i++) walk(level + 1, position * count + i, at + i * step);
-        return;
+      const isDense = (format ?? DENSE) === DENSE;
+      const segments = isDense ? undefined : values(arraySegments);
+      const indices = isDense ? undefined : values(arrayIndices);
+      const from = segments ? segments[position]! : 0;
+      const to = segments ? segments[position + 1]! : (denseSize ?? 0);
+      const first = segments ? 0 : position * (denseSize ?? 0);
+      for (let i = from; i < to; i++) {
+        const next = at + (indices ? indices[i]! : i) * step;
+        if (level === last) put(next, read++);
+        else walk(level + 1, first + i, next);
       }
-      const segments = values(arraySegments);
-      const indices = values(arrayIndices);
-      for (let i = segments[position]!; i < segments[position + 1]!; i++) walk(level + 1, i, at + indices[i]! * step);
     };
-    walk(0, 0, 0);
+    if (levels.length === 0) put(0, 0);
+    else walk(0, 0, 0);
     return dense;
+  };
+}
+
+/** Copies an element of `size` bytes to a place from a place, both counted in elements. */
+function putter(dense: Uint8Array<ArrayBuffer>, packed: Uint8Array, size: number): (to: number, from: number) => void {
+  const List = size === 4 ? Uint32Array : size === 2 ? Uint16Array : size === 1 ? Uint8Array : undefined;
+  if (!List || packed.byteOffset % size !== 0 || packed.byteLength % size !== 0)
+    return (to, from) => dense.set(packed.subarray(from * size, (from + 1) * size), to * size);
+  const target = new List(dense.buffer);
+  const source = new List(packed.buffer as ArrayBuffer, packed.byteOffset, packed.byteLength / size);
+  return (to, from) => {
+    target[to] = source[from]!;
   };
 }

@@ -54,12 +54,21 @@ export function loadFloats(stream: KernelStream, constant: Constant, piece: Piec
 /** Multiplies values in place; a Float32Array rounds the exact product of two floats once. */
 function scale(values: Float32Array, { layout, factor }: Constant & { kind: "scaled" }, piece: Piece): void {
   for (const { first, count, channel, channels, inner } of partsOf(piece, layout)) {
-    const end = first - piece.first + count;
-    for (let at = first - piece.first, c = 0; at < end; c = (c + 1) % channels) {
-      const by = factor[channel + c]!;
-      for (const next = at + inner; at < next; at++) values[at]! *= by;
-    }
+    const from = first - piece.first;
+    if (inner === 1) scaleRows(values.subarray(from, from + count), factor.subarray(channel, channel + channels));
+    else
+      for (let at = from, c = 0; at < from + count; c = (c + 1) % channels) {
+        const by = factor[channel + c]!;
+        for (const next = at + inner; at < next; at++) values[at]! *= by;
+      }
   }
+}
+
+/** The same where channels are the last dimension. A loop of its own: it is what most layers' weights take. */
+function scaleRows(values: Float32Array, factor: Float32Array): void {
+  const channels = factor.length;
+  for (let row = 0; row < values.length; row += channels)
+    for (let c = 0; c < channels; c++) values[row + c]! *= factor[c]!;
 }
 
 /** The piece may be cut along other channels than those that the scales belong to. */

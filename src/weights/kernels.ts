@@ -67,7 +67,7 @@ export function loadKernels(): Kernels {
 /** Instances of this thread that nothing uses. */
 const spare: Kernels[] = [];
 /** Bytes of memory, which never shrinks, up to which an instance is kept. */
-const SPARE_BYTES = 4 << 20;
+const SPARE_BYTES = 16 << 20;
 
 /**
  * Lends an instance for a short time: making one takes longer than a small model's slice or sample, and each asks for collection of garbage. Work
