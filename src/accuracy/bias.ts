@@ -48,37 +48,71 @@ export function shiftsOf(
   for (const piece of piecesOf(layout, PIECE)) {
     const float = scanner.piece(values, piece);
     const other = scanner.piece(rounded, piece);
+    const errors = new Float64Array(float.length);
+    for (let at = 0; at < errors.length; at++) errors[at] = other[at]! - float[at]!;
     if (kind.weights === "taps") {
-      // Rows lie beside each other, and a piece may hold only some of their values.
-      for (let i = 0; i < Math.min(outputs, float.length); i++) {
-        const output = (piece.first + i) % outputs;
-        const some = ofGroup(output);
-        for (let at = i; at < float.length; at += outputs) {
-          const error = other[at]! - float[at]!;
-          const k = Math.floor((piece.first + at) / outputs);
-          for (let m = 0; m < some.length; m++) shifts[m]![output]! += error * some[m]![k]!;
-        }
-      }
+      for (const [m, shift] of shifts.entries()) addTaps(errors, piece.first, means[m]!, layer, shift);
       continue;
     }
-    const errors = new Float64Array(Math.min(length, float.length));
-    for (let at = 0; at < float.length; ) {
+    for (let at = 0; at < errors.length; ) {
       const output = Math.floor((piece.first + at) / length);
       const first = (piece.first + at) % length;
-      const count = Math.min(length - first, float.length - at);
-      for (let k = 0; k < count; k++) errors[k] = other[at + k]! - float[at + k]!;
-      for (const [m, mean] of ofGroup(output).entries()) shifts[m]![output]! += dot(errors, mean, first, count);
+      const count = Math.min(length - first, errors.length - at);
+      const some = ofGroup(output);
+      for (let m = 0; m < some.length; m += 4) {
+        // Four sums side by side, because one has to wait for itself.
+        const [a, b = a!, c = a!, d = a!] = some.slice(m, m + 4);
+        fourDots(errors, at, [a!, b, c, d], first, count, FOUR);
+        for (let i = 0; i < Math.min(4, some.length - m); i++) shifts[m + i]![output]! += FOUR[i]!;
+      }
       at += count;
     }
   }
   return shifts;
 }
 
-/** Σ errors[k] · mean[first + k], k from 0 up. A function of its own, so that the engine compiles the loop soon. */
-function dot(errors: Float64Array, mean: Float64Array, first: number, count: number): number {
-  let sum = 0;
-  for (let k = 0; k < count; k++) sum += errors[k]! * mean[first + k]!;
-  return sum;
+const FOUR = new Float64Array(4);
+
+/** Σ errors[from + k] · mean[first + k], k from 0 up, for four means. A function of its own, so that the engine compiles the loop soon. */
+function fourDots(
+  errors: Float64Array,
+  from: number,
+  [m0, m1, m2, m3]: readonly [Float64Array, Float64Array, Float64Array, Float64Array],
+  first: number,
+  count: number,
+  to: Float64Array,
+): void {
+  let [a, b, c, d] = [0, 0, 0, 0];
+  for (let k = 0; k < count; k++) {
+    const error = errors[from + k]!;
+    a += error * m0[first + k]!;
+    b += error * m1[first + k]!;
+    c += error * m2[first + k]!;
+    d += error * m3[first + k]!;
+  }
+  to[0] = a;
+  to[1] = b;
+  to[2] = c;
+  to[3] = d;
+}
+
+/** The same where values of all rows lie beside each other, tap after tap, and each row reads one channel: sums grow tap by tap. */
+function addTaps(
+  errors: Float64Array,
+  first: number,
+  mean: Float64Array,
+  { outputs, groups, taps: { channels } }: LinearLayer,
+  shift: Float64Array,
+): void {
+  const each = outputs / groups;
+  let tap = Math.floor(first / outputs);
+  let output = first % outputs;
+  for (let at = 0; at < errors.length; at++) {
+    shift[output]! += errors[at]! * mean[tap * channels + (each === 1 ? output : Math.floor(output / each))]!;
+    if (++output < outputs) continue;
+    output = 0;
+    tap++;
+  }
 }
 
 /** The mean of shifts of several groups of samples, each value less as it varies between them. */
