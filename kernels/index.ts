@@ -13,7 +13,7 @@ export { fusedasym, fusedbyte, fusedsym } from "./fused";
 export { half, tohalf } from "./half";
 export { histogram } from "./histogram";
 export { cabi_realloc, mark, place, release, reserve, reset } from "./memory";
-export { columnsums, covariance } from "./moments";
+export { columnsums, covariance, windowsums } from "./moments";
 export { asymnear, symnear } from "./near";
 export { crumbs, nibbles, unpack } from "./nibbles";
 export { asymparameters, symparameters } from "./parameters";
@@ -116,6 +116,9 @@ export function cabi_post_columnsums(_area: usize): void {
   reset();
 }
 export function cabi_post_covariance(_area: usize): void {
+  reset();
+}
+export function cabi_post_windowsums(_area: usize): void {
   reset();
 }
 export function cabi_post_factor(_area: usize): void {

@@ -41,6 +41,97 @@ function addRow(row: usize, sums: usize, columns: u32): void {
   }
 }
 
+/** sums −= row. */
+function takeRow(row: usize, sums: usize, columns: u32): void {
+  let at = row;
+  let to = sums;
+  const vectors = row + ((<usize>columns & ~3) << 2);
+  while (at < vectors) {
+    const four = v128.load(at, 0, 1);
+    v128.store(to, f64x2.sub(v128.load(to), f64x2.promote_low_f32x4(four)));
+    const upper = v128.shuffle<i32>(four, four, 2, 3, 2, 3);
+    v128.store(to, f64x2.sub(v128.load(to, 16), f64x2.promote_low_f32x4(upper)), 16);
+    at += 16;
+    to += 32;
+  }
+  const end = row + ((<usize>columns) << 2);
+  while (at < end) {
+    store<f64>(to, load<f64>(to) - <f64>load<f32>(at));
+    at += 4;
+    to += 8;
+  }
+}
+
+/** to += from. */
+function addDoubles(to: usize, from: usize, count: usize): void {
+  const pairs = to + ((count & ~1) << 3);
+  while (to < pairs) {
+    v128.store(to, f64x2.add(v128.load(to), v128.load(from)));
+    to += 16;
+    from += 16;
+  }
+  if ((count & 1) == 1) store<f64>(to, load<f64>(to) + load<f64>(from));
+}
+
+/**
+ * What each tap of a window reads of some rows of a picture, added up: [taps down, taps across, channels]. `down`: the step between rows that a tap
+ * reads, then the first and the last of them for each tap; `across`: the same of columns, behind how many there are. A tap that reads nothing has
+ * its first behind its last. `top`: the number of the first row that is given.
+ *
+ * A tap reads all columns of its residue but a few at the edges, so each row is added up once, and what a tap does not read is taken away.
+ */
+export function windowsums(
+  values: usize,
+  count: usize,
+  down: usize,
+  downs: usize,
+  across: usize,
+  acrosses: usize,
+  channels: u32,
+  top: u32,
+): usize {
+  demand(downs > 0 && (downs & 1) == 1 && acrosses > 1 && (acrosses & 1) == 0 && channels > 0);
+  const size = <usize>load<u32>(across);
+  const step = load<i32>(across, 4);
+  const downStep = load<i32>(down);
+  const pitch = size * channels;
+  demand(size > 0 && step > 0 && downStep > 0 && count % pitch == 0);
+  const tapsDown = (downs - 1) >> 1;
+  const tapsAcross = (acrosses - 2) >> 1;
+  const width = tapsAcross * channels;
+  const sums = reserve((tapsDown * width) << 3);
+  memory.fill(sums, 0, (tapsDown * width) << 3);
+  const bytes = (<usize>channels) << 3;
+  const totals = reserve(<usize>step * bytes);
+  const line = reserve(width << 3);
+  const rows = <i32>(count / pitch);
+  for (let row: i32 = 0; row < rows; row++) {
+    const at = values + ((<usize>row * pitch) << 2);
+    memory.fill(totals, 0, <usize>step * bytes);
+    for (let x: i32 = 0; x < <i32>size; x++)
+      addRow(at + (<usize>x * channels << 2), totals + <usize>(x % step) * bytes, channels);
+    for (let tap: usize = 0; tap < tapsAcross; tap++) {
+      const to = line + tap * bytes;
+      const first = load<i32>(across + ((2 + 2 * tap) << 2));
+      const last = load<i32>(across + ((3 + 2 * tap) << 2));
+      if (first > last) {
+        memory.fill(to, 0, bytes);
+        continue;
+      }
+      memory.copy(to, totals + <usize>(first % step) * bytes, bytes);
+      for (let x = first % step; x < first; x += step) takeRow(at + (<usize>x * channels << 2), to, channels);
+      for (let x = last + step; x < <i32>size; x += step) takeRow(at + (<usize>x * channels << 2), to, channels);
+    }
+    const y = <i32>top + row;
+    for (let tap: usize = 0; tap < tapsDown; tap++) {
+      const first = load<i32>(down + ((1 + 2 * tap) << 2));
+      const last = load<i32>(down + ((2 + 2 * tap) << 2));
+      if (y >= first && y <= last && (y - first) % downStep == 0) addDoubles(sums + ((tap * width) << 3), line, width);
+    }
+  }
+  return listResult(sums, tapsDown * width);
+}
+
 /** Rows whose products are summed in float32 before they are added in float64. */
 const TOGETHER: usize = 64;
 

@@ -153,6 +153,7 @@ function copying(stream: KernelStream, layers: LayerKernels): Kernels {
   return {
     stream,
     columnsums: (...lists) => layers.columnsums(...lists),
+    windowsums: (...lists) => layers.windowsums(...lists),
     covariance: (...lists) => layers.covariance(...lists),
     factor: (...lists) => layers.factor(...lists),
     successive: (...lists) => layers.successive(...lists),

@@ -5,13 +5,19 @@ import { KernelMemory } from "./kernel-memory.ts";
 /** The functions of kernels.wit that this file calls. */
 export type LayerFunctions = Pick<
   KernelFunctions,
-  "columnsums" | "covariance" | "factor" | "successive" | "losses" | "descend" | "everyway" | "shrunk"
+  "columnsums" | "windowsums" | "covariance" | "factor" | "successive" | "losses" | "descend" | "everyway" | "shrunk"
 >;
 
 export class LayerKernels extends KernelMemory implements LayerFunctions {
   /** Sums of the columns of each group of [groups, rows, columns]. */
   columnsums(values: Float32Array, groups: number, columns: number): Float64Array {
     return this.scoped(() => this.doubles("columnsums", ...this.words(values), groups, columns));
+  }
+
+  /** What each tap of a window reads of some rows of a picture, added up: [taps down, taps across, channels]. */
+  windowsums(values: Float32Array, down: Int32Array, across: Int32Array, channels: number, top: number): Float64Array {
+    const lists = [values, down, across];
+    return this.scoped(() => this.doubles("windowsums", ...lists.flatMap((list) => this.words(list)), channels, top));
   }
 
   /** Covariance of the columns of [rows, columns]. */
@@ -71,7 +77,7 @@ export class LayerKernels extends KernelMemory implements LayerFunctions {
   }
 
   /** Pointer and count of a copy. */
-  private words(values: Float32Array | Float64Array): number[] {
+  private words(values: Float32Array | Float64Array | Int32Array): number[] {
     return [this.copyIn(values).pointer, values.length];
   }
 

@@ -95,70 +95,25 @@ export class MomentGatherer {
     }
   }
 
-  /**
-   * Adds, for each tap and channel, the sum of what it reads of one input. The sum of a row over all columns that a tap could read is
-   * the same for all taps but for a few values at the edges.
-   */
+  /** Adds, for each tap and channel, the sum of what it reads of one input, some rows at a time. */
   private addWindow(values: Float32Array, taps: Taps & { kind: "window" }, sums: Float64Array): void {
     const { rows, columns, channels } = taps;
     if (readsAll(rows) && readsAll(columns)) return this.addColumns(values, channels, sums);
-    const step = columns.scatter ? 1 : columns.stride;
-    const whole = Math.floor(columns.size / step);
-    const wide = step * channels;
+    const down = Int32Array.of(stepOf(rows), ...readBy(rows));
+    const across = Int32Array.of(columns.size, stepOf(columns), ...readBy(columns));
     const pitch = columns.size * channels;
-    const runs = Array.from({ length: columns.taps }, (_, tap) => valuesOf(columns, tap));
-    const ofRows = Array.from({ length: rows.taps }, (_, tap) => valuesOf(rows, tap));
-    const line = new Float64Array(columns.taps * channels);
-    const some = Math.max(1, Math.floor(PIECE / pitch));
-    for (let first = 0; first < rows.size; first += some) {
-      const count = Math.min(some, rows.size - first);
-      const totals = this.rowTotals(
-        values.subarray(first * pitch, (first + count) * pitch),
-        count,
-        pitch,
-        whole * wide,
-        wide,
-      );
-      for (let y = first; y < first + count; y++) {
-        const readers = ofRows.flatMap(({ first: from, last, step: by }, tap) =>
-          y >= from && y <= last && (y - from) % by === 0 ? [tap] : [],
-        );
-        if (readers.length === 0) continue;
-        const row = values.subarray(y * pitch, (y + 1) * pitch);
-        for (const [tap, run] of runs.entries()) {
-          const to = line.subarray(tap * channels, (tap + 1) * channels);
-          if (run.first > run.last) {
-            to.fill(0);
-            continue;
-          }
-          const residue = run.first % step;
-          const from = (y - first) * wide + residue * channels;
-          for (let c = 0; c < channels; c++) to[c] = totals[from + c]!;
-          const end = whole * step;
-          for (let x = residue; x < run.first; x += step) if (x < end) addPixel(to, row, x, channels, -1);
-          for (let x = run.last + step; x < end; x += step) addPixel(to, row, x, channels, -1);
-          for (let x = Math.max(end + residue, run.first); x <= run.last; x += step) addPixel(to, row, x, channels, 1);
-        }
-        for (const tap of readers) {
-          const at = tap * line.length;
-          for (let i = 0; i < line.length; i++) sums[at + i]! += line[i]!;
-        }
-      }
+    const some = Math.max(1, Math.floor(WINDOW_PIECE / pitch));
+    for (let top = 0; top < rows.size; top += some) {
+      const part = values.subarray(top * pitch, (top + some) * pitch);
+      const found = this.kernels.windowsums(part, down, across, channels, top);
+      for (let i = 0; i < found.length; i++) sums[i]! += found[i]!;
     }
-  }
-
-  /** Sums of each row's first `used` values by their place within `wide`: [rows, wide]. */
-  private rowTotals(values: Float32Array, rows: number, pitch: number, used: number, wide: number): Float64Array {
-    if (used === 0) return new Float64Array(rows * wide);
-    if (used === pitch) return this.kernels.columnsums(values, rows, wide);
-    const packed = new Float32Array(rows * used);
-    for (let y = 0; y < rows; y++) packed.set(values.subarray(y * pitch, y * pitch + used), y * used);
-    return this.kernels.columnsums(packed, rows, wide);
   }
 }
 
-/** Floats that a kernel gets at a time: what stays in a core's cache. */
+/** Floats that a kernel gets at a time: what stays in a core's cache. Of pictures more, because results of each piece are added, too. */
 const PIECE = 1 << 15;
+const WINDOW_PIECE = 1 << 17;
 const NOTHING = new Float32Array(0);
 
 /** Whether every tap reads every value: a window of one tap over all. */
@@ -167,9 +122,14 @@ function readsAll(axis: Axis): boolean {
   return axis.taps === 1 && step === 1 && first === 0 && last === axis.size - 1;
 }
 
-function addPixel(to: Float64Array, row: Float32Array, x: number, channels: number, by: number): void {
-  const at = x * channels;
-  for (let c = 0; c < channels; c++) to[c]! += by * row[at + c]!;
+/** Places of an axis that one tap reads lie so far apart. */
+function stepOf({ scatter, stride }: Axis): number {
+  return scatter ? 1 : stride;
+}
+
+/** The first and the last place that each tap of an axis reads. */
+function readBy(axis: Axis): number[] {
+  return Array.from({ length: axis.taps }, (_, tap) => valuesOf(axis, tap)).flatMap(({ first, last }) => [first, last]);
 }
 
 /**
