@@ -30,18 +30,22 @@ export interface OutputError {
 /** Of each output. */
 export function errorsOf(reference: Outputs, found: Outputs): OutputError[] {
   return reference.map((records, output) => {
-    const sums = records.map((values, r) => {
-      const other = found[output]![r]!;
-      let sum = 0;
-      for (let i = 0; i < values.length; i++) sum += (values[i]! - other[i]!) ** 2;
-      return sum;
-    });
-    let signal = 0;
-    for (const values of records) for (const value of values) signal += value ** 2;
+    const sums = records.map((values, r) => squaredDistance(values, found[output]![r]!));
+    const signal = records.reduce((sum, values) => sum + squaredDistance(values), 0);
     const noise = sums.reduce((a, b) => a + b, 0);
     const sqnr = noise > 0 ? 10 * Math.log10(signal / noise) : Number.isNaN(noise) ? -PERFECT : PERFECT;
     return { sqnr: Math.max(-PERFECT, Math.min(PERFECT, sqnr)), sums };
   });
+}
+
+/** Σ (a − b)², or Σ a². Plain loops: outputs may be pictures, and this is done for each trial. */
+export function squaredDistance(a: Float32Array, b?: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) {
+    const difference = b ? a[i]! - b[i]! : a[i]!;
+    sum += difference * difference;
+  }
+  return sum;
 }
 
 /** How many dB each output wins. */

@@ -61,128 +61,215 @@ export class NoiseState {
   }
 }
 
-/** The factor of a channel's place when that of `changed` is `factor`; −1 is no place, and stays. */
-function factorAt(s: Float64Array, place: number, changed: number, factor: number): number {
-  if (place < 0) return 1;
-  return place === changed ? factor : s[place]!;
+/** Channels by place, for as many places as there are; those without a place are in none. */
+function columnsBy(places: Int32Array, count: number): readonly (readonly number[])[] {
+  const by: number[][] = Array.from({ length: count }, () => []);
+  for (const [c, place] of places.entries()) if (place >= 0) by[place]!.push(c);
+  return by;
 }
 
-/** Channels by place. */
-function columnsBy(places: Int32Array): Map<number, number[]> {
-  const by = new Map<number, number[]>();
-  for (const [c, place] of places.entries()) by.set(place, [...(by.get(place) ?? []), c]);
-  return by;
+/** What each channel is multiplied by, or its result divided by: that of its place, 1 without one. */
+function factorsOf(places: Int32Array, s: Float64Array): Float64Array {
+  return Float64Array.from(places, (place) => (place < 0 ? 1 : s[place]!));
 }
 
 class TensorPart implements Part {
   noise: number;
+  private readonly columns: readonly (readonly number[])[];
+  private readonly factors: Float64Array;
+  private low = 0;
+  private high = 0;
+  /** Σ s² · norm. */
+  private passed = 0;
+  private tried: { columns: readonly number[]; factor: number } | undefined;
 
   constructor(
     private readonly of: Tensor,
-    private readonly s: Float64Array,
+    s: Float64Array,
   ) {
-    this.noise = this.try(-1, 1);
+    this.columns = columnsBy(of.places, s.length);
+    this.factors = factorsOf(of.places, s);
+    this.noise = this.sum();
   }
 
-  try(changed: number, factor: number): number {
-    const { places, min, max, norms, rounding } = this.of;
-    let [low, high, passed] = [0, 0, 0];
-    for (let c = 0; c < places.length; c++) {
-      const place = places[c]!;
-      const by = factorAt(this.s, place, changed, factor);
-      const [least, largest] = [min[c]! / by, max[c]! / by];
-      if (least < low) low = least;
-      if (largest > high) high = largest;
-      passed += by * by * norms[c]!;
+  try(place: number, factor: number): number {
+    const { min, max, norms } = this.of;
+    const columns = this.columns[place]!;
+    this.tried = { columns, factor };
+    let { low, high, passed } = this;
+    let isOutermost = false;
+    for (const c of columns) {
+      const before = this.factors[c]!;
+      if ((min[c]! / before === this.low && low < 0) || (max[c]! / before === this.high && high > 0))
+        isOutermost = true;
+      passed += norms[c]! * (factor * factor - before * before);
     }
+    // Where none of them was outermost, all others lie as far out as before.
+    if (isOutermost) [low, high] = this.ends(columns);
+    for (const c of columns) {
+      low = Math.min(low, min[c]! / factor);
+      high = Math.max(high, max[c]! / factor);
+    }
+    return this.noiseOf(low, high, passed);
+  }
+
+  take(): void {
+    const { columns, factor } = this.tried!;
+    for (const c of columns) this.factors[c] = factor;
+    this.sum();
+  }
+
+  private sum(): number {
+    const { norms } = this.of;
+    [this.low, this.high] = this.ends([]);
+    this.passed = 0;
+    for (let c = 0; c < norms.length; c++) this.passed += this.factors[c]! * this.factors[c]! * norms[c]!;
+    return this.noiseOf(this.low, this.high, this.passed);
+  }
+
+  /** Least and largest value over channels, without some. */
+  private ends(without: readonly number[]): [low: number, high: number] {
+    const { min, max } = this.of;
+    let [low, high] = [0, 0];
+    for (let c = 0; c < min.length; c++) {
+      const by = this.factors[c]!;
+      if (min[c]! / by >= low && max[c]! / by <= high) continue;
+      if (without.includes(c)) continue;
+      low = Math.min(low, min[c]! / by);
+      high = Math.max(high, max[c]! / by);
+    }
+    return [low, high];
+  }
+
+  private noiseOf(low: number, high: number, passed: number): number {
+    const { rounding } = this.of;
     const range = rounding.symmetric ? 2 * Math.max(-low, high) : high - low;
     return ((range / rounding.levels) ** 2 / 12) * passed;
   }
-
-  take(): void {}
 }
 
 class ConsumerPart implements Part {
   noise: number;
   private peaks: Float64Array;
   private next: Float64Array;
-  private readonly columns: ReadonlyMap<number, readonly number[]>;
+  private readonly columns: readonly (readonly number[])[];
+  private readonly factors: Float64Array;
+  /** Σ square / s². */
+  private read = 0;
+  private tried: { columns: readonly number[]; factor: number } | undefined;
 
   constructor(
     private readonly of: Consumer,
-    private readonly s: Float64Array,
+    s: Float64Array,
   ) {
     const { places, peaks } = of;
-    const rows = peaks.length / places.length;
-    this.columns = columnsBy(places);
-    this.peaks = Float64Array.from({ length: rows }, (_, row) => this.peakOf(row, -1, 1));
+    this.columns = columnsBy(places, s.length);
+    this.factors = factorsOf(places, s);
+    this.peaks = Float64Array.from({ length: peaks.length / places.length }, (_, row) => this.peakOf(row, [], 1));
     this.next = this.peaks.slice();
-    this.noise = this.noiseOf(this.peaks, -1, 1);
+    this.read = this.sumOfRead();
+    this.noise = this.noiseOf(this.peaks, this.read);
   }
 
   try(place: number, factor: number): number {
-    const { places, peaks } = this.of;
-    const columns = this.columns.get(place)!;
-    for (let row = 0; row < this.peaks.length; row++) {
-      const before = this.peaks[row]!;
+    const { places, peaks, squares } = this.of;
+    const columns = this.columns[place]!;
+    this.tried = { columns, factor };
+    const before = this.factors[columns[0]!]!;
+    const width = places.length;
+    const [alone] = columns.length === 1 ? columns : [];
+    for (let row = 0, from = 0; row < this.peaks.length; row++, from += width) {
+      const peak = this.peaks[row]!;
       let largest = 0;
-      for (const c of columns) largest = Math.max(largest, peaks[row * places.length + c]!);
+      if (alone !== undefined) largest = peaks[from + alone]!;
+      else for (const c of columns) largest = Math.max(largest, peaks[from + c]!);
       // Where the channel is not the row's largest, and does not become it, nothing changes.
-      if (largest * factor >= before) this.next[row] = largest * factor;
-      else if (largest * this.s[place]! < before) this.next[row] = before;
-      else this.next[row] = this.peakOf(row, place, factor);
+      if (largest * factor >= peak) this.next[row] = largest * factor;
+      else if (largest * before < peak) this.next[row] = peak;
+      else this.next[row] = this.peakOf(row, columns, factor);
     }
-    return this.noiseOf(this.next, place, factor);
+    let { read } = this;
+    for (const c of columns) read += squares[c]! * (1 / (factor * factor) - 1 / (before * before));
+    return this.noiseOf(this.next, read);
   }
 
   take(): void {
+    const { columns, factor } = this.tried!;
     [this.peaks, this.next] = [this.next, this.peaks];
+    for (const c of columns) this.factors[c] = factor;
+    this.read = this.sumOfRead();
   }
 
-  private peakOf(row: number, changed: number, factor: number): number {
+  private sumOfRead(): number {
+    const { squares } = this.of;
+    let read = 0;
+    for (let c = 0; c < squares.length; c++) read += squares[c]! / (this.factors[c]! * this.factors[c]!);
+    return read;
+  }
+
+  /** The largest of a row, where some channels have another factor. */
+  private peakOf(row: number, columns: readonly number[], factor: number): number {
     const { places, peaks } = this.of;
+    const from = row * places.length;
     let peak = 0;
-    for (let c = 0, at = row * places.length; c < places.length; c++, at++) {
-      const value = peaks[at]! * factorAt(this.s, places[c]!, changed, factor);
-      if (value > peak) peak = value;
+    for (const c of columns) peak = Math.max(peak, peaks[from + c]! * factor);
+    for (let c = 0; c < places.length; c++) {
+      const value = peaks[from + c]! * this.factors[c]!;
+      if (value > peak && !columns.includes(c)) peak = value;
     }
     return peak;
   }
 
-  private noiseOf(peaks: Float64Array, changed: number, factor: number): number {
-    const { places, squares, readers, rounding } = this.of;
-    let [rows, largest, read] = [0, 0, 0];
-    for (const peak of peaks) {
+  private noiseOf(peaks: Float64Array, read: number): number {
+    const { readers, rounding } = this.of;
+    let [rows, largest] = [0, 0];
+    for (let row = 0; row < peaks.length; row++) {
+      const peak = peaks[row]!;
       rows += peak * peak;
       if (peak > largest) largest = peak;
     }
     if (!rounding.perChannel) rows = readers * largest * largest;
-    for (let c = 0; c < places.length; c++) read += squares[c]! / factorAt(this.s, places[c]!, changed, factor) ** 2;
     return (rows / rounding.levels ** 2 / 12) * read;
   }
 }
 
 class ProducerPart implements Part {
   noise: number;
+  private readonly columns: readonly (readonly number[])[];
+  private readonly factors: Float64Array;
+  private tried: { columns: readonly number[]; factor: number } | undefined;
 
   constructor(
     private readonly of: Producer,
-    private readonly s: Float64Array,
+    s: Float64Array,
   ) {
-    this.noise = this.try(-1, 1);
+    this.columns = columnsBy(of.places, s.length);
+    this.factors = factorsOf(of.places, s);
+    this.noise = this.noiseOf([], 1);
   }
 
-  try(changed: number, factor: number): number {
-    const { places, peaks, norms, square, levels } = this.of;
+  try(place: number, factor: number): number {
+    const columns = this.columns[place]!;
+    this.tried = { columns, factor };
+    return this.noiseOf(columns, factor);
+  }
+
+  take(): void {
+    const { columns, factor } = this.tried!;
+    for (const c of columns) this.factors[c] = factor;
+  }
+
+  private noiseOf(columns: readonly number[], factor: number): number {
+    const { peaks, norms, square, levels } = this.of;
+    const before = columns.map((c) => this.factors[c]!);
+    for (const c of columns) this.factors[c] = factor;
     let [largest, passed] = [0, 0];
-    for (let o = 0; o < places.length; o++) {
-      const place = places[o]!;
-      const by = factorAt(this.s, place, changed, factor);
+    for (let o = 0; o < norms.length; o++) {
+      const by = this.factors[o]!;
       largest = Math.max(largest, peaks[o]! / by);
       passed += by * by * norms[o]!;
     }
+    for (const [i, c] of columns.entries()) this.factors[c] = before[i]!;
     return ((largest / levels) ** 2 / 12) * passed * square;
   }
-
-  take(): void {}
 }

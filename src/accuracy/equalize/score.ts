@@ -3,6 +3,7 @@ import { type LookOptions, lookAtRecords } from "../../calibration/looks.ts";
 import type { Node } from "../../graph/graph.ts";
 import { schemeOf, type Workspace } from "../../passes/context.ts";
 import { exportWorkspace } from "../../passes/workspace.ts";
+import { squaredDistance } from "../accept.ts";
 import { dataOf, type KeptRecord } from "../kept-records.ts";
 import { isSmall } from "../outputs.ts";
 import type { Score } from "./accept.ts";
@@ -92,14 +93,9 @@ export class Scorer {
         const wanted = expected.get(`${held[record]!.record} ${node.id}`);
         if (!wanted || !values) return;
         const float = wanted.values();
-        let [signal, noise] = [0, 0];
-        for (let i = 0; i < float.length; i++) {
-          signal += float[i]! * float[i]!;
-          noise += (float[i]! - values[i]!) ** 2;
-        }
         const sum = sums.get(node)!;
-        sum.signal += signal;
-        sum.noise += noise;
+        sum.signal += squaredDistance(float);
+        sum.noise += squaredDistance(float, values);
       },
     });
     return [...sums.values()].flatMap(({ signal, noise }) =>
