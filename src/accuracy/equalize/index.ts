@@ -10,7 +10,6 @@
  *     accept.ts      which groups help there
  */
 import type { DataSet } from "../../calibration/dataset.ts";
-import type { LookOptions } from "../../calibration/looks.ts";
 import type { Node } from "../../graph/graph.ts";
 import { granularityOf, schemeOf, type Workspace } from "../../passes/context.ts";
 import { isPlainFloat } from "../../passes/prepare/edit.ts";
@@ -22,16 +21,13 @@ import { Equalized } from "./apply.ts";
 import { type Channels, findGroups, type Group } from "./groups.ts";
 import { type NoiseFacts, noiseFacts } from "./noise.ts";
 import { type Chosen, chooseScales, HEADROOMS, leastFactors } from "./scales.ts";
-import { Scorer, type Variant } from "./score.ts";
+import { type ScoreOptions, Scorer, type Variant } from "./score.ts";
 import { channelStatistics, type Extremes, type Gathered } from "./statistics.ts";
 import type { Weighing } from "./walk.ts";
 
-export interface EqualizeOptions extends Pick<LookOptions, "workers" | "memoryLimit" | "fastMath" | "fill"> {
+export interface EqualizeOptions extends ScoreOptions {
   /** Trials on held-out samples; 0 = all groups are kept. */
   readonly trials: number;
-  /** Factor of ranges, by bits of activations (headroom); 1 without it. */
-  readonly margin?: (bits: number) => number;
-  onProgress?(what: string): LookOptions["onProgress"];
 }
 
 /** What was done to one graph. */
@@ -66,18 +62,16 @@ export async function equalizeGraph(
   const { model, nodes } = exportWorkspace(space);
   const outputs = new Set(Array.from(model.subgraphs![subgraph]!.outputs ?? [], (tensor) => nodes[subgraph]![tensor]!));
   const { sets } = channels.walked;
-  const { onProgress, trials: _, margin: __, ...running } = options;
-  const kept = new KeptRecords(options.memoryLimit);
+  const { workers, memoryLimit, fastMath, fill, onProgress } = options;
+  const kept = new KeptRecords(memoryLimit);
   const gathered = await channelStatistics(
     model,
     kept.watch(0, data),
     nodes[subgraph]!,
     (node) => sets.tensors.get(node),
     {
-      ...running,
+      ...{ workers, memoryLimit, fastMath, fill, subgraph, outputs },
       onProgress: onProgress?.("looking at channels"),
-      subgraph,
-      outputs,
     },
   );
   if (!gathered) return null;

@@ -21,9 +21,11 @@ export interface Variant {
   readonly equalized: Equalized;
 }
 
-interface ScoreOptions extends Pick<LookOptions, "workers" | "memoryLimit" | "fastMath" | "fill"> {
+export interface ScoreOptions extends Pick<LookOptions, "workers" | "memoryLimit" | "fastMath" | "fill"> {
   /** Factor of ranges, by bits of activations (headroom); 1 without it. */
   readonly margin?: (bits: number) => number;
+  /** Weights are not rounded: what least squares win back of them is not to be won by factors. */
+  readonly floatWeights?: boolean;
   onProgress?(what: string): LookOptions["onProgress"];
 }
 
@@ -71,7 +73,7 @@ export class Scorer {
     equalized.set(groups);
     const scales = chosen.map((each) => each.scales);
     const ranges = rangesWith(this.channels, this.gathered, scales, groups, this.space, this.options);
-    const trial = trialOf(this.space, this.subgraph, ranges);
+    const trial = trialOf(this.space, this.subgraph, ranges, this.options.floatWeights);
     equalized.set(new Set());
     return trial;
   }

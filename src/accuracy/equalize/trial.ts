@@ -36,11 +36,19 @@ export interface Trial {
   readonly outputs: readonly { readonly node: Node; readonly tensor: number }[];
 }
 
-/** The trial of one subgraph as its graph is now. The graph is as it was afterwards. `rangeOf`: undefined for tensors that are not rounded. */
-export function trialOf(space: Workspace, subgraph: number, rangeOf: (node: Node) => TrialRange | undefined): Trial {
+/**
+ * The trial of one subgraph as its graph is now. The graph is as it was afterwards. `rangeOf`: undefined for tensors that are not rounded;
+ * `floatWeights`: weights are not rounded either.
+ */
+export function trialOf(
+  space: Workspace,
+  subgraph: number,
+  rangeOf: (node: Node) => TrialRange | undefined,
+  floatWeights = false,
+): Trial {
   const graph = space.graphs[subgraph]!;
   const { context } = space;
-  const before = roundWeights(graph, context);
+  const before = floatWeights ? new Map<Node, Constant>() : roundWeights(graph, context);
   const { model, nodes } = exportWorkspace(space);
   for (const [node, constant] of before) node.constant = constant;
   const own = nodes[subgraph]!;

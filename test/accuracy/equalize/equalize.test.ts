@@ -10,6 +10,7 @@ import { type NoiseFacts, predictedNoise } from "../../../src/accuracy/equalize/
 import { NoiseState } from "../../../src/accuracy/equalize/noise-state.ts";
 import { chooseScales, leastFactors } from "../../../src/accuracy/equalize/scales.ts";
 import { channelStatistics } from "../../../src/accuracy/equalize/statistics.ts";
+import { trialOf } from "../../../src/accuracy/equalize/trial.ts";
 import { lookAtRecords } from "../../../src/calibration/looks.ts";
 import { isHeldOut, judges } from "../../../src/calibration/moments/moments.ts";
 import type { Node } from "../../../src/graph/graph.ts";
@@ -19,7 +20,7 @@ import { DEFAULT_SCHEME, SCHEMES } from "../../../src/rules/schemes.ts";
 import { fillConstants } from "../../../src/weights/fill.ts";
 import { model } from "../../helpers/models.ts";
 import { everyRole, Net, numbers } from "./models.ts";
-import { bytesOf, openInMemory, outputsOf, relativeError, samples } from "./open.ts";
+import { bytesOf, openInMemory, outputsOf, outputsOfModel, relativeError, samples } from "./open.ts";
 
 const SHARED = join(import.meta.dir, "../../../../shared/models");
 
@@ -182,6 +183,21 @@ describe("the float function", () => {
       120_000,
     );
   }
+});
+
+test("a trial rounds weights unless it is to leave them float", async () => {
+  const from = chain((_, a) => a);
+  const space = await openInMemory(from);
+  const data = await samples(from, 2);
+  const expected = await outputsOf(space, data);
+  const found = async (floatWeights: boolean) => {
+    const { model: trial } = trialOf(space, 0, () => undefined, floatWeights);
+    return relativeError(expected, await outputsOfModel(trial, data));
+  };
+  expect(await found(true)).toBe(0);
+  expect(await found(false)).toBeGreaterThan(1e-4);
+  // The graph is as it was.
+  expect(relativeError(expected, await outputsOf(space, data))).toBe(0);
 });
 
 describe("statistics", () => {

@@ -21,7 +21,10 @@ export async function samples(model: Model, count: number): Promise<DataSet> {
 
 /** Values of the outputs, record by record, as the graphs are now. */
 export async function outputsOf(space: Workspace, data: DataSet): Promise<Float32Array[]> {
-  const { model } = exportWorkspace(space);
+  return outputsOfModel(exportWorkspace(space).model, data);
+}
+
+export async function outputsOfModel(model: Model, data: DataSet): Promise<Float32Array[]> {
   const found: Float32Array[] = [];
   const looks = new Map(
     Array.from(model.subgraphs![0]!.outputs!, (tensor) => [tensor, { channels: 0, inner: 1, whole: true }]),
