@@ -1,4 +1,5 @@
 /** What the layers of a model read while samples run: which layers, which tensors of the copy that runs, and what comes of it. */
+import { KeptBytes } from "../calibration/kept-bytes.ts";
 import { LayerMoments, Moments } from "../calibration/moments/moments.ts";
 import type { MomentRequest, MomentWish } from "../calibration/moments/request.ts";
 import type { Graph, Node } from "../graph/graph.ts";
@@ -17,6 +18,8 @@ const LEAST_VECTORS = 1024;
 /** Where each channel has a matrix of its own, that is small. */
 const LEAST_VECTORS_OF_TAPS = 256;
 const MOST_BYTES = 48e6;
+/** Bytes of rounded weights that stay in memory; what is beyond lies in a temporary file until the model is written. */
+const MOST_ROUNDED = 128e6;
 
 export class Gathered {
   readonly layers: GatheredLayer[] = [];
@@ -24,6 +27,8 @@ export class Gathered {
   readonly kept?: KeptRecords;
   /** Where steps are tried: what the range of each tensor was reduced from. */
   readonly extremes = new Map<Node, Extremes>();
+  /** Integers of weights that were rounded. */
+  readonly rounded: KeptBytes;
   private readonly moments: Moments;
 
   constructor(
@@ -34,6 +39,10 @@ export class Gathered {
     { tries = false, memoryLimit }: { readonly tries?: boolean; readonly memoryLimit?: number } = {},
   ) {
     this.moments = new Moments(memoryLimit);
+    this.rounded = new KeptBytes(
+      Math.min(MOST_ROUNDED, (memoryLimit ?? Number.POSITIVE_INFINITY) / 8),
+      "rounded weights",
+    );
     if (tries) this.kept = new KeptRecords(memoryLimit);
   }
 
@@ -55,7 +64,10 @@ export class Gathered {
         this.layers.push({ layer, moments: made.layer });
       }
     }
-    return { wishes, begin: (run, records) => this.moments.begin(run, records) };
+    const inputs = this.graphs.flatMap(({ inputs }) => inputs);
+    const bytes = inputs.reduce((sum, { shape }) => sum + shape.reduce((size, dim) => size * Math.max(1, dim), 4), 0);
+    const heldBytes = this.moments.heldBytes(samples) + (this.kept?.heldBytes(samples, bytes) ?? 0);
+    return { wishes, heldBytes, begin: (run, records) => this.moments.begin(run, records) };
   }
 
   /** The layers where no samples run: nothing is known of what they read. */
@@ -80,5 +92,6 @@ export class Gathered {
 
   close(): void {
     this.moments.close();
+    this.rounded.close();
   }
 }

@@ -28,6 +28,11 @@ export class KeptRecords {
     this.most = Math.min(MOST_BYTES, memoryLimit / 8);
   }
 
+  /** Bytes of so many records of so many bytes each, at most. */
+  heldBytes(records: number, bytes: number): number {
+    return Math.min(this.most, bytes * Math.min(records, FIRST + MOST_HELD));
+  }
+
   /** The data set `run`, looked at while it is read. */
   watch(run: number, data: DataSet): DataSet {
     const keep = (record: number, inputs: readonly Uint8Array[]) => this.keep(run, record, inputs, data);

@@ -1,12 +1,13 @@
 /** Rounds the weights of many layers by least squares, on Workers, and puts the integers with their scales into the graphs. */
-import { residentMemory } from "../base/memory.ts";
+import { collectNear, residentMemory } from "../base/memory.ts";
 import type { Progress } from "../base/output.ts";
 import type { DataSet } from "../calibration/index.ts";
+import type { KeptBytes } from "../calibration/kept-bytes.ts";
 import { runRecords, WORKER_BYTES } from "../calibration/pool.ts";
 import type { ValueChange } from "../graph/changes.ts";
 import { ownConstant } from "../graph/edit.ts";
 import { quantParam } from "../graph/quantparam.ts";
-import { rangeOf } from "../model/bytes.ts";
+import type { ByteRange } from "../model/bytes.ts";
 import type { Context } from "../passes/context.ts";
 import { fakeQuantized } from "../passes/transform/fake-quantize-weights.ts";
 import type { Quantizer } from "../rules/schemes.ts";
@@ -30,6 +31,8 @@ export interface RoundOptions {
   /** Bytes that the process may have: then there are as many Workers as fit. */
   readonly memoryLimit?: number;
   readonly onProgress?: Progress;
+  /** Where rounded weights are kept. */
+  readonly kept: KeptBytes;
 }
 
 /** Bits from which the way of rounding does not matter any more. */
@@ -43,7 +46,7 @@ export async function roundLayers(
   context: Context,
   gathered: readonly GatheredLayer[],
   quantizerOf: (layer: LinearLayer) => LayerQuantizer | null,
-  { shrink, workers, memoryLimit, onProgress }: RoundOptions,
+  { shrink, workers, memoryLimit, onProgress, kept }: RoundOptions,
 ): Promise<void> {
   const prepared = gathered.flatMap(({ layer, moments }) => {
     const how = moments.vectorCount > 0 || shrink ? quantizerOf(layer) : null;
@@ -73,6 +76,7 @@ export async function roundLayers(
     count: prepared.length,
     async *records() {
       for (const { moments, values } of prepared) {
+        collectNear(memoryLimit);
         // They are given away: vectors were put together for this, weights may be those of the file.
         const lists = [moments.vectors(), new Float32Array(context.scanner.unchecked(values))];
         yield lists.map((list) => new Uint8Array(list.buffer));
@@ -80,13 +84,19 @@ export async function roundLayers(
     },
     close() {},
   };
-  const job: RoundJob = { tasks };
+  const job: RoundJob = { tasks, memoryLimit };
   const workerBytes = Math.max(...tasks.map(memoryOf));
-  const { records } = await runRecords(
+  const results: KeptRounded[] = new Array(prepared.length);
+  await runRecords(
     job,
     layers,
     {
       worker: "accuracy",
+      onResult(index, result) {
+        const { integers, ...rounded } = result as Rounded;
+        const bytes = new Uint8Array(integers.buffer as ArrayBuffer);
+        results[index] = { ...rounded, range: kept.range(bytes), count: integers.length };
+      },
       workers: memoryLimit === undefined ? workers : workersWithin(memoryLimit, workerBytes, workers),
       onProgress,
       workerBytes,
@@ -95,7 +105,7 @@ export async function roundLayers(
       `"${record === undefined ? "" : tasks[record]!.name}": its weights cannot be rounded (${reason})`,
   );
   // In the order of the layers, whichever was done first.
-  for (const [index, result] of records.entries()) keep(prepared[index]!, result as Rounded);
+  for (const [index, result] of results.entries()) keep(prepared[index]!, result);
 }
 
 /** As many Workers as fit beside what the process has, without what it no longer needs. */
@@ -117,17 +127,19 @@ interface Prepared {
   readonly zeroPoint: BigInt64Array;
 }
 
+/** What came of a layer; its integers are kept. */
+type KeptRounded = Omit<Rounded, "integers"> & { readonly range: ByteRange; readonly count: number };
+
 /** The constant that a layer has from now on: integers and what they stand for. */
 function keep(
   { layer, how: { quantizer, layout, axis }, zeroPoint }: Prepared,
-  { integers, scale, before, after, shrunk, least }: Rounded,
+  { range, count, scale, before, after, shrunk, least }: KeptRounded,
 ): void {
   const { low, high } = quantizer;
   const own = ownConstant(layer.graph, layer.node, layer.weightsAt);
-  const count = integers.length;
   own.constant = {
     kind: "dequantized",
-    of: stored(rangeOf(new Uint8Array(integers.buffer as ArrayBuffer)), count),
+    of: stored(range, count),
     dtype: low < 0 ? "INT8" : "UINT8",
     ...{ layout, scale, zeroPoint, count },
     length: count * 4,

@@ -7,6 +7,7 @@
  * LiteRT runs in this thread: each slice needs what was decided after the one before.
  */
 import { passingSignals } from "../base/interrupt.ts";
+import { collectNear } from "../base/memory.ts";
 import type { Progress } from "../base/output.ts";
 import { constantsKnown } from "../calibration/fold.ts";
 import { subgraphOf } from "../calibration/graph-facts.ts";
@@ -71,6 +72,7 @@ export async function walk(
     const pass = passingSignals();
     for (const [at, slice] of slices.entries()) {
       await pass();
+      collectNear(memoryLimit);
       onProgress?.(at, slices.length);
       await runSlice(instance, state.withBiases(slice), state, data.count, fillWith);
       for (const tensor of slice.outputs) state.arrived(tensor);

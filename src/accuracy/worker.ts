@@ -1,4 +1,5 @@
 /** A Worker that rounds layers (rounding.ts), one after the other; a "record" of its pool is a layer. */
+import { collectNear } from "../base/memory.ts";
 import { compileAsUsual } from "../base/optimizer.ts";
 import { failureOf } from "../calibration/failure.ts";
 import type { FromWorker, ToWorker } from "../calibration/recorder.ts";
@@ -7,6 +8,8 @@ import { layerKernels, type RoundTask, roundLayer } from "./rounding.ts";
 /** What all Workers are told once. */
 export interface RoundJob {
   readonly tasks: readonly RoundTask[];
+  /** Bytes that the process may have. */
+  readonly memoryLimit?: number;
 }
 
 declare const self: Worker;
@@ -22,6 +25,7 @@ function handle(message: ToWorker<RoundJob>): FromWorker {
       job = message.job;
       return { kind: "ready" };
     case "record": {
+      collectNear(job.memoryLimit);
       const [vectors, weights] = message.inputs.map((bytes) => new Float32Array(bytes.buffer as ArrayBuffer));
       return {
         kind: "record",

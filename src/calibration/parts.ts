@@ -34,6 +34,8 @@ export interface PartPlan {
 export interface Bounds {
   /** Bytes for the whole process (--memory-limit); by default what is free, and then it is a wish, no bound. */
   readonly limit?: number;
+  /** Of that, what something else will have meanwhile. */
+  readonly held?: number;
   /** Number of workers; by default as many as cores, records and memory allow. */
   readonly workers?: number;
   /** Every slice is a part of its own, and nothing between them stays in memory; for tests. */
@@ -72,7 +74,7 @@ export function planParts(slices: readonly Slice[], sizes: Sizes, bounds: Bounds
   const memory = bounds.limit ?? freeMemory();
   // Slices come to the workers through one shared buffer.
   const window = Math.max(0, ...slices.map(({ stored }) => stored));
-  const fixed = (bounds.limit === undefined ? 0 : PROCESS_BYTES) + window;
+  const fixed = fixedBytes(bounds) + window;
   const each = WORKER_BYTES + sizes.observer;
   const whole = needs.of(0, slices.length);
   const largest = Math.max(0, ...slices.map((_, i) => needs.of(i, i + 1)));
@@ -95,6 +97,11 @@ export function planParts(slices: readonly Slice[], sizes: Sizes, bounds: Bounds
   throw new UsageError(limitText(bounds, smallest, least));
 }
 
+/** What there is without Workers and models, where memory is limited. */
+function fixedBytes({ limit, held = 0 }: Bounds): number {
+  return limit === undefined ? 0 : PROCESS_BYTES + held;
+}
+
 /** Workers that run a model operator by operator, and the bytes that each may use for loaded operators. */
 export interface StepsBounds {
   readonly workers: number;
@@ -112,7 +119,7 @@ export function planSteps(
   const each = WORKER_BYTES + observer;
   const wish = 0.5 * MEMORY_LIMIT;
   const most = Math.max(1, Math.min(bounds.workers ?? navigator.hardwareConcurrency, records));
-  const fixed = (bounds.limit === undefined ? 0 : PROCESS_BYTES) + stored;
+  const fixed = fixedBytes(bounds) + stored;
   const least = bounds.workers === undefined ? 1 : most;
   for (let workers = most; workers >= least; workers--) {
     const room = ((bounds.limit ?? freeMemory()) - fixed) / workers - each;

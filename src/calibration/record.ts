@@ -11,7 +11,7 @@ import { constantsKnown, dependsOnData } from "./fold.ts";
 import { subgraphOf } from "./graph-facts.ts";
 import { type Histogram, mergeHistograms } from "./histogram.ts";
 import { type Instrumented, instrument, nameIn, type Observed } from "./instrument.ts";
-import type { MomentRequest } from "./moments/request.ts";
+import { type MomentRequest, momentBytes } from "./moments/request.ts";
 import { isUnseen, type ObserverKind } from "./observe.ts";
 import { throwAll } from "./problems.ts";
 import { checkReduction, looksAtValues, type Range, type Reduction, reduce, reduceValues } from "./reduce.ts";
@@ -169,7 +169,7 @@ export async function recordSamples(
   try {
     result = await runModel(plan, data, {
       ...run,
-      observerBytes: observerBytes(run.observer, observed),
+      observerBytes: observerBytes(run, observed),
       name: (tensor) => nameIn(graph, tensor),
       settle: dependsOnData(model, graph, known),
     });
@@ -205,7 +205,7 @@ async function stepwiseSamples(
     ...plan.called.flatMap(({ subgraph, results }) => results.map((each) => ({ ...each, subgraph }))),
   ];
   const { sequence = false } = run;
-  const bytes = observerBytes(run.observer, observed);
+  const bytes = observerBytes(run, observed);
   const result = await runStepwise(plan, data, { ...run, sequence, observerBytes: bytes });
   return seenSamples(samplesOf(observed, result), run.onUnobserved);
 }
@@ -214,8 +214,12 @@ function mainObserved({ inputs, outputs }: Instrumented, subgraph: number) {
   return [...new Map([...inputs, ...outputs].map((each) => [each.tensor, { ...each, subgraph }])).values()];
 }
 
-function observerBytes(observer: ObserverKind, observed: readonly unknown[]): number {
-  return observer === "histogram" ? observed.length * HISTOGRAM_BYTES : 0;
+function observerBytes(
+  { observer, moments }: { readonly observer: ObserverKind; readonly moments?: MomentRequest },
+  observed: readonly unknown[],
+): number {
+  const histograms = observer === "histogram" ? observed.length * HISTOGRAM_BYTES : 0;
+  return histograms + (moments ? momentBytes(moments) : 0);
 }
 
 function samplesOf(

@@ -1,6 +1,7 @@
 /** Running an instrumented model on all records: slices, parts, workers, and what the observers said put together. */
 
 import { inOrder } from "../base/in-order.ts";
+import { collectNear } from "../base/memory.ts";
 import type { Progress } from "../base/output.ts";
 import { isDeferred } from "../model/bytes.ts";
 import { byteLength, type Fill, type Model, type SubGraph, serializeInto, TensorType } from "../model/index.ts";
@@ -61,7 +62,12 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
   const { parts, workers, spillBytes } = planParts(
     slices,
     { inputs: new Set(inputs), bytes, records: data.count, observer: options.observerBytes },
-    { limit: options.memoryLimit, workers: options.workers, everySlice: options.cut === "always" },
+    {
+      limit: options.memoryLimit,
+      held: options.moments?.heldBytes,
+      workers: options.workers,
+      everySlice: options.cut === "always",
+    },
   );
   const finite = new Map([...plan.inputs, ...plan.outputs].map((tensor) => [tensor.tensor, tensor.finite]));
   const places = new Map([...finite.keys()].map((tensor, place) => [tensor, place]));
@@ -125,6 +131,7 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
             parts.length > 1 ? `part ${number + 1} of ${parts.length}` : undefined,
           ),
         onResult: (record, values) => {
+          collectNear(options.memoryLimit);
           if (takeLooks) return takeLooks(record, values as readonly Looked[]);
           const pairs = moments ? (values as Both).ranges : (values as Float32Array);
           takeMoments?.(record, (values as Both).moments);

@@ -6,6 +6,7 @@ import { gainsOf, isBetter, type OutputError, saidOf } from "../accuracy/accept.
 import type { GatheredLayer } from "../accuracy/gathered.ts";
 import type { LinearLayer } from "../accuracy/layers.ts";
 import type { AccuracySettings } from "../accuracy/settings.ts";
+import { collectNear } from "../base/memory.ts";
 import { type Node, setInput } from "../graph/graph.ts";
 import type { Trials } from "./accuracy-trials.ts";
 import type { Run } from "./run.ts";
@@ -87,7 +88,7 @@ export class Attempts {
 
   /** What the step before left behind counts where memory is limited. */
   private makeRoom(): void {
-    if (this.run.settings.samples!.memoryLimit !== undefined) Bun.gc(true);
+    collectNear(this.run.settings.samples!.memoryLimit);
   }
 
   /** Does the step, and looks whether outputs are off by less. A step that gives false does nothing. */

@@ -47,6 +47,7 @@ export async function roundBySquares(
   if (rounding !== "gptq") return;
   await roundLayers(space.context, gathered!.layers, quantizerOf, {
     shrink: smallerScales,
+    kept: gathered!.rounded,
     workers: settings.samples?.workers,
     memoryLimit: settings.samples?.memoryLimit,
     onProgress: io.progress("rounding weights", "layers"),

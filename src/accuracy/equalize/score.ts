@@ -32,9 +32,8 @@ export interface ScoreOptions extends Pick<LookOptions, "workers" | "memoryLimit
 export class Scorer {
   private readonly progress: LookOptions["onProgress"];
   private readonly isSmall: boolean;
-  /** Records of all trials that are done. */
-  private done = 0;
-  private asked = 0;
+  /** Of each trial, which share of its records is done. */
+  private readonly shares: number[] = [];
   private last: Promise<unknown> = Promise.resolve();
 
   /** `held`: the samples that judge. */
@@ -68,6 +67,12 @@ export class Scorer {
     return score;
   }
 
+  private tell(trial: number, share: number): void {
+    this.shares[trial] = share;
+    const done = this.shares.reduce((sum, each) => sum + each, 0);
+    this.progress?.(Math.floor(done * this.held.length), this.shares.length * this.held.length);
+  }
+
   /** The graph is as it was afterwards. */
   private trialOf({ equalized, chosen }: Variant, groups: ReadonlySet<number>): Trial {
     equalized.set(groups);
@@ -84,11 +89,11 @@ export class Scorer {
     const expected = new Map(gathered.judged.map((each) => [`${each.record} ${each.output.id}`, each]));
     const sums = new Map([...of.values()].map((node) => [node, { signal: 0, noise: 0 }]));
     const look = { channels: 0, inner: 1, whole: true };
-    this.asked += held.length;
+    const trial = this.shares.push(0) - 1;
     await lookAtRecords(model, dataOf(held, "trial samples"), {
       ...{ workers, memoryLimit: options.memoryLimit, fastMath: options.fastMath, fill: options.fill, subgraph },
       ...(this.isSmall && { cut: "never" }),
-      onProgress: () => this.progress?.(++this.done, this.asked),
+      onProgress: (done, total) => this.tell(trial, done / total),
       looks: new Map([...of.keys()].map((tensor) => [tensor, look])),
       take(record, tensor, { values }) {
         const node = of.get(tensor)!;

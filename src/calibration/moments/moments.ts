@@ -143,13 +143,22 @@ const ROOM = 128 * 2 ** 20;
 /** Of all operators of a model. Close it when they are of no use any more. */
 export class Moments {
   private readonly kept: KeptBytes;
+  /** Bytes of vectors that stay in memory. */
+  private readonly room: number;
   private readonly layers: LayerMoments[] = [];
   private run = 0;
   private records = 0;
 
   /** `memoryLimit`: bytes that the process may have. */
   constructor(memoryLimit = Number.POSITIVE_INFINITY) {
-    this.kept = new KeptBytes(Math.min(ROOM, memoryLimit / 8), "what layers read");
+    this.room = Math.min(ROOM, memoryLimit / 8);
+    this.kept = new KeptBytes(this.room, "what layers read");
+  }
+
+  /** Bytes of all that is kept in memory, of so many records, at most: vectors, and the means of groups. */
+  heldBytes(records: number): number {
+    const values = this.layers.reduce((sum, { length }) => sum + length, 0);
+    return this.room + 8 * values * Math.min(records, GROUPS);
   }
 
   /** What is to be gathered for an operator, and where it comes together. `vectors`: how many of each record. */

@@ -1,6 +1,6 @@
 /** What is to be gathered of a run, by the model's tensors, and how it comes back. */
 import type { RecordMoments, Wanted } from "./gather.ts";
-import { type Taps, vectorLength } from "./taps.ts";
+import { type Taps, vectorLength, vectorsOf } from "./taps.ts";
 
 /** What an operator reads of a tensor. */
 export interface MomentWish {
@@ -15,8 +15,22 @@ export interface MomentWish {
 
 export interface MomentRequest {
   readonly wishes: readonly MomentWish[];
+  /** Bytes that the main thread keeps of it, and of what is kept beside it; where memory is limited they are not to be had for the run. */
+  readonly heldBytes?: number;
   /** Told when a set of samples begins, also when it begins anew because LiteRT cannot run the model as a whole. */
   begin(run: number, records: number): void;
+}
+
+/** Bytes that a Worker has for a record: its sums, and the vectors of one record while those of the record before are on their way. */
+export function momentBytes({ wishes }: Pick<MomentRequest, "wishes">): number {
+  const of = ({ taps, vectors }: MomentWish) =>
+    vectorLength(taps) * (2 * 8 + 2 * 4 * Math.min(vectors, vectorsIn(taps)));
+  return wishes.reduce((sum, wish) => sum + of(wish), 0);
+}
+
+/** Vectors of a record that has one input; of rows it may have any number. */
+function vectorsIn(taps: Taps): number {
+  return taps.kind === "rows" ? Number.POSITIVE_INFINITY : vectorsOf(taps);
 }
 
 /** The wishes that are for the observed tensors of a part of a run: what its Workers are told, and where their answers go. */

@@ -34,7 +34,11 @@ export async function runStepwise(plan: Instrumented, data: DataSet, options: St
   const observed = observedOf(plan);
   const fastMath = options.fastMath ?? false;
   const model = await sharedBytes(plan.model, options.fill);
-  const bounds = { limit: options.memoryLimit, workers: options.sequence ? 1 : options.workers };
+  const bounds = {
+    limit: options.memoryLimit,
+    held: options.moments?.heldBytes,
+    workers: options.sequence ? 1 : options.workers,
+  };
   const { workers, room } = planSteps(
     { ...sizesOf(plan), observer: options.observerBytes, records: data.count },
     bounds,
