@@ -109,7 +109,7 @@ export function windowsums(
     const at = values + ((<usize>row * pitch) << 2);
     memory.fill(totals, 0, <usize>step * bytes);
     for (let x: i32 = 0; x < <i32>size; x++)
-      addRow(at + (<usize>x * channels << 2), totals + <usize>(x % step) * bytes, channels);
+      addRow(at + ((<usize>x * channels) << 2), totals + <usize>(x % step) * bytes, channels);
     for (let tap: usize = 0; tap < tapsAcross; tap++) {
       const to = line + tap * bytes;
       const first = load<i32>(across + ((2 + 2 * tap) << 2));
@@ -119,8 +119,8 @@ export function windowsums(
         continue;
       }
       memory.copy(to, totals + <usize>(first % step) * bytes, bytes);
-      for (let x = first % step; x < first; x += step) takeRow(at + (<usize>x * channels << 2), to, channels);
-      for (let x = last + step; x < <i32>size; x += step) takeRow(at + (<usize>x * channels << 2), to, channels);
+      for (let x = first % step; x < first; x += step) takeRow(at + ((<usize>x * channels) << 2), to, channels);
+      for (let x = last + step; x < <i32>size; x += step) takeRow(at + ((<usize>x * channels) << 2), to, channels);
     }
     const y = <i32>top + row;
     for (let tap: usize = 0; tap < tapsDown; tap++) {

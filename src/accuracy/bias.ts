@@ -40,6 +40,7 @@ export function shiftsOf(
     });
   };
   let own = { group: 0, means: read(0) };
+  const four = new Float64Array(4);
   const ofGroup = (output: number) => {
     const group = Math.floor(output / rowsEach);
     if (group !== own.group) own = { group, means: read(group) };
@@ -62,16 +63,14 @@ export function shiftsOf(
       for (let m = 0; m < some.length; m += 4) {
         // Four sums side by side, because one has to wait for itself.
         const [a, b = a!, c = a!, d = a!] = some.slice(m, m + 4);
-        fourDots(errors, at, [a!, b, c, d], first, count, FOUR);
-        for (let i = 0; i < Math.min(4, some.length - m); i++) shifts[m + i]![output]! += FOUR[i]!;
+        fourDots(errors, at, [a!, b, c, d], first, count, four);
+        for (let i = 0; i < Math.min(4, some.length - m); i++) shifts[m + i]![output]! += four[i]!;
       }
       at += count;
     }
   }
   return shifts;
 }
-
-const FOUR = new Float64Array(4);
 
 /** Σ errors[from + k] · mean[first + k], k from 0 up, for four means. A function of its own, so that the engine compiles the loop soon. */
 function fourDots(

@@ -1,6 +1,15 @@
 /** How what a layer's rows read varies together: C of each group of rows, and its factor, for rounding (rounding.ts). */
 import type { LayerKernels } from "../weights/layer-kernels.ts";
-import type { RoundTask } from "./rounding.ts";
+
+/** What the rows of a layer read of a vector. */
+export interface ReadVectors {
+  /** Values of a row. */
+  readonly length: number;
+  /** For each group, which values of a vector its rows read (`columnsOf`). */
+  readonly columns: readonly Int32Array[];
+  /** Values of a vector. */
+  readonly vectorLength: number;
+}
 
 /** C of a part of a row: in an order of its own, as it is worked on, and its factor. */
 export interface Matrix {
@@ -25,7 +34,7 @@ export class Covariances {
 
   /** `vectors`: [count, vectorLength]. */
   constructor(
-    private readonly task: Pick<RoundTask, "length" | "columns" | "vectorLength">,
+    private readonly task: ReadVectors,
     private readonly vectors: Float32Array,
     private readonly kernels: Pick<LayerKernels, "covariance" | "factor">,
   ) {}

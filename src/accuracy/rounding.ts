@@ -8,22 +8,16 @@
 
 import { compiledKernels } from "../weights/kernels.ts";
 import { LayerKernels } from "../weights/layer-kernels.ts";
-import { Covariances, type Matrix } from "./covariances.ts";
+import { Covariances, type Matrix, type ReadVectors } from "./covariances.ts";
 
 /** A layer as plain data. */
-export interface RoundTask {
+export interface RoundTask extends ReadVectors {
   /** For messages and their order. */
   readonly name: string;
   readonly outputs: number;
-  /** Values of a row. */
-  readonly length: number;
   readonly groups: number;
   /** Rows lie one after the other; else values of all rows lie together. */
   readonly byRows: boolean;
-  /** For each group, which values of a vector its rows read (`columnsOf`). */
-  readonly columns: readonly Int32Array[];
-  /** Values of a vector. */
-  readonly vectorLength: number;
   readonly low: number;
   readonly high: number;
   /** One for all rows, or one each. */

@@ -1,11 +1,20 @@
 /** What a walk (walk.ts) knows between two slices: values of tensors that are still read, and biases that are other ones. */
 import type { EngineTensor } from "../calibration/litert.ts";
 import { MomentGatherer } from "../calibration/moments/gather.ts";
+import type { Taps } from "../calibration/moments/taps.ts";
 import type { Slice } from "../calibration/slices.ts";
 import { Spill, SpillAccess, type SpilledTensor } from "../calibration/spill.ts";
 import { rangeOf } from "../model/bytes.ts";
 import { loadKernels } from "../weights/kernels.ts";
-import type { WalkedLayer } from "./walk.ts";
+
+/** A layer on the way. Tensors are those of the model's subgraph. */
+export interface WalkedLayer {
+  readonly input: number;
+  readonly bias: number;
+  readonly taps: Taps;
+  /** Told the mean of what it reads in each record, by number; gives its new bias, or null where that stays. */
+  decide(means: readonly Float64Array[]): Float32Array | null;
+}
 
 /** Bytes of values that stay where LiteRT has put them. Its memory ends at 2 GiB. */
 const ROOM = 768e6;

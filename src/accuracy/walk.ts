@@ -14,20 +14,10 @@ import { subgraphOf } from "../calibration/graph-facts.ts";
 import type { DataSet } from "../calibration/index.ts";
 import { instrument } from "../calibration/instrument.ts";
 import { compileLibrary, type Instance, openInstance } from "../calibration/litert.ts";
-import type { Taps } from "../calibration/moments/taps.ts";
 import { type Slice, sliceModel } from "../calibration/slices.ts";
 import { needsSteps } from "../calibration/stepwise/needs.ts";
 import { type Fill, type Model, serializeModel } from "../model/index.ts";
-import { WalkState } from "./walk-state.ts";
-
-/** A layer on the way. Tensors are those of the model's subgraph. */
-export interface WalkedLayer {
-  readonly input: number;
-  readonly bias: number;
-  readonly taps: Taps;
-  /** Told the mean of what it reads in each record, by number; gives its new bias, or null where that stays. */
-  decide(means: readonly Float64Array[]): Float32Array | null;
-}
+import { type WalkedLayer, WalkState } from "./walk-state.ts";
 
 export interface WalkOptions {
   /** Tensors whose values are wanted in the end. */

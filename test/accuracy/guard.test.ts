@@ -41,10 +41,10 @@ describe("the verdict", () => {
     expect([found.samples, found.isGain, found.isClear]).toEqual([4, true, false]);
   });
 
-  test("needs 1 dB, and samples that agree", () => {
+  test("needs 1.5 dB, and samples that agree", () => {
     const of = (...gains: number[]) => verdictOf([[output(...gains.map(() => 1))]], [[output(...gains.map(by))]]);
-    expect(of(0.9, 0.9, 0.9, 0.9).isGain).toBe(false);
-    expect(of(1.1, 1.1, 1.1, 1.1).isGain).toBe(true);
+    expect(of(1.4, 1.4, 1.4, 1.4).isGain).toBe(false);
+    expect(of(1.6, 1.6, 1.6, 1.6).isGain).toBe(true);
     expect(of(3.9, 3.9, 3.9, 3.9).isClear).toBe(false);
     // By Student's t: mean 3, standard deviation √14, so 3 − 3.18 · √14 / 2 of four samples.
     const wide = of(-1, 1, 5, 7);

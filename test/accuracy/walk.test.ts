@@ -1,6 +1,7 @@
 /** The walk through a model: what it yields is what LiteRT computes of the whole model, and where values wait between slices does not matter. */
 import { describe, expect, test } from "bun:test";
-import { type WalkedLayer, walk } from "../../src/accuracy/walk.ts";
+import { walk } from "../../src/accuracy/walk.ts";
+import type { WalkedLayer } from "../../src/accuracy/walk-state.ts";
 import { bytesOf, dataOf } from "../calibration/support.ts";
 import { model } from "../helpers/models.ts";
 import { outputsOf, randomFloats } from "./support.ts";

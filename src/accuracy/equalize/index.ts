@@ -98,11 +98,12 @@ async function equalizeWith(
   const isTried = options.trials > 1 && scorer.canScore;
   const limited = channels.groups.some(({ limited }) => limited.length > 0);
   const headrooms = isTried && limited ? HEADROOMS : HEADROOMS.slice(0, 1);
-  const facts = channels.groups.map((group) => factsOf(space, channels, group, gathered));
   const variantOf = (headroom: number): Variant => {
-    const chosen = channels.groups.map((group, number) =>
-      chooseScales(group, facts[number]!, leastFactors(group, channels.walked, gathered.all, headroom)),
-    );
+    // Facts of one group after the other: together they are as large as the weights.
+    const chosen = channels.groups.map((group) => {
+      const facts = factsOf(space, channels, group, gathered);
+      return chooseScales(group, facts, leastFactors(group, channels.walked, gathered.all, headroom));
+    });
     const scales = chosen.map((each) => each.scales);
     const moved = channels.groups.flatMap(({ number }) => (scales[number]!.size > 0 ? [number] : []));
     return { chosen, moved, equalized: new Equalized(channels, scales, space.context.scanner) };
