@@ -41,6 +41,7 @@ const TEXT: FrontText = {
   name: "fm-equalize",
   positionals: "",
   options: OPTIONS,
+  python: true,
   short: { "-i": "--input", "-o": "--output", "-d": "--data", "-f": "--fme_patterns" },
   example: "-i model.circle -d samples.h5 -o model.equalized.circle",
 };

@@ -23,6 +23,7 @@ const TEXT: FrontText = {
   name: "q-implant",
   positionals: " INPUT QPARAM_JSON OUTPUT",
   options: OPTIONS,
+  short: { "-V": "--verbose" },
   example: "model.circle qparam.json model.q.circle",
 };
 

@@ -40,6 +40,7 @@ const TEXT: FrontText = {
   name: "visq",
   positionals: "",
   options: OPTIONS,
+  python: true,
   short: { "-f": "--fp32_circle", "-q": "--q_circle", "-d": "--data", "-b": "--batch_size" },
   example: "--fp32_circle model.circle --q_circle model.q8.circle --data samples.h5 --tae_output errors.visq.json",
 };

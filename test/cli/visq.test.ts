@@ -73,7 +73,7 @@ test("all metrics in one run", async () => {
 });
 
 test("--dump_dot_graph: operators in the colours of their errors", async () => {
-  const words = ["--tae_output=tae.json", "--mse_output", "m.json", "--dump_dot_graph"];
+  const words = ["--tae=tae.json", "--mse_output", "m.json", "--dump", "-b1"];
   await succeeded(["visq", ...MODELS, ...DATA, ...words], { cwd });
   const dot = readFileSync(at("tae.json.dot"), "utf8");
   expect(dot).toStartWith('digraph "float.circle" {\n');
@@ -109,6 +109,8 @@ test("without samples, on random ones: both models get the same", async () => {
 describe("wrong command lines and files", () => {
   const rows: [words: string[], code: number, ...says: string[]][] = [
     [[], 2, "--fp32_circle and --q_circle missing", "minmaxq visq"],
+    [[...MODELS, ...DATA, "--tae=a.json", "--dump_dot_graph=1"], 2, "--dump_dot_graph: takes no value"],
+    [[...MODELS, ...DATA, "--m", "a.json"], 2, "unknown option --m"],
     [[...MODELS, ...DATA], 2, "--mpeir_output, --mse_output, --tae_output, --srmse_output"],
     [[...MODELS, ...DATA, "--tae_output", "a.json", "--mse_output", "a.json"], 2, '"a.json" is written already'],
     [[...MODELS, ...DATA, "--tae_output", "data.npy"], 1, "data.npy: is the input itself"],
