@@ -39,6 +39,13 @@ const LLVM = "Apache-2.0 WITH LLVM-exception";
 export const COMPONENTS: readonly ComponentRow[] = [
   row("minmaxq", "bun", "MIT", "Oven and the Bun contributors", "https://github.com/oven-sh/bun"),
   row(
+    "minmaxq",
+    "ColorBrewer (colours of visq's files)",
+    "Apache-2.0",
+    "2002 Cynthia Brewer, Mark Harrower, and The Pennsylvania State University",
+    "https://colorbrewer2.org",
+  ),
+  row(
     "bun",
     "JavaScriptCore and WebCore (WebKit)",
     "LGPL-2.1-or-later AND BSD-2-Clause",

@@ -24,7 +24,8 @@ async function run(words: readonly string[]): Promise<void> {
   if (!front && words[0] === CHILD_WORD) return (await import("../batch/child.ts")).runChild();
   if (!front) return (await import("./program.ts")).runProgram(words, terminal);
   if (front.words[0] === "--version") return terminal.print(`minmaxq ${pkg.version}`);
-  const { run, help } = await front.row.load();
+  const { text, run, help } = await front.row.load();
+  if (text.short?.[front.words[0] ?? ""] === "--version") return terminal.print(`minmaxq ${pkg.version}`);
   if (front.words.includes("-h") || front.words.includes("--help")) return terminal.print(help());
   return run(front.words, terminal);
 }

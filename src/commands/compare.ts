@@ -6,7 +6,7 @@ import { counted } from "../base/text.ts";
 import type { Comparison } from "../compare/compare.ts";
 import { brokenLimits, holdTo } from "../compare/limits.ts";
 import type { SidePart } from "../compare/side.ts";
-import { visqFile } from "../compare/visq.ts";
+import { visqErrors, visqFile } from "../compare/visq.ts";
 import { checkInput, checkReport } from "../driver/paths.ts";
 import type { SampleSource } from "../driver/settings.ts";
 import { type Dialect, openModel, signaturesOf } from "../model/index.ts";
@@ -97,7 +97,7 @@ async function run([first, second]: readonly string[], options: OptionValues, ou
     const cause = options.why ? await whyOf(paths, source, options, part, output) : undefined;
     print(paths, compared, comparison, opened[1]!.dialect, why, cause, options, output);
     if (options.visq !== undefined) {
-      await write(options.visq, visqFile(paths[0], comparison.layers, options.visqMetric));
+      await write(options.visq, visqFile(visqErrors(paths[0], comparison.layers, options.visqMetric)));
       output.tell(`${options.visq}: ${options.visqMetric} of the tensors, for visq`);
     }
     holdTo(comparison.outputs, limitsOf(options));

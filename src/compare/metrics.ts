@@ -70,7 +70,11 @@ export interface VisqMetrics {
   readonly tae: number;
   /** null without a scale. */
   readonly srmse: number | null;
+  /** The least and the largest of single records. */
+  readonly records: { readonly mse: Range; readonly tae: Range };
 }
+
+type Range = readonly [least: number, most: number];
 
 /** Compares two tensors of one record. Where their sizes follow from values and differ, what one of them lacks counts as 0. */
 export function sumsOf(a: ArrayLike<number>, b: ArrayLike<number>): Sums {
@@ -132,14 +136,27 @@ export function pack(record: Float64Array, pair: number, sums: Sums): void {
 export class Totals {
   private readonly totals: Float64Array;
   private records = 0;
+  /** What visq's ranges of colours are made of: for each pair least and most MSE, least and most sum of absolute errors, of a record. */
+  private readonly ends: Float64Array;
 
   constructor(readonly pairs: number) {
     this.totals = new Float64Array(pairs * PACKED);
+    this.ends = new Float64Array(pairs * 4).map((_, i) => (i % 2 === 0 ? Number.POSITIVE_INFINITY : 0));
   }
 
   add(record: Float64Array): void {
     for (let i = 0; i < record.length; i++) this.totals[i]! += record[i]!;
+    for (let pair = 0; pair < this.pairs; pair++) {
+      const [elements, absolute, squared] = record.subarray(pair * PACKED);
+      this.widen(pair * 4, squared! / elements!);
+      this.widen(pair * 4 + 2, absolute!);
+    }
     this.records++;
+  }
+
+  private widen(at: number, value: number): void {
+    this.ends[at] = Math.min(this.ends[at]!, value);
+    this.ends[at + 1] = Math.max(this.ends[at + 1]!, value);
   }
 
   metrics(pair: number): Metrics {
@@ -163,11 +180,13 @@ export class Totals {
   visq(pair: number, scale: number | null): VisqMetrics {
     const { elements, absolute, squared, visqPeir } = this.of(pair);
     const mse = squared / elements;
+    const [leastMse, mostMse, leastTae, mostTae] = this.ends.subarray(pair * 4);
     return {
       mpeir: visqPeir / this.records,
       mse,
       tae: absolute / this.records,
       srmse: scale === null ? null : Math.sqrt(mse) / scale,
+      records: { mse: [leastMse!, mostMse!], tae: [leastTae!, mostTae!] },
     };
   }
 

@@ -1,53 +1,53 @@
 /**
- * A model as a graph in Graphviz's language, each operator in the colour of its tensor's error (§8.5's `--dump_dot_graph`):
+ * A model as a graph in Graphviz's language, each operator in the colour of its result's error (§8.5's `--dump_dot_graph`). Nodes are
+ * called by tensors, operators by their first result, as visq calls them:
  *
- *     digraph "model" {
- *       n0 [label="input\nx\n0.0012", fillcolor="#f2f7ee"];
- *       n0 -> n1;
+ *     digraph "model.circle" {
+ *       color_table [shape=none, label=< <table>…</table> >];
+ *       "x" [label="input\nx"];
+ *       "y" [label="RELU\ny", style=filled, fillcolor="#ffffcc", xlabel="TAE: 0.4000"];
+ *       "x" -> "y";
  *     }
  */
-import { activeNodes, type Graph, isConstant, type Node } from "../graph/graph.ts";
-import type { VisqFile } from "./visq.ts";
+import { activeNodes, type Graph, type Node } from "../graph/graph.ts";
+import { fourDigits, type VisqErrors } from "./visq.ts";
 
-/** Constants are left out. A tensor that has no error (it is not rounded) is white. */
-export function visqDot(graph: Graph, { meta, error: [errors] }: VisqFile): string {
-  const nodes = activeNodes(graph).filter((node) => !isConstant(node));
-  const number = new Map(nodes.map((node, i) => [node, i]));
-  const lines = nodes.flatMap((node, i) => {
-    const error = Object.hasOwn(errors, node.name) && node.kind !== "output" ? errors[node.name]! : undefined;
-    const label = [titleOf(node), node.name, ...(error === undefined ? [] : [String(error)])];
-    const colour = error === undefined ? "#ffffff" : colourOf(error, meta.colorscheme);
-    const edges = new Set(node.inputs.flatMap((operand) => (operand && number.has(operand) ? [operand] : [])));
+/** Constants are left out. An operator whose result has no error (it is not rounded) is gray. */
+export function visqDot(graph: Graph, { model, metric, bands, of }: VisqErrors): string {
+  const nodes = activeNodes(graph);
+  const shown = (node: Node) => node.kind === "input" || node.kind === "operator";
+  const lines = nodes.filter(shown).flatMap((node) => {
+    const label = `label=${quoted(`${node.op || node.kind}\n${node.name}`)}`;
+    if (node.kind === "input") return [`  ${quoted(node.name)} [${label}];`];
+    const error = of.get(node.name);
+    const colour = error === undefined ? undefined : colourOf(error, bands);
+    const look =
+      error === undefined || colour === undefined
+        ? "fillcolor=gray"
+        : `fillcolor="${colour}", fontcolor="${textOn(colour)}", xlabel="${metric}: ${fixed(error)}"`;
+    // A result is its operator's.
+    const sources = node.inputs.flatMap((operand) => (operand?.kind === "result" ? operand.inputs : [operand]));
     return [
-      `  n${i} [label=${quoted(label.join("\n"))}, fillcolor="${colour}", fontcolor="${textOn(colour)}"];`,
-      ...[...edges].map((operand) => `  n${number.get(operand)} -> n${i};`),
+      `  ${quoted(node.name)} [${label}, style=filled, ${look}];`,
+      ...[...new Set(sources)].flatMap((source) =>
+        source && shown(source) ? [`  ${quoted(source.name)} -> ${quoted(node.name)};`] : [],
+      ),
     ];
   });
-  const legend = meta.colorscheme.map(
-    ({ b, e, c }, i) =>
-      `    legend${i} [label=${quoted(`${shortened(b)} – ${shortened(e)}`)}, fillcolor="${c}", fontcolor="${textOn(c)}"];`,
-  );
+  const rows = bands.map(({ b, e, c }) => `<tr> <td bgcolor="${c}">${metric}: ${fixed(b)} ~ ${fixed(e)}</td> </tr>`);
   return `${[
-    `digraph ${quoted(meta.model)} {`,
-    `  label=${quoted(`${meta.model}: ${meta.metric}`)};`,
-    '  node [shape=box, style="rounded,filled"];',
+    `digraph ${quoted(model)} {`,
+    `  color_table [shape=none, label=< <table>${rows.join("")}</table> >];`,
     ...lines,
-    "  subgraph cluster_legend {",
-    `    label=${quoted(meta.metric)};`,
-    ...legend,
-    "  }",
     "}",
   ].join("\n")}\n`;
 }
 
-function titleOf(node: Node): string {
-  if (node.kind === "result") return `${node.inputs[0]!.op} result ${node.resultIndex}`;
-  return node.op || node.kind;
-}
+const fixed = (value: number) => fourDigits(value).toFixed(4);
 
-/** The band that an error is in; what rounding put beyond the last one has its colour. */
-function colourOf(error: number, bands: VisqFile["meta"]["colorscheme"]): string {
-  return (bands.find(({ e }) => error <= e) ?? bands.at(-1)!).c;
+/** The first band that holds an error; a last digit does not put it into the next one. */
+function colourOf(error: number, bands: VisqErrors["bands"]): string {
+  return (bands.find(({ e }) => error <= e * (1 + 1e-9)) ?? bands.at(-1)!).c;
 }
 
 /** Black on light colours, white on dark ones, by their weighted brightness. */
@@ -59,8 +59,6 @@ function textOn(colour: string): string {
   ];
   return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000000" : "#ffffff";
 }
-
-const shortened = (value: number) => String(Number(value.toPrecision(4)));
 
 /** A string of Graphviz's: quotes and backslashes escaped, lines as \n. */
 function quoted(text: string): string {

@@ -80,6 +80,7 @@ const TEXT: FrontText = {
   name: "circle-mpqsolver",
   positionals: "",
   options: OPTIONS,
+  short: { "-V": "--verbose" },
   example:
     "--bisection true --data samples.h5 --qerror_ratio 0.3 --input_model face.recorded.circle --output_model mixed.circle",
 };
@@ -167,9 +168,11 @@ function byPatterns(parsed: Parsed, { model, granularity }: Asked): Solve {
   const base = choice("--quantized_dtype", dtype, { uint8: "uint8", int16: "int16" } as const);
   choice("--quantized_dtype", dtype, ONE_SCHEMES);
   const patterns = Object.entries(PATTERN_OPTIONS).filter(([option]) => parsed.options.has(option));
-  if (patterns.length === 0)
-    throw new UsageError(`--patterns: add ${Object.keys(PATTERN_OPTIONS).join(" or ")}; see --help`);
   return async (solver) => {
+    if (patterns.length === 0)
+      solver.output.tell(
+        `warning: --patterns: without ${Object.keys(PATTERN_OPTIONS).join(" or ")} all layers are ${base}`,
+      );
     const dtypes = new Map<string, "uint8" | "int16">();
     const problems = new Problems();
     const set = (nodes: readonly Node[], to: "uint8" | "int16") => {
@@ -241,8 +244,9 @@ class Solver {
     };
     const onStep = ({ high, error, cut }: BisectionStep) => {
       const said = sixDigits(error);
-      const name = high === "all" ? "Q16" : high === "none" ? "Q8" : String(number);
-      this.errors.push(`${name} ${said}`);
+      // Uint8 first in the file, though it is measured last of the two.
+      if (high === "none") this.errors.unshift(`Q8 ${said}`);
+      else this.errors.push(`${high === "all" ? "Q16" : number} ${said}`);
       if (high === "all") output.print(`int16 error: ${said}`);
       else if (high === "none") output.print(`uint8 error: ${said}`);
       else output.print(`depth ${cut}: ${counted(high.length, "tensor")} int16, error ${said}`);

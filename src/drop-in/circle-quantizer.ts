@@ -28,6 +28,7 @@ const TEXT: FrontText = {
   name: "circle-quantizer",
   positionals: " INPUT OUTPUT",
   options: OPTIONS,
+  short: { "-V": "--verbose" },
   example: "--quantize_with_minmax float32 uint8 channel recorded.circle out.circle",
 };
 

@@ -1,7 +1,8 @@
 /** The drop-in front of ONE's `fm-equalize` (§8.3): channels of feature maps made more alike, before a float model is quantized. */
 
+import { writeFileSync } from "node:fs";
 import { z } from "zod";
-import { Problems } from "../base/errors.ts";
+import { FileError, Problems, reasonOf } from "../base/errors.ts";
 import type { Output } from "../base/output.ts";
 import { readJson } from "../base/read-text.ts";
 import { counted } from "../base/text.ts";
@@ -9,7 +10,7 @@ import { openDataSet } from "../calibration/index.ts";
 import { channelPeaks } from "../compare/channel-peaks.ts";
 import { openSide, type Tap } from "../compare/side.ts";
 import { about } from "../driver/about.ts";
-import { checkInput, checkPaths } from "../driver/paths.ts";
+import { checkInput, checkPaths, checkReport } from "../driver/paths.ts";
 import { reference } from "../driver/quantize.ts";
 import type { Graph } from "../graph/graph.ts";
 import { type OpenedModel, openModel } from "../model/index.ts";
@@ -31,9 +32,16 @@ export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--data_format": { words: 1, help: "ours: hdf5, list, filelist, directory, dir, npy, npz; h5 by default" },
   "--fme_patterns": {
     words: 1,
-    help: "-f; JSON file: a list of { front, back, type: ScaleOnly }, maybe with act_scale (one size a channel); without it all that there are",
+    help: "-f; JSON file to write: what was scaled, as a list of { front, back, type: ScaleOnly, act_scale }, one size a channel",
+  },
+  "--apply_patterns": {
+    words: 1,
+    help: "ours: such a file to read, maybe without act_scale; only these are scaled. Without it all that there are",
   },
   "--allow_dup_op": { words: 0, help: "accepted; a front with several users is never scaled" },
+  "--fme_detect": { words: 1, help: "accepted; no other program is called" },
+  "--dalgona": { words: 1, help: "accepted, as well" },
+  "--fme_apply": { words: 1, help: "accepted, as well" },
   ...COMMON_WORDS,
 };
 
@@ -41,6 +49,7 @@ const TEXT: FrontText = {
   name: "fm-equalize",
   positionals: "",
   options: OPTIONS,
+  python: true,
   short: { "-i": "--input", "-o": "--output", "-d": "--data", "-f": "--fme_patterns" },
   example: "-i model.circle -d samples.h5 -o model.equalized.circle",
 };
@@ -62,10 +71,12 @@ export async function runFmEqualize(words: readonly string[], output: Output): P
   const missing = ["--input", "--output"].filter((name) => !text(name));
   if (missing.length > 0) throw missingWords(missing, TEXT);
   const [model, to] = [text("--input")!, text("--output")!];
-  const [data, file] = [text("--data"), text("--fme_patterns")];
+  const [data, file, list] = [text("--data"), text("--apply_patterns"), text("--fme_patterns")];
   checkPaths([model, data, file], to, true);
+  if (list !== undefined) checkReport("--fme_patterns", list, [model, data, file], to);
   const given = file === undefined ? undefined : readPatterns(file);
   const patterns = await profiled(model, given, { location: data, format: text("--data_format") }, output);
+  if (list !== undefined) writePatterns(list, patterns);
   const report = await reference({
     model,
     output: to,
@@ -131,6 +142,15 @@ async function peaksOf(
     return new Map(wanted.map((name, i) => [name, peaks[i]!]));
   } finally {
     data.close();
+  }
+}
+
+function writePatterns(path: string, patterns: readonly ProfiledPattern[]): void {
+  const list = patterns.map(({ front, back, peaks }) => ({ front, back, type: "ScaleOnly", act_scale: [...peaks] }));
+  try {
+    writeFileSync(path, `${JSON.stringify(list)}\n`);
+  } catch (error) {
+    throw new FileError(path, `cannot be written (${reasonOf(error)}); give another path`, { cause: error });
   }
 }
 

@@ -110,6 +110,7 @@ const SHORT: Readonly<Record<string, string>> = {
   "-p": "--generate_profile_data",
   "-C": "--config",
   "-S": "--section",
+  "-v": "--version",
   "-V": "--verbose",
 };
 
@@ -117,6 +118,7 @@ const TEXT: FrontText = {
   name: "one-quantize",
   positionals: "",
   options: OPTIONS,
+  python: true,
   short: SHORT,
   example: "-i model.circle -d samples.h5 -o model.q8.circle --granularity channel",
 };
@@ -185,8 +187,10 @@ function same(values: Values, ...names: string[]): string[] {
   });
 }
 
-/** In ONE's order: parameters first, then rounding, then integers, else all steps. */
+/** In ONE's order: mixed precision first, then parameters, rounding, integers, else all steps. */
 async function work(values: Values, steps: Tools): Promise<void> {
+  const from = one(values, "input_model_dtype") ?? one(values, "input_dtype");
+  if (values.has("ampq")) return mixedPrecision(values, from ?? "float32", steps);
   const ends = [one(values, "input_path")!, one(values, "output_path")!];
   if (values.has("force_quantparam")) {
     const all = alike(values, "force_quantparam", ["tensor_name", "scale", "zero_point"]);
@@ -197,14 +201,13 @@ async function work(values: Values, steps: Tools): Promise<void> {
     return steps.tool("circle-quantizer", [...all.flatMap((each) => ["--copy_quantparam", ...each]), ...ends]);
   }
   if (values.has("fake_quantize")) return steps.tool("circle-quantizer", ["--fake_quantize", ...ends]);
-  const from = one(values, "input_model_dtype") ?? one(values, "input_dtype");
   if (values.has("requantize")) {
     const to = one(values, "quantized_dtype");
     if (from === undefined || to === undefined)
       throw new UsageError("--requantize: needs --input_model_dtype int8 and --quantized_dtype uint8; see --help");
     return steps.tool("circle-quantizer", ["--requantize", from, to, ...ends]);
   }
-  await (values.has("ampq") ? mixedPrecision : threeSteps)(values, from ?? "float32", steps);
+  await threeSteps(values, from ?? "float32", steps);
 }
 
 /** Values of options that come in rows. Throws UsageError where one is given more often than another. */
@@ -297,16 +300,15 @@ async function mixedPrecision(values: Values, from: string, steps: Tools): Promi
     if (ownVisq) {
       const rounded = between("visq.q8");
       await steps.tool("circle-quantizer", [
-        "--quantize_with_minmax",
-        "float32",
-        "uint8",
-        "channel",
-        recorded,
-        rounded,
+        ...["--quantize_with_minmax", "float32", "uint8", "channel"],
+        ...same(values, "TF-style_maxpool"),
+        ...["--input_type", "uint8", "--output_type", "uint8", recorded, rounded],
       ]);
       await steps.tool("visq", [
         ...["--fp32_circle", input, "--q_circle", rounded, "--tae_output", visq!, "--batch_size", "1"],
-        ...(data === undefined ? ["--data", "random", "--data_format", "random"] : ["--data", data, ...formatWords]),
+        ...(data === undefined ? [] : ["--data", data, ...formatWords]),
+        // Kept beside the JSON file, or not asked for.
+        ...(values.has("save_intermediate") ? ["--dump_dot_graph"] : []),
       ]);
     }
     await steps.tool("circle-mpqsolver", words);

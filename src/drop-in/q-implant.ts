@@ -23,6 +23,7 @@ const TEXT: FrontText = {
   name: "q-implant",
   positionals: " INPUT QPARAM_JSON OUTPUT",
   options: OPTIONS,
+  short: { "-V": "--verbose" },
   example: "model.circle qparam.json model.q.circle",
 };
 
@@ -42,7 +43,8 @@ const DTYPE_NAMES = Object.keys(DTYPES) as (keyof typeof DTYPES)[];
 const IN_MEMORY = 1 << 20;
 
 const TENSOR = z.object({
-  dtype: z.enum(DTYPE_NAMES),
+  // In any case, as in ONE.
+  dtype: z.string().toLowerCase().pipe(z.enum(DTYPE_NAMES)),
   scale: z.string(),
   zerop: z.string(),
   quantized_dimension: z.number().int().min(0).default(0),
@@ -91,8 +93,7 @@ function readImplants(path: string, files: FileBytes[]): Implant[] {
     const { dtype, code, bytes } = DTYPES[tensor.dtype];
     const scale = new Float32Array(vector(at(tensor.scale), "f4", 4, files));
     const zeroPoint = new BigInt64Array(vector(at(tensor.zerop), "i8", 8, files));
-    const axis = scale.length > 1 ? tensor.quantized_dimension : 0;
-    const quant = quantParam({ scale, zeroPoint, axis, provenance: { from: "given" } });
+    const quant = quantParam({ scale, zeroPoint, axis: tensor.quantized_dimension, provenance: { from: "given" } });
     if (tensor.value === undefined) return { name, dtype, quant };
     const { range, header } = array(at(tensor.value), code, bytes, files);
     return { name, dtype, quant, value: { constant: stored(range, range.length / bytes), shape: header.shape } };

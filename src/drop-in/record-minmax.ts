@@ -37,6 +37,7 @@ const TEXT: FrontText = {
   name: "record-minmax",
   positionals: "",
   options: OPTIONS,
+  short: { "-V": "--verbose" },
   example: "--input_model model.circle --input_data samples.h5 --output_model recorded.circle",
 };
 

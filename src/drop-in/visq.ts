@@ -5,7 +5,7 @@ import type { Output } from "../base/output.ts";
 import { type InputSpec, openDataSet } from "../calibration/index.ts";
 import { compareModels } from "../compare/compare.ts";
 import { openSide } from "../compare/side.ts";
-import { VISQ_METRICS, type VisqFile, type VisqMetric, visqFile } from "../compare/visq.ts";
+import { VISQ_METRICS, type VisqErrors, type VisqMetric, visqErrors, visqFile } from "../compare/visq.ts";
 import { visqDot } from "../compare/visq-dot.ts";
 import { about } from "../driver/about.ts";
 import { checkInput, checkReport } from "../driver/paths.ts";
@@ -26,13 +26,13 @@ const optionOf = (metric: VisqMetric) => `--${metric}_output`;
 export const OPTIONS: Readonly<Record<string, WordOption>> = {
   "--fp32_circle": { words: 1, help: "-f; float model (required)" },
   "--q_circle": { words: 1, help: "-q; its quantized form (required)" },
-  "--data": { words: 1, help: "-d; samples (required)" },
+  "--data": { words: 1, help: "-d; samples; without it 3 records of random data" },
   "--data_format": { words: 1, help: "ours: hdf5, list, filelist, directory, dir, npy, npz; h5 by default" },
   ...Object.fromEntries(
     VISQ_METRICS.map((metric) => [optionOf(metric), { words: 1, help: `JSON file to write: ${METRIC_TEXTS[metric]}` }]),
   ),
   "--dump_dot_graph": { words: 0, help: "also write FILE.dot beside each JSON file, for Graphviz" },
-  "--batch_size": { words: 1, help: "accepted; results do not depend on it" },
+  "--batch_size": { words: 1, help: "-b; accepted; results do not depend on it" },
   ...COMMON_WORDS,
 };
 
@@ -40,7 +40,8 @@ const TEXT: FrontText = {
   name: "visq",
   positionals: "",
   options: OPTIONS,
-  short: { "-f": "--fp32_circle", "-q": "--q_circle", "-d": "--data" },
+  python: true,
+  short: { "-f": "--fp32_circle", "-q": "--q_circle", "-d": "--data", "-b": "--batch_size" },
   example: "--fp32_circle model.circle --q_circle model.q8.circle --data samples.h5 --tae_output errors.visq.json",
 };
 
@@ -49,7 +50,7 @@ export const HELP = () => usage(TEXT);
 export async function runVisq(words: readonly string[], output: Output): Promise<void> {
   const parsed = parseWords(words, TEXT);
   const text = (name: string) => parsed.options.get(name)?.[0];
-  const missing = ["--fp32_circle", "--q_circle", "--data"].filter((name) => !text(name));
+  const missing = ["--fp32_circle", "--q_circle"].filter((name) => !text(name));
   if (missing.length > 0) throw missingWords(missing, TEXT);
   const wanted = VISQ_METRICS.filter((metric) => text(optionOf(metric)));
   if (wanted.length === 0)
@@ -59,7 +60,7 @@ export async function runVisq(words: readonly string[], output: Output): Promise
     throw new UsageError(`--batch_size: "${batch}" is no whole number from 1`);
   const paths = [text("--fp32_circle")!, text("--q_circle")!] as const;
   for (const path of paths) checkInput(path);
-  const location = text("--data")!;
+  const data = text("--data");
   const dots = parsed.options.has("--dump_dot_graph");
   const taken = new Set<string>();
   for (const metric of wanted) {
@@ -67,7 +68,7 @@ export async function runVisq(words: readonly string[], output: Output): Promise
     for (const each of dots ? [path, `${path}.dot`] : [path]) {
       if (taken.has(each)) throw new UsageError(`${optionOf(metric)}: "${each}" is written already; give another path`);
       taken.add(each);
-      checkReport(optionOf(metric), each, [...paths, location]);
+      checkReport(optionOf(metric), each, [...paths, data]);
     }
   }
   const opened: OpenedModel[] = [];
@@ -78,19 +79,21 @@ export async function runVisq(words: readonly string[], output: Output): Promise
       await about(paths[1], () => openSide(opened[1]!)),
     ] as const;
     const openData = (inputs: readonly InputSpec[]) =>
-      openDataSet(location, inputs, { format: text("--data_format") ?? "h5" });
+      openDataSet(data ?? "random", inputs, {
+        format: data === undefined ? undefined : (text("--data_format") ?? "h5"),
+      });
     const onProgress = output.progress("comparing", "samples");
     const { layers } = await compareModels(sides, openData, { layers: true, onProgress });
     // All of them, before the first is written.
-    const files = wanted.map((metric): [string, VisqFile] => [
+    const files = wanted.map((metric): [string, VisqErrors] => [
       text(optionOf(metric))!,
-      visqFile(paths[0], layers, metric),
+      visqErrors(paths[0], layers, metric),
     ]);
     const [graph] = dots ? workspace(opened[0]!, DEFAULT_SCHEME, true).graphs : [];
-    for (const [path, file] of files) {
-      write(path, `${JSON.stringify(file, null, 2)}\n`);
-      if (graph) write(`${path}.dot`, visqDot(graph, file));
-      output.print(`${path}: ${file.meta.metric} of ${Object.keys(file.error[0]).length} tensors`);
+    for (const [path, errors] of files) {
+      write(path, `${JSON.stringify(visqFile(errors), null, 2)}\n`);
+      if (graph) write(`${path}.dot`, visqDot(graph, errors));
+      output.print(`${path}: ${errors.metric} of ${errors.of.size} tensors`);
     }
   } finally {
     for (const model of opened) model.close();

@@ -30,23 +30,24 @@ export interface Parsed {
 }
 
 /** Splits words into options with their values and the front's positionals. Throws a UsageError. */
-export function parseWords(given: readonly string[], front: FrontText): Parsed {
+export function parseWords(words: readonly string[], front: FrontText): Parsed {
   const known = front.options;
   const positionals = front.positionals.split(" ").filter((name) => name !== "");
   const options = new Map<string, readonly string[]>();
   const repeated = new Map<string, string[][]>();
   const rest: string[] = [];
-  const words = front.short ? given.flatMap((word) => inPython(word, front)) : given;
   for (let i = 0; i < words.length; i++) {
-    const word = words[i]!;
+    const { word, joined } = named(words[i]!, front);
     const option = Object.hasOwn(known, word) ? known[word] : undefined;
     if (option) {
-      const values = words.slice(i + 1, i + 1 + option.words);
+      const next = option.words - joined.length;
+      if (next < 0) throw new UsageError(`${word}: takes no value, got "${joined[0]}"; see --help`);
+      const values = [...joined, ...words.slice(i + 1, i + 1 + next)];
       if (values.length < option.words)
         throw new UsageError(`${word}: takes ${option.words} value(s), got ${values.length}; see --help`);
       options.set(word, values);
       repeated.set(word, [...(repeated.get(word) ?? []), values]);
-      i += option.words;
+      i += next;
     } else if (word.startsWith("-")) {
       throw new UsageError(`unknown option ${word}; see --help`);
     } else {
@@ -59,11 +60,17 @@ export function parseWords(given: readonly string[], front: FrontText): Parsed {
   return { options, repeated, positionals: rest };
 }
 
-/** `-i` and `--name=value` as the words that they stand for. */
-function inPython(word: string, { options, short = {} }: FrontText): string[] {
-  if (Object.hasOwn(short, word)) return [short[word]!];
-  const cut = /^(--[\w-]+)=(.*)$/s.exec(word);
-  return cut && Object.hasOwn(options, cut[1]!) ? [cut[1]!, cut[2]!] : [word];
+/** The option that a word stands for, and the value that is joined to it. */
+function named(word: string, { options, short = {}, python }: FrontText): { word: string; joined: string[] } {
+  if (Object.hasOwn(options, word)) return { word, joined: [] };
+  if (Object.hasOwn(short, word)) return { word: short[word]!, joined: [] };
+  const letter = short[word.slice(0, 2)];
+  if (python && letter && options[letter]?.words === 1)
+    return { word: letter, joined: [word.slice(2).replace(/^=/, "")] };
+  const [, begun, value] = /^(--[\w-]+)(?:=(.*))?$/s.exec(word) ?? [];
+  if (!python || begun === undefined) return { word, joined: [] };
+  const names = Object.hasOwn(options, begun) ? [begun] : Object.keys(options).filter((name) => name.startsWith(begun));
+  return names.length === 1 ? { word: names[0]!, joined: value === undefined ? [] : [value] } : { word, joined: [] };
 }
 
 /** Formats of circle-eval-diff (§8.1). */
@@ -109,8 +116,10 @@ export interface FrontText {
   /** With a space before each. */
   readonly positionals: string;
   readonly options: Readonly<Record<string, WordOption>>;
-  /** Tools that are Python scripts have names of one letter for some options, and take `--name=value`. */
+  /** Names of one letter. */
   readonly short?: Readonly<Record<string, string>>;
+  /** The tool is a Python script: it also takes `--name=value`, `-nVALUE` and the beginning of a name that no other one has. */
+  readonly python?: true;
   /** Words of a use that works. */
   readonly example: string;
 }

@@ -87,6 +87,9 @@ describe("bisection", () => {
         .trim()
         .split("\n");
       const errors = new Map(lines.map((line) => line.split(" ") as [string, string]));
+      const order = [...errors.keys()];
+      const cuts = order.slice(2, -1);
+      expect(order).toEqual(["Q8", "Q16", ...cuts.map((_, i) => String(i + 1)), "FINAL"]);
       expect(Number(errors.get("Q8"))).toBeCloseTo(await errorOf("q8.circle"), 6);
       expect(Number(errors.get("Q16"))).toBeCloseTo(await errorOf("q16.circle"), 6);
       const numbers = [...errors.keys()].filter((key) => /^\d+$/.test(key));
@@ -177,6 +180,15 @@ describe("patterns", () => {
     expect(out).toContain("INT16");
   });
 
+  test("without a formula all layers have one dtype, as in ONE", async () => {
+    const { code, err } = await minmaxq(["circle-mpqsolver", "--patterns", "-V", ...ENDS], { cwd });
+    expect({ code, err }).toEqual({
+      code: 0,
+      err: "warning: --patterns: without --u8_layernorm_with_s16_variance or --u8_softmax_with_s16_sub_exp all layers are uint8\n",
+    });
+    same("out.circle", "q8.circle");
+  });
+
   test("a formula that is not there is told", async () => {
     const words = ["--patterns", "--u8_layernorm_with_s16_variance", ...ENDS];
     const { code, err } = await minmaxq(["circle-mpqsolver", ...words], { cwd });
@@ -197,7 +209,6 @@ describe("wrong command lines and files", () => {
     [[...ENDS, "--bisection", "auto"], 2, "--visq_file", "minmaxq visq"],
     [[...ENDS, "--bisection", "true", "--qerror_ratio", "1.5"], 2, "--qerror_ratio", "from 0 to 1"],
     [[...ENDS, "--bisection", "true", "--granularity", "row"], 2, "--granularity", "layer, channel"],
-    [[...ENDS, "--patterns"], 2, "--u8_layernorm_with_s16_variance"],
     [[...ENDS, "--bisection", "true", "--data", "absent.h5"], 1, "absent.h5: "],
     [[...ENDS, "--bisection", "auto", "--visq_file", "broken.json"], 1, "broken.json: ", "visq"],
     [["--bisection", "true", "--input_model", "no.circle", "--output_model", "o.circle"], 1, "no.circle: "],

@@ -150,19 +150,39 @@ test("the function is unchanged", async () => {
   }
 });
 
+test("--fme_patterns is written: all patterns, with the largest sizes in float32", async () => {
+  // Programs that ONE's script would call instead of its own are nothing to us.
+  const programs = ["--fme_detect=a", "--dalgona", "b", "--fme_apply", "c", "--allow_dup_op"];
+  const words = ["-i", "net.circle", "-onamed.circle", ...DATA, "-f", "found.json", ...programs];
+  await succeeded(["fm-equalize", ...words], { cwd });
+  expect(readFileSync(at("named.circle"))).toEqual(readFileSync(at("out.circle")));
+  expect(JSON.parse(readFileSync(at("found.json"), "utf8"))).toEqual(
+    PATTERNS.map((each) => ({ ...each, act_scale: act[each.front as "a"] })),
+  );
+  // It can be applied, then without samples.
+  await succeeded(["fm-equalize", "-i", "net.circle", "-o", "again.circle", "--apply_patterns", "found.json"], { cwd });
+  expect(readFileSync(at("again.circle"))).toEqual(readFileSync(at("out.circle")));
+});
+
 test("a file of patterns: those, with the sizes that it gives", async () => {
   writeFileSync(at("all.json"), JSON.stringify(PATTERNS));
-  await succeeded(["fm-equalize", "-i", "net.circle", "-o", "same.circle", ...DATA, "-f", "all.json"], { cwd });
+  await succeeded(["fm-equalize", "-i", "net.circle", "-o", "same.circle", ...DATA, "--apply_patterns", "all.json"], {
+    cwd,
+  });
   expect(readFileSync(at("same.circle"))).toEqual(readFileSync(at("out.circle")));
   writeFileSync(
     at("given.json"),
     JSON.stringify(PATTERNS.map((each) => ({ ...each, act_scale: act[each.front as "a"] }))),
   );
   // Nothing has to be run then.
-  await succeeded(["fm-equalize", "-i", "net.circle", "--output=given.circle", "-f", "given.json"], { cwd });
+  await succeeded(["fm-equalize", "-i", "net.circle", "--output=given.circle", "--apply_patterns", "given.json"], {
+    cwd,
+  });
   expect(readFileSync(at("given.circle"))).toEqual(readFileSync(at("out.circle")));
   writeFileSync(at("one.json"), JSON.stringify([PATTERNS[2]]));
-  await succeeded(["fm-equalize", "-i", "net.circle", "-o", "one.circle", ...DATA, "-f", "one.json"], { cwd });
+  await succeeded(["fm-equalize", "-i", "net.circle", "-o", "one.circle", ...DATA, "--apply_patterns", "one.json"], {
+    cwd,
+  });
   const [was, is] = [constants("net.circle"), constants("one.circle")];
   expect(is.aw).toEqual(was.aw!);
   expect(is.yw).toEqual(expected().yw!);
@@ -212,7 +232,7 @@ describe("what cannot be scaled is left as it is", () => {
 describe("wrong command lines and files", () => {
   const file = (content: unknown) => {
     writeFileSync(at("wrong.json"), typeof content === "string" ? content : JSON.stringify(content));
-    return [...ENDS.slice(0, 2), "-o", "no.circle", ...DATA, "-f", "wrong.json"];
+    return [...ENDS.slice(0, 2), "-o", "no.circle", ...DATA, "--apply_patterns", "wrong.json"];
   };
   const pattern = (change: object) => [{ ...PATTERNS[0], ...change }];
   const rows: [name: string, words: () => string[], code: number, ...says: string[]][] = [
@@ -223,6 +243,7 @@ describe("wrong command lines and files", () => {
     ["no pattern", () => file(pattern({ back: "y" })), 1, '"a": its channels cannot be scaled on to "y"'],
     ["one twice", () => file([PATTERNS[0], PATTERNS[0]]), 1, '"a": is the front of two patterns'],
     ["too few sizes", () => file(pattern({ act_scale: [1, 2] })), 1, '"a": needs 3 finite sizes', "got 2"],
+    ["patterns over the model", () => [...ENDS, "-f", "net.circle"], 1, "net.circle: is the input itself"],
     ["no data", () => [...ENDS, "-d", "absent.h5"], 1, "absent.h5: "],
   ];
   for (const [name, words, code, ...says] of rows)

@@ -264,17 +264,7 @@ describe("--ampq: the same bits as record-minmax and circle-mpqsolver in a row",
       "input_data_format=npy",
     ];
     writeFileSync(at("ampq.cfg"), lines.join("\n"));
-    const words = [
-      "-i",
-      "model.circle",
-      "-o",
-      "mixed.circle",
-      "-d",
-      "data.npy",
-      "-C",
-      "ampq.cfg",
-      "--save_intermediate",
-    ];
+    const words = ["-imodel.circle", "-o=mixed.circle", "-d", "data.npy", "-C", "ampq.cfg", "--save"];
     await succeeded(["one-quantize", ...words], { cwd });
     await succeeded([...solver, "--bisection", "true", "--output_dtype", "float32", ...data], { cwd });
     same();
@@ -290,9 +280,19 @@ describe("--ampq: the same bits as record-minmax and circle-mpqsolver in a row",
     same();
   });
 
-  test("without samples, on random ones", async () => {
-    const { code } = await minmaxq(["one-quantize", ...ends], { cwd });
+  test("without samples, on random ones; what lies between the steps is kept, with visq's graph", async () => {
+    const { code } = await minmaxq(["one-quantize", ...ends, "--save_intermediate", "--TF-style_maxpool"], { cwd });
     expect(code).toBe(0);
+    for (const name of ["model.visq.q8.circle", "model.tae.visq.json", "model.tae.visq.json.dot"])
+      expect(existsSync(at(name))).toBe(true);
+    const log = readFileSync(at("mixed.circle.log"), "utf8").split("\n");
+    const quantizing = log.find((line) => line.startsWith("circle-quantizer --quantize_with_minmax"));
+    expect(quantizing).toContain(" --TF-style_maxpool ");
+  });
+
+  test("before anything else that is asked for", async () => {
+    const { err } = await minmaxq(["one-quantize", ...ends, "--fake_quantize", "--ampq_algorithm", "pattern"], { cwd });
+    expect(err).toContain("all layers are uint8");
   });
 });
 
@@ -312,7 +312,6 @@ describe("wrong command lines", () => {
     [[...ends, "--ampq", "--bisection_type", "i16"], '"i16"', "auto, i16_front, i16_back"],
     [[...ends, "--ampq", "--ampq_algorithm", "greedy"], '"greedy"', "bisection, pattern"],
     [[...ends, "--ampq", "--quant_config", "a.json"], "--quant_config: the solver"],
-    [[...ends, "--ampq", "--ampq_algorithm", "pattern"], "--u8_layernorm_with_s16_variance"],
     [[...ends, "--ampq", "--ampq_qerror_ratio", "2"], "--qerror_ratio", "from 0 to 1"],
   ];
   for (const [words, ...says] of rows)
@@ -333,6 +332,11 @@ describe("wrong command lines", () => {
     expect(err).toStartWith("minmaxq: absent.npy: ");
     expect(err).not.toContain(".tmp");
     expect(files(cwd).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  });
+
+  test("its version", async () => {
+    const { out } = await succeeded(["one-quantize", "-v"], { cwd });
+    expect(out).toMatch(/^minmaxq \d+\.\d+\.\d+\n$/);
   });
 
   test("a copy of the executable with its name", async () => {

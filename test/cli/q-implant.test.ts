@@ -89,6 +89,26 @@ test("what only moves values takes its operand's parameters", async () => {
   expect(facts("out.circle")).toEqual(facts("uint8.circle"));
 });
 
+test("dtypes in any case; the dimension of a single scale is kept, as in ONE, where the tensor has it", async () => {
+  const { flat: _, half0: _0, half1: _1, x, conv, ...rest } = uint8;
+  const changed = {
+    ...rest,
+    x: { ...x!, dtype: "UInt8", quantized_dimension: 3 },
+    conv: { ...conv!, quantized_dimension: 2 },
+    y: { ...rest.y!, quantized_dimension: 7 },
+  };
+  await succeeded(["q-implant", "float.circle", json("case.json", changed), "case.circle"], { cwd });
+  expect(facts("case.circle")).toEqual(facts("uint8.circle"));
+  const opened = openModel(at("case.circle"));
+  const axes = opened.model.subgraphs![0]!.tensors!.map((each) => [
+    each.name,
+    each.quantization?.quantizedDimension ?? 0,
+  ]);
+  opened.close();
+  // flat has conv's parameters, and two dimensions.
+  expect(Object.fromEntries(axes)).toMatchObject({ x: 3, conv: 2, flat: 0, half0: 0, y: 0 });
+});
+
 test("a JSON file without a folder in its path", async () => {
   await succeeded(["q-implant", "../float.circle", "less.json", "out.circle"], { cwd: at("q") });
   expect(readFileSync(at("q/out.circle"))).toEqual(readFileSync(at("out.circle")));

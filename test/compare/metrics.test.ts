@@ -5,7 +5,7 @@ import { brokenLimits, limitsFromText } from "../../src/compare/limits.ts";
 import { PACKED, pack, sumsOf, Totals } from "../../src/compare/metrics.ts";
 import { numbersOf } from "../../src/compare/numbers.ts";
 import { topOf } from "../../src/compare/top.ts";
-import { fourDigits, visqFile } from "../../src/compare/visq.ts";
+import { fourDigits, type VisqMetric, visqErrors, visqFile } from "../../src/compare/visq.ts";
 import { sixDigits } from "../../src/drop-in/circle-eval-diff.ts";
 import { generator } from "../kernels/oracle.ts";
 import { naive } from "./naive.ts";
@@ -54,7 +54,7 @@ const close = (value: number | null) => (value === null || !Number.isFinite(valu
 describe("compare", () => {
   for (const [name, records] of Object.entries(CASES)) {
     test(name, () => {
-      const { tae, visqMpeir, ...rest } = naive(records);
+      const { tae, visqMpeir, ofRecords, ...rest } = naive(records);
       const expected = Object.fromEntries(Object.entries(rest).map(([metric, value]) => [metric, close(value)]));
       expect(totalsOf(records).metrics(0)).toEqual(expected as never);
       expect(totalsOf(records).visq(0, 0.25)).toEqual({
@@ -62,6 +62,7 @@ describe("compare", () => {
         mse: close(rest.mse) as number,
         tae: close(tae) as number,
         srmse: close(Math.sqrt(rest.mse) / 0.25),
+        records: { mse: ofRecords.mse.map(close), tae: ofRecords.tae.map(close) } as never,
       });
     });
   }
@@ -215,34 +216,48 @@ describe("visq", () => {
     shape: [1],
     dtype,
     metrics: totalsOf(ZEROS).metrics(0),
-    visq: { mpeir: error, mse: error, tae: error, srmse: error },
+    source: "RELU" as string | null,
+    // Single samples are off by half and by twice as much.
+    visq: {
+      ...{ mpeir: error, mse: error, tae: error, srmse: error },
+      records: { mse: [error / 2, error * 2] as const, tae: [error / 2, error * 2] as const },
+    },
   });
+  const fileOf = (layers: ReturnType<typeof layer>[], metric: VisqMetric) =>
+    visqFile(visqErrors("models/face.tflite", layers, metric));
 
   test("has nine ranges that follow each other, and rounded errors of tensors that are rounded", () => {
-    const file = visqFile("models/face.tflite", [layer("a", 0.12345), layer("b", 2), layer("float", 9, null)], "tae");
+    const input = { ...layer("in", 9), source: null };
+    const file = fileOf([input, layer("a", 0.12345), layer("b", 2), layer("float", 9, null)], "tae");
     expect(file.error).toEqual([{ a: 0.1235, b: 2 }]);
     const { colorscheme, ...meta } = file.meta;
-    expect(meta).toEqual({ model: "face", metric: "TAE" });
+    expect(meta).toEqual({ model: "face.tflite", metric: "TAE" });
     expect(colorscheme).toHaveLength(9);
-    expect(new Set(colorscheme.map(({ c }) => c)).size).toBe(9);
-    expect(colorscheme[0]!.b).toBe(0.12345);
-    expect(colorscheme[8]!.e).toBe(2);
+    // ColorBrewer's YlOrRd, as Graphviz has it as /ylorrd9/1 to /ylorrd9/9.
+    const colours = "ffffcc ffeda0 fed976 feb24c fd8d3c fc4e2a e31a1c bd0026 800026".split(" ");
+    expect(colorscheme.map(({ c }) => c)).toEqual(colours.map((colour) => `#${colour}`));
+    // From half of a's error to twice b's, in nine steps; 4 digits.
+    expect(colorscheme[0]!.b).toBe(0.0617);
+    expect(colorscheme[0]!.e).toBe(0.4993);
+    expect(colorscheme[8]!.e).toBe(4);
     for (let i = 1; i < 9; i++) expect(colorscheme[i]!.b).toBe(colorscheme[i - 1]!.e);
-    for (const { b, e, c } of colorscheme) {
-      expect(b).toBeLessThan(e);
-      expect(c).toMatch(/^#[0-9a-f]{6}$/);
-    }
   });
 
-  test("MPEIR's ranges are from 0 to 1", () => {
-    const { colorscheme } = visqFile("m.circle", [layer("a", 0.5)], "mpeir").meta;
-    expect([colorscheme[0]!.b, colorscheme[8]!.e]).toEqual([0, 1]);
+  test("MPEIR's ranges are from 0 to 1, SRMSE's from 0 to the largest", () => {
+    const range = (metric: VisqMetric) => {
+      const { colorscheme } = fileOf([layer("a", 0.25), layer("b", 0.5)], metric).meta;
+      return [colorscheme[0]!.b, colorscheme[8]!.e];
+    };
+    expect(range("mpeir")).toEqual([0, 1]);
+    expect(range("srmse")).toEqual([0, 0.5]);
+    expect(range("mse")).toEqual([0.125, 1]);
   });
 
   test("refuses errors without a range, and such that are no numbers", () => {
-    expect(() => visqFile("m", [layer("a", 1), layer("b", 1)], "mse")).toThrow("range of colours");
-    expect(() => visqFile("m", [layer("a", Number.NaN), layer("b", 1)], "mse")).toThrow('"a"');
-    expect(() => visqFile("m", [layer("a", 1, null)], "mse")).toThrow("rounds none");
+    expect(() => fileOf([layer("a", 0), layer("b", 0)], "mse")).toThrow("range of colours");
+    expect(() => fileOf([layer("a", 0)], "srmse")).toThrow("range of colours");
+    expect(() => fileOf([layer("a", Number.NaN), layer("b", 1)], "mse")).toThrow('"a"');
+    expect(() => fileOf([layer("a", 1, null)], "mse")).toThrow("rounds none");
   });
 
   test("rounds to four digits as Python does", () => {

@@ -10,6 +10,10 @@ export function naive(records: readonly (readonly [Float32Array, Float32Array])[
     records[0]![0].length < k ? null : mean((a, b) => top(a, k).filter((i) => top(b, k).includes(i)).length / k);
   const peak = (a: Float32Array, b: Float32Array) => Math.max(...[...a].map((x, i) => Math.abs(x - b[i]!)));
   const interval = (a: Float32Array) => Math.max(...a) - Math.min(...a);
+  const ends = (of: (record: readonly [Float32Array, Float32Array]) => number) => {
+    const all = records.map(of);
+    return [Math.min(...all), Math.max(...all)] as const;
+  };
   const different = pairs.filter(([a]) => a !== 0);
   const relative = different.reduce((total, [a, b]) => total + Math.abs((a - b) / a), 0);
   const noise = sum((a, b) => (a - b) ** 2);
@@ -27,5 +31,9 @@ export function naive(records: readonly (readonly [Float32Array, Float32Array])[
     notFinite: 0,
     visqMpeir: mean((a, b) => peak(a, b) / (interval(a) + 1e-6)),
     tae: sum((a, b) => Math.abs(a - b)) / records.length,
+    ofRecords: {
+      mse: ends(([a, b]) => a.reduce((total, x, i) => total + (x - b[i]!) ** 2, 0) / a.length),
+      tae: ends(([a, b]) => a.reduce((total, x, i) => total + Math.abs(x - b[i]!), 0)),
+    },
   };
 }

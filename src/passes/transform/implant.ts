@@ -69,9 +69,14 @@ function problemsOf(node: Node, { dtype, quant, value }: Implant): string[] {
 }
 
 function put(node: Node, { dtype, quant, value }: Implant): void {
-  node.quant = quant;
+  node.quant = fitting(quant, node);
   node.dtype = dtype;
   if (value) node.constant = value.constant;
+}
+
+/** The dimension of a single scale says nothing and is kept, but where the tensor has none of that number: LiteRT does not load such a file. */
+function fitting(quant: QuantParam, { shape }: Node): QuantParam {
+  return quant.scale.length === 1 && quant.axis >= shape.length ? { ...quant, axis: 0 } : quant;
 }
 
 /**
@@ -89,7 +94,8 @@ function forward(nodes: readonly Node[]): void {
       if (!Array.isArray(passes) || passes.length !== 1 || resultsOf(node).length > 0) continue;
       const source = operator.inputs[passes[0]!];
       if (!source || !isQuantizedNow(source) || source.quant!.scale.length !== 1) continue;
-      node.quant = { ...source.quant!, provenance: forwardFrom({ name: source.name, op: operator.op }) };
+      const provenance = forwardFrom({ name: source.name, op: operator.op });
+      node.quant = fitting({ ...source.quant!, provenance }, node);
       node.dtype = source.dtype;
       changed = true;
     }
