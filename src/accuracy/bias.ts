@@ -14,7 +14,7 @@ import type { ConstantScanner } from "../weights/scan.ts";
 import { columnsOf, type LinearLayer } from "./layers.ts";
 
 /** Elements that are looked at together. */
-const PIECE = 1 << 20;
+const PIECE = 1 << 18;
 
 /**
  * What the rounding of weights adds to each channel of a layer's result on average, for each of several means of its vectors: sums in float64,
@@ -41,6 +41,7 @@ export function shiftsOf(
   };
   let own = { group: 0, means: read(0) };
   const four = new Float64Array(4);
+  let buffer = new Float64Array(0);
   const ofGroup = (output: number) => {
     const group = Math.floor(output / rowsEach);
     if (group !== own.group) own = { group, means: read(group) };
@@ -49,7 +50,8 @@ export function shiftsOf(
   for (const piece of piecesOf(layout, PIECE)) {
     const float = scanner.piece(values, piece);
     const other = scanner.piece(rounded, piece);
-    const errors = new Float64Array(float.length);
+    if (buffer.length < float.length) buffer = new Float64Array(float.length);
+    const errors = buffer.subarray(0, float.length);
     for (let at = 0; at < errors.length; at++) errors[at] = other[at]! - float[at]!;
     if (kind.weights === "taps") {
       for (const [m, shift] of shifts.entries()) addTaps(errors, piece.first, means[m]!, layer, shift);

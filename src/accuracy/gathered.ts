@@ -2,6 +2,7 @@
 import { KeptBytes } from "../calibration/kept-bytes.ts";
 import { LayerMoments, Moments } from "../calibration/moments/moments.ts";
 import type { MomentRequest, MomentWish } from "../calibration/moments/request.ts";
+import { inputLength, vectorsOf } from "../calibration/moments/taps.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import type { Extremes } from "./equalize/statistics.ts";
 import { KeptRecords } from "./kept-records.ts";
@@ -59,7 +60,8 @@ export class Gathered {
       for (const layer of linearLayersOf(graph)) {
         const tensor = places.get(layer.activation);
         if (tensor === undefined) continue;
-        const made = this.moments.wish(subgraph, tensor, layer.taps, this.vectorsOf(layer, samples));
+        const vectors = Math.min(this.vectorsOf(layer, samples), positionsOf(layer));
+        const made = this.moments.wish(subgraph, tensor, layer.taps, vectors);
         wishes.push(made.wish);
         this.layers.push({ layer, moments: made.layer });
       }
@@ -94,4 +96,10 @@ export class Gathered {
     this.moments.close();
     this.rounded.close();
   }
+}
+
+/** How many vectors a layer reads of a sample; any number where its sizes are open. */
+function positionsOf({ activation: { shape }, taps }: LinearLayer): number {
+  const values = shape.reduce((size, dim) => size * (dim > 0 ? dim : Number.POSITIVE_INFINITY), 1);
+  return Math.max(1, (values / inputLength(taps)) * vectorsOf(taps));
 }

@@ -50,6 +50,8 @@ export interface Sizes {
   readonly records: number;
   /** Bytes of what a worker's observer gathers over all records. */
   readonly observer: number;
+  /** Bytes of what a worker gathers of an activation in a record. */
+  gathered?(tensor: number): number;
 }
 
 /** The process without workers (measured: 125 MB with Bun, this program and LiteRT compiled; garbage of many parts comes on top). */
@@ -209,6 +211,8 @@ class Run {
   /** Tensors from outside, which stay. */
   private outside = 0;
   private alive = 0;
+  /** Of what a worker gathers of results. */
+  private gathered = 0;
   private peak = 0;
   private largest = 0;
   private at: number;
@@ -234,7 +238,10 @@ class Run {
       if (foreign && !this.seen.has(tensor)) this.outside += sizes.bytes(tensor);
       this.seen.add(tensor);
     }
-    for (const tensor of slice.outputs) results += sizes.bytes(tensor);
+    for (const tensor of slice.outputs) {
+      results += sizes.bytes(tensor);
+      this.gathered += sizes.gathered?.(tensor) ?? 0;
+    }
     this.alive += results;
     this.peak = Math.max(this.peak, this.alive);
     // Padded copies, and where each pixel's neighbours are.
@@ -248,6 +255,6 @@ class Run {
   }
 
   get bytes(): number {
-    return this.weights + this.outside + this.peak + 2 * this.largest;
+    return this.weights + this.outside + this.peak + 2 * this.largest + this.gathered;
   }
 }

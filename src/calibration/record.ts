@@ -169,7 +169,7 @@ export async function recordSamples(
   try {
     result = await runModel(plan, data, {
       ...run,
-      observerBytes: observerBytes(run, observed),
+      observerBytes: observerBytes({ observer: run.observer }, observed),
       name: (tensor) => nameIn(graph, tensor),
       settle: dependsOnData(model, graph, known),
     });

@@ -12,7 +12,7 @@ import { type Histogram, mergeHistograms } from "./histogram.ts";
 import { explain, type Instrumented } from "./instrument.ts";
 import { compileLibrary } from "./litert.ts";
 import type { Look, Looked } from "./look-observer.ts";
-import { type MomentRequest, wantedOf } from "./moments/request.ts";
+import { type MomentRequest, momentBytesBy, wantedOf } from "./moments/request.ts";
 import type { Both, ObserverKind } from "./observe.ts";
 import { type Part, planParts } from "./parts.ts";
 import { runRecords } from "./pool.ts";
@@ -59,9 +59,13 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
   const inputs = Array.from(graph.inputs ?? []);
   const bytes = (tensor: number): number => graphBytes(graph, tensor);
   const slices = plan.outputs.length > 0 ? sliceModel(plan, options.cut === "never") : [];
+  const gathered = options.moments && momentBytesBy(options.moments);
   const { parts, workers, spillBytes } = planParts(
     slices,
-    { inputs: new Set(inputs), bytes, records: data.count, observer: options.observerBytes },
+    {
+      ...{ inputs: new Set(inputs), bytes, records: data.count, observer: options.observerBytes },
+      gathered: (tensor) => gathered?.get(tensor) ?? 0,
+    },
     {
       limit: options.memoryLimit,
       held: options.moments?.heldBytes,

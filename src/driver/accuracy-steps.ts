@@ -48,7 +48,7 @@ async function roundAndCorrect(
   for (const each of gathered!.layers) {
     const { constant } = weightsOf(each.layer);
     if (constant.kind === "fake" || constant.kind === "dequantized")
-      correctBias(context, each, values.get(each.layer)!, constant);
+      correctBias(run, each, values.get(each.layer)!, constant);
   }
 }
 

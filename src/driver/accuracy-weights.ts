@@ -76,7 +76,7 @@ async function roundAndCorrect(
     const how = howOf(each.layer);
     const constant = how && roundedConstant(context, each.layer, how);
     if (constant?.kind === "fake" || constant?.kind === "dequantized")
-      correctBias(context, each, values.get(each.layer)!, constant);
+      correctBias(run, each, values.get(each.layer)!, constant);
   }
 }
 

@@ -5,7 +5,7 @@ import { type LinearLayer, weightsOf } from "../accuracy/layers.ts";
 import { widenRanges } from "../accuracy/ranges.ts";
 import { type LayerQuantizer, roundLayers } from "../accuracy/round-layers.ts";
 import { type AccuracySettings, changesWeights } from "../accuracy/settings.ts";
-import type { Context } from "../passes/context.ts";
+import { collectNear } from "../base/memory.ts";
 import { clearParameters } from "../passes/transform/fake-quantize-weights.ts";
 import type { ChannelLayout, Constant } from "../weights/constant.ts";
 import type { Run } from "./run.ts";
@@ -56,13 +56,15 @@ export async function roundBySquares(
 
 /** By the means of what a layer reads: its bias takes back what `rounded` weights add to those of `values`. */
 export function correctBias(
-  context: Context,
+  { space: { context }, settings }: Run<Pick<QuantizeSettings, "samples"> & Settings>,
   { layer, moments }: GatheredLayer,
   values: Constant,
   rounded: Constant & { readonly layout: ChannelLayout },
 ): void {
   const means = moments.groupMeans();
   if (means.length === 0) return;
+  // The layer before left pieces of its weights.
+  collectNear(settings.samples?.memoryLimit);
   const shifts = shiftsOf(context.scanner, layer, { values, rounded, layout: rounded.layout }, means);
   takeFromBias(context, layer, shrunkMean(shifts), "input mean");
 }

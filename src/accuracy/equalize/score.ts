@@ -31,7 +31,8 @@ export interface ScoreOptions extends Pick<LookOptions, "workers" | "memoryLimit
 
 export class Scorer {
   private readonly progress: LookOptions["onProgress"];
-  private readonly isSmall: boolean;
+  /** Memory is not limited, and the model is small: then it is run in one piece. */
+  private readonly isWhole: boolean;
   /** Of each trial, which share of its records is done. */
   private readonly shares: number[] = [];
   private last: Promise<unknown> = Promise.resolve();
@@ -45,7 +46,7 @@ export class Scorer {
     private readonly held: readonly KeptRecord[],
     private readonly options: ScoreOptions,
   ) {
-    this.isSmall = isSmall(exportWorkspace(space).model, subgraph);
+    this.isWhole = options.memoryLimit === undefined && isSmall(exportWorkspace(space).model, subgraph);
     this.progress = options.onProgress?.("trying channels");
   }
 
@@ -58,8 +59,8 @@ export class Scorer {
    * and memory is not limited: each in a Worker of its own.
    */
   score(variant: Variant, groups: ReadonlySet<number>): Promise<Score> {
-    const { workers = navigator.hardwareConcurrency, memoryLimit } = this.options;
-    const isAlone = workers === 1 || memoryLimit !== undefined || !this.isSmall;
+    const { workers = navigator.hardwareConcurrency } = this.options;
+    const isAlone = workers === 1 || !this.isWhole;
     const score = isAlone
       ? this.last.then(() => this.run(this.trialOf(variant, groups), this.options.workers))
       : this.run(this.trialOf(variant, groups), 1);
@@ -92,7 +93,7 @@ export class Scorer {
     const trial = this.shares.push(0) - 1;
     await lookAtRecords(model, dataOf(held, "trial samples"), {
       ...{ workers, memoryLimit: options.memoryLimit, fastMath: options.fastMath, fill: options.fill, subgraph },
-      ...(this.isSmall && { cut: "never" }),
+      ...(this.isWhole && { cut: "never" }),
       onProgress: (done, total) => this.tell(trial, done / total),
       looks: new Map([...of.keys()].map((tensor) => [tensor, look])),
       take(record, tensor, { values }) {

@@ -1,6 +1,6 @@
 /** What is to be gathered of a run, by the model's tensors, and how it comes back. */
 import type { RecordMoments, Wanted } from "./gather.ts";
-import { type Taps, vectorLength, vectorsOf } from "./taps.ts";
+import { type Taps, vectorLength } from "./taps.ts";
 
 /** What an operator reads of a tensor. */
 export interface MomentWish {
@@ -21,16 +21,21 @@ export interface MomentRequest {
   begin(run: number, records: number): void;
 }
 
-/** Bytes that a Worker has for a record: its sums, and the vectors of one record while those of the record before are on their way. */
-export function momentBytes({ wishes }: Pick<MomentRequest, "wishes">): number {
-  const of = ({ taps, vectors }: MomentWish) =>
-    vectorLength(taps) * (2 * 8 + 2 * 4 * Math.min(vectors, vectorsIn(taps)));
-  return wishes.reduce((sum, wish) => sum + of(wish), 0);
+/** Bytes that a Worker has of a wish: its sums, and the vectors of one record while those of the record before are on their way. */
+function wishBytes({ taps, vectors }: MomentWish): number {
+  return vectorLength(taps) * (2 * 8 + 2 * 4 * vectors);
 }
 
-/** Vectors of a record that has one input; of rows it may have any number. */
-function vectorsIn(taps: Taps): number {
-  return taps.kind === "rows" ? Number.POSITIVE_INFINITY : vectorsOf(taps);
+/** The same of all wishes. */
+export function momentBytes({ wishes }: Pick<MomentRequest, "wishes">): number {
+  return wishes.reduce((sum, wish) => sum + wishBytes(wish), 0);
+}
+
+/** The same by tensor of the subgraph that is run. */
+export function momentBytesBy({ wishes }: Pick<MomentRequest, "wishes">): ReadonlyMap<number, number> {
+  const by = new Map<number, number>();
+  for (const wish of wishes) if (wish.subgraph === 0) by.set(wish.tensor, (by.get(wish.tensor) ?? 0) + wishBytes(wish));
+  return by;
 }
 
 /** The wishes that are for the observed tensors of a part of a run: what its Workers are told, and where their answers go. */
