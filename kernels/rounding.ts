@@ -94,23 +94,29 @@ function behind(line: usize, i: usize, n: usize, errors: usize, to: usize): void
 /**
  * Rounds rows one value after the other, the last first, each to what is best after the errors before it, when those to come may be any
  * numbers (GPTQ; with the triangular factor T of C the same as the nearest plane). → (integers, J of each row)
+ *
+ * `steps`: nothing, or the step of each value; then J is that of values, not of steps. `lows`, `highs`: one for each row, or for each value.
  */
 export function successive(
   values: usize,
   count: usize,
+  steps: usize,
+  stepCount: usize,
   lows: usize,
-  rows: usize,
+  limits: usize,
   highs: usize,
-  rows2: usize,
+  limits2: usize,
   triangle: usize,
   entries: usize,
+  rows: u32,
 ): usize {
-  demand(rows > 0 && rows2 == rows && count % rows == 0);
+  demand(rows > 0 && count % rows == 0 && limits2 == limits);
   const n = count / rows;
-  demand(entries == n * n);
+  demand(entries == n * n && (stepCount == 0 || stepCount == count) && (limits == rows || limits == count));
+  const ofValues = limits == count;
   const integers = reserve(count << 3);
-  const losses = reserve(rows << 3);
-  memory.fill(losses, 0, rows << 3);
+  const losses = reserve((<usize>rows) << 3);
+  memory.fill(losses, 0, (<usize>rows) << 3);
   // Errors of the rows, value by value.
   const errors = reserve((n * TOGETHER) << 3);
   for (let first: usize = 0; first < rows; first += TOGETHER) {
@@ -127,8 +133,10 @@ export function successive(
         const value = load<f64>(values + place);
         const sum = load<f64>(to + (r << 3));
         const row = (first + r) << 3;
-        const integer = limited(value - sum / own, load<f64>(lows + row), load<f64>(highs + row));
-        const error = integer - value;
+        const limit = ofValues ? place : row;
+        const step = stepCount > 0 ? load<f64>(steps + place) : 1;
+        const integer = limited((value - sum / own) / step, load<f64>(lows + limit), load<f64>(highs + limit));
+        const error = integer * step - value;
         store<f64>(integers + place, integer);
         store<f64>(to + (r << 3), error);
         store<f64>(losses + row, load<f64>(losses + row) + squared(sum + own * error));

@@ -1,5 +1,5 @@
 /** How what a layer's rows read varies together: C of each group of rows, and its factor, for rounding (rounding.ts). */
-import type { LayerKernels } from "../weights/layer-kernels.ts";
+import type { LayerFunctions } from "../weights/layer-kernels.ts";
 
 /** What the rows of a layer read of a vector. */
 export interface ReadVectors {
@@ -36,7 +36,7 @@ export class Covariances {
   constructor(
     private readonly task: ReadVectors,
     private readonly vectors: Float32Array,
-    private readonly kernels: Pick<LayerKernels, "covariance" | "factor">,
+    private readonly kernels: Pick<LayerFunctions, "covariance" | "factor">,
   ) {}
 
   /** C of a group, in as many parts as its size demands. */

@@ -4,6 +4,8 @@ import { LayerMoments, Moments } from "../calibration/moments/moments.ts";
 import type { MomentRequest, MomentWish } from "../calibration/moments/request.ts";
 import { inputLength, vectorsOf } from "../calibration/moments/taps.ts";
 import type { Graph, Node } from "../graph/graph.ts";
+import { blockwise, type Constant, stored } from "../weights/constant.ts";
+import type { InBlocks } from "./block-rounding.ts";
 import type { Extremes } from "./equalize/statistics.ts";
 import { KeptRecords } from "./kept-records.ts";
 import { type LinearLayer, linearLayersOf } from "./layers.ts";
@@ -30,6 +32,7 @@ export class Gathered {
   readonly extremes = new Map<Node, Extremes>();
   /** Integers of weights that were rounded. */
   readonly rounded: KeptBytes;
+  private readonly nearest = new Map<Constant, Constant>();
   private readonly moments: Moments;
 
   constructor(
@@ -85,6 +88,17 @@ export class Gathered {
     const all = Math.max(1, Math.min(wanted, Math.floor(MOST_BYTES / (4 * length * groups))));
     // A quarter of the samples may be held out.
     return Math.ceil(all / Math.max(1, Math.ceil(samples * 0.75)));
+  }
+
+  /** Weights to the nearest in blocks, which `find` finds once: they are kept, because trials ask for them several times. */
+  nearestInBlocks(of: Constant, block: number, find: () => InBlocks): Constant {
+    const known = this.nearest.get(of);
+    if (known) return known;
+    const { integers, scales } = find();
+    const bytes = new Uint8Array(integers.buffer as ArrayBuffer, integers.byteOffset, integers.byteLength);
+    const made = blockwise(stored(this.rounded.range(bytes), integers.length), scales, block);
+    this.nearest.set(of, made);
+    return made;
   }
 
   /** Weights are rounded: what layers read is no longer needed, but for its means. */

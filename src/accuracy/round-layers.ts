@@ -11,7 +11,7 @@ import type { ByteRange } from "../model/bytes.ts";
 import type { Context } from "../passes/context.ts";
 import { fakeQuantized } from "../passes/transform/fake-quantize-weights.ts";
 import type { Quantizer } from "../rules/schemes.ts";
-import { type ChannelLayout, stored } from "../weights/constant.ts";
+import { blockwise, type ChannelLayout, stored } from "../weights/constant.ts";
 import type { GatheredLayer } from "./gathered.ts";
 import { columnsOf, type LinearLayer, weightsOf } from "./layers.ts";
 import type { Rounded, RoundTask } from "./rounding.ts";
@@ -22,6 +22,8 @@ export interface LayerQuantizer {
   readonly quantizer: Quantizer;
   readonly layout: ChannelLayout;
   readonly axis: number;
+  /** Values of a row that share a scale; absent where all do. */
+  readonly block?: number;
 }
 
 export interface RoundOptions {
@@ -52,25 +54,29 @@ export async function roundLayers(
     const how = moments.vectorCount > 0 || shrink ? quantizerOf(layer) : null;
     if (!how || how.quantizer.bits >= FINE) return [];
     const weights = weightsOf(layer);
+    // Scales of blocks are those of their values, so that without samples there is no choice.
+    if (how.block !== undefined && moments.vectorCount === 0) return [];
     const { quant } = fakeQuantized(context, weights, how.layout, how.quantizer);
     return [{ layer, moments, how, values: weights.constant, scale: quant.scale, zeroPoint: quant.zeroPoint }];
   });
   context.scanner.throwProblems();
   if (prepared.length === 0) return;
-  const tasks = prepared.map(({ layer, moments, how: { quantizer }, scale, zeroPoint }): RoundTask => {
-    const { outputs, length, groups, kind, node } = layer;
-    return {
-      name: node.name,
-      ...{ outputs, length, groups, shrink },
-      byRows: kind.weights === "rows",
-      columns: Array.from({ length: groups }, (_, group) => columnsOf(layer, group)),
-      vectorLength: moments.length,
-      low: quantizer.low,
-      high: quantizer.high,
-      scale: Float32Array.from(scale),
-      zeroPoint: Float64Array.from(zeroPoint, Number),
-    };
-  });
+  const tasks = prepared.map(
+    ({ layer, moments, how: { quantizer, block }, scale, zeroPoint }): RoundJob["tasks"][number] => {
+      const { outputs, length, groups, kind, node } = layer;
+      const columns = Array.from({ length: groups }, (_, group) => columnsOf(layer, group));
+      const common = { name: node.name, outputs, length, columns, vectorLength: moments.length };
+      if (block !== undefined) return { ...common, block, high: quantizer.high };
+      return {
+        ...{ ...common, groups, shrink },
+        byRows: kind.weights === "rows",
+        low: quantizer.low,
+        high: quantizer.high,
+        scale: Float32Array.from(scale),
+        zeroPoint: Float64Array.from(zeroPoint, Number),
+      };
+    },
+  );
   const layers: DataSet = {
     description: "layers",
     count: prepared.length,
@@ -116,7 +122,7 @@ function workersWithin(limit: number, workerBytes: number, most = navigator.hard
 }
 
 /** Bytes that a Worker takes for a layer, about: its vectors twice, its covariance several times, chunks of rows. */
-function memoryOf({ length, outputs }: RoundTask): number {
+function memoryOf({ length, outputs }: Pick<RoundTask, "length" | "outputs">): number {
   const size = Math.min(length, 1536);
   return 2 * 48e6 + 6 * 8 * size ** 2 + 8 * length * outputs + 30e6;
 }
@@ -132,11 +138,18 @@ type KeptRounded = Omit<Rounded, "integers"> & { readonly range: ByteRange; read
 
 /** The constant that a layer has from now on: integers and what they stand for. */
 function keep(
-  { layer, how: { quantizer, layout, axis }, zeroPoint }: Prepared,
+  { layer, how: { quantizer, layout, axis, block }, zeroPoint }: Prepared,
   { range, count, scale, before, after, shrunk, least }: KeptRounded,
 ): void {
   const { low, high } = quantizer;
   const own = ownConstant(layer.graph, layer.node, layer.weightsAt);
+  const changes: ValueChange[] = [{ by: "rounding", before, after }];
+  if (shrunk > 0) changes.unshift({ by: "smaller scales", channels: shrunk, of: scale.length, least });
+  own.changes = [...own.changes, ...changes];
+  if (block !== undefined) {
+    own.constant = blockwise(stored(range, count), scale, block);
+    return;
+  }
   own.constant = {
     kind: "dequantized",
     of: stored(range, count),
@@ -151,7 +164,4 @@ function keep(
     max: end(high),
     provenance: { from: "own values" },
   });
-  const changes: ValueChange[] = [{ by: "rounding", before, after }];
-  if (shrunk > 0) changes.unshift({ by: "smaller scales", channels: shrunk, of: scale.length, least });
-  own.changes = [...own.changes, ...changes];
 }

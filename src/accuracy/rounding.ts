@@ -6,8 +6,8 @@
  * values the best of all ways to round up or down. With `shrink` scales are tried that clip the row's largest values, too.
  */
 
-import { compiledKernels } from "../weights/kernels.ts";
-import { LayerKernels } from "../weights/layer-kernels.ts";
+import { loadKernels } from "../weights/kernels.ts";
+import type { LayerFunctions } from "../weights/layer-kernels.ts";
 import { Covariances, type Matrix, type ReadVectors } from "./covariances.ts";
 
 /** A layer as plain data. */
@@ -56,13 +56,9 @@ export function roundLayer(
   task: RoundTask,
   vectors: Float32Array,
   weights: Float32Array,
-  kernels = layerKernels(),
+  kernels: LayerFunctions = loadKernels(),
 ): Rounded {
   return new Rounder(task, vectors, weights, kernels).run();
-}
-
-export function layerKernels(): LayerKernels {
-  return new LayerKernels(new WebAssembly.Instance(compiledKernels()));
 }
 
 /** Integers of rows and what they lose, in steps of the rows' scales. */
@@ -90,7 +86,7 @@ class Rounder {
     private readonly task: RoundTask,
     private readonly vectors: Float32Array,
     private readonly weights: Float32Array,
-    private readonly kernels: LayerKernels,
+    private readonly kernels: LayerFunctions,
   ) {
     this.integers = task.low < 0 ? new Int8Array(weights.length) : new Uint8Array(weights.length);
     this.ratios = new Float64Array(task.scale.length).fill(1);
@@ -282,7 +278,7 @@ class Rounder {
       // Measured: those from GPTQ lose less in all rows, so the others are not worth a third of the time.
       if (triangle.length === 0) found.push(improved(nearest));
       else {
-        const [integers, losses] = this.kernels.successive(steps, lows, highs, triangle);
+        const [integers, losses] = this.kernels.successive(steps, NO_STEPS, lows, highs, triangle, rows.length);
         found.push(size > LONG ? { integers, losses } : improved(integers));
       }
       if (size <= SHORT) found.push(improved(this.kernels.everyway(steps, lows, highs, covariance)));
@@ -331,6 +327,9 @@ function nearestOf(steps: Float64Array, lows: Float64Array, highs: Float64Array)
   }
   return nearest;
 }
+
+/** Values are in steps already. */
+const NO_STEPS = new Float64Array(0);
 
 function rowsFrom(first: number, count: number): Int32Array {
   return Int32Array.from({ length: count }, (_, r) => first + r);

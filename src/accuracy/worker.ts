@@ -3,11 +3,13 @@ import { collectNear } from "../base/memory.ts";
 import { compileAsUsual } from "../base/optimizer.ts";
 import { failureOf } from "../calibration/failure.ts";
 import type { FromWorker, ToWorker } from "../calibration/recorder.ts";
-import { layerKernels, type RoundTask, roundLayer } from "./rounding.ts";
+import { loadKernels } from "../weights/kernels.ts";
+import { type BlockTask, roundInBlocks } from "./block-rounding.ts";
+import { type Rounded, type RoundTask, roundLayer } from "./rounding.ts";
 
 /** What all Workers are told once. */
 export interface RoundJob {
-  readonly tasks: readonly RoundTask[];
+  readonly tasks: readonly (RoundTask | (BlockTask & { readonly name: string }))[];
   /** Bytes that the process may have. */
   readonly memoryLimit?: number;
 }
@@ -17,7 +19,13 @@ declare const self: Worker;
 compileAsUsual();
 
 let job: RoundJob;
-const kernels = layerKernels();
+const kernels = loadKernels();
+
+function rounded(task: RoundJob["tasks"][number], vectors: Float32Array, weights: Float32Array): Rounded {
+  if (!("block" in task)) return roundLayer(task, vectors, weights, kernels);
+  const { scales: scale, ...found } = roundInBlocks(task, vectors, weights, kernels);
+  return { ...found, scale, shrunk: 0, least: 1 };
+}
 
 function handle(message: ToWorker<RoundJob>): FromWorker {
   switch (message.kind) {
@@ -30,7 +38,7 @@ function handle(message: ToWorker<RoundJob>): FromWorker {
       return {
         kind: "record",
         record: message.record,
-        result: roundLayer(job.tasks[message.record]!, vectors!, weights!, kernels),
+        result: rounded(job.tasks[message.record]!, vectors!, weights!),
       };
     }
     default:

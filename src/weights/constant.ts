@@ -3,7 +3,7 @@
  *
  * Nothing here reads weights. The weight stream (fill.ts) and small helpers (scan.ts) interpret a description.
  */
-import type { ByteRange } from "../model/bytes.ts";
+import { type ByteRange, rangeOf } from "../model/bytes.ts";
 import type { SparsityParameters } from "../model/index.ts";
 import type { Quantizer } from "../rules/schemes.ts";
 import type { IntegerKind } from "./kernels.ts";
@@ -194,6 +194,17 @@ export function inBlocks(of: Constant, block: number, quantizer: Quantizer): { i
   const channels = of.count / block;
   const integers = encoded(of, { rule: "blocks", quantizer, layout: { outer: 1, channels, inner: block } });
   return { integers, scales: { kind: "block scales", of: integers, count: channels, length: channels * 2 } };
+}
+
+/** Weights as floats that are integers of blocks times their scales. */
+export function blockwise(integers: Constant, scales: Float32Array, block: number): Constant & { kind: "blockwise" } {
+  const { count } = integers;
+  const bytes = new Uint8Array(scales.buffer as ArrayBuffer, scales.byteOffset, scales.byteLength);
+  return {
+    ...{ kind: "blockwise", of: integers, dtype: "INT8", block, count },
+    scales: stored(rangeOf(bytes), scales.length),
+    length: count * 4,
+  };
 }
 
 /** One channel over everything. */

@@ -30,14 +30,19 @@ export class LayerKernels extends KernelMemory implements LayerFunctions {
     return this.scoped(() => this.doubles("factor", ...this.words(matrix), size));
   }
 
-  /** Rows rounded value after value, the last first, each the best after those before; and J of each row. */
+  /**
+   * Rows rounded value after value, the last first, each the best after those before; and J of each row. `steps`: nothing, or the step of each
+   * value; limits are those of each row, or of each value.
+   */
   successive(
     values: Float64Array,
+    steps: Float64Array,
     lows: Float64Array,
     highs: Float64Array,
     triangle: Float64Array,
+    rows: number,
   ): [Float64Array, Float64Array] {
-    return this.pair("successive", [values, lows, highs, triangle]);
+    return this.pair("successive", [values, steps, lows, highs, triangle], rows);
   }
 
   /** J of each of so many rows of integers, by T. */

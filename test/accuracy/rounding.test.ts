@@ -29,6 +29,7 @@ function lossOf(integers: ArrayLike<number>, values: ArrayLike<number>, matrix: 
   return loss;
 }
 
+const NO_STEPS = new Float64Array(0);
 const fill = (rows: number, value: number) => new Float64Array(rows).fill(value);
 
 describe("kernels", () => {
@@ -88,14 +89,28 @@ describe("kernels", () => {
     const values = doubles(rows * size, 8, 9);
     const diagonal = new Float64Array(size * size);
     for (let i = 0; i < size; i++) diagonal[i * size + i] = 0.5 + i;
-    const [found] = kernels.successive(values, fill(rows, -7), fill(rows, 7), kernels.factor(diagonal, size));
+    const [found] = kernels.successive(
+      values,
+      NO_STEPS,
+      fill(rows, -7),
+      fill(rows, 7),
+      kernels.factor(diagonal, size),
+      rows,
+    );
     expect([...found]).toEqual([...values].map((value) => Math.max(-7, Math.min(7, Math.round(value)))));
   });
 
   test.each([2, 5, 12])("GPTQ of %d values: each is best after those before, if those to come were free", (size) => {
     const [rows, matrix] = [6, matrixOf(size, size + 20)];
     const values = doubles(rows * size, size, 7);
-    const [found] = kernels.successive(values, fill(rows, -7), fill(rows, 7), kernels.factor(matrix, size));
+    const [found] = kernels.successive(
+      values,
+      NO_STEPS,
+      fill(rows, -7),
+      fill(rows, 7),
+      kernels.factor(matrix, size),
+      rows,
+    );
     for (let r = 0; r < rows; r++)
       for (let i = size - 1; i >= 0; i--) {
         // The least J over the values before i, by solving for them: Schur complement, naively.
@@ -117,7 +132,7 @@ describe("kernels", () => {
     const values = doubles(rows * size, 12, 7);
     const nearest = values.map(Math.round);
     const plain = kernels.losses(nearest, values, triangle, rows);
-    const [found, told] = kernels.successive(values, fill(rows, -7), fill(rows, 7), triangle);
+    const [found, told] = kernels.successive(values, NO_STEPS, fill(rows, -7), fill(rows, 7), triangle, rows);
     for (let r = 0; r < rows; r++) {
       expect(plain[r]! / lossOf(nearest, values, matrix, r * size)).toBeCloseTo(1, 9);
       expect(told[r]! / lossOf(found, values, matrix, r * size)).toBeCloseTo(1, 9);
