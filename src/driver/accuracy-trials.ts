@@ -5,6 +5,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { errorsOf, type OutputError, type Outputs } from "../accuracy/accept.ts";
+import { withFloatRounding } from "../accuracy/float-rounding.ts";
 import { dataOf, type KeptRecord, type KeptRecords } from "../accuracy/kept-records.ts";
 import { comparableOutputs, outputsOf } from "../accuracy/outputs.ts";
 import { runSteps } from "../base/steps.ts";
@@ -183,7 +184,7 @@ function openQuantized(path: string): Quantized {
   for (const graph of space.graphs) inferDtypes(graph, space.graphs);
   const { model, nodes } = exportWorkspace(space);
   return {
-    ...{ model, space, nodes },
+    ...{ model: withFloatRounding(model), space, nodes },
     close() {
       opened.close();
       removeTemporary(path);

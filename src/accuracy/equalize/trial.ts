@@ -22,6 +22,7 @@ import { exportWorkspace } from "../../passes/workspace.ts";
 import { operandsWith } from "../../rules/operators.ts";
 import { parametersOfRange } from "../../rules/schemes.ts";
 import type { Constant } from "../../weights/constant.ts";
+import { withFloatRounding } from "../float-rounding.ts";
 
 /** A range of a tensor. */
 export interface TrialRange {
@@ -67,7 +68,7 @@ export function trialOf(
     node: own[tensor]!,
     tensor: moved.get(tensor) ?? tensor,
   }));
-  return { model: { ...model, operatorCodes: codes, subgraphs }, outputs };
+  return { model: withFloatRounding({ ...model, operatorCodes: codes, subgraphs }), outputs };
 }
 
 /** A float tensor that the scheme rounds. */
