@@ -25,6 +25,8 @@ export interface OutputError {
   readonly sqnr: number;
   /** Σ (y − ŷ)² of each record. */
   readonly sums: readonly number[];
+  /** Σ y² over all records. */
+  readonly signal: number;
 }
 
 /** Of each output. */
@@ -34,7 +36,7 @@ export function errorsOf(reference: Outputs, found: Outputs): OutputError[] {
     const signal = records.reduce((sum, values) => sum + squaredDistance(values), 0);
     const noise = sums.reduce((a, b) => a + b, 0);
     const sqnr = noise > 0 ? 10 * Math.log10(signal / noise) : Number.isNaN(noise) ? -PERFECT : PERFECT;
-    return { sqnr: Math.max(-PERFECT, Math.min(PERFECT, sqnr)), sums };
+    return { sqnr: Math.max(-PERFECT, Math.min(PERFECT, sqnr)), sums, signal };
   });
 }
 
