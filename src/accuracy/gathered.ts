@@ -106,6 +106,11 @@ export class Gathered {
     for (const { moments } of this.layers) moments.forgetVectors();
   }
 
+  /** Bytes of all this that are in memory now. */
+  get inMemory(): number {
+    return this.moments.inMemory + this.rounded.inMemory + (this.kept?.inMemory ?? 0);
+  }
+
   close(): void {
     this.moments.close();
     this.rounded.close();

@@ -28,6 +28,11 @@ export class KeptRecords {
     this.most = Math.min(MOST_BYTES, memoryLimit / 8);
   }
 
+  /** Bytes of what is kept. */
+  get inMemory(): number {
+    return this.bytes;
+  }
+
   /** Bytes of so many records of so many bytes each, at most. */
   heldBytes(records: number, bytes: number): number {
     return Math.min(this.most, bytes * Math.min(records, FIRST + MOST_HELD));

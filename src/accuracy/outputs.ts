@@ -11,6 +11,8 @@ import type { Outputs } from "./accept.ts";
 export interface OutputOptions {
   readonly workers?: number;
   readonly memoryLimit?: number;
+  /** Of that, bytes that something else has meanwhile. */
+  readonly heldBytes?: number;
   readonly fastMath?: boolean;
   readonly sequence?: boolean;
   readonly fill?: Fill;

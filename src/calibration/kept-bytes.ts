@@ -20,6 +20,11 @@ export class KeptBytes {
     private readonly what = "pictures",
   ) {}
 
+  /** Bytes of it that are in memory. */
+  get inMemory(): number {
+    return this.used;
+  }
+
   /** Keeps bytes; gives what reads them again. Throws MinmaxqError when there can be no file. */
   add(bytes: Uint8Array): () => Uint8Array {
     return this.takes(bytes) ? () => bytes : reader(this.write(bytes));

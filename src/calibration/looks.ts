@@ -21,6 +21,8 @@ export interface LookOptions {
   take(record: number, tensor: number, looked: Looked): void;
   readonly workers?: number;
   readonly memoryLimit?: number;
+  /** Of that, bytes that something else has meanwhile. */
+  readonly heldBytes?: number;
   readonly fastMath?: boolean;
   readonly onProgress?: Progress;
   readonly fill?: Fill;

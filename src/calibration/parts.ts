@@ -36,6 +36,8 @@ export interface Bounds {
   readonly limit?: number;
   /** Of that, what something else will have meanwhile. */
   readonly held?: number;
+  /** The same, as far as the model can do without it: a run that has come so far is not refused. */
+  readonly alsoHeld?: number;
   /** Number of workers; by default as many as cores, records and memory allow. */
   readonly workers?: number;
   /** Every slice is a part of its own, and nothing between them stays in memory; for tests. */
@@ -76,15 +78,16 @@ export function planParts(slices: readonly Slice[], sizes: Sizes, bounds: Bounds
   const memory = bounds.limit ?? freeMemory();
   // Slices come to the workers through one shared buffer.
   const window = Math.max(0, ...slices.map(({ stored }) => stored));
-  const fixed = fixedBytes(bounds) + window;
+  const least = bounds.workers === undefined ? 1 : most;
   const each = WORKER_BYTES + sizes.observer;
   const whole = needs.of(0, slices.length);
   const largest = Math.max(0, ...slices.map((_, i) => needs.of(i, i + 1)));
   if (largest > INSTANCE_BYTES)
     throw tooLarge(slices[slices.findIndex((_, i) => needs.of(i, i + 1) === largest)]!, largest);
-  const least = bounds.workers === undefined ? 1 : most;
-  const smallest = fixed + least * (each + largest);
-  const spillBytes = Math.max(0, Math.min(SPILL_SHARE * memory, SPILL_MOST, memory - smallest));
+  const smallest = fixedBytes(bounds) + window + least * (each + largest);
+  const beside = bounds.limit === undefined ? 0 : Math.max(0, Math.min(bounds.alsoHeld ?? 0, memory - smallest));
+  const fixed = fixedBytes(bounds) + window + beside;
+  const spillBytes = Math.max(0, Math.min(SPILL_SHARE * memory, SPILL_MOST, memory - smallest - beside));
   for (let workers = most; workers >= least; workers--) {
     const room = Math.min((memory - fixed) / workers - each, INSTANCE_BYTES);
     if (whole <= room)

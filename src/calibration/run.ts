@@ -23,6 +23,8 @@ import { Spill } from "./spill.ts";
 export interface RunOptions {
   workers?: number;
   memoryLimit?: number;
+  /** Of that, bytes that something else has meanwhile. */
+  heldBytes?: number;
   /** One piece; or every slice a part. By default as memory asks for. */
   cut?: "never" | "always";
   fastMath?: boolean;
@@ -69,6 +71,7 @@ export async function runModel(plan: Instrumented, data: DataSet, options: RunOp
     {
       limit: options.memoryLimit,
       held: options.moments?.heldBytes,
+      alsoHeld: options.heldBytes,
       workers: options.workers,
       everySlice: options.cut === "always",
     },

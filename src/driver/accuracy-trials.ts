@@ -195,7 +195,10 @@ function openQuantized(path: string): Quantized {
 /** A Worker has to load the model before its first record, which a few records are not worth. */
 const WORTH_A_WORKER = 8;
 
-function optionsOf({ settings: { samples } }: Own, records: number) {
+function optionsOf({ settings: { samples }, gathered }: Own, records: number) {
   const { workers, memoryLimit, fastMath, sequence } = samples!;
-  return { workers: records <= WORTH_A_WORKER ? 1 : workers, memoryLimit, fastMath, sequence };
+  return {
+    ...{ memoryLimit, fastMath, sequence, heldBytes: gathered!.inMemory },
+    workers: records <= WORTH_A_WORKER ? 1 : workers,
+  };
 }

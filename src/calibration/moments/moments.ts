@@ -170,6 +170,11 @@ export class Moments {
     return { wish: { subgraph, tensor, taps, vectors, take }, layer };
   }
 
+  /** Bytes of vectors that are in memory; those that were forgotten count until all are. */
+  get inMemory(): number {
+    return this.layers.some(({ vectorCount }) => vectorCount > 0) ? this.kept.inMemory : 0;
+  }
+
   /** A set of samples begins, or begins anew. */
   begin(run: number, records: number): void {
     this.run = run;
