@@ -23,17 +23,18 @@ export async function equalizeChannels(run: Run<QuantizeSettings>): Promise<void
     for (const [number, { fed: each, data }] of open.entries()) {
       // A second signature of the same subgraph: its weights are even already.
       if (open.find(({ fed: { subgraph } }) => subgraph === each.subgraph)?.fed !== each) continue;
+      const floatWeights = leavesWeights(run);
       const done = await equalizeGraph(space, each.subgraph, data, {
         workers,
         memoryLimit,
         fastMath,
         fill: fillConstants,
         trials: TRIALS,
-        floatWeights: leavesWeights(run),
+        floatWeights,
         margin: (bits) => marginOf(settings.accuracy!, bits),
         onProgress: (what) => io.progress(what, "samples"),
       });
-      space.context.notes.push(noteOf(done, each.subgraph));
+      space.context.notes.push(noteOf(done, each.subgraph, floatWeights));
       if (done) run.judged.set(number, done.judged);
       if (done && done.kept.size > 0)
         run.unequalized.push({
@@ -59,7 +60,7 @@ function leavesWeights({ settings: { accuracy }, options: { scheme, granularity 
   return accuracy!.rounding === "gptq" && isFine;
 }
 
-function noteOf(done: EqualizedGraph | null, subgraph: number): Note {
+function noteOf(done: EqualizedGraph | null, subgraph: number, floatWeights: boolean): Note {
   if (!done)
     return {
       kind: "note",
@@ -69,7 +70,7 @@ function noteOf(done: EqualizedGraph | null, subgraph: number): Note {
     };
   const { accepted, kept, chosen, covered, tensors } = done;
   const tried = accepted
-    ? `; outputs of the trial samples, of which some set no ranges: ${decibels(accepted.before)} became ${decibels(accepted.after)} (${counted(accepted.trials, "trial")})`
+    ? `; outputs of the trial samples, of which some set no ranges${floatWeights ? ", with float weights" : ""}: ${decibels(accepted.before)} became ${decibels(accepted.after)} (${counted(accepted.trials, "trial")})`
     : "; not tried, which takes 4 samples or more";
   return {
     kind: "note",
