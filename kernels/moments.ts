@@ -21,42 +21,38 @@ export function columnsums(values: usize, count: usize, groups: u32, columns: u3
   return listResult(sums, <usize>groups * columns);
 }
 
+/** sums += row. */
 function addRow(row: usize, sums: usize, columns: u32): void {
-  let at = row;
-  let to = sums;
-  const vectors = row + ((<usize>columns & ~3) << 2);
-  while (at < vectors) {
-    const four = v128.load(at, 0, 1);
-    v128.store(to, f64x2.add(v128.load(to), f64x2.promote_low_f32x4(four)));
-    const upper = v128.shuffle<i32>(four, four, 2, 3, 2, 3);
-    v128.store(to, f64x2.add(v128.load(to, 16), f64x2.promote_low_f32x4(upper)), 16);
-    at += 16;
-    to += 32;
-  }
-  const end = row + ((<usize>columns) << 2);
-  while (at < end) {
-    store<f64>(to, load<f64>(to) + <f64>load<f32>(at));
-    at += 4;
-    to += 8;
-  }
+  moveSums(row, sums, columns, false);
 }
 
 /** sums −= row. */
 function takeRow(row: usize, sums: usize, columns: u32): void {
+  moveSums(row, sums, columns, true);
+}
+
+/** Put into both, so that which of them it is costs nothing. */
+// @ts-ignore: decorator
+@inline
+function moveSums(row: usize, sums: usize, columns: u32, takes: bool): void {
   let at = row;
   let to = sums;
   const vectors = row + ((<usize>columns & ~3) << 2);
   while (at < vectors) {
     const four = v128.load(at, 0, 1);
-    v128.store(to, f64x2.sub(v128.load(to), f64x2.promote_low_f32x4(four)));
-    const upper = v128.shuffle<i32>(four, four, 2, 3, 2, 3);
-    v128.store(to, f64x2.sub(v128.load(to, 16), f64x2.promote_low_f32x4(upper)), 16);
+    const lower = f64x2.promote_low_f32x4(four);
+    const upper = f64x2.promote_low_f32x4(v128.shuffle<i32>(four, four, 2, 3, 2, 3));
+    const first = v128.load(to);
+    const second = v128.load(to, 16);
+    v128.store(to, takes ? f64x2.sub(first, lower) : f64x2.add(first, lower));
+    v128.store(to, takes ? f64x2.sub(second, upper) : f64x2.add(second, upper), 16);
     at += 16;
     to += 32;
   }
   const end = row + ((<usize>columns) << 2);
   while (at < end) {
-    store<f64>(to, load<f64>(to) - <f64>load<f32>(at));
+    const value = <f64>load<f32>(at);
+    store<f64>(to, takes ? load<f64>(to) - value : load<f64>(to) + value);
     at += 4;
     to += 8;
   }
