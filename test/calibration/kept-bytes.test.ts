@@ -11,10 +11,10 @@ describe("what is kept", () => {
   const kept = new KeptBytes(2 * SIZE);
   afterAll(() => kept.close());
 
-  test("comes back, from memory and from the file", () => {
+  test("comes back as often as it is asked for, from memory and from the file, of which nothing is left", () => {
     const readers = [1, 2, 3, 4].map((value) => kept.add(bytes(value)));
     const ranges = [5, 6].map((value) => kept.range(bytes(value)));
-    expect(readers.map((read) => read())).toEqual([1, 2, 3, 4].map(bytes));
+    for (let pass = 0; pass < 2; pass++) expect(readers.map((read) => read())).toEqual([1, 2, 3, 4].map(bytes));
     expect(ranges.map(readRange)).toEqual([5, 6].map(bytes));
     const path = ranges[0]!.source.path!;
     expect(existsSync(path)).toBe(true);
