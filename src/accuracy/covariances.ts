@@ -22,7 +22,7 @@ export interface Matrix {
 }
 
 /** Values of a row whose covariance is looked at together; a longer row is cut. */
-const MOST_COLUMNS = 1536;
+export const MOST_COLUMNS = 1536;
 const DAMPING = 0.01;
 /** Groups whose values are put together at a time: those of depthwise layers lie side by side, and a line of a core's cache has so many. */
 const NEIGHBOURS = 16;

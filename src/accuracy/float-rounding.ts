@@ -22,25 +22,26 @@ const MOST = 32767;
 
 /** The model with each int16 tensor that only a QUANTIZE gives, and only DEQUANTIZEs read, replaced. Tensors keep their numbers. */
 export function withFloatRounding(model: Model): Model {
+  const isCode = (operator: Operator, kind: number) =>
+    model.operatorCodes?.[operator.opcodeIndex ?? 0]?.builtinCode === kind;
+  const graphs = (model.subgraphs ?? []).map((graph) => ({ graph, scales: scalesOf(graph, isCode) }));
+  if (graphs.every(({ scales }) => scales.size === 0)) return model;
   const codes = [...(model.operatorCodes ?? [])];
   const buffers = [...(model.buffers ?? [])];
   const code = (builtinCode: BuiltinOperator) => codes.push({ builtinCode, version: 1 }) - 1;
   const made = { mul: code(BuiltinOperator.MUL), round: code(BuiltinOperator.ROUND) };
-  const isCode = (operator: Operator, kind: number) =>
-    model.operatorCodes?.[operator.opcodeIndex ?? 0]?.builtinCode === kind;
-  const subgraphs = (model.subgraphs ?? []).map((graph) => replaced(graph, isCode, made, buffers));
+  const subgraphs = graphs.map(({ graph, scales }) => replaced(graph, scales, made, buffers));
   return { ...model, operatorCodes: codes, buffers, subgraphs };
 }
 
 function replaced(
   graph: SubGraph,
-  isCode: (operator: Operator, kind: number) => boolean,
+  scales: ReadonlyMap<number, number>,
   { mul, round }: { readonly mul: number; readonly round: number },
   buffers: Buffer[],
 ): SubGraph {
   const { operators = [] } = graph;
   const tensors: Tensor[] = [...(graph.tensors ?? [])];
-  const scales = scalesOf(graph, isCode);
   const constants = new Map<number, number>();
   const constant = (value: number): number => {
     const known = constants.get(value);

@@ -20,7 +20,7 @@ export interface GatheredLayer {
 const LEAST_VECTORS = 1024;
 /** Where each channel has a matrix of its own, that is small. */
 const LEAST_VECTORS_OF_TAPS = 256;
-const MOST_BYTES = 48e6;
+export const MOST_BYTES = 48e6;
 /** Bytes of rounded weights that stay in memory; what is beyond lies in a temporary file until the model is written. */
 const MOST_ROUNDED = 128e6;
 

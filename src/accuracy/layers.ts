@@ -87,11 +87,6 @@ function tapsOf(
 
 const product = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
 
-/** Where value `k` of row `output` is among the weights. */
-export function weightAt({ kind, outputs, length }: LinearLayer, output: number, k: number): number {
-  return kind.weights === "rows" ? output * length + k : k * outputs + output;
-}
-
 /** Which values of a vector the rows of a group are multiplied with, in the order of a row. */
 export function columnsOf({ kind, taps, groups, length }: LinearLayer, group: number): Int32Array {
   const columns = new Int32Array(length);

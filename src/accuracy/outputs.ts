@@ -89,3 +89,11 @@ export function isSmall(model: Model, subgraph: number): boolean {
     4 * Array.from(shape ?? []).reduce((size, dim) => size * dim, 1);
   return tensors.reduce((sum, tensor) => sum + sizeOf(tensor), 0) < IN_ONE_PIECE;
 }
+
+/** Whether two models may be tried at a time: each takes a core and memory. */
+export function areSideBySide({
+  workers = navigator.hardwareConcurrency,
+  memoryLimit,
+}: Pick<OutputOptions, "workers" | "memoryLimit">): boolean {
+  return workers > 1 && memoryLimit === undefined;
+}

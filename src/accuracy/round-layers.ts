@@ -12,7 +12,8 @@ import type { Context } from "../passes/context.ts";
 import { fakeQuantized } from "../passes/transform/fake-quantize-weights.ts";
 import type { Quantizer } from "../rules/schemes.ts";
 import { blockwise, type ChannelLayout, stored } from "../weights/constant.ts";
-import type { GatheredLayer } from "./gathered.ts";
+import { MOST_COLUMNS } from "./covariances.ts";
+import { type GatheredLayer, MOST_BYTES } from "./gathered.ts";
 import { columnsOf, type LinearLayer, weightsOf } from "./layers.ts";
 import type { Rounded, RoundTask } from "./rounding.ts";
 import type { RoundJob } from "./worker.ts";
@@ -123,8 +124,8 @@ function workersWithin(limit: number, workerBytes: number, most = navigator.hard
 
 /** Bytes that a Worker takes for a layer, about: its vectors twice, its covariance several times, chunks of rows. */
 function memoryOf({ length, outputs }: Pick<RoundTask, "length" | "outputs">): number {
-  const size = Math.min(length, 1536);
-  return 2 * 48e6 + 6 * 8 * size ** 2 + 8 * length * outputs + 30e6;
+  const size = Math.min(length, MOST_COLUMNS);
+  return 2 * MOST_BYTES + 6 * 8 * size ** 2 + 8 * length * outputs + 30e6;
 }
 
 interface Prepared {

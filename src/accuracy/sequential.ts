@@ -6,7 +6,8 @@
  */
 
 import { shrunkMean } from "./bias.ts";
-import { columnsOf, type LinearLayer } from "./layers.ts";
+import type { LinearLayer } from "./layers.ts";
+import { addProducts } from "./products.ts";
 
 /** A layer's weights and bias as floats. */
 export interface LayerValues {
@@ -14,43 +15,15 @@ export interface LayerValues {
   readonly bias: Float32Array;
 }
 
-/**
- * The mean results of a layer before its activation function, by record, for the mean of what it reads in each. Weights are read once for all
- * records: they are many.
- */
+/** The mean results of a layer before its activation function, by record, for the mean of what it reads in each. */
 export function meanResults(
   layer: LinearLayer,
   { weights, bias }: LayerValues,
   means: readonly Float64Array[],
 ): Float64Array[] {
-  const { outputs, length, groups, kind } = layer;
-  const results = means.map(() => Float64Array.from(bias));
-  const records = means.length;
-  const each = outputs / groups;
-  const sums = new Float64Array(records);
-  // As `weightAt` has it.
-  const [ofRow, ofValue] = kind.weights === "rows" ? [length, 1] : [1, outputs];
-  for (let group = 0; group < groups; group++) {
-    const read = byValue(means, columnsOf(layer, group));
-    for (let output = group * each; output < (group + 1) * each; output++) {
-      sums.fill(0);
-      for (let k = 0; k < length; k++) {
-        const weight = weights[output * ofRow + k * ofValue]!;
-        const from = k * records;
-        for (let r = 0; r < records; r++) sums[r]! += weight * read[from + r]!;
-      }
-      for (let r = 0; r < records; r++) results[r]![output]! += sums[r]!;
-    }
-  }
-  return results;
-}
-
-/** Some values of all records, value by value: [columns, records]. */
-function byValue(means: readonly Float64Array[], columns: Int32Array): Float64Array {
-  const values = new Float64Array(columns.length * means.length);
-  for (const [r, mean] of means.entries())
-    for (let k = 0; k < columns.length; k++) values[k * means.length + r] = mean[columns[k]!]!;
-  return values;
+  const sums = means.map(() => new Float64Array(layer.outputs));
+  addProducts(layer, new Float64Array(weights), 0, means, sums);
+  return sums.map((sum) => sum.map((value, output) => bias[output]! + value));
 }
 
 /** By how much a bias has to change, from errors of records that fit and of those that are held out; null where it should stay. */

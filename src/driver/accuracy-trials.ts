@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { errorsOf, type OutputError, type Outputs } from "../accuracy/accept.ts";
 import { withFloatRounding } from "../accuracy/float-rounding.ts";
 import { dataOf, type KeptRecord, type KeptRecords } from "../accuracy/kept-records.ts";
-import { comparableOutputs, outputsOf } from "../accuracy/outputs.ts";
+import { areSideBySide, comparableOutputs, outputsOf } from "../accuracy/outputs.ts";
 import { runSteps } from "../base/steps.ts";
 import { removeTemporary, temporaryPath } from "../base/temporary.ts";
 import { cloneGraph } from "../graph/clone.ts";
@@ -93,10 +93,8 @@ export class Trials {
     return this.references[0]!.judges.map(({ record }) => record);
   }
 
-  /** Whether two models may be tried at a time: each takes a core and memory. */
   get areSideBySide(): boolean {
-    const { workers = navigator.hardwareConcurrency, memoryLimit } = this.run.settings.samples!;
-    return workers > 1 && memoryLimit === undefined;
+    return areSideBySide(this.run.settings.samples!);
   }
 
   /** What each output of two models is off by, on some of the records. */

@@ -35,7 +35,10 @@ export async function equalizeChannels(run: Run<QuantizeSettings>): Promise<void
         onProgress: (what) => io.progress(what, "samples"),
       });
       space.context.notes.push(noteOf(done, each.subgraph, floatWeights));
-      if (done) run.judged.set(number, done.judged);
+      if (done) {
+        run.judged.set(number, done.judged);
+        run.atEnd(() => done.close());
+      }
       if (done && done.kept.size > 0)
         run.unequalized.push({
           extremes: done.extremes,

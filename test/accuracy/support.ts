@@ -1,5 +1,5 @@
 /** Layers of all linear kinds as models of one operator, what LiteRT computes of them, and what they read. */
-import { columnsOf, type LinearLayer, linearLayersOf, weightAt } from "../../src/accuracy/layers.ts";
+import { columnsOf, type LinearLayer, linearLayersOf } from "../../src/accuracy/layers.ts";
 import type { DataSet } from "../../src/calibration/index.ts";
 import { compileLibrary, loadEngine } from "../../src/calibration/litert.ts";
 import { type LayerMoments, Moments } from "../../src/calibration/moments/moments.ts";
@@ -199,4 +199,9 @@ export function resultOf(layer: LinearLayer, weights: Float32Array, vector: Arra
     for (let k = 0; k < length; k++) sum += weights[weightAt(layer, output, k)]! * vector[at + columns[k]!]!;
     return sum;
   });
+}
+
+/** Where value `k` of row `output` is among the weights. */
+function weightAt({ kind, outputs, length }: LinearLayer, output: number, k: number): number {
+  return kind.weights === "rows" ? output * length + k : k * outputs + output;
 }

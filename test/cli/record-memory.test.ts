@@ -62,14 +62,9 @@ async function writeChain(path: string, layers: number): Promise<void> {
   });
 }
 
-test("--accuracy best stays near the limit, with files for what it keeps, which are gone at the end", async () => {
-  const cwd = folder();
-  const temporary = join(cwd, "tmp");
-  mkdirSync(temporary);
-  await writeChain(join(cwd, "model.tflite"), 24);
-  const limit = 330e6;
-  const words = ["quantize", "model.tflite", "--data", "random:8", "--accuracy", "best", "-o", "out.tflite"];
-  const child = Bun.spawn([executable(), ...words, "--memory-limit", `${limit / 1e6}MB`], {
+/** Runs the executable, which has to end well; what it prints, and the most bytes that it has resident. */
+async function measured(words: readonly string[], cwd: string, temporary: string) {
+  const child = Bun.spawn([executable(), ...words], {
     cwd,
     env: environment({ TMPDIR: temporary }),
     stdout: "pipe",
@@ -78,7 +73,18 @@ test("--accuracy best stays near the limit, with files for what it keeps, which 
   const out = new Response(child.stdout).text();
   const peak = await peakMemory(child);
   expect(await child.exited).toBe(0);
-  expect(await out).toContain("weights rounded by least squares");
+  return { out: await out, peak };
+}
+
+test("--accuracy best stays near the limit, with files for what it keeps, which are gone at the end", async () => {
+  const cwd = folder();
+  const temporary = join(cwd, "tmp");
+  mkdirSync(temporary);
+  await writeChain(join(cwd, "model.tflite"), 24);
+  const limit = 330e6;
+  const words = ["quantize", "model.tflite", "--data", "random:8", "--accuracy", "best", "-o", "out.tflite"];
+  const { out, peak } = await measured([...words, "--memory-limit", `${limit / 1e6}MB`], cwd, temporary);
+  expect(out).toContain("weights rounded by least squares");
   // Garbage of a step comes on top until it is collected: measured 0 to 4 % more than the limit; 40 % before what went to files was let go.
   expect(peak).toBeLessThan(1.15 * limit);
   expect(files(temporary)).toEqual([]);
@@ -98,16 +104,8 @@ describe("a model four times the limit", () => {
   for (const command of ["record", "quantize"])
     test(`${command} stays below the limit`, async () => {
       const words = [command, "model.tflite", "--data", "random:3", "--memory-limit", `${LIMIT / 1e6}MB`];
-      const child = Bun.spawn([executable(), ...words, "-o", "out.circle"], {
-        cwd,
-        env: environment({ TMPDIR: temporary }),
-        stdout: "pipe",
-        stderr: "pipe",
-      });
-      const out = new Response(child.stdout).text();
-      const peak = await peakMemory(child);
-      expect(await child.exited).toBe(0);
-      expect(await out).toContain(command === "record" ? `${layers + 1} ranges` : "verified");
+      const { out, peak } = await measured([...words, "-o", "out.circle"], cwd, temporary);
+      expect(out).toContain(command === "record" ? `${layers + 1} ranges` : "verified");
       // Bytes here; what quantize does after the samples is not bounded by the option, but needs no more.
       expect(peak).toBeGreaterThan(60e6);
       expect(peak).toBeLessThan(LIMIT);

@@ -43,6 +43,8 @@ export interface EqualizedGraph {
   readonly extremes: ReadonlyMap<Node, Extremes>;
   /** What the float model yields for a sample that judges: the values of an output, by their numbers; undefined where that is not known. */
   judged(record: number, output: number): Float32Array | undefined;
+  /** Lets go what `judged` reads. */
+  close(): void;
   /** How many float tensors have factors, of all. */
   readonly covered: number;
   readonly tensors: number;
@@ -77,13 +79,17 @@ export async function equalizeGraph(
   if (!gathered) return null;
   try {
     const held = kept.of(0).filter(({ judges }) => judges);
-    const values = new Map(gathered.judged.map(({ record, output, values }) => [`${record} ${output.id}`, values()]));
-    const ofOutput = (output: number) => nodes[subgraph]![model.subgraphs![subgraph]!.outputs![output]!]!;
     const scorer = new Scorer(space, subgraph, channels, gathered, held, options);
     const done = await equalizeWith(space, channels, gathered, scorer, options);
-    return { ...done, judged: (record, output) => values.get(`${record} ${ofOutput(output).id}`) };
-  } finally {
+    const ofOutput = (output: number) => nodes[subgraph]![model.subgraphs![subgraph]!.outputs![output]!]!;
+    return {
+      ...done,
+      judged: (record, output) => gathered.judged(record, ofOutput(output)),
+      close: () => gathered.close(),
+    };
+  } catch (error) {
     gathered.close();
+    throw error;
   }
 }
 
@@ -94,7 +100,7 @@ async function equalizeWith(
   gathered: Gathered,
   scorer: Scorer,
   options: EqualizeOptions,
-): Promise<Omit<EqualizedGraph, "judged">> {
+): Promise<Omit<EqualizedGraph, "judged" | "close">> {
   const isTried = options.trials > 1 && scorer.canScore;
   const limited = channels.groups.some(({ limited }) => limited.length > 0);
   const headrooms = isTried && limited ? HEADROOMS : HEADROOMS.slice(0, 1);

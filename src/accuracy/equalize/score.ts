@@ -5,7 +5,7 @@ import { schemeOf, type Workspace } from "../../passes/context.ts";
 import { exportWorkspace } from "../../passes/workspace.ts";
 import { squaredDistance } from "../accept.ts";
 import { dataOf, type KeptRecord } from "../kept-records.ts";
-import { isSmall } from "../outputs.ts";
+import { areSideBySide, isSmall } from "../outputs.ts";
 import type { Score } from "./accept.ts";
 import type { Equalized } from "./apply.ts";
 import type { Channels } from "./groups.ts";
@@ -51,7 +51,7 @@ export class Scorer {
   }
 
   get canScore(): boolean {
-    return this.held.length > 0 && this.gathered.judged.length > 0;
+    return this.held.length > 0 && this.gathered.isJudged;
   }
 
   /**
@@ -59,11 +59,10 @@ export class Scorer {
    * and memory is not limited: each in a Worker of its own.
    */
   score(variant: Variant, groups: ReadonlySet<number>): Promise<Score> {
-    const { workers = navigator.hardwareConcurrency } = this.options;
-    const isAlone = workers === 1 || !this.isWhole;
-    const score = isAlone
-      ? this.last.then(() => this.run(this.trialOf(variant, groups), this.options.workers))
-      : this.run(this.trialOf(variant, groups), 1);
+    const score =
+      this.isWhole && areSideBySide(this.options)
+        ? this.run(this.trialOf(variant, groups), 1)
+        : this.last.then(() => this.run(this.trialOf(variant, groups), this.options.workers));
     this.last = score;
     return score;
   }
@@ -87,7 +86,6 @@ export class Scorer {
   private async run({ model, outputs }: Trial, workers: number | undefined): Promise<Score> {
     const { held, subgraph, gathered, options } = this;
     const of = new Map(outputs.map(({ node, tensor }) => [tensor, node]));
-    const expected = new Map(gathered.judged.map((each) => [`${each.record} ${each.output.id}`, each]));
     const sums = new Map([...of.values()].map((node) => [node, { signal: 0, noise: 0 }]));
     const look = { channels: 0, inner: 1, whole: true };
     const trial = this.shares.push(0) - 1;
@@ -98,9 +96,8 @@ export class Scorer {
       looks: new Map([...of.keys()].map((tensor) => [tensor, look])),
       take(record, tensor, { values }) {
         const node = of.get(tensor)!;
-        const wanted = expected.get(`${held[record]!.record} ${node.id}`);
-        if (!wanted || !values) return;
-        const float = wanted.values();
+        const float = gathered.judged(held[record]!.record, node);
+        if (!float || !values) return;
         const sum = sums.get(node)!;
         sum.signal += squaredDistance(float);
         sum.noise += squaredDistance(float, values);

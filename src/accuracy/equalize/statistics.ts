@@ -61,8 +61,10 @@ export interface Gathered {
   readonly all: ReadonlyMap<Node, ChannelStatistics>;
   /** Of all float tensors, whether their channels are told apart or not. */
   readonly extremes: ReadonlyMap<Node, Extremes>;
-  /** Values of the outputs in records that choices are tried on, in this order. */
-  readonly judged: readonly { readonly record: number; readonly output: Node; values(): Float32Array }[];
+  /** Values of an output in a record that choices are tried on; undefined where that is not known. */
+  judged(record: number, output: Node): Float32Array | undefined;
+  /** Whether it is known of any. */
+  readonly isJudged: boolean;
   close(): void;
 }
 
@@ -89,7 +91,8 @@ export async function channelStatistics(
   const folds = { fit: new Map<Node, Sums>(), all: new Map<Node, Sums>() };
   const kept = new KeptBytes();
   const judging = new Set(judges(data.count));
-  const judged: { record: number; output: Node; values(): Float32Array }[] = [];
+  /** By record and output. */
+  const judged = new Map<string, () => Uint8Array>();
   const extremes = new Map<Node, Extremes>();
   const sumsOf = (fold: Map<Node, Sums>, node: Node, channels: number): Sums => {
     const known = fold.get(node) ?? new Sums(channels);
@@ -107,8 +110,8 @@ export async function channelStatistics(
       sumsOf(folds.all, node, number).add(channels, count);
       if (!held) sumsOf(folds.fit, node, number).add(channels, count);
       if (values && judging.has(record)) {
-        const read = kept.add(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-        judged.push({ record, output: node, values: () => new Float32Array(read().slice().buffer) });
+        const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+        judged.set(`${record} ${node.id}`, kept.add(bytes));
       }
     },
   });
@@ -116,9 +119,20 @@ export async function channelStatistics(
     kept.close();
     return null;
   }
+  const judgedOf = (record: number, { id }: Node) => {
+    const bytes = judged.get(`${record} ${id}`)?.();
+    return bytes && new Float32Array(bytes.slice().buffer);
+  };
   const statistics = (fold: ReadonlyMap<Node, Sums>) =>
     new Map([...fold].map(([node, sums]) => [node, sums.statistics] as const));
-  return { fit: statistics(folds.fit), all: statistics(folds.all), extremes, judged, close: () => kept.close() };
+  return {
+    fit: statistics(folds.fit),
+    all: statistics(folds.all),
+    extremes,
+    judged: judgedOf,
+    isJudged: judged.size > 0,
+    close: () => kept.close(),
+  };
 }
 
 /** A tensor whose channels do not matter. */
